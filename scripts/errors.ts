@@ -1,0 +1,44 @@
+/** Exit codes of every command. */
+export const EXIT = { pass: 0, regression: 1, usage: 2, invalid: 3, infrastructure: 4, interrupted: 130 } as const;
+
+/** An error that is meant for the user: where, what, and what to do next. Printed without a stack trace. */
+export class MayflyError extends Error {
+  readonly exitCode: number;
+  /** What the user can do about it. */
+  readonly hint: string | undefined;
+
+  constructor(exitCode: number, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.name = new.target.name;
+    this.exitCode = exitCode;
+    this.hint = options.hint;
+  }
+}
+
+/** The user's input or configuration is wrong. Exit code 2. */
+export class UsageError extends MayflyError {
+  constructor(message: string, options?: { hint?: string; cause?: unknown }) {
+    super(EXIT.usage, message, options);
+  }
+}
+
+/** The measurement cannot be trusted. Exit code 3. */
+export class InvalidMeasurement extends MayflyError {
+  constructor(message: string, options?: { hint?: string; cause?: unknown }) {
+    super(EXIT.invalid, message, options);
+  }
+}
+
+/** Something that the measurement stands on failed: engine, build, stack, network. Exit code 4. */
+export class InfrastructureError extends MayflyError {
+  constructor(message: string, options?: { hint?: string; cause?: unknown }) {
+    super(EXIT.infrastructure, message, options);
+  }
+}
+
+/** The user or the system asked the command to stop. Exit code 130. */
+export class Interrupted extends MayflyError {
+  constructor(message = 'interrupted') {
+    super(EXIT.interrupted, message);
+  }
+}
