@@ -1,0 +1,51 @@
+/** Which object store a run is shipped to, and how the uploader's container reaches it. */
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { UsageError } from '../errors.ts';
+import type { Paths } from '../paths.ts';
+
+export interface Bucket {
+  /** Folder, or type and name; never a credential. */
+  name: string;
+  /** Thanos object-store configuration on this host. */
+  configFile: string;
+  /** Folder of a FILESYSTEM bucket on this host. */
+  folder: string | null;
+  binds: string[];
+  /** 'none' for a folder; the host's network for anything else, since an address is meant as this host sees it. */
+  network: 'none' | 'host';
+}
+
+/** Path of the bucket's configuration in the uploader's and the sidecar's container. */
+export const BUCKET_CONFIG = '/etc/thanos/bucket.yaml';
+
+/** Reads a Thanos object-store configuration; without one the bucket is the data folder's. Throws UsageError for a file that is none. */
+export async function openBucket(objstore: string | undefined, paths: Paths): Promise<Bucket> {
+  const configFile = objstore ?? join(paths.root, 'thanos', 'bucket.filesystem.yaml');
+  const config = await readConfig(configFile);
+  const mounted = `${configFile}:${BUCKET_CONFIG}:ro`;
+  if (config.type.toUpperCase() !== 'FILESYSTEM') {
+    return { name: `${config.type.toUpperCase()} ${config.config.bucket ?? config.config.container ?? ''}`.trim(), configFile, folder: null, binds: [mounted], network: 'host' };
+  }
+  const directory = String(config.config.directory);
+  const folder = objstore ? directory : paths.bucket;
+  await mkdir(folder, { recursive: true });
+  return { name: folder, configFile, folder, binds: [mounted, `${folder}:${directory}`], network: 'none' };
+}
+
+async function readConfig(file: string): Promise<{ type: string; config: Record<string, unknown> }> {
+  let config: any;
+  try {
+    config = parse(await readFile(file, 'utf8'));
+  } catch (error) {
+    throw new UsageError(`${file}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : `not YAML: ${(error as Error).message.split('\n')[0]}`}`, { hint: '--objstore takes a Thanos object-store configuration.' });
+  }
+  if (typeof config?.type !== 'string' || typeof config.config !== 'object' || config.config === null) {
+    throw new UsageError(`${file} is not a Thanos object-store configuration: type and config are needed`, { hint: 'For example: type: S3, config: {bucket: runs, endpoint: host:port, access_key: …, secret_key: …}.' });
+  }
+  if (config.type.toUpperCase() === 'FILESYSTEM' && !String(config.config.directory ?? '').startsWith('/')) {
+    throw new UsageError(`${file}: config/directory must be an absolute path, got ${JSON.stringify(config.config.directory)}`);
+  }
+  return config;
+}

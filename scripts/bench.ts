@@ -1,0 +1,20 @@
+/** npm run bench: measures a commit. */
+import { main } from './cli.ts';
+import { loadConfig, parseBenchArgs } from './config/config.ts';
+import { EXIT } from './errors.ts';
+import { ROOT, withContext } from './open.ts';
+import { bench } from './pipeline.ts';
+import { runTable } from './report/table.ts';
+
+await main(async (io) => {
+  const args = process.argv.slice(2);
+  const flags = parseBenchArgs(args);
+  if (flags.help) {
+    io.stdout(flags.help);
+    return EXIT.pass;
+  }
+  const config = await loadConfig(args, { root: ROOT, cwd: process.cwd() });
+  const run = await withContext({ quiet: flags.quiet, images: ['prometheus', 'k6', 'thanos', 'node', 'exporter'] }, (ctx) => bench(config, ctx));
+  io.stdout(flags.json ? JSON.stringify(run, null, 2) : runTable(run, { color: Boolean(process.stdout.isTTY) }));
+  return run.status === 'invalid' ? EXIT.invalid : EXIT.pass;
+});

@@ -1,0 +1,140 @@
+/** LoadResult -> RoundDocument: every sample of the round, and whether it may be trusted. */
+import type { Context } from '../context.ts';
+import type { Edge } from '../load/edges.ts';
+import type { LoadResult } from '../load/drive.ts';
+import { droppedIterations, sideSummary, type SideSummary } from '../load/summary.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { Sides, Stack } from '../stack/stack.ts';
+import type { RoundDocument, Sample, SideName } from '../types.ts';
+import type { PrometheusClient } from './prometheus.ts';
+import { judgeValidity, type ServiceSignals, type Signals } from './validity.ts';
+
+/** A round as it is stored: the document, and the raw material it was made from. */
+export interface CollectedRound {
+  document: RoundDocument;
+  detail: { signals: Signals; k6: unknown };
+}
+
+export async function collect(load: LoadResult, sides: Sides, stack: Stack, ctx: Context): Promise<CollectedRound[]> {
+  return Promise.all(stack.built.plan.sides.map((side) => collectSide(side.name, load, sides, stack, ctx)));
+}
+
+async function collectSide(side: SideName, load: LoadResult, sides: Sides, stack: Stack, ctx: Context): Promise<CollectedRound> {
+  const { plan } = stack.built;
+  const prom = inWindow(stack.prometheus, load, side, sides.round);
+  const summary = load.summary ? sideSummary(load.summary, side) : null;
+  const counts = summary ? { requests: summary.requests, iterations: summary.iterations, failedShare: summary.failedShare } : await countsFromPrometheus(plan, prom);
+  const containers = sides.containers.filter((container) => container.side === side);
+  const cpuSeconds = containers.reduce((total, { id }) => total + grown(load, id, 'cpuSeconds'), 0);
+
+  const samples: Record<string, Sample> = { ...latencySamples(summary) };
+  const put = (name: string, value: number | null, unit: string) => {
+    if (value !== null && Number.isFinite(value)) samples[name] = { value, unit };
+  };
+  put('request_rate', counts.requests / plan.config.load.durationS, '1/s');
+  put('failed_requests', counts.failedShare, 'ratio');
+  if (counts.requests > 0) put('cpu_seconds_per_request', cpuSeconds / counts.requests, 's');
+  put('memory_peak', await prom('max_over_time(sum(container_memory_working_set_bytes{$selector})[$window:1s])'), 'bytes');
+  for (const metric of plan.config.metrics) {
+    if (metric.promql) put(metric.name, await prom(metric.promql), metric.unit);
+  }
+
+  const signals: Signals = {
+    iterations: counts.iterations,
+    dropped: load.summary ? { warmup: droppedIterations(load.summary, 'warmup'), measure: droppedIterations(load.summary, 'measure') } : { warmup: 0, measure: await droppedFromPrometheus(plan, prom) },
+    startLagP99: samples.start_lag_p99?.value ?? null,
+    failedShare: counts.failedShare,
+    services: await serviceSignals(side, load, sides, ctx),
+    ...hostShares(load.before, load.after),
+    generatorFailure: load.failure,
+    missing: plan.config.metrics.filter((metric) => metric.primary && !samples[metric.name]).map((metric) => metric.name),
+  };
+  const reasons = judgeValidity(signals, plan.config.load, plan.config.allow);
+  return {
+    document: {
+      side,
+      round: sides.round,
+      valid: reasons.length === 0,
+      reasons,
+      started_at: new Date(load.startMs).toISOString(),
+      window_s: (load.endMs - load.startMs) / 1000,
+      samples,
+    },
+    detail: { signals, k6: load.summary?.metrics ?? null },
+  };
+}
+
+/** Evaluates PromQL over the measured window of one side; the result of a series set is summed only by the expression itself. */
+function inWindow(prometheus: PrometheusClient, load: LoadResult, side: SideName, round: number): (promql: string) => Promise<number | null> {
+  return (promql) => prometheus.value(fillPromql(promql, side, round, (load.endMs - load.startMs) / 1000), load.endMs);
+}
+
+/** Fills $window and $selector: the range of the window, and the labels that every series of this side and round carries. */
+export function fillPromql(promql: string, side: SideName, round: number, windowS: number): string {
+  return promql.replaceAll('$window', `${Math.round(windowS * 1000)}ms`).replaceAll('$selector', `side="${side}",round="${round}"`);
+}
+
+function latencySamples(summary: SideSummary | null): Record<string, Sample> {
+  if (!summary) return {};
+  const samples: Record<string, Sample> = {};
+  const put = (name: string, value: number) => {
+    if (Number.isFinite(value)) samples[name] = { value, unit: 's' };
+  };
+  for (const key of ['avg', 'min', 'med', 'max', 'p90', 'p95', 'p99'] as const) {
+    put(`latency_${key}`, summary.latency[key]);
+    if (key !== 'min') put(`response_${key}`, summary.response[key]);
+  }
+  put('start_lag_p99', summary.startLag.p99);
+  return samples;
+}
+
+/** Another generator than k6 tells what it did by its own metrics. */
+async function countsFromPrometheus(plan: Plan, prom: (promql: string) => Promise<number | null>): Promise<{ requests: number; iterations: number; failedShare: number }> {
+  const { generator } = plan.config.load;
+  if (generator.kind !== 'image') return { requests: 0, iterations: 0, failedShare: 0 };
+  const requests = (await prom(generator.requests)) ?? 0;
+  const failed = generator.failed ? ((await prom(generator.failed)) ?? 0) : 0;
+  return { requests, iterations: requests, failedShare: requests > 0 ? failed / requests : 0 };
+}
+
+async function droppedFromPrometheus(plan: Plan, prom: (promql: string) => Promise<number | null>): Promise<number> {
+  const { generator } = plan.config.load;
+  return generator.kind === 'image' && generator.dropped ? Math.round((await prom(generator.dropped)) ?? 0) : 0;
+}
+
+type Counter = 'cpuSeconds' | 'cfsPeriods' | 'cfsThrottledPeriods';
+
+/** How far a counter of a container grew over the window; 0 for one that has no reading at both edges. */
+function grown(load: LoadResult, id: string, counter: Counter): number {
+  const before = load.before.containers.get(id)?.[counter];
+  const after = load.after.containers.get(id)?.[counter];
+  return before === undefined || after === undefined ? 0 : Math.max(0, after - before);
+}
+
+async function serviceSignals(side: SideName, load: LoadResult, sides: Sides, ctx: Context): Promise<ServiceSignals[]> {
+  const incidents = sides.incidents(side);
+  return Promise.all(
+    sides.containers.filter((container) => container.side === side).map(async (container) => {
+      const state = await ctx.engine.inspect(container.id);
+      const own = incidents.filter((incident) => incident.service === container.service);
+      const periods = grown(load, container.id, 'cfsPeriods');
+      return {
+        service: container.service,
+        outOfMemory: state.oomKilled || own.some((incident) => incident.action === 'oom'),
+        ended: !state.running ? state.exitCode : (own.find((incident) => incident.action !== 'oom')?.exitCode ?? null),
+        throttledShare: periods > 0 ? grown(load, container.id, 'cfsThrottledPeriods') / periods : 0,
+      };
+    }),
+  );
+}
+
+/** Shares of the host's CPU time over the window: stolen by the hypervisor, and used by anything but this run and its harness. */
+export function hostShares(before: Edge, after: Edge): { steal: number; outsideLoad: number } {
+  const total = after.host.total - before.host.total;
+  if (total <= 0) return { steal: 0, outsideLoad: 0 };
+  const steal = after.host.steal - before.host.steal;
+  const busy = total - (after.host.idle - before.host.idle) - steal;
+  let own = after.harness - before.harness;
+  for (const [id, stats] of after.containers) own += Math.max(0, stats.cpuSeconds - (before.containers.get(id)?.cpuSeconds ?? stats.cpuSeconds));
+  return { steal: Math.max(0, steal) / total, outsideLoad: Math.max(0, busy - own) / total };
+}

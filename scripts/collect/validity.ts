@@ -1,0 +1,69 @@
+/** Why a round cannot be trusted: pure, from the signals of one side of one round. Validity comes before verdict (design 5). */
+import type { Allowances, InvalidReason, Load } from '../types.ts';
+
+export interface Signals {
+  /** Iterations that ended in the window; requests where the generator is not k6. */
+  iterations: number;
+  /** Iterations that were due and never started. */
+  dropped: { warmup: number; measure: number };
+  /** 99th percentile of (actual start - scheduled start), seconds; null where the generator does not say. */
+  startLagP99: number | null;
+  /** Share of requests that failed. */
+  failedShare: number;
+  services: ServiceSignals[];
+  /** Share of the host's CPU time over the window. */
+  steal: number;
+  outsideLoad: number;
+  /** Why the generator itself failed, if it did. */
+  generatorFailure: string | null;
+  /** Primary metrics without a value. */
+  missing: string[];
+}
+
+export interface ServiceSignals {
+  service: string;
+  outOfMemory: boolean;
+  /** Exit code of a container that ended or restarted in the round, null where none did. */
+  ended: number | null;
+  /** Share of CFS periods in which it was throttled. */
+  throttledShare: number;
+}
+
+/** Achieved rate below this share of the asked rate is a miss. */
+export const RATE_FLOOR = 0.995;
+
+export function judgeValidity(signals: Signals, load: Load, allow: Allowances): InvalidReason[] {
+  const reasons: InvalidReason[] = [];
+  const add = (code: InvalidReason['code'], message: string) => reasons.push({ code, message });
+
+  if (signals.generatorFailure) add('generator-failed', `the load generator failed: ${signals.generatorFailure}`);
+  for (const phase of ['warmup', 'measure'] as const) {
+    const dropped = signals.dropped[phase];
+    if (dropped > 0) {
+      add('dropped-iterations', `the load generator dropped ${dropped} iterations ${phase === 'warmup' ? 'in the warm-up' : 'in the window'}: none of its ${load.vus} virtual users was free; the service was too slow for ${load.rate}/s or load/vus is too low`);
+    }
+  }
+  const asked = load.rate * load.durationS;
+  if (signals.iterations < RATE_FLOOR * asked && asked - signals.iterations > 1) {
+    add('rate-missed', `${(signals.iterations / load.durationS).toFixed(1)} iterations per second ended, ${load.rate} were asked for (at least ${(RATE_FLOOR * 100).toFixed(1)} % is needed)`);
+  }
+  if (signals.startLagP99 !== null && signals.startLagP99 * 1000 > allow.startLagMs) {
+    add('start-lag', `1 % of the iterations started more than ${(signals.startLagP99 * 1000).toFixed(1)} ms after their time (at most ${allow.startLagMs} ms is allowed): the load generator had too little CPU`);
+  }
+  for (const service of signals.services) {
+    if (service.outOfMemory) add('out-of-memory', `${service.service} went over its memory limit and the kernel killed a process of it`);
+    if (service.ended !== null) add('restarted', `${service.service} ended in the middle of the round with exit code ${service.ended}`);
+    if (service.throttledShare > allow.throttledPeriods) {
+      add('throttled', `${service.service} was held back by its CPU limit in ${percent(service.throttledShare)} of the scheduler's periods (at most ${percent(allow.throttledPeriods)} is allowed)`);
+    }
+  }
+  if (signals.failedShare > allow.failedRequests) add('failed-requests', `${percent(signals.failedShare)} of the requests failed (at most ${percent(allow.failedRequests)} is allowed)`);
+  if (signals.steal > allow.steal) add('host-steal', `other machines took ${percent(signals.steal)} of this host's CPU time (at most ${percent(allow.steal)} is allowed)`);
+  if (signals.outsideLoad > allow.outsideLoad) {
+    add('host-load', `processes outside of the run used ${percent(signals.outsideLoad)} of this host's CPU time (at most ${percent(allow.outsideLoad)} is allowed)`);
+  }
+  for (const metric of signals.missing) add('no-samples', `there is no value for the primary metric ${metric}`);
+  return reasons;
+}
+
+const percent = (share: number) => `${Number((share * 100).toPrecision(3))} %`;

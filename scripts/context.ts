@@ -1,0 +1,29 @@
+/** The only place where outside things are made: clock, ids, engine, store, progress. Stages get them handed down. */
+import { ulid } from 'ulid';
+import type { Paths } from './paths.ts';
+import type { PrometheusClient } from './collect/prometheus.ts';
+import type { Engine } from './stack/engine.ts';
+import type { Store } from './store/db.ts';
+import type { SetupResult } from './setup/setup.ts';
+import type { Progress } from './types.ts';
+import { connectPrometheus } from './collect/prometheus.ts';
+
+export interface Context {
+  paths: Paths;
+  env: NodeJS.ProcessEnv;
+  progress: Progress;
+  /** Aborts with an Interrupted when the user or the system asks for an end. */
+  signal: AbortSignal;
+  engine: Engine;
+  store: Store;
+  /** What the set-up found or made: engine, Compose, images of the stack. */
+  machine: SetupResult;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  newRunId(): string;
+  prometheus(url: string): PrometheusClient;
+}
+
+export function makeContext(parts: Pick<Context, 'paths' | 'env' | 'progress' | 'signal' | 'engine' | 'store' | 'machine'>): Context {
+  return { ...parts, now: Date.now, newRunId: () => ulid(), prometheus: connectPrometheus };
+}

@@ -1,0 +1,172 @@
+/** Sides -> LoadResult: warm-up and one measured window, with counters read at its edges. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Context } from '../context.ts';
+import { InfrastructureError } from '../errors.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { Sides, Stack } from '../stack/stack.ts';
+import type { ProgressStep, SideName } from '../types.ts';
+import { readEdge, type Edge } from './edges.ts';
+import { GAP_S, k6Container } from './k6.ts';
+import { generatorContainer, generatorName } from './image.ts';
+import { readSummary, type K6Summary } from './summary.ts';
+
+export interface LoadResult {
+  /** The measured window, milliseconds since the epoch. */
+  startMs: number;
+  endMs: number;
+  before: Edge;
+  after: Edge;
+  /** What k6 measured exactly; null for another generator or one that ended without a summary. */
+  summary: K6Summary | null;
+  /** Why the generator cannot be trusted, where it ended badly. */
+  failure: string | null;
+}
+
+/** Exit code of k6 when a threshold of the script failed: a result, not a crash. Source: k6 errext/exitcodes. */
+const K6_THRESHOLDS_FAILED = 99;
+/** Time that k6 needs to start, flush and write its summary, on top of the load. */
+const K6_SLACK_S = 60;
+
+export async function driveLoad(stack: Stack, sides: Sides, step: ProgressStep, ctx: Context): Promise<LoadResult> {
+  return stack.built.plan.config.load.generator.kind === 'k6' ? driveK6(stack, sides, step, ctx) : driveImage(stack, sides, step, ctx);
+}
+
+async function driveK6(stack: Stack, sides: Sides, step: ProgressStep, ctx: Context): Promise<LoadResult> {
+  const { plan } = stack.built;
+  const { load } = plan.config;
+  const id = await ctx.engine.create(k6Container(plan, sides.round, ctx.machine.images.k6!.ref, ctx.paths));
+  const following = new AbortController();
+  const signal = AbortSignal.any([stack.signal, AbortSignal.timeout((load.warmupS + load.durationS + K6_SLACK_S + 30) * 1000)]);
+  try {
+    await ctx.engine.start(id);
+    const ended = ctx.engine.wait(id, signal);
+    const window = await firstOf(windowLine(id, following.signal, ctx), ended, signal);
+    if (!window) return failed(await ended, id, ctx);
+
+    const live = watchLive(stack, sides, step, window, following.signal, ctx);
+    const ids = [...sides.containers.map((c) => c.id), ...stack.containers.map((c) => c.id)];
+    await until(window.startMs - (GAP_S * 1000) / 2, signal, ctx);
+    const before = await readEdge(ctx.engine, [...ids, id]);
+    await until(window.endMs - 20, signal, ctx);
+    const generator = await ctx.engine.stats(id); // soon after the window k6 is gone, and its counters with it
+    await until(window.endMs + (GAP_S * 1000) / 2, signal, ctx);
+    const after = await readEdge(ctx.engine, ids);
+    after.containers.set(id, generator);
+    const exitCode = await ended.catch((error) => {
+      stack.signal.throwIfAborted();
+      throw new InfrastructureError(`k6 did not end ${K6_SLACK_S} s after its load should have (${(error as Error).message})`, { hint: 'Is the host overloaded? Try a lower rate.' });
+    });
+    following.abort();
+    await live;
+    const { stdout, stderr } = await ctx.engine.logs(id, 0);
+    const summary = readSummary(stdout);
+    const bad = (exitCode !== 0 && exitCode !== K6_THRESHOLDS_FAILED) || !summary;
+    return { ...window, before, after, summary, failure: bad ? `k6 ended with exit code ${exitCode}: ${lastLines(stderr)}` : null };
+  } finally {
+    following.abort();
+    await ctx.engine.remove(id);
+  }
+}
+
+/** k6 ended before its window was known: the script is at fault, or k6 was killed. */
+async function failed(exitCode: number, id: string, ctx: Context): Promise<never> {
+  const { stderr } = await ctx.engine.logs(id, 50);
+  throw new InfrastructureError(`k6 ended with exit code ${exitCode} before the load began:\n${lastLines(stderr, 20)}`, {
+    hint: 'Does the script export options, setup and handleSummary of the load library (docs/loadgen.md)?',
+  });
+}
+
+const lastLines = (text: string, count = 5) => text.trim().split('\n').slice(-count).join('\n');
+
+/** Waits for the line in which the k6 library says when its measured window begins and ends. */
+function windowLine(id: string, signal: AbortSignal, ctx: Context): Promise<{ startMs: number; endMs: number }> {
+  return new Promise((resolve, reject) => {
+    ctx.engine
+      .followStderr(id, (line) => {
+        const found = /mayfly window start=(\d+) end=(\d+)/.exec(line);
+        if (found) resolve({ startMs: Number(found[1]), endMs: Number(found[2]) });
+      }, signal)
+      .catch(reject);
+  });
+}
+
+/** The window, or null when k6 ended first. */
+async function firstOf<T>(window: Promise<T>, ended: Promise<number>, signal: AbortSignal): Promise<T | null> {
+  const result = await Promise.race([window, ended.then(() => sleep(500)).then(() => null)]);
+  signal.throwIfAborted();
+  return result ?? null;
+}
+
+async function until(atMs: number, signal: AbortSignal, ctx: Context): Promise<void> {
+  const wait = atMs - ctx.now();
+  if (wait > 0) await sleep(wait, undefined, { signal }).catch(() => {});
+  signal.throwIfAborted();
+}
+
+/** Shows the current rate, latency and errors once a second, as Prometheus has them. */
+async function watchLive(stack: Stack, sides: Sides, step: ProgressStep, window: { startMs: number; endMs: number }, signal: AbortSignal, ctx: Context): Promise<void> {
+  const selector = `round="${sides.round}"`;
+  const beganMs = window.startMs - (stack.built.plan.config.load.warmupS + GAP_S) * 1000;
+  while (!signal.aborted) {
+    const fraction = Math.min(1, (ctx.now() - beganMs) / (window.endMs - beganMs));
+    const [rate, p95, errors] = await Promise.all([
+      stack.prometheus.value(`sum(rate(k6_http_reqs_total{${selector}}[5s]))`),
+      stack.prometheus.value(`histogram_quantile(0.95, sum(rate(k6_http_req_duration_seconds{${selector}}[5s])))`),
+      stack.prometheus.value(`avg(k6_http_req_failed_rate{${selector}})`),
+    ]).catch(() => [null, null, null]);
+    const phase = ctx.now() < window.startMs ? 'warm-up' : 'measuring';
+    const show = (value: number | null | undefined, text: (value: number) => string) => (value === null || value === undefined ? '…' : text(value));
+    step.update(`${phase}  ${show(rate, (v) => `${v.toFixed(0)}/s`)}  p95 ${show(p95, (v) => `${(v * 1000).toFixed(2)} ms`)}  errors ${show(errors, (v) => `${(v * 100).toFixed(2)} %`)}`, fraction);
+    await sleep(1000, undefined, { signal }).catch(() => {});
+  }
+}
+
+/** Any other generator: one container for each side, first for the warm-up, then for the window. */
+async function driveImage(stack: Stack, sides: Sides, step: ProgressStep, ctx: Context): Promise<LoadResult> {
+  const { plan } = stack.built;
+  const { load } = plan.config;
+  if (load.warmupS > 0) {
+    step.update('warm-up', 0);
+    const failure = await runGenerators(stack, sides, 'warmup', ctx);
+    if (failure) throw new InfrastructureError(failure.message, { hint: 'Check load/image and load/command in benchmark.yaml.' });
+  }
+  await sleep(GAP_S * 500);
+  const ids = [...sides.containers.map((c) => c.id), ...stack.containers.map((c) => c.id)];
+  const before = await readEdge(ctx.engine, ids);
+  await sleep(GAP_S * 500);
+  step.update('measuring', load.warmupS / (load.warmupS + load.durationS));
+  const startMs = ctx.now();
+  const failure = await runGenerators(stack, sides, 'measure', ctx);
+  const endMs = startMs + load.durationS * 1000;
+  await sleep(Math.max(0, endMs - ctx.now()));
+  const after = await readEdge(ctx.engine, ids);
+  return { startMs, endMs, before, after, summary: null, failure: failure?.message ?? null };
+}
+
+async function runGenerators(stack: Stack, sides: Sides, phase: 'warmup' | 'measure', ctx: Context): Promise<Error | null> {
+  const { plan } = stack.built;
+  const ids: string[] = [];
+  const targets = join(plan.dir, 'targets', `load-${sides.round}-${phase}.json`);
+  try {
+    for (const side of plan.sides) ids.push(await ctx.engine.create(generatorContainer(plan, side.name, sides.round, phase)));
+    if (phase === 'measure') await writeFile(targets, JSON.stringify(generatorTargets(plan, sides.round)));
+    await Promise.all(ids.map((id) => ctx.engine.start(id)));
+    const codes = await Promise.all(ids.map((id) => ctx.engine.wait(id, stack.signal)));
+    const bad = codes.findIndex((code) => code !== 0);
+    if (bad < 0) return null;
+    return new Error(`the load generator of ${plan.sides[bad]!.name} ended with exit code ${codes[bad]}: ${lastLines((await ctx.engine.logs(ids[bad]!, 20)).all)}`);
+  } finally {
+    if (phase === 'measure') await writeFile(targets, '[]');
+    await Promise.all(ids.map((id) => ctx.engine.remove(id)));
+  }
+}
+
+function generatorTargets(plan: Plan, round: number): { targets: string[]; labels: Record<string, string> }[] {
+  const { generator } = plan.config.load;
+  if (generator.kind !== 'image' || !generator.scrape) return [];
+  const { port, path } = generator.scrape;
+  const labels = (side: SideName) => ({ __metrics_path__: path, side, round: String(round), commit: plan.sides.find((s) => s.name === side)!.commit, service: 'loadgen', instance: 'loadgen' });
+  return plan.sides.map((side) => ({ targets: [`${generatorName(plan, side.name, round, 'measure')}:${port}`], labels: labels(side.name) }));
+}

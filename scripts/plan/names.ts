@@ -1,0 +1,38 @@
+/** Names and labels of everything that a run puts on the engine: two runs never share one. */
+import type { SideName } from '../types.ts';
+
+export const LABEL = {
+  run: 'dev.mayfly.run',
+  /** The process that owns the run, when it started (clock ticks since boot) and on which host: together they tell a live run from a dead one. */
+  pid: 'dev.mayfly.pid',
+  pidStart: 'dev.mayfly.pid-start',
+  hostname: 'dev.mayfly.hostname',
+  stackVersion: 'dev.mayfly.stack-version',
+  side: 'dev.mayfly.side',
+  round: 'dev.mayfly.round',
+  commit: 'dev.mayfly.commit',
+  service: 'dev.mayfly.service',
+  /** The user asked for the stack to stay: the sweep leaves it alone. */
+  keep: 'dev.mayfly.keep',
+} as const;
+
+/** Compose project and name prefix of a run; project names are lower case. */
+export const projectName = (runId: string) => `mayfly-${runId.toLowerCase()}`;
+export const sideProject = (runId: string, side: SideName) => `${projectName(runId)}-${side}`;
+export const networkName = (runId: string, network: 'control' | SideName) => `${projectName(runId)}-${network}`;
+
+/** Name under which a service of a side is known on the side's network. */
+export const sideHost = (service: string, side: SideName) => `${service}.${side}`;
+
+/** The URL of the benchmark's target for one side: its host becomes the side's own name. */
+export function sideTarget(target: string, side: SideName): string {
+  const url = new URL(target);
+  url.hostname = sideHost(url.hostname, side);
+  return url.href.replace(/\/$/, '');
+}
+
+/** An image tag that holds the commit as far as a tag can, and a hash of what the tag cannot hold. */
+export function imageTag(benchmark: string, image: string, commit: string, recipeHash: string): string {
+  const readable = commit.replace(/[^A-Za-z0-9_.-]/g, '-').replace(/^[.-]+/, '').slice(0, 40);
+  return `mayfly/${benchmark}-${image}:${readable.length === 40 ? readable.slice(0, 12) : readable}-${recipeHash}`;
+}

@@ -1,0 +1,117 @@
+/** Config -> Plan: commits found, names, labels and CPU sets fixed. Nothing is built or started yet. */
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UsageError } from '../errors.ts';
+import type { Context } from '../context.ts';
+import type { BuildRecipe, Config, CpuSets, Host, SideName } from '../types.ts';
+import { findCommit, type Commit } from './commit.ts';
+import { planCpuSets } from './cpusets.ts';
+import { fingerprint } from './host.ts';
+import { imageTag, LABEL, networkName, projectName } from './names.ts';
+import { thisProcess } from './process.ts';
+
+/** One image of one side: how it is built and the tag under which it is found again. */
+export interface BuildPlan {
+  name: string;
+  recipe: BuildRecipe;
+  tag: string;
+  /** Hash of the recipe: another recipe is another image. */
+  recipeHash: string;
+  /** Where the commit's files are, for a git build. */
+  source?: Commit;
+}
+
+export interface SidePlan {
+  name: SideName;
+  ref: string;
+  commit: string;
+  subject?: string;
+  builds: BuildPlan[];
+}
+
+export interface Plan {
+  config: Config;
+  runId: string;
+  project: string;
+  /** Folder of the run on this host: Prometheus' data, targets, what waits for upload. */
+  dir: string;
+  startedAt: Date;
+  sides: SidePlan[];
+  pairing: 'solo' | 'interleaved';
+  networks: { control: string } & Partial<Record<SideName, string>>;
+  /** Labels of every object of the run on the engine. */
+  labels: Record<string, string>;
+  host: Host;
+  cpusets: CpuSets;
+  stackVersion: string;
+  stackImages: { ref: string; id: string; source: string }[];
+}
+
+export async function makePlan(config: Config, ctx: Context): Promise<Plan> {
+  const runId = ctx.newRunId();
+  const wanted: [SideName, string][] = [['candidate', config.commit]];
+  if (config.against !== undefined) wanted.push(['baseline', config.against]);
+  const sides: SidePlan[] = [];
+  for (const [name, ref] of wanted) sides.push(await planSide(name, ref, config, ctx));
+
+  const host = fingerprint(ctx.machine.engine);
+  const stackImages = Object.values(ctx.machine.images);
+  const stackVersion = await stackHash(ctx.paths.root, stackImages.map((image) => image.ref));
+  return {
+    config,
+    runId,
+    project: projectName(runId),
+    dir: join(ctx.paths.runs, runId),
+    startedAt: new Date(ctx.now()),
+    sides,
+    pairing: sides.length === 2 ? 'interleaved' : 'solo',
+    networks: Object.fromEntries((['control', ...sides.map((side) => side.name)] as const).map((name) => [name, networkName(runId, name)])) as Plan['networks'],
+    labels: runLabels(runId, stackVersion, config.keep),
+    host,
+    cpusets: planCpuSets(host.cores),
+    stackVersion,
+    stackImages,
+  };
+}
+
+/** The labels that say which run an object belongs to and which process owns it. */
+function runLabels(runId: string, stackVersion: string, keep: boolean): Record<string, string> {
+  const { pid, pidStart, hostname } = thisProcess();
+  return {
+    [LABEL.run]: runId,
+    [LABEL.pid]: String(pid),
+    [LABEL.pidStart]: pidStart,
+    [LABEL.hostname]: hostname,
+    [LABEL.stackVersion]: stackVersion,
+    ...(keep ? { [LABEL.keep]: 'true' } : {}),
+  };
+}
+
+async function planSide(name: SideName, ref: string, config: Config, ctx: Context): Promise<SidePlan> {
+  const found = new Map<string, Commit>();
+  for (const recipe of Object.values(config.builds)) {
+    if (recipe.kind === 'git' && !found.has(recipe.repository)) found.set(recipe.repository, await findCommit(recipe.repository, ref, ctx));
+  }
+  const first = found.values().next().value;
+  if (!first && (ref === 'HEAD' || ref === 'worktree')) {
+    throw new UsageError(`${config.file}: nothing is built from git here, so --commit=${ref} means nothing`, { hint: 'Name a version, for example --commit=v2.10.0.' });
+  }
+  const commit = first?.commit ?? ref;
+  const builds = Object.entries(config.builds).map(([image, recipe]): BuildPlan => {
+    const source = recipe.kind === 'git' ? found.get(recipe.repository)! : undefined;
+    const recipeHash = hash(JSON.stringify({ recipe, commit: source?.commit ?? ref })).slice(0, 8);
+    const tag = recipe.kind === 'image' ? recipe.image.replaceAll('${commit}', ref) : imageTag(config.benchmark, image, source?.commit ?? ref, recipeHash);
+    return { name: image, recipe, tag, recipeHash, ...(source ? { source } : {}) };
+  });
+  return { name, ref, commit, ...(first?.subject ? { subject: first.subject } : {}), builds };
+}
+
+/** Hash of everything that could change a measurement but the services under test: images, Compose file, Prometheus' configuration, the k6 library. */
+async function stackHash(root: string, imageRefs: string[]): Promise<string> {
+  const files = ['compose/run.yaml', 'prometheus/prometheus.yml', ...(await readdir(join(root, 'loadgen'))).filter((f) => f.endsWith('.js')).map((f) => `loadgen/${f}`)].sort();
+  const contents = await Promise.all(files.map(async (file) => `${file}\n${await readFile(join(root, file), 'utf8')}`));
+  return hash([...imageRefs.toSorted(), ...contents].join('\n')).slice(0, 12);
+}
+
+const hash = (text: string) => createHash('sha256').update(text).digest('hex');

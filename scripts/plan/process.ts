@@ -1,0 +1,20 @@
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+
+/** When a process started, in clock ticks since boot; null where there is no such process. A pid alone may have been given again. */
+export function processStart(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // the command's name may hold spaces
+    if (fields[0] === 'Z') return null;
+    return fields[19] ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether the process that had this pid at that start time still runs on this host. */
+export const isAlive = (pid: number, pidStart: string) => pid > 0 && processStart(pid) === pidStart;
+
+/** This process, in the form that sweep and push look for. */
+export const thisProcess = () => ({ pid: process.pid, pidStart: processStart(process.pid) ?? '', hostname: hostname() });

@@ -1,0 +1,164 @@
+/** Plan -> Built: the images of every side exist on the engine. A build is made once and found again by its tag. */
+import { spawn } from 'node:child_process';
+import { pipeline } from 'node:stream/promises';
+import { InfrastructureError, Interrupted } from '../errors.ts';
+import type { Context } from '../context.ts';
+import type { BuildPlan, Plan, SidePlan } from '../plan/plan.ts';
+import type { BuiltImage, SideName } from '../types.ts';
+
+export interface Built {
+  plan: Plan;
+  images: Partial<Record<SideName, BuiltImage[]>>;
+}
+
+/** A build of code that nobody has reviewed may use no more memory than this. */
+const BUILD_MEMORY = '4g';
+const LINES_SHOWN = 20;
+
+export async function build(plan: Plan, ctx: Context): Promise<Built> {
+  const images: Built['images'] = {};
+  for (const side of plan.sides) {
+    images[side.name] = [];
+    for (const wanted of side.builds) images[side.name]!.push(await buildOne(plan, side, wanted, ctx));
+  }
+  return { plan, images };
+}
+
+async function buildOne(plan: Plan, side: SidePlan, wanted: BuildPlan, ctx: Context): Promise<BuiltImage> {
+  const present = await ctx.engine.image(wanted.tag);
+  if (present) return { name: wanted.name, tag: wanted.tag, id: present.id, source: 'cached' };
+
+  const step = ctx.progress.step(`build ${wanted.name} at ${shortCommit(side.commit)}`);
+  const output = new LastLines(LINES_SHOWN, (line) => step.update(line));
+  try {
+    await runBuild(plan, wanted, output, ctx);
+  } catch (error) {
+    step.fail();
+    if (ctx.signal.aborted) throw ctx.signal.reason;
+    throw new InfrastructureError(`the build of ${wanted.name} at ${side.ref} (${shortCommit(side.commit)}) failed: ${(error as Error).message}\n${output.text()}`, {
+      hint: `Its recipe is build/${wanted.name} in ${plan.config.file}.`,
+    });
+  }
+  const built = await ctx.engine.image(wanted.tag);
+  if (!built) {
+    step.fail();
+    throw new InfrastructureError(`the build of ${wanted.name} ended well, but there is no image ${wanted.tag}`, {
+      hint: 'A build command must produce the image under the tag in MAYFLY_IMAGE.',
+    });
+  }
+  step.done();
+  ctx.store.saveBuild({ benchmark: plan.config.benchmark, image: wanted.name, commit: side.commit, recipeHash: wanted.recipeHash, tag: wanted.tag, imageId: built.id });
+  return { name: wanted.name, tag: wanted.tag, id: built.id, source: wanted.recipe.kind === 'image' ? 'pulled' : 'built' };
+}
+
+async function runBuild(plan: Plan, wanted: BuildPlan, output: LastLines, ctx: Context): Promise<void> {
+  const { recipe, tag } = wanted;
+  if (recipe.kind === 'image') return run(['docker', 'pull', '--quiet', tag], { env: ctx.env, output, signal: ctx.signal });
+  if (recipe.kind === 'command') {
+    const env = { ...withoutSecrets(ctx.env), MAYFLY_COMMIT: commitOf(plan, wanted), MAYFLY_IMAGE: tag };
+    return run(recipe.command, { env, cwd: plan.config.dir, output, signal: ctx.signal });
+  }
+  const source = wanted.source!;
+  const context = recipe.context === '.' ? source.treeish : `${source.treeish}:${recipe.context.replace(/^\.\//, '').replace(/\/$/, '')}`;
+  return run(dockerBuildArgs(wanted, plan), {
+    env: { ...ctx.env, DOCKER_BUILDKIT: '0' }, // the classic builder is in every engine; BuildKit needs a plugin
+    output,
+    signal: ctx.signal,
+    input: ['git', '-C', source.repository, 'archive', '--format=tar', '--end-of-options', context],
+  });
+}
+
+/** The command line of docker build for a git recipe; the build context comes on standard input as a tar. */
+export function dockerBuildArgs(wanted: BuildPlan, plan: Plan): string[] {
+  if (wanted.recipe.kind !== 'git') throw new TypeError('only a git recipe is built by docker build');
+  const { dockerfile, network, args } = wanted.recipe;
+  return [
+    'docker', 'build', '--force-rm', '--file', dockerfile, '--tag', wanted.tag, '--network', network, '--memory', BUILD_MEMORY,
+    '--label', `dev.mayfly.benchmark=${plan.config.benchmark}`, '--label', `dev.mayfly.build=${wanted.source!.commit}`,
+    ...Object.entries(args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
+    '-',
+  ];
+}
+
+function commitOf(plan: Plan, wanted: BuildPlan): string {
+  return plan.sides.find((side) => side.builds.includes(wanted))!.commit;
+}
+
+/** The environment less everything whose name looks like a credential: code under test gets no secrets. */
+export function withoutSecrets(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !/TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_KEY|PRIVATE_KEY/i.test(name)));
+}
+
+interface RunOptions {
+  env: NodeJS.ProcessEnv;
+  cwd?: string;
+  output: LastLines;
+  signal: AbortSignal;
+  /** A command whose output is the standard input of this one. */
+  input?: string[];
+}
+
+/** Runs a command (and the one that feeds it) in process groups of their own, so that an abort ends their children too. */
+async function run(command: string[], { env, cwd, output, signal, input }: RunOptions): Promise<void> {
+  const start = (argv: string[], stdin: 'pipe' | 'ignore') => spawn(argv[0]!, argv.slice(1), { env, cwd, detached: true, stdio: [stdin, 'pipe', 'pipe'] });
+  const feeder = input ? start(input, 'ignore') : null;
+  const main = start(command, feeder ? 'pipe' : 'ignore');
+  const end = () => [main, feeder].forEach((child) => child?.pid && killGroup(child.pid));
+  signal.addEventListener('abort', end, { once: true });
+  try {
+    main.stdout!.on('data', (chunk) => output.add(chunk));
+    main.stderr!.on('data', (chunk) => output.add(chunk));
+    feeder?.stderr!.on('data', (chunk) => output.add(chunk));
+    if (feeder) pipeline(feeder.stdout!, main.stdin!).catch(() => {}); // a broken pipe shows as the exit code of one of the two
+    const [code, fed] = await Promise.all([exit(main, command[0]!), feeder ? exit(feeder, input![0]!) : 0]);
+    if (signal.aborted) throw signal.reason ?? new Interrupted();
+    if (fed !== 0) throw new Error(`${input!.slice(0, 1).concat(input!.slice(3)).join(' ')} ended with exit code ${fed}`);
+    if (code !== 0) throw new Error(`${command.slice(0, 2).join(' ')} ended with exit code ${code}`);
+  } finally {
+    signal.removeEventListener('abort', end);
+  }
+}
+
+function exit(child: ReturnType<typeof spawn>, name: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    child.once('error', (error: NodeJS.ErrnoException) => reject(new Error(error.code === 'ENOENT' ? `there is no program ${name}` : error.message)));
+    child.once('close', (code) => resolve(code ?? 1));
+  });
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGTERM');
+  } catch {
+    // it is gone
+  }
+}
+
+/** Keeps the last lines of an output for the message of a failure. */
+class LastLines {
+  #lines: string[] = [];
+  #rest = '';
+  readonly #limit: number;
+  readonly #onLine: (line: string) => void;
+
+  constructor(limit: number, onLine: (line: string) => void) {
+    this.#limit = limit;
+    this.#onLine = onLine;
+  }
+
+  add(chunk: Buffer): void {
+    const lines = (this.#rest + chunk.toString()).split(/[\r\n]+/);
+    this.#rest = lines.pop() ?? '';
+    for (const line of lines.filter((l) => l.trim())) {
+      this.#lines.push(line);
+      this.#onLine(line.trim());
+    }
+    this.#lines = this.#lines.slice(-this.#limit);
+  }
+
+  text(): string {
+    return [...this.#lines, this.#rest].filter((line) => line.trim()).map((line) => `    ${line}`).join('\n');
+  }
+}
+
+export const shortCommit = (commit: string) => (commit.startsWith('worktree-') ? `worktree-${commit.slice(9, 16)}` : /^[0-9a-f]{40}$/.test(commit) ? commit.slice(0, 12) : commit);

@@ -1,0 +1,80 @@
+/** The Compose configurations of a run, as pure functions: what is started is what these return, and the run record keeps it. */
+import { cpuCount } from '../plan/cpusets.ts';
+import { LABEL, sideHost } from '../plan/names.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { SideName } from '../types.ts';
+
+/** A Compose document as `docker compose config --format json` writes it. */
+export type ComposeDocument = { services: Record<string, any>; networks?: Record<string, any>; volumes?: Record<string, any> } & Record<string, any>;
+
+/** Limits of a service under test that sets none itself. */
+const DEFAULT_MEMORY = String(1024 ** 3);
+const DEFAULT_PIDS = 512;
+
+/** What a service under test may never have, whatever its file says; the configuration check has told the user already. */
+const FORBIDDEN = ['build', 'ports', 'container_name', 'privileged', 'network_mode', 'pid', 'ipc', 'uts', 'userns_mode', 'cgroup', 'cgroup_parent', 'devices', 'device_cgroup_rules', 'volumes_from', 'external_links', 'extra_hosts', 'profiles', 'runtime', 'sysctls'];
+
+/**
+ * The services of one side for one round: on the side's network only, capped in CPU, memory and pids,
+ * without a capability that their file does not ask for, without a name server outside.
+ */
+export function sideCompose(resolved: ComposeDocument, plan: Plan, side: SideName, round: number): ComposeDocument {
+  const services = Object.fromEntries(Object.entries(resolved.services).map(([name, service]) => [name, sideService(name, service, plan, side, round)]));
+  const volumes = Object.fromEntries(Object.entries(resolved.volumes ?? {}).map(([name, volume]) => [name, { ...withoutName(volume), labels: plan.labels }]));
+  return {
+    services,
+    networks: { side: { external: true, name: plan.networks[side] } },
+    ...(Object.keys(volumes).length > 0 ? { volumes } : {}),
+  };
+}
+
+function sideService(name: string, service: Record<string, any>, plan: Plan, side: SideName, round: number): Record<string, any> {
+  const kept = Object.fromEntries(Object.entries(service).filter(([key]) => !FORBIDDEN.includes(key)));
+  const cores = cpuCount(plan.cpusets.services, plan.host.cores);
+  const memory = service.mem_limit ?? service.deploy?.resources?.limits?.memory ?? DEFAULT_MEMORY;
+  return {
+    ...kept,
+    networks: { side: { aliases: [name, sideHost(name, side)] } },
+    // The engine's own name server answers for the side's network; what it does not know goes no further.
+    dns: ['127.0.0.1'],
+    labels: { ...service.labels, ...plan.labels, ...sideLabels(plan, side, round) },
+    init: true,
+    restart: 'no',
+    cap_drop: ['ALL'],
+    security_opt: ['no-new-privileges:true'],
+    pids_limit: service.pids_limit ?? service.deploy?.resources?.limits?.pids ?? DEFAULT_PIDS,
+    mem_limit: memory,
+    memswap_limit: memory,
+    ...(service.deploy?.resources?.limits?.cpus ? {} : { cpus: Math.min(Number(service.cpus ?? cores), cores) }),
+    ...(plan.cpusets.services ? { cpuset: plan.cpusets.services } : {}),
+    stop_grace_period: service.stop_grace_period ?? '2s',
+    logging: { driver: 'json-file', options: { 'max-size': '16m', 'max-file': '1' } },
+  };
+}
+
+export function sideLabels(plan: Plan, side: SideName, round: number): Record<string, string> {
+  return { [LABEL.side]: side, [LABEL.round]: String(round), [LABEL.commit]: plan.sides.find((s) => s.name === side)!.commit };
+}
+
+/** Prometheus, the exporter and, live, the sidecar: on the control network; Prometheus on the sides' networks too, to scrape them. */
+export function runCompose(resolved: ComposeDocument, plan: Plan): ComposeDocument {
+  const services = Object.fromEntries(
+    Object.entries(resolved.services).map(([name, service]) => [
+      name,
+      {
+        ...service,
+        networks: { ...service.networks, ...(name === 'prometheus' ? Object.fromEntries(plan.sides.map((side) => [side.name, {}])) : {}) },
+        labels: { ...plan.labels, [LABEL.service]: name },
+        init: true,
+        restart: 'no',
+        cap_drop: ['ALL'],
+        security_opt: ['no-new-privileges:true'],
+        ...(plan.cpusets.metrics ? { cpuset: plan.cpusets.metrics } : {}),
+      },
+    ]),
+  );
+  const networks = Object.fromEntries(Object.entries(plan.networks).map(([name, network]) => [name, { external: true, name: network }]));
+  return { services, networks };
+}
+
+const withoutName = ({ name: _name, ...volume }: Record<string, any> = {}) => volume;

@@ -1,0 +1,362 @@
+/**
+ * The Docker Engine's HTTP API over its unix socket: everything that Compose does not do or does too slowly.
+ * The only file that speaks this API. Source: Docker Engine API v1.41, docs.docker.com/engine/api/v1.41.
+ */
+import { Agent, request, type Dispatcher } from 'undici';
+import { InfrastructureError } from '../errors.ts';
+
+/** Docker Engine 20.10 speaks it, and so does every later one. */
+const API = 'v1.41';
+
+export type Labels = Record<string, string>;
+
+export interface ContainerSpec {
+  name: string;
+  image: string;
+  cmd: string[];
+  entrypoint?: string[];
+  env?: Record<string, string>;
+  user?: string;
+  labels: Labels;
+  /** Host path, container path and mode of each bind mount. */
+  binds?: string[];
+  /** Names of the networks to join; 'host' or 'none' alone. */
+  networks: string[];
+  cpuset?: string | null;
+  memoryBytes?: number;
+  pidsLimit?: number;
+}
+
+export interface ContainerSummary {
+  id: string;
+  name: string;
+  image: string;
+  labels: Labels;
+  state: string;
+}
+
+export interface ContainerState {
+  id: string;
+  name: string;
+  labels: Labels;
+  imageId: string;
+  running: boolean;
+  exitCode: number;
+  oomKilled: boolean;
+  restartCount: number;
+  health: string | null;
+  /** Host port of each published container port, for example {'9090/tcp': 49153}. */
+  ports: Record<string, number>;
+}
+
+/** Cumulative counters of a container at one moment. */
+export interface ContainerStats {
+  cpuSeconds: number;
+  cfsPeriods: number;
+  cfsThrottledPeriods: number;
+}
+
+export interface EngineEvent {
+  action: string;
+  id: string;
+  labels: Labels;
+  /** Exit code, where the event is a die. */
+  exitCode: number | null;
+}
+
+export interface ImageInfo {
+  id: string;
+  labels: Labels;
+}
+
+export interface EngineInfo {
+  version: string;
+  cores: number;
+  memoryBytes: number;
+  kernel: string;
+  os: string;
+  cgroup: string;
+}
+
+export class EngineError extends InfrastructureError {
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export type Engine = ReturnType<typeof connectEngine>;
+
+/** Path of the engine's socket: DOCKER_HOST=unix://… or the usual place. */
+export function socketPath(env: NodeJS.ProcessEnv): string {
+  const host = env.DOCKER_HOST;
+  if (!host) return '/var/run/docker.sock';
+  if (!host.startsWith('unix://')) {
+    throw new InfrastructureError(`DOCKER_HOST is ${host}, but Mayfly needs an engine on this host`, {
+      hint: 'Unset DOCKER_HOST or set it to unix:///path/of/docker.sock.',
+    });
+  }
+  return host.slice('unix://'.length);
+}
+
+export function connectEngine(socket: string) {
+  const agent = new Agent({ connect: { socketPath: socket }, headersTimeout: 120_000, bodyTimeout: 0 });
+
+  async function send(method: Dispatcher.HttpMethod, path: string, options: { body?: unknown; signal?: AbortSignal | undefined } = {}) {
+    try {
+      return await request(`http://engine/${API}${path}`, {
+        method,
+        dispatcher: agent,
+        signal: options.signal ?? null,
+        ...(options.body === undefined ? {} : { body: JSON.stringify(options.body), headers: { 'content-type': 'application/json' } }),
+      });
+    } catch (error) {
+      if (options.signal?.aborted) throw options.signal.reason;
+      throw new EngineError(0, `the Docker engine at ${socket} does not answer (${(error as Error).message || (error as { code?: string }).code})`);
+    }
+  }
+
+  /** Sends a request and reads the answer as JSON; a refusal becomes an EngineError that carries the engine's own words. */
+  async function call<T>(method: Dispatcher.HttpMethod, path: string, options: { body?: unknown; signal?: AbortSignal | undefined } = {}): Promise<T> {
+    const response = await send(method, path, options);
+    const text = await response.body.text();
+    if (response.statusCode >= 400) throw new EngineError(response.statusCode, `Docker engine: ${engineMessage(text)} (${method} ${path.split('?')[0]})`);
+    return (text ? JSON.parse(text) : undefined) as T;
+  }
+
+  async function tolerant(promise: Promise<unknown>, ...statuses: number[]): Promise<void> {
+    try {
+      await promise;
+    } catch (error) {
+      if (!(error instanceof EngineError && statuses.includes(error.status))) throw error;
+    }
+  }
+
+  const labelFilter = (labels: string[]) => encodeURIComponent(JSON.stringify({ label: labels }));
+
+  return {
+    socket,
+    close: () => agent.destroy(),
+
+    async info(): Promise<EngineInfo> {
+      const info = await call<Record<string, any>>('GET', '/info');
+      return {
+        version: info.ServerVersion,
+        cores: info.NCPU,
+        memoryBytes: info.MemTotal,
+        kernel: info.KernelVersion,
+        os: info.OperatingSystem,
+        cgroup: `v${info.CgroupVersion ?? '1'}`,
+      };
+    },
+
+    /** The image under this tag or id, or null. */
+    async image(ref: string): Promise<ImageInfo | null> {
+      try {
+        const image = await call<Record<string, any>>('GET', `/images/${encodeURIComponent(ref)}/json`);
+        return { id: image.Id, labels: image.Config?.Labels ?? {} };
+      } catch (error) {
+        if (error instanceof EngineError && error.status === 404) return null;
+        throw error;
+      }
+    },
+
+    async removeImage(ref: string): Promise<void> {
+      await tolerant(call('DELETE', `/images/${encodeURIComponent(ref)}?force=true`), 404);
+    },
+
+    async containers(...labels: string[]): Promise<ContainerSummary[]> {
+      const list = await call<Record<string, any>[]>('GET', `/containers/json?all=true&filters=${labelFilter(labels)}`);
+      return list.map((c) => ({ id: c.Id, name: String(c.Names[0] ?? '').slice(1), image: c.Image, labels: c.Labels ?? {}, state: c.State }));
+    },
+
+    async inspect(id: string): Promise<ContainerState> {
+      const c = await call<Record<string, any>>('GET', `/containers/${id}/json`);
+      const ports: Record<string, number> = {};
+      for (const [port, bindings] of Object.entries<any>(c.NetworkSettings?.Ports ?? {})) {
+        if (bindings?.[0]) ports[port] = Number(bindings[0].HostPort);
+      }
+      return {
+        id: c.Id,
+        name: c.Name.slice(1),
+        labels: c.Config.Labels ?? {},
+        imageId: c.Image,
+        running: c.State.Running,
+        exitCode: c.State.ExitCode,
+        oomKilled: c.State.OOMKilled,
+        restartCount: c.RestartCount,
+        health: c.State.Health?.Status ?? null,
+        ports,
+      };
+    },
+
+    async stats(id: string): Promise<ContainerStats> {
+      const s = await call<Record<string, any>>('GET', `/containers/${id}/stats?stream=false&one-shot=true`);
+      return {
+        cpuSeconds: (s.cpu_stats?.cpu_usage?.total_usage ?? 0) / 1e9,
+        cfsPeriods: s.cpu_stats?.throttling_data?.periods ?? 0,
+        cfsThrottledPeriods: s.cpu_stats?.throttling_data?.throttled_periods ?? 0,
+      };
+    },
+
+    async create(spec: ContainerSpec): Promise<string> {
+      const { Id } = await call<{ Id: string }>('POST', `/containers/create?name=${encodeURIComponent(spec.name)}`, { body: createBody(spec) });
+      // API 1.41 takes one network at creation; the others are joined before the start.
+      for (const network of spec.networks.slice(1)) {
+        await call('POST', `/networks/${encodeURIComponent(network)}/connect`, { body: { Container: Id } });
+      }
+      return Id;
+    },
+
+    start: (id: string) => call<void>('POST', `/containers/${id}/start`),
+
+    /** Waits until the container ends and gives its exit code. */
+    async wait(id: string, signal?: AbortSignal): Promise<number> {
+      const { StatusCode } = await call<{ StatusCode: number }>('POST', `/containers/${id}/wait`, { signal });
+      return StatusCode;
+    },
+
+    stop: (id: string, graceS: number) => tolerant(call('POST', `/containers/${id}/stop?t=${graceS}`), 304, 404),
+    kill: (id: string, signal: string) => tolerant(call('POST', `/containers/${id}/kill?signal=${signal}`), 404, 409),
+
+    /** Kills and removes the container with its anonymous volumes; one that is gone or going is no error. */
+    remove: (id: string) => tolerant(call('DELETE', `/containers/${id}?force=true&v=true`), 404, 409),
+
+    /** The last lines of a container's output, both streams, oldest first. */
+    async logs(id: string, tail: number): Promise<{ stdout: string; stderr: string; all: string }> {
+      const response = await send('GET', `/containers/${id}/logs?stdout=true&stderr=true&tail=${tail > 0 ? tail : 'all'}`);
+      const bytes = Buffer.from(await response.body.arrayBuffer());
+      if (response.statusCode >= 400) throw new EngineError(response.statusCode, `Docker engine: ${engineMessage(bytes.toString())}`);
+      return demultiplex(bytes);
+    },
+
+    /** Calls back for each line that the container writes to stderr, until it ends or the signal aborts. */
+    async followStderr(id: string, onLine: (line: string) => void, signal: AbortSignal): Promise<void> {
+      const response = await send('GET', `/containers/${id}/logs?stderr=true&follow=true`, { signal });
+      let rest: Buffer = Buffer.alloc(0);
+      let text = '';
+      try {
+        for await (const chunk of response.body) {
+          const { frames, tail } = readFrames(Buffer.concat([rest, chunk as Buffer]));
+          rest = tail;
+          text += frames.map((frame) => frame.data.toString()).join('');
+          const lines = text.split('\n');
+          text = lines.pop() ?? '';
+          for (const line of lines) onLine(line);
+        }
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      }
+    },
+
+    async createNetwork(name: string, labels: Labels, options: { isolated: boolean }): Promise<void> {
+      await call('POST', '/networks/create', { body: networkBody(name, labels, options) });
+    },
+
+    async networks(...labels: string[]): Promise<{ id: string; name: string; labels: Labels }[]> {
+      const list = await call<Record<string, any>[]>('GET', `/networks?filters=${labelFilter(labels)}`);
+      return list.map((n) => ({ id: n.Id, name: n.Name, labels: n.Labels ?? {} }));
+    },
+    removeNetwork: (id: string) => tolerant(call('DELETE', `/networks/${encodeURIComponent(id)}`), 404),
+
+    async volumes(...labels: string[]): Promise<{ name: string; labels: Labels }[]> {
+      const list = await call<{ Volumes: Record<string, any>[] | null }>('GET', `/volumes?filters=${labelFilter(labels)}`);
+      return (list.Volumes ?? []).map((v) => ({ name: v.Name, labels: v.Labels ?? {} }));
+    },
+    removeVolume: (name: string) => tolerant(call('DELETE', `/volumes/${encodeURIComponent(name)}?force=true`), 404),
+
+    /** Calls back for each event of containers with this label, until the signal aborts. */
+    async events(label: string, onEvent: (event: EngineEvent) => void, signal: AbortSignal): Promise<void> {
+      const filters = encodeURIComponent(JSON.stringify({ type: ['container'], label: [label], event: ['die', 'oom', 'restart'] }));
+      const response = await send('GET', `/events?filters=${filters}`, { signal });
+      let text = '';
+      for await (const chunk of response.body) {
+        const lines = (text + String(chunk)).split('\n');
+        text = lines.pop() ?? '';
+        for (const line of lines.filter(Boolean)) onEvent(readEvent(JSON.parse(line)));
+      }
+    },
+  };
+}
+
+function readEvent(event: Record<string, any>): EngineEvent {
+  const attributes = event.Actor?.Attributes ?? {};
+  return {
+    action: event.Action,
+    id: event.Actor?.ID ?? '',
+    labels: attributes,
+    exitCode: attributes.exitCode === undefined ? null : Number(attributes.exitCode),
+  };
+}
+
+function engineMessage(text: string): string {
+  try {
+    return JSON.parse(text).message;
+  } catch {
+    return text.trim() || 'no message';
+  }
+}
+
+/** The body of POST /containers/create. */
+export function createBody(spec: ContainerSpec): Record<string, unknown> {
+  const first = spec.networks[0] ?? 'none';
+  return {
+    Image: spec.image,
+    Cmd: spec.cmd,
+    ...(spec.entrypoint ? { Entrypoint: spec.entrypoint } : {}),
+    Env: Object.entries(spec.env ?? {}).map(([name, value]) => `${name}=${value}`),
+    User: spec.user ?? '',
+    Labels: spec.labels,
+    HostConfig: {
+      Binds: spec.binds ?? [],
+      NetworkMode: first,
+      Init: true,
+      CapDrop: ['ALL'],
+      SecurityOpt: ['no-new-privileges'],
+      PidsLimit: spec.pidsLimit ?? 1024,
+      ...(spec.cpuset ? { CpusetCpus: spec.cpuset } : {}),
+      ...(spec.memoryBytes ? { Memory: spec.memoryBytes } : {}),
+    },
+  };
+}
+
+/**
+ * The body of POST /networks/create. An isolated network is internal and its bridge has no address on the host,
+ * so that a container in it reaches the others in it and nothing else: an internal network alone still reaches
+ * every port that the host has open on the bridge's address.
+ */
+export function networkBody(name: string, labels: Labels, { isolated }: { isolated: boolean }): Record<string, unknown> {
+  return {
+    Name: name,
+    CheckDuplicate: true,
+    Driver: 'bridge',
+    Internal: isolated,
+    Labels: labels,
+    Options: isolated ? { 'com.docker.network.bridge.inhibit_ipv4': 'true' } : {},
+  };
+}
+
+interface Frame {
+  stream: number;
+  data: Buffer;
+}
+
+/** Splits the engine's multiplexed log stream: 1 byte stream, 3 bytes zero, 4 bytes length big endian, data. */
+export function readFrames(bytes: Buffer): { frames: Frame[]; tail: Buffer } {
+  const frames: Frame[] = [];
+  let at = 0;
+  while (at + 8 <= bytes.length) {
+    const length = bytes.readUInt32BE(at + 4);
+    if (at + 8 + length > bytes.length) break;
+    frames.push({ stream: bytes[at]!, data: bytes.subarray(at + 8, at + 8 + length) });
+    at += 8 + length;
+  }
+  return { frames, tail: bytes.subarray(at) };
+}
+
+function demultiplex(bytes: Buffer): { stdout: string; stderr: string; all: string } {
+  const { frames } = readFrames(bytes);
+  const join = (wanted: Frame[]) => Buffer.concat(wanted.map((frame) => frame.data)).toString();
+  return { stdout: join(frames.filter((f) => f.stream === 1)), stderr: join(frames.filter((f) => f.stream === 2)), all: join(frames) };
+}

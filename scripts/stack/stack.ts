@@ -1,0 +1,315 @@
+/** Built -> Stack: the lasting part of a run (Prometheus, exporter, sidecar), and fresh sides for every round. */
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parse } from 'yaml';
+import type { PrometheusClient } from '../collect/prometheus.ts';
+import type { Context } from '../context.ts';
+import { InfrastructureError } from '../errors.ts';
+import { LABEL, sideProject } from '../plan/names.ts';
+import type { Plan } from '../plan/plan.ts';
+import { thisProcess } from '../plan/process.ts';
+import type { SideName } from '../types.ts';
+import { shortCommit, type Built } from './build.ts';
+import { ComposeError, composeConfig, composeUp, type Project } from './compose.ts';
+import { runCompose, sideCompose, type ComposeDocument } from './compose-file.ts';
+import type { ContainerState, EngineEvent } from './engine.ts';
+import { removeAll } from './remove.ts';
+import { OWNER_FILE } from './sweep.ts';
+
+/** Seconds that Prometheus and the exporter have to become ready. */
+const STACK_TIMEOUT_S = 60;
+/** Seconds that the first scrape of every target may take. */
+const SCRAPE_TIMEOUT_S = 20;
+const GRACE_S = 5;
+const LOG_LINES = 50;
+
+export interface Stack extends AsyncDisposable {
+  built: Built;
+  prometheus: PrometheusClient;
+  /** Prometheus' data on this host. */
+  tsdb: string;
+  /** Aborts when the user wants an end, or with the reason when a container of the stack ends unasked or the engine goes away. */
+  signal: AbortSignal;
+  /** Every Compose document that was started, by project. */
+  documents: Record<string, ComposeDocument>;
+  /** Ids of the containers of the lasting part. */
+  containers: { id: string; service: string }[];
+  /** Starts fresh containers for the sides and waits until Prometheus has scraped each of them. */
+  startSides(round: number): Promise<Sides>;
+}
+
+export interface Sides extends AsyncDisposable {
+  round: number;
+  containers: SideContainer[];
+  /** Ends of containers and out-of-memory events since the sides were up. */
+  incidents(side: SideName): Incident[];
+}
+
+export interface SideContainer extends ContainerState {
+  side: SideName;
+  service: string;
+  replica: number;
+}
+
+export interface Incident {
+  service: string;
+  action: string;
+  exitCode: number | null;
+}
+
+export async function startStack(built: Built, ctx: Context): Promise<Stack> {
+  const { plan } = built;
+  const broken = new AbortController();
+  const ended = new AbortController(); // ends the watch when the stack goes down on purpose
+  const signal = AbortSignal.any([ctx.signal, broken.signal]);
+  const events: EngineEvent[] = [];
+  const dispose = async () => {
+    ended.abort();
+    if (plan.config.keep && !ctx.signal.aborted) return;
+    await removeAll(ctx.engine, [`${LABEL.run}=${plan.runId}`], ctx.signal.aborted || broken.signal.aborted ? 0 : GRACE_S);
+  };
+
+  const step = ctx.progress.step('start the stack');
+  try {
+    ctx.signal.throwIfAborted();
+    await makeFolders(plan);
+    const document = runCompose(await readRunCompose(plan, ctx), plan);
+    const project = await writeProject(plan, plan.project, document);
+    await Promise.all(Object.entries(plan.networks).map(([name, network]) => ctx.engine.createNetwork(network, plan.labels, { isolated: name !== 'control' })));
+    watch(plan, ctx, events, broken, ended.signal);
+    const upStack = up(project, plan, ctx, signal, STACK_TIMEOUT_S);
+    const sideConfigs = resolveSides(built, ctx);
+    sideConfigs.catch(() => {}); // awaited below; its failure must not be unhandled while the stack comes up
+    await upStack.catch((error) => explain(error, `${LABEL.run}=${plan.runId}`, 'the run stack', STACK_TIMEOUT_S, ctx, signal));
+    const containers = await Promise.all((await ctx.engine.containers(`${LABEL.run}=${plan.runId}`)).map(({ id }) => ctx.engine.inspect(id)));
+    const port = containers.find((c) => c.labels[LABEL.service] === 'prometheus')?.ports['9090/tcp'];
+    if (!port) throw new InfrastructureError("the run's Prometheus is up but has no port on this host", { hint: 'Look at `docker ps` and at the log of the Docker engine.' });
+    const documents: Record<string, ComposeDocument> = { [plan.project]: document };
+    const stack: Stack = {
+      built,
+      prometheus: ctx.prometheus(`http://127.0.0.1:${port}`),
+      tsdb: join(plan.dir, 'tsdb'),
+      signal,
+      documents,
+      containers: containers.map(({ id, labels }) => ({ id, service: labels[LABEL.service] ?? '' })),
+      startSides: async (round) => startSides(round, stack, await sideConfigs, events, ctx),
+      [Symbol.asyncDispose]: dispose,
+    };
+    for (const [side, resolved] of await sideConfigs) documents[sideProject(plan.runId, side)] = sideCompose(resolved, plan, side, 1);
+    step.done();
+    return stack;
+  } catch (error) {
+    step.fail();
+    await dispose(); // a stack that does not come up takes itself down
+    throw error;
+  }
+}
+
+async function makeFolders(plan: Plan): Promise<void> {
+  await mkdir(join(plan.dir, 'tsdb'), { recursive: true });
+  await mkdir(join(plan.dir, 'targets'), { recursive: true });
+  await writeFile(join(plan.dir, OWNER_FILE), JSON.stringify({ ...thisProcess(), keep: plan.config.keep }));
+}
+
+/** compose/run.yaml with the values of this run in place of its variables. */
+async function readRunCompose(plan: Plan, ctx: Context): Promise<ComposeDocument> {
+  const { uid, gid } = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  const values: Record<string, string> = {
+    MAYFLY_RUN: plan.runId,
+    MAYFLY_BENCHMARK: plan.config.benchmark,
+    MAYFLY_HOST: plan.host.id,
+    MAYFLY_USER: `${uid}:${gid}`,
+    MAYFLY_ROOT: ctx.paths.root,
+    MAYFLY_RUN_DIR: plan.dir,
+    MAYFLY_SOCKET: ctx.engine.socket,
+    MAYFLY_SOCKET_USER: `${uid}:${(await stat(ctx.engine.socket)).gid}`,
+    MAYFLY_EXPORTER_IMAGE: ctx.machine.images.exporter!.ref,
+    MAYFLY_BUCKET_CONFIG: join(plan.dir, 'bucket.yaml'),
+  };
+  const document = parse(await readFile(join(ctx.paths.root, 'compose', 'run.yaml'), 'utf8')) as ComposeDocument;
+  const profiles = plan.config.live ? ['live'] : [];
+  const services = Object.entries(fill(document.services, values)).filter(([, service]) => (service.profiles ?? []).every((p: string) => profiles.includes(p)));
+  return { services: Object.fromEntries(services.map(([name, { profiles: _profiles, ...service }]) => [name, service])) };
+}
+
+/** Replaces ${NAME} in every string of a document. */
+export function fill<T>(value: T, values: Record<string, string>): T {
+  if (typeof value === 'string') return value.replace(/\$\{([A-Z_]+)\}/g, (whole, name: string) => values[name] ?? whole) as T;
+  if (Array.isArray(value)) return value.map((item) => fill(item, values)) as T;
+  if (value && typeof value === 'object') return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fill(item, values)])) as T;
+  return value;
+}
+
+async function writeProject(plan: Plan, name: string, document: ComposeDocument): Promise<Project> {
+  const file = join(plan.dir, `${name.slice(plan.project.length + 1) || 'run'}.compose.json`);
+  await writeFile(file, JSON.stringify(document, null, 2));
+  return { name, file };
+}
+
+/** The benchmark's Compose file with the images of each side, as Compose itself reads it. */
+async function resolveSides({ plan, images }: Built, ctx: Context): Promise<Map<SideName, ComposeDocument>> {
+  const resolved = plan.sides.map(async (side): Promise<[SideName, ComposeDocument]> => {
+    const variables = Object.fromEntries(images[side.name]!.map((image) => [`MAYFLY_IMAGE_${image.name.toUpperCase().replaceAll('-', '_')}`, image.tag]));
+    try {
+      return [side.name, (await composeConfig({ name: sideProject(plan.runId, side.name), file: plan.config.services }, { ...dockerEnv(ctx.env), ...variables })) as ComposeDocument];
+    } catch (error) {
+      throw error instanceof ComposeError ? new InfrastructureError(`docker compose refuses ${plan.config.services}: ${error.output.trim()}`, { hint: 'Mend the Compose file of the benchmark.' }) : error;
+    }
+  });
+  return new Map(await Promise.all(resolved));
+}
+
+/** What the docker client needs of the environment; the rest could slip into a service by interpolation. */
+export function dockerEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(['PATH', 'HOME', 'DOCKER_HOST', 'DOCKER_CONFIG', 'XDG_RUNTIME_DIR', 'TMPDIR'].flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
+}
+
+/** Compose cannot be told to stop: on an abort its containers are removed under it until it gives up. */
+async function up(project: Project, plan: Plan, ctx: Context, signal: AbortSignal, timeoutS: number): Promise<void> {
+  let settled = false;
+  const work = composeUp(project, dockerEnv(ctx.env), timeoutS).finally(() => (settled = true));
+  work.catch(() => {});
+  await Promise.race([work, aborted(signal)]).catch(async (error) => {
+    while (!settled) {
+      await removeAll(ctx.engine, [`${LABEL.run}=${plan.runId}`], 0).catch(() => {});
+      await Promise.race([sleep(300), work.catch(() => {})]);
+    }
+    throw signal.aborted ? signal.reason : error;
+  });
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}
+
+/** Follows the engine's events of the run: a part of the lasting stack that ends breaks the run; what happens to the sides is kept for the round. */
+function watch(plan: Plan, ctx: Context, events: EngineEvent[], broken: AbortController, ended: AbortSignal): void {
+  const onEvent = (event: EngineEvent) => {
+    events.push(event);
+    const service = event.labels[LABEL.service];
+    if (event.action === 'die' && service && service !== 'k6' && service !== 'uploader') {
+      broken.abort(new InfrastructureError(`${service} of the run stack ended in the middle of the run (exit code ${event.exitCode})`, { hint: 'Was it killed, or is the host out of memory? `dmesg` tells. Run the benchmark again.' }));
+    }
+  };
+  ctx.engine
+    .events(`${LABEL.run}=${plan.runId}`, onEvent, ended)
+    .then(() => new Error('its event stream ended'), (error: Error) => error)
+    .then((error) => {
+      if (ended.aborted) return;
+      broken.abort(new InfrastructureError(`the Docker engine went away in the middle of the run (${error.message})`, { hint: 'Start the engine again; the next command removes what this run has left.' }));
+    });
+}
+
+async function startSides(round: number, stack: Stack, configs: Map<SideName, ComposeDocument>, events: EngineEvent[], ctx: Context): Promise<Sides> {
+  const { plan } = stack.built;
+  const targetsFile = join(plan.dir, 'targets', `round-${round}.json`);
+  const removeSides = () =>
+    Promise.all(plan.sides.map((side) => removeAll(ctx.engine, [`com.docker.compose.project=${sideProject(plan.runId, side.name)}`], stack.signal.aborted ? 0 : GRACE_S)));
+  const dispose = async () => {
+    await rm(targetsFile, { force: true });
+    if (!plan.config.keep || ctx.signal.aborted) await removeSides();
+  };
+  try {
+    if (plan.config.keep) await removeSides(); // of the round before
+    // Which side starts first alternates from round to round.
+    const order = round % 2 === 1 ? plan.sides : plan.sides.toReversed();
+    const starting = order.map(async (side, position) => {
+      await sleep(position * 100);
+      const project = sideProject(plan.runId, side.name);
+      const document = sideCompose(configs.get(side.name)!, plan, side.name, round);
+      await up(await writeProject(plan, project, document), plan, ctx, stack.signal, plan.config.readyTimeoutS).catch((error) =>
+        explain(error, `com.docker.compose.project=${project}`, `${side.name} (${side.ref}, ${shortCommit(side.commit)})`, plan.config.readyTimeoutS, ctx, stack.signal),
+      );
+    });
+    await settleAll(starting);
+    const containers = await sideContainers(plan, ctx);
+    const since = events.length;
+    const targets = scrapeTargets(plan, containers, round);
+    await writeFile(targetsFile, JSON.stringify(targets));
+    await scraped(round, targets.length, stack, ctx);
+    return {
+      round,
+      containers,
+      incidents: (side) =>
+        events.slice(since).filter((event) => event.labels[LABEL.side] === side && event.labels[LABEL.round] === String(round))
+          .map((event) => ({ service: event.labels['com.docker.compose.service'] ?? '', action: event.action, exitCode: event.exitCode })),
+      [Symbol.asyncDispose]: dispose,
+    };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
+/** Waits for all, then fails with the first failure: nothing may still be starting when the clean-up begins. */
+async function settleAll(work: Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(work)).find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
+}
+
+async function sideContainers(plan: Plan, ctx: Context): Promise<SideContainer[]> {
+  const list = (await ctx.engine.containers(`${LABEL.run}=${plan.runId}`)).filter((c) => c.labels[LABEL.side] && c.labels['com.docker.compose.service']);
+  return Promise.all(
+    list.map(async (container) => ({
+      ...(await ctx.engine.inspect(container.id)),
+      side: container.labels[LABEL.side] as SideName,
+      service: container.labels['com.docker.compose.service']!,
+      replica: Number(container.labels['com.docker.compose.container-number'] ?? 1),
+    })),
+  );
+}
+
+/** One target for each replica, in the form of Prometheus' file_sd. */
+export function scrapeTargets(plan: Plan, containers: SideContainer[], round: number): { targets: string[]; labels: Record<string, string> }[] {
+  return plan.config.scrape.flatMap(({ service, port, path }) =>
+    containers
+      .filter((container) => container.service === service)
+      .map((container) => ({
+        targets: [`${container.name}:${port}`],
+        labels: {
+          __metrics_path__: path,
+          side: container.side,
+          round: String(round),
+          commit: plan.sides.find((side) => side.name === container.side)!.commit,
+          service,
+          instance: `${service}-${container.replica}`,
+        },
+      })),
+  );
+}
+
+async function scraped(round: number, targets: number, stack: Stack, ctx: Context): Promise<void> {
+  const deadline = ctx.now() + SCRAPE_TIMEOUT_S * 1000;
+  const expression = `count(up{job="services",round="${round}"} == 1) or vector(0)`;
+  const exporter = 'count(up{job="containers"} == 1) or vector(0)';
+  for (;;) {
+    const [services, containers] = await Promise.all([stack.prometheus.value(expression, undefined, stack.signal), stack.prometheus.value(exporter, undefined, stack.signal)]);
+    if (services === targets && containers === 1) return;
+    if (ctx.now() > deadline) {
+      throw new InfrastructureError(`Prometheus reached ${services} of ${targets} scrape targets and ${containers} of 1 exporter in ${SCRAPE_TIMEOUT_S} s`, {
+        hint: `Do the services answer at the ports and paths under scrape in ${basename(stack.built.plan.config.file)}, with a valid Content-Type?`,
+      });
+    }
+    await sleep(100, undefined, { signal: stack.signal }).catch(() => stack.signal.throwIfAborted());
+  }
+}
+
+/** Turns Compose's failure into a sentence with the last lines of the containers that are not well. */
+async function explain(error: unknown, label: string, what: string, timeoutS: number, ctx: Context, signal: AbortSignal): Promise<never> {
+  if (signal.aborted || !(error instanceof ComposeError)) throw error;
+  const states = await Promise.all((await ctx.engine.containers(label)).map(({ id }) => ctx.engine.inspect(id)));
+  const unwell = states.filter((c) => !c.running || c.health === 'unhealthy' || c.health === 'starting');
+  const logs = await Promise.all(
+    unwell.map(async (container) => {
+      const lines = (await ctx.engine.logs(container.id, LOG_LINES)).all.trimEnd().split('\n').slice(-LOG_LINES);
+      const state = container.running ? container.health : `ended with exit code ${container.exitCode}${container.oomKilled ? ', out of memory' : ''}`;
+      return `  ${container.labels['com.docker.compose.service'] ?? container.name}: ${state}; the last lines of its log:\n${lines.map((line) => `    ${line}`).join('\n')}`;
+    }),
+  );
+  const said = unwell.length > 0 ? `\n${logs.join('\n')}` : `: ${error.output.trim()}`;
+  throw new InfrastructureError(`${what} did not become healthy in ${timeoutS} s${said}`, { hint: 'Start the image by hand, or raise ready_timeout in benchmark.yaml.', cause: error });
+}
