@@ -5,6 +5,7 @@
 import { access, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { openBucket } from './archive/bucket.ts';
 import { ship, keepForLater } from './archive/ship.ts';
 import { takeSnapshot } from './archive/snapshot.ts';
 import type { ExternalLabels } from './archive/upload.ts';
@@ -25,18 +26,19 @@ const SETTLE_MS = 2000;
 /** Measures what the configuration asks for. Throws only after everything is taken down and what was measured is kept. */
 export async function bench(config: Config, ctx: Context): Promise<RunDocument> {
   await sweep(ctx);
+  const bucket = await openBucket(config.objstore, ctx.paths);
   const plan = await makePlan(config, ctx);
   const built = await build(plan, ctx);
   const labels = { run_id: plan.runId, benchmark: config.benchmark, host: plan.host.id };
   try {
     let shipping: Promise<ArchiveDocument>;
     {
-      await using stack = await startStack(built, ctx);
+      await using stack = await startStack(built, bucket.binds, ctx);
       ctx.store.addRun(describeRun(stack));
       await measureRounds(stack, ctx).catch((error) => keepWhatIsThere(error, stack, labels, ctx));
       const snapshot = await takeSnapshot(stack, ctx);
       await keepForLater(plan.dir, labels, config.objstore);
-      shipping = ship(snapshot, plan.dir, labels, config.objstore, ctx);
+      shipping = ship(snapshot, plan.dir, labels, bucket, ctx);
       shipping.catch(() => {}); // awaited below; meanwhile the stack goes down beside it
     }
     ctx.store.saveArchive(plan.runId, await shipping);

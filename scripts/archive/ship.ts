@@ -7,7 +7,7 @@ import { LABEL } from '../plan/names.ts';
 import { isAlive, thisProcess } from '../plan/process.ts';
 import { OWNER_FILE, PENDING_FILE } from '../stack/sweep.ts';
 import type { ArchiveDocument } from '../types.ts';
-import { openBucket } from './bucket.ts';
+import { openBucket, type Bucket } from './bucket.ts';
 import { readSnapshot, type Snapshot } from './snapshot.ts';
 import { uploadSnapshot, type ExternalLabels } from './upload.ts';
 
@@ -28,8 +28,7 @@ export async function keepForLater(runDir: string, labels: ExternalLabels, objst
 }
 
 /** Ships a snapshot. A store that cannot be reached is no failure of the run: the snapshot waits, and the document says why. */
-export async function ship(snapshot: Snapshot, runDir: string, labels: ExternalLabels, objstore: string | undefined, ctx: Context): Promise<ArchiveDocument> {
-  const bucket = await openBucket(objstore, ctx.paths);
+export async function ship(snapshot: Snapshot, runDir: string, labels: ExternalLabels, bucket: Bucket, ctx: Context): Promise<ArchiveDocument> {
   const step = ctx.progress.step(`ship ${snapshot.blocks.length} block${snapshot.blocks.length === 1 ? '' : 's'} to ${bucket.name}`);
   const archive = { bucket: bucket.name, blocks: snapshot.blocks };
   try {
@@ -55,7 +54,7 @@ export async function pushPending(ctx: Context): Promise<{ run_id: string; archi
     if (text === null || (await beingShipped(runDir))) continue;
     await writeFile(join(runDir, OWNER_FILE), JSON.stringify(thisProcess()));
     const { labels, objstore } = JSON.parse(text) as Pending;
-    const archive = await ship(await readSnapshot(join(runDir, 'snapshot')), runDir, labels, objstore, ctx);
+    const archive = await ship(await readSnapshot(join(runDir, 'snapshot')), runDir, labels, await openBucket(objstore, ctx.paths), ctx);
     ctx.store.saveArchive(runId, archive);
     results.push({ run_id: runId, archive });
   }

@@ -33,6 +33,6 @@ export function sideTarget(target: string, side: SideName): string {
 
 /** An image tag that holds the commit as far as a tag can, and a hash of what the tag cannot hold. */
 export function imageTag(benchmark: string, image: string, commit: string, recipeHash: string): string {
-  const readable = commit.replace(/[^A-Za-z0-9_.-]/g, '-').replace(/^[.-]+/, '').slice(0, 40);
+  const readable = commit.replace(/[^A-Za-z0-9_.-]/g, '-').replace(/^[.-]+/, '').slice(0, 40) || 'commit';
   return `mayfly/${benchmark}-${image}:${readable.length === 40 ? readable.slice(0, 12) : readable}-${recipeHash}`;
 }

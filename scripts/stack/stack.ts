@@ -3,7 +3,6 @@ import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
-import type { PrometheusClient } from '../collect/prometheus.ts';
 import type { Context } from '../context.ts';
 import { InfrastructureError } from '../errors.ts';
 import { LABEL, sideProject } from '../plan/names.ts';
@@ -26,7 +25,7 @@ const LOG_LINES = 50;
 
 export interface Stack extends AsyncDisposable {
   built: Built;
-  prometheus: PrometheusClient;
+  prometheus: ReturnType<Context['prometheus']>;
   /** Prometheus' data on this host. */
   tsdb: string;
   /** Aborts when the user wants an end, or with the reason when a container of the stack ends unasked or the engine goes away. */
@@ -58,7 +57,8 @@ export interface Incident {
   exitCode: number | null;
 }
 
-export async function startStack(built: Built, ctx: Context): Promise<Stack> {
+/** Starts the lasting part; `bucketBinds` are the mounts by which the sidecar reaches the object store. A stack that does not come up takes itself down. */
+export async function startStack(built: Built, bucketBinds: string[], ctx: Context): Promise<Stack> {
   const { plan } = built;
   const broken = new AbortController();
   const ended = new AbortController(); // ends the watch when the stack goes down on purpose
@@ -74,7 +74,7 @@ export async function startStack(built: Built, ctx: Context): Promise<Stack> {
   try {
     ctx.signal.throwIfAborted();
     await makeFolders(plan);
-    const document = runCompose(await readRunCompose(plan, ctx), plan);
+    const document = runCompose(await readRunCompose(plan, bucketBinds, ctx), plan);
     const project = await writeProject(plan, plan.project, document);
     await Promise.all(Object.entries(plan.networks).map(([name, network]) => ctx.engine.createNetwork(network, plan.labels, { isolated: name !== 'control' })));
     watch(plan, ctx, events, broken, ended.signal);
@@ -101,7 +101,7 @@ export async function startStack(built: Built, ctx: Context): Promise<Stack> {
     return stack;
   } catch (error) {
     step.fail();
-    await dispose(); // a stack that does not come up takes itself down
+    await dispose();
     throw error;
   }
 }
@@ -113,7 +113,7 @@ async function makeFolders(plan: Plan): Promise<void> {
 }
 
 /** compose/run.yaml with the values of this run in place of its variables. */
-async function readRunCompose(plan: Plan, ctx: Context): Promise<ComposeDocument> {
+async function readRunCompose(plan: Plan, bucketBinds: string[], ctx: Context): Promise<ComposeDocument> {
   const { uid, gid } = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   const values: Record<string, string> = {
     MAYFLY_RUN: plan.runId,
@@ -125,9 +125,9 @@ async function readRunCompose(plan: Plan, ctx: Context): Promise<ComposeDocument
     MAYFLY_SOCKET: ctx.engine.socket,
     MAYFLY_SOCKET_USER: `${uid}:${(await stat(ctx.engine.socket)).gid}`,
     MAYFLY_EXPORTER_IMAGE: ctx.machine.images.exporter!.ref,
-    MAYFLY_BUCKET_CONFIG: join(plan.dir, 'bucket.yaml'),
   };
-  const document = parse(await readFile(join(ctx.paths.root, 'compose', 'run.yaml'), 'utf8')) as ComposeDocument;
+  const document: ComposeDocument = parse(await readFile(join(ctx.paths.root, 'compose', 'run.yaml'), 'utf8'));
+  document.services.sidecar.volumes.push(...bucketBinds);
   const profiles = plan.config.live ? ['live'] : [];
   const services = Object.entries(fill(document.services, values)).filter(([, service]) => (service.profiles ?? []).every((p: string) => profiles.includes(p)));
   return { services: Object.fromEntries(services.map(([name, { profiles: _profiles, ...service }]) => [name, service])) };

@@ -1,0 +1,69 @@
+/** npm test: the set-up, then every test. Ends with a line `N passed, N failed`. Arguments narrow it to these files. */
+import { spawn } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { main } from './cli.ts';
+import { EXIT } from './errors.ts';
+import { ROOT } from './open.ts';
+import { createProgress } from './report/progress.ts';
+import { IMAGES } from './setup/images.ts';
+import { setUp } from './setup/setup.ts';
+
+/** Tests in this folder measure: one file at a time, and nothing beside them. */
+const MEASURING = 'test/e2e';
+
+interface Count {
+  passed: number;
+  failed: number;
+}
+
+await main(async (io) => {
+  const wanted = process.argv.slice(2);
+  const progress = createProgress({ stream: process.stderr, quiet: false });
+  await setUp({ images: Object.keys(IMAGES) as (keyof typeof IMAGES)[], progress });
+  progress.close();
+
+  const files = (await testFiles(join(ROOT, 'test'))).filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)));
+  const measuring = files.filter((file) => file.startsWith(MEASURING));
+  const others = files.filter((file) => !file.startsWith(MEASURING));
+  const counts = [await runTap(others, 2), await runTap(measuring, 1)];
+  const passed = counts.reduce((sum, count) => sum + count.passed, 0);
+  const failed = counts.reduce((sum, count) => sum + count.failed, 0);
+  io.stdout(`${passed} passed, ${failed} failed`);
+  return failed > 0 || passed === 0 ? EXIT.regression : EXIT.pass;
+});
+
+async function testFiles(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true });
+  return entries.filter((entry) => entry.endsWith('.test.ts')).map((entry) => join('test', entry)).sort();
+}
+
+/** Runs tap over the files and passes on each test's line as it ends, with the details of what failed. */
+async function runTap(files: string[], jobs: number): Promise<Count> {
+  if (files.length === 0) return { passed: 0, failed: 0 };
+  const tap = spawn('tap', ['run', '--disable-coverage', '--allow-empty-coverage', `--jobs=${jobs}`, '--timeout=900', '--reporter=tap', ...files], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] });
+  const count = { passed: 0, failed: 0 };
+  let showing = false;
+  let failedInside = 0;
+  for await (const line of createInterface({ input: tap.stdout! })) {
+    const result = /^(?<indent> *)(?<not>not )?ok \d+ - (?<name>.*?)(?: # (?<note>SKIP|TODO|time=).*)?( \{)?$/.exec(line)?.groups;
+    if (!result) {
+      if (showing) console.log(line);
+      continue;
+    }
+    const depth = result.indent!.length / 4;
+    const bad = Boolean(result.not) || result.note === 'SKIP' || result.note === 'TODO';
+    showing = bad;
+    if (bad || depth <= 1) console.log(line.replace(/ # Subtest:.*| \{$/g, ''));
+    if (depth === 1) {
+      count[bad ? 'failed' : 'passed']++;
+      if (bad) failedInside++;
+    }
+    if (depth === 0) {
+      if (bad && failedInside === 0) count.failed++; // the file itself: it crashed or ran out of time
+      failedInside = 0;
+    }
+  }
+  return count;
+}

@@ -1,0 +1,242 @@
+/** How a run may end: always a clear sentence, the right exit code, nothing left on the engine, and what was measured kept. */
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, connect, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t from 'tap';
+import { bench, dataFolder, engine, makeFolder, mayfly, nothingLeft, onEngine, probeBenchmark, probeRepository, run } from './helpers.ts';
+
+t.teardown(() => engine.close());
+
+const slowBuild = { 'Dockerfile': 'FROM node:24.21.0-bookworm-slim\nRUN sleep 30\nCOPY server.js /server.js\nCMD ["node", "/server.js"]\n' };
+
+/** Starts a bench, sends the signal as soon as the output says so, and checks the end. */
+for (const [phase, pattern, delayMs] of [
+  ['the stack starts', /start the stack/, 300],
+  ['the services start', /round 1 of 2/, 300],
+  ['the load runs', /warm-up|measuring|round 1 of 2/, 3500],
+  ['the services go down', /round 1 of 2/, 8300],
+] as const) {
+  t.test(`SIGTERM while ${phase}`, async (t) => {
+    const data = dataFolder(t);
+    const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { top: { rounds: 2 } })}`], data);
+    await running.said(pattern);
+    await sleep(delayMs);
+    running.child.kill('SIGTERM');
+    const { code, stderr } = await running.done;
+    t.equal(code, 130, stderr);
+    t.match(stderr, /interrupted/);
+    t.notMatch(stderr, /^\s+at /m, 'no stack trace');
+    t.same(await onEngine(), []);
+  });
+}
+
+t.test('Ctrl-C through npm, twice, in the second round: the first is kept and shipped later', async (t) => {
+  const data = dataFolder(t);
+  const running = run('npm', ['run', '--silent', 'bench', '--', `--benchmark=${probeBenchmark(t, { top: { rounds: 3 } })}`], { env: { MAYFLY_DATA: data } });
+  await running.said(/round 2 of 3/);
+  await sleep(2000);
+  running.child.kill('SIGINT');
+  await sleep(100);
+  running.child.kill('SIGINT');
+  const { stderr } = await running.done;
+  t.match(stderr, /archive:push/);
+  await nothingLeft(t, data, { waiting: 1 });
+  const [summary] = JSON.parse((await mayfly('runs', ['--json'], data).done).stdout).runs;
+  const kept = JSON.parse((await mayfly('show', [summary.run_id, '--json'], data).done).stdout);
+  t.equal(kept.status, 'interrupted');
+  t.equal(kept.rounds.length, 1);
+  const pushed = await mayfly('archive-push', [], data).done;
+  t.equal(pushed.code, 0, pushed.stderr);
+  t.match(pushed.stdout, /shipped/);
+  await nothingLeft(t, data);
+});
+
+t.test('SIGTERM while an image is built', async (t) => {
+  const { folder } = await probeRepository(t, [slowBuild]);
+  const data = dataFolder(t);
+  const before = (await run('docker', ['ps', '-aq']).done).stdout;
+  const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile' } } })}`], data);
+  await running.said(/build probe/);
+  await sleep(3000);
+  running.child.kill('SIGTERM');
+  const { code, stderr, seconds } = await running.done;
+  t.equal(code, 130, stderr);
+  t.ok(seconds < 20, `it does not wait for the build: ${seconds} s`);
+  await sleep(1500); // the engine takes a moment to stop the build step whose client has gone
+  t.equal((await run('docker', ['ps', '-aq']).done).stdout, before, 'no container of the build is left');
+  await nothingLeft(t, data);
+});
+
+t.test('a failing build says which, and its last lines', async (t) => {
+  const { folder } = await probeRepository(t, [{ Dockerfile: 'FROM node:24.21.0-bookworm-slim\nRUN echo "missing semicolon in line 7" && exit 3\n' }]);
+  const data = dataFolder(t);
+  const { code, stderr } = await bench(probeBenchmark(t, { build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile' } } }), data);
+  t.equal(code, 4);
+  t.match(stderr, /the build of probe at HEAD \([0-9a-f]{12}\) failed/);
+  t.match(stderr, /missing semicolon in line 7/);
+  await nothingLeft(t, data);
+});
+
+t.test('a service that never becomes healthy: the last lines of its log', async (t) => {
+  const data = dataFolder(t);
+  const { code, stderr } = await bench(probeBenchmark(t, { mode: 'unhealthy', top: { ready_timeout: '3s' } }), data);
+  t.equal(code, 4);
+  t.match(stderr, /did not become healthy in 3 s/);
+  t.match(stderr, /cannot reach the database at db:5432/);
+  await nothingLeft(t, data);
+});
+
+t.test('bad input is refused before anything is built or started', async (t) => {
+  const data = dataFolder(t);
+  const benchmark = probeBenchmark(t);
+  for (const [args, pattern] of [
+    [['--commit=no-such-branch'], /commit "no-such-branch" is not in/],
+    [['--commit=$(touch x)'], /\$\(touch x\)/],
+    [['--rate=0'], /rate must be > 0/],
+    [['--objstore=/nowhere.yaml'], /nowhere\.yaml/],
+    [['--duratoin=3s'], /duration/],
+  ] as const) {
+    const { code, stderr } = await bench(benchmark, data, [...args]);
+    t.equal(code, 2, `${args}: ${stderr}`);
+    t.match(stderr, pattern);
+    t.notMatch(stderr, /^\s+at /m, 'no stack trace');
+  }
+  t.notOk(existsSync('x'));
+  await nothingLeft(t, data);
+});
+
+for (const service of ['prometheus', 'k6'] as const) {
+  t.test(`${service} is killed in the middle`, async (t) => {
+    const data = dataFolder(t);
+    const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { load: { duration: '6s' } })}`, '--json'], data);
+    await running.said(/round 1 of 1/);
+    for (;;) {
+      const k6 = (await engine.containers('dev.mayfly.run', 'dev.mayfly.service=k6')).find((container) => container.state === 'running');
+      if (k6) break;
+      await sleep(100);
+    }
+    await sleep(3000);
+    const [victim] = await engine.containers('dev.mayfly.run', `dev.mayfly.service=${service}`);
+    await engine.kill(victim!.id, 'SIGKILL');
+    const { code, stderr, stdout } = await running.done;
+    if (service === 'prometheus') {
+      t.equal(code, 4, stderr);
+      t.match(stderr, /prometheus of the run stack ended in the middle of the run \(exit code 137\)/);
+    } else {
+      t.equal(code, 3, stderr);
+      t.match(JSON.parse(stdout).rounds[0].reasons, [{ code: 'generator-failed' }]);
+    }
+    t.same(await onEngine(), []);
+  });
+}
+
+t.test('after kill -9 the next command removes what the dead run left, and never what a live run has', async (t) => {
+  const [deadData, liveData, nextData] = [dataFolder(t), dataFolder(t), dataFolder(t)];
+  const benchmark = probeBenchmark(t, { load: { duration: '25s', rate: 10 } });
+  const dead = mayfly('bench', [`--benchmark=${benchmark}`], deadData);
+  await dead.said(/round 1 of 1/);
+  await sleep(2500);
+  dead.child.kill('SIGKILL');
+  await dead.done;
+  const left = await onEngine();
+  t.ok(left.length >= 4, `something is left: ${left.join(', ')}`);
+
+  const live = mayfly('bench', [`--benchmark=${benchmark}`, '--duration=8s', '--json'], liveData);
+  await live.said(/round 1 of 1/);
+  t.notOk((await onEngine()).some((name) => left.includes(name)), 'the live run has removed what the dead one left');
+  const next = await mayfly('archive-push', [], nextData).done;
+  t.equal(next.code, 0, next.stderr);
+  const ended = await live.done;
+  t.match(ended.stderr, /ended without cleaning up: removed \d+ containers/);
+  t.equal(ended.code, 0, ended.stderr);
+
+  const again = await mayfly('archive-push', [], deadData).done;
+  t.match(again.stderr, /was killed/);
+  await nothingLeft(t, deadData);
+  await nothingLeft(t, liveData);
+});
+
+t.test('disk full: a sentence, and nothing is left', async (t) => {
+  const data = makeFolder(join(tmpdir(), `mayfly-full-${process.pid}`));
+  t.equal((await run('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', data]).done).code, 0, 'a small file system needs root');
+  t.teardown(async () => {
+    await run('umount', ['--lazy', data]).done;
+    rmSync(data, { recursive: true, force: true });
+  });
+  const running = mayfly('bench', [`--benchmark=${probeBenchmark(t)}`], data);
+  await running.said(/round 1 of 1/);
+  try {
+    writeFileSync(join(data, 'ballast'), Buffer.alloc(8 << 20));
+  } catch {
+    // that is the point
+  }
+  const { code, stderr } = await running.done;
+  t.equal(code, 4, stderr);
+  t.match(stderr, /no space left|disk is full|ENOSPC/i);
+  t.notMatch(stderr, /^\s+at /m, 'no stack trace');
+  t.same(await onEngine(), []);
+});
+
+t.test('the engine goes away: a sentence; the next command cleans up', async (t) => {
+  const data = dataFolder(t);
+  const socket = join(tmpdir(), `mayfly-engine-${process.pid}.sock`);
+  const { server, sockets } = await forward(socket, engine.socket);
+  const running = mayfly('bench', [`--benchmark=${probeBenchmark(t)}`], data, { DOCKER_HOST: `unix://${socket}` });
+  await running.said(/round 1 of 1/);
+  await sleep(2500);
+  server.close();
+  sockets.forEach((one) => one.destroy());
+  rmSync(socket, { force: true });
+  const { code, stderr } = await running.done;
+  t.equal(code, 4, stderr);
+  t.match(stderr, /Docker engine/);
+  t.notMatch(stderr, /^\s+at /m, 'no stack trace');
+  t.ok((await onEngine()).length > 0, 'it could not clean up');
+  const next = await mayfly('archive-push', [], data).done;
+  t.match(next.stderr, /ended without cleaning up/);
+  t.same(await onEngine(), []);
+});
+
+/** A socket that passes everything on to the engine, so that the engine can go away for one run only. */
+async function forward(from: string, to: string): Promise<{ server: Server; sockets: Set<Socket> }> {
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true }, (incoming) => {
+    const outgoing = connect({ path: to, allowHalfOpen: true });
+    for (const one of [incoming, outgoing]) {
+      sockets.add(one);
+      one.on('error', () => {}).on('close', () => sockets.delete(one));
+    }
+    incoming.pipe(outgoing).pipe(incoming);
+  });
+  await new Promise<void>((resolve) => server.listen(from, resolve));
+  return { server, sockets };
+}
+
+t.test('the store is out of reach: the run succeeds and its metrics wait; push ships them, once', async (t) => {
+  const data = dataFolder(t);
+  const objstore = join(data, 'objstore.yaml');
+  writeFileSync(objstore, 'type: S3\nconfig: {bucket: runs, endpoint: "127.0.0.1:9", access_key: key-of-the-test, secret_key: secret-of-the-test, insecure: true, region: here}\n');
+  const { code, stderr, run: doc } = await bench(probeBenchmark(t), data, [`--objstore=${objstore}`]);
+  t.equal(code, 0, stderr);
+  t.match(doc.archive, { bucket: 'S3 runs', verified: false, pending: true, error: /could not be shipped/ });
+  t.match(stderr, /archive:push/);
+  t.notMatch(`${stderr}${JSON.stringify(doc)}`, /secret-of-the-test|key-of-the-test/, 'no credential is shown or stored');
+  await nothingLeft(t, data, { waiting: 1 });
+
+  const still = await mayfly('archive-push', [], data).done;
+  t.equal(still.code, 4, 'it still waits');
+  const bucket = makeFolder(join(data, 'other-bucket'));
+  writeFileSync(objstore, `type: FILESYSTEM\nconfig: {directory: ${bucket}}\n`);
+  const pushed = await mayfly('archive-push', [], data).done;
+  t.equal(pushed.code, 0, pushed.stderr);
+  t.ok(existsSync(join(bucket, doc.archive!.blocks[0]!, 'meta.json')));
+  const meta = readFileSync(join(bucket, doc.archive!.blocks[0]!, 'meta.json'), 'utf8');
+  const again = await mayfly('archive-push', [], data).done;
+  t.match(again.stdout, /nothing waits/);
+  t.equal(readFileSync(join(bucket, doc.archive!.blocks[0]!, 'meta.json'), 'utf8'), meta, 'pushing twice changes nothing');
+  const shown = JSON.parse((await mayfly('show', [doc.run_id, '--json'], data).done).stdout);
+  t.match(shown.archive, { verified: true, pending: false, bucket });
+  await nothingLeft(t, data);
+});

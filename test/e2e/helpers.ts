@@ -1,0 +1,167 @@
+/** What the stories share: a benchmark of the probe service, the commands as a user runs them, and the leak check. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Test } from 'tap';
+import { stringify } from 'yaml';
+import { connectEngine, socketPath } from '../../scripts/stack/engine.ts';
+import type { RunDocument } from '../../scripts/types.ts';
+
+export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const PROBE = join(ROOT, 'test', 'fixtures', 'probe');
+export const engine = connectEngine(socketPath(process.env));
+
+export interface ProbeOptions {
+  mode?: string;
+  /** Laid over the service in its Compose file. */
+  service?: Record<string, unknown>;
+  /** Laid over load, allow and the top of benchmark.yaml. */
+  load?: Record<string, unknown>;
+  allow?: Record<string, unknown>;
+  top?: Record<string, unknown>;
+  build?: Record<string, unknown>;
+}
+
+/** A benchmark folder of its own around the probe service, short enough for a test; removed at the end of the test. */
+export function probeBenchmark(t: Test, { mode = 'ok', service = {}, load = {}, allow = {}, top = {}, build }: ProbeOptions = {}): string {
+  const folder = mkdtempSync(join(tmpdir(), 'mayfly-probe-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const benchmark = {
+    description: 'The probe of the tests',
+    build: { probe: build ?? { git: { repository: '.', context: 'test/fixtures/probe/service', dockerfile: 'Dockerfile' } } },
+    services: 'compose.yaml',
+    load: { script: 'load.js', target: 'http://probe:8080', rate: 50, duration: '3s', warmup: '1s', ...load },
+    scrape: [{ service: 'probe', port: 8080, path: '/metrics' }],
+    rounds: 1,
+    retries: 0,
+    ready_timeout: '20s',
+    // Other work on a test machine must not make a story fail that is about something else.
+    allow: { start_lag: '200ms', outside_load: 0.95, steal: 0.9, throttled: 1, ...allow },
+    ...top,
+  };
+  const compose = {
+    services: {
+      probe: {
+        image: '${MAYFLY_IMAGE_PROBE}',
+        environment: { MODE: mode },
+        healthcheck: { test: ['CMD', 'node', '-e', "fetch('http://127.0.0.1:8080/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"], interval: '300ms', timeout: '3s', retries: 40 },
+        ...service,
+      },
+    },
+  };
+  writeFileSync(join(folder, 'benchmark.yaml'), stringify(benchmark));
+  writeFileSync(join(folder, 'compose.yaml'), stringify(compose));
+  copyFileSync(join(PROBE, 'load.js'), join(folder, 'load.js'));
+  return folder;
+}
+
+/** A git repository with the probe service in as many commits as there are servers given; returns its folder and hashes. */
+export async function probeRepository(t: Test, changes: Record<string, string>[]): Promise<{ folder: string; commits: string[] }> {
+  const folder = mkdtempSync(join(tmpdir(), 'mayfly-repo-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const git = (...args: string[]) => run('git', ['-C', folder, '-c', 'user.name=t', '-c', 'user.email=t@example.invalid', ...args]).done;
+  await git('init', '--quiet', '--initial-branch=main');
+  cpSync(join(PROBE, 'service'), folder, { recursive: true });
+  const commits: string[] = [];
+  for (const files of changes) {
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+    await git('add', '--all');
+    await git('commit', '--quiet', '--allow-empty', '--message', `change ${commits.length + 1}`);
+    commits.push((await git('rev-parse', 'HEAD')).stdout.trim());
+  }
+  return { folder, commits };
+}
+
+/** A data folder of the test's own. */
+export function dataFolder(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'mayfly-data-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+  seconds: number;
+}
+
+export interface Running {
+  child: ChildProcess;
+  done: Promise<Ended>;
+  /** Resolves when the output on stderr matches; rejects when the process ends before. */
+  said(pattern: RegExp): Promise<void>;
+}
+
+/** Starts a program. */
+export function run(command: string, args: string[], options: { env?: Record<string, string>; cwd?: string } = {}): Running {
+  const started = performance.now();
+  const child = spawn(command, args, { cwd: options.cwd ?? ROOT, env: { ...process.env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  const waiting: { pattern: RegExp; resolve: () => void; reject: (error: Error) => void }[] = [];
+  const check = () => waiting.filter(({ pattern }) => pattern.test(stderr)).forEach(({ resolve }) => resolve());
+  child.stdout.on('data', (chunk) => (stdout += chunk));
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+    check();
+  });
+  const done = new Promise<Ended>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => {
+      for (const { pattern, reject: fail } of waiting) fail(new Error(`the command ended before it said ${pattern}:\n${stderr}`));
+      resolve({ code, stdout, stderr, seconds: (performance.now() - started) / 1000 });
+    });
+  });
+  const said = (pattern: RegExp) =>
+    new Promise<void>((resolve, reject) => {
+      waiting.push({ pattern, resolve, reject });
+      check();
+    });
+  return { child, done, said };
+}
+
+/** A command of Mayfly as `npm run` starts it. */
+export function mayfly(entry: string, args: string[], data: string, env: Record<string, string> = {}): Running {
+  return run('sh', ['scripts/run.sh', entry, ...args], { env: { MAYFLY_DATA: data, ...env } });
+}
+
+/** npm run bench -- --json of a probe benchmark, to its end. */
+export async function bench(benchmark: string, data: string, args: string[] = [], env: Record<string, string> = {}): Promise<Ended & { run: RunDocument }> {
+  const ended = await mayfly('bench', [`--benchmark=${benchmark}`, '--json', ...args], data, env).done;
+  let document = {} as RunDocument;
+  try {
+    document = JSON.parse(ended.stdout);
+  } catch {
+    // the assertion on the exit code shows stderr
+  }
+  return { ...ended, run: document };
+}
+
+/** Names of everything of Mayfly's that is on the engine. */
+export async function onEngine(): Promise<string[]> {
+  const [containers, networks, volumes] = await Promise.all([engine.containers('dev.mayfly.run'), engine.networks('dev.mayfly.run'), engine.volumes('dev.mayfly.run')]);
+  return [...containers, ...networks, ...volumes].map((object) => object.name).sort();
+}
+
+/** After the test nothing may be on the engine that was not there before, and no run folder may be left but what waits for upload. */
+export async function leakCheck(t: Test): Promise<void> {
+  const before = await onEngine();
+  t.teardown(async () => {
+    const left = (await onEngine()).filter((name) => !before.includes(name));
+    if (left.length > 0) throw new Error(`left on the engine: ${left.join(', ')}`);
+  });
+}
+
+export async function nothingLeft(t: Test, data: string, options: { waiting?: number } = {}): Promise<void> {
+  t.same(await onEngine(), [], 'no container, network or volume of ours is left');
+  const runs = existsSync(join(data, 'runs')) ? readdirSync(join(data, 'runs')) : [];
+  t.equal(runs.length, options.waiting ?? 0, `run folders left: ${runs.join(', ')}`);
+}
+
+export function makeFolder(path: string): string {
+  mkdirSync(path, { recursive: true });
+  return path;
+}

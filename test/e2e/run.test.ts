@@ -1,0 +1,120 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { bench, dataFolder, engine, mayfly, nothingLeft, probeBenchmark, probeRepository, run } from './helpers.ts';
+
+t.teardown(() => engine.close());
+
+t.test('one commit is measured, stored, shipped, and nothing is left', async (t) => {
+  const data = dataFolder(t);
+  const { code, stderr, run: doc } = await bench(probeBenchmark(t, { top: { rounds: 2 } }), data, ['--label', 'purpose=test']);
+  t.equal(code, 0, stderr);
+
+  t.match(doc, { schema: 'mayfly.run/v1', benchmark: /./, status: 'complete', pairing: 'solo', labels: { purpose: 'test' }, host: { cores: Number, kernel: String, engine: String, cpu_model: String } });
+  t.match(doc.sides.candidate, { ref: 'HEAD', commit: /^[0-9a-f]{40}$/, images: [{ name: 'probe', id: /^sha256:/ }] });
+  t.equal(doc.rounds.length, 2);
+  for (const round of doc.rounds) {
+    t.ok(round.valid, JSON.stringify(round.reasons));
+    t.equal(round.window_s, 3);
+    t.match(round.samples.request_rate, { unit: '1/s' });
+    t.ok(Math.abs(round.samples.request_rate!.value - 50) < 0.5, `rate ${round.samples.request_rate!.value}`);
+    const { latency_min: min, latency_med: med, latency_p99: p99, latency_max: max } = round.samples;
+    t.ok(0 < min!.value && min!.value <= med!.value && med!.value <= p99!.value && p99!.value <= max!.value);
+    t.ok(round.samples.response_med!.value >= 0);
+    t.ok(round.samples.cpu_seconds_per_request!.value > 1e-6 && round.samples.cpu_seconds_per_request!.value < 0.1);
+    t.ok(round.samples.memory_peak!.value > 5e6);
+    t.equal(round.samples.failed_requests!.value, 0);
+  }
+  t.same(Object.keys(doc.compose).sort().map((name) => name.replace(/^mayfly-[0-9a-z]{26}/, 'run')), ['run', 'run-candidate']);
+
+  t.match(doc.archive, { bucket: join(data, 'bucket'), verified: true, pending: false });
+  t.equal(doc.archive!.blocks.length, 1);
+  const block = join(data, 'bucket', doc.archive!.blocks[0]!);
+  const meta = JSON.parse(readFileSync(join(block, 'meta.json'), 'utf8'));
+  t.same(meta.thanos.labels, { run_id: doc.run_id, benchmark: doc.benchmark, host: doc.host.id });
+  t.ok(meta.stats.numSamples > 500);
+  const dump = await run('docker', ['run', '--rm', '--network=none', '--user=0:0', '--volume', `${join(data, 'bucket')}:/bucket:ro`, '--entrypoint=promtool', 'prom/prometheus:v3.15.0', 'tsdb', 'dump', '--sandbox-dir-root=/tmp', '/bucket']).done;
+  for (const name of ['k6_http_req_duration_seconds', 'k6_mayfly_response_time_seconds', 'container_cpu_usage_seconds_total', 'container_memory_working_set_bytes', 'probe_requests_total', 'up']) {
+    t.ok(new RegExp(`__name__="${name}"[^}]*round="2"[^}]*side="candidate"`).test(dump.stdout), `${name} of round 2 is in the block\n${dump.stderr}`);
+  }
+  await nothingLeft(t, data);
+
+  const list = await mayfly('runs', [], data).done;
+  t.match(list.stdout, doc.run_id);
+  const shown = await mayfly('show', [doc.run_id, '--json'], data).done;
+  t.same(JSON.parse(shown.stdout), doc, 'what is stored is what was printed');
+
+  const again = await bench(probeBenchmark(t), data);
+  t.equal(again.code, 0, again.stderr);
+  t.equal(again.run.sides.candidate.images[0]!.source, 'cached', 'a build is made once for a commit');
+  const both = await mayfly('compare', [doc.run_id, again.run.run_id], data).done;
+  t.equal(both.code, 0, both.stderr);
+  t.match(both.stdout, /latency/);
+});
+
+t.test('two sides are measured in the same rounds and get the same requests', async (t) => {
+  const { folder, commits } = await probeRepository(t, [{}, { 'server.js': readFileSync('test/fixtures/probe/service/server.js', 'utf8').replace("'probe\\n'", "'other\\n'") }]);
+  const data = dataFolder(t);
+  const benchmark = probeBenchmark(t, { build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile' } } });
+  const { code, stderr, run: doc } = await bench(benchmark, data, [`--commit=${commits[1]}`, `--against=${commits[0]!.slice(0, 10)}`, '--rounds=2']);
+  t.equal(code, 0, stderr);
+  t.equal(doc.pairing, 'interleaved');
+  t.same([doc.sides.candidate.commit, doc.sides.baseline!.commit], [commits[1], commits[0]]);
+  t.not(doc.sides.candidate.images[0]!.id, doc.sides.baseline!.images[0]!.id);
+  t.same(doc.rounds.map(({ round, side }) => `${round} ${side}`).sort(), ['1 baseline', '1 candidate', '2 baseline', '2 candidate']);
+  for (const round of doc.rounds) t.ok(Math.abs(round.samples.request_rate!.value - 50) < 1, `each side gets the whole rate: ${round.samples.request_rate!.value}`);
+  const table = await mayfly('show', [doc.run_id], data).done;
+  t.match(table.stdout, /baseline/);
+  await nothingLeft(t, data);
+});
+
+t.test('the uncommitted state is measured without a commit', async (t) => {
+  const { folder } = await probeRepository(t, [{}]);
+  await run('sh', ['-c', 'echo "// new" > new.js'], { cwd: folder }).done;
+  const data = dataFolder(t);
+  const { code, stderr, run: doc } = await bench(probeBenchmark(t, { build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile' } } }), data, ['--commit=worktree']);
+  t.equal(code, 0, stderr);
+  t.match(doc.sides.candidate.commit, /^worktree-[0-9a-f]{40}$/);
+  t.equal((await run('git', ['status', '--porcelain'], { cwd: folder }).done).stdout, '?? new.js\n', "the user's index is not touched");
+});
+
+t.test('two runs at the same time share nothing', async (t) => {
+  const data = [dataFolder(t), dataFolder(t)];
+  const benchmark = probeBenchmark(t, { load: { rate: 20 } });
+  const both = await Promise.all(data.map((folder) => bench(benchmark, folder)));
+  for (const { code, stderr } of both) t.equal(code, 0, stderr);
+  t.not(both[0]!.run.run_id, both[1]!.run.run_id);
+  for (const [index, { run: doc }] of both.entries()) {
+    t.same(readdirSync(join(data[index]!, 'bucket')).filter((name) => name.length === 26), doc.archive!.blocks);
+    t.ok(Math.abs(doc.rounds[0]!.samples.request_rate!.value - 20) < 0.5);
+  }
+  await nothingLeft(t, data[0]!);
+});
+
+t.test('code under test reaches nothing but its own network', async (t) => {
+  const data = dataFolder(t);
+  const benchmark = probeBenchmark(t, { mode: 'curious', top: { metrics: [{ name: 'reached', promql: 'max(max_over_time(probe_reached{$selector}[$window]))', unit: 'count', primary: true }] } });
+  const { code, stderr, run: doc } = await bench(benchmark, data);
+  t.equal(code, 0, stderr);
+  t.same(doc.rounds[0]!.samples.reached, { value: 0, unit: 'count' });
+});
+
+t.test('the terminal shows progress on stderr and one table on stdout', async (t) => {
+  const data = dataFolder(t);
+  const { code, stdout, stderr } = await mayfly('bench', [`--benchmark=${probeBenchmark(t)}`], data).done;
+  t.equal(code, 0, stderr);
+  for (const row of [/p95/, /p99/, /CPU/i, /memory/i]) t.match(stdout, row);
+  t.match(stdout, /npm run show/);
+  t.match(stderr, /round 1 of 1/);
+  t.notOk(existsSync(join(data, 'runs')) && readdirSync(join(data, 'runs')).length > 0);
+});
+
+t.test('with --live the sidecar runs beside Prometheus and nothing is in the bucket twice', async (t) => {
+  const data = dataFolder(t);
+  const { code, stderr, run: doc } = await bench(probeBenchmark(t), data, ['--live']);
+  t.equal(code, 0, stderr);
+  t.ok(Object.values(doc.compose).some((project: any) => project.services.sidecar), 'the sidecar was started');
+  t.match(doc.archive, { verified: true });
+  t.same(readdirSync(join(data, 'bucket')).filter((name) => name.length === 26), doc.archive!.blocks);
+  await nothingLeft(t, data);
+});
