@@ -1,0 +1,217 @@
+/* Generated from benchmark.schema.json by `npm run generate`. */
+
+/**
+ * A benchmark: how its services are built and started, the load they get, and what is measured. Defaults are filled in.
+ */
+export interface BenchmarkSpec {
+  /**
+   * What the benchmark measures, in one sentence.
+   */
+  description: string;
+  /**
+   * The images that are built at the commit, by name. The Compose file gets the image of `shop` as `${MAYFLY_IMAGE_SHOP}` (capitals, `-` becomes `_`). A build is made once for each commit and recipe.
+   */
+  build: {
+    [k: string]: Build;
+  };
+  /**
+   * The Compose file of the services under test, from the benchmark's folder. Every service needs a health check; networks, ports and privileges are Mayfly's.
+   */
+  services: string;
+  load: Load;
+  /**
+   * Container ports that Prometheus scrapes every second, on each replica of the service.
+   */
+  scrape: Scrape[];
+  /**
+   * Valid rounds of a run. Each starts fresh containers, warms up and measures one window. Overridden by `--rounds`.
+   */
+  rounds: number;
+  /**
+   * Invalid rounds that are measured again, in the whole run.
+   */
+  retries: number;
+  /**
+   * Built-in metrics that are judged in a special way, by name alone, and metrics of the benchmark's own, with PromQL. Built-in metrics that are not listed are measured too.
+   */
+  metrics: Metric[];
+  allow: Allow;
+  /**
+   * How long the services may take to become healthy.
+   */
+  ready_timeout: string;
+}
+/**
+ * How one image is built: exactly one of `git`, `image` and `command`.
+ */
+export interface Build {
+  git?: Git;
+  /**
+   * An image that exists for each commit, with `${commit}` in its name. It is pulled.
+   */
+  image?: string;
+  /**
+   * A program and its arguments, started in the benchmark's folder. It gets the commit in `MAYFLY_COMMIT` and must produce the image that `MAYFLY_IMAGE` names. No shell is involved.
+   */
+  command?: string[];
+}
+/**
+ * Built by Docker from the files of the commit; the working tree is not touched.
+ */
+export interface Git {
+  /**
+   * A folder, from the root of this checkout, or a URL.
+   */
+  repository: string;
+  /**
+   * The folder in the repository that the build sees.
+   */
+  context: string;
+  /**
+   * The Dockerfile, from the context.
+   */
+  dockerfile: string;
+  /**
+   * Build arguments.
+   */
+  args: {
+    [k: string]: string | number | boolean;
+  };
+  /**
+   * What the build may reach: nothing (`none`), the engine's default network, or the host's own.
+   */
+  network: 'none' | 'default' | 'host';
+}
+/**
+ * The load, always as an open model: an iteration starts when it is due, whether or not those before it have ended.
+ */
+export interface Load {
+  /**
+   * A k6 script, from the benchmark's folder, that uses the shared library `loadgen/mayfly.js`.
+   */
+  script?: string;
+  /**
+   * The image of another load generator. One container for each side gets RATE, DURATION, TARGET, VUS, SIDE, ROUND, PHASE and REMOTE_WRITE_URL in its environment.
+   */
+  image?: string;
+  /**
+   * Arguments of the load generator. `${RATE}` and the like are filled in.
+   */
+  command?: string[];
+  /**
+   * Where the load generator shows its metrics, if it does.
+   */
+  scrape?: {
+    /**
+     * Container port.
+     */
+    port: number;
+    /**
+     * Path of the metrics.
+     */
+    path: string;
+  };
+  /**
+   * PromQL for the number of requests sent in the window. Validity and CPU per request need it.
+   */
+  requests?: string;
+  /**
+   * PromQL for the number of requests that failed in the window.
+   */
+  failed?: string;
+  /**
+   * PromQL for the number of requests that were due in the window and not sent.
+   */
+  dropped?: string;
+  /**
+   * URL of the service under test; its host is a service of the Compose file.
+   */
+  target: string;
+  /**
+   * Iterations per second for each side; one iteration is one request. Overridden by `--rate`.
+   */
+  rate: number;
+  /**
+   * Length of the measured window, at least 1 s. Overridden by `--duration`.
+   */
+  duration: string;
+  /**
+   * Load before the window, at the same rate; not measured. Overridden by `--warmup`.
+   */
+  warmup: string;
+  /**
+   * Virtual users, all there before the load starts: as many requests may be under way at once.
+   */
+  vus?: number;
+}
+/**
+ * One port of one service.
+ */
+export interface Scrape {
+  /**
+   * A service of the Compose file.
+   */
+  service: string;
+  /**
+   * Container port.
+   */
+  port: number;
+  /**
+   * Path of the metrics.
+   */
+  path: string;
+}
+/**
+ * A metric of the run.
+ */
+export interface Metric {
+  /**
+   * A built-in metric, or a new name for one with PromQL.
+   */
+  name: string;
+  /**
+   * One number over the measured window. `$selector` (the labels of the side and round) stands in every `{...}`, `$window` is the length of the window.
+   */
+  promql?: string;
+  /**
+   * Unit of the value: `s`, `bytes`, `ratio` (0 to 1), `1/s`, `count`, or any other short word. Known for a built-in metric.
+   */
+  unit?: string;
+  /**
+   * Which direction is an improvement. Known for a built-in metric.
+   */
+  better?: 'lower' | 'higher';
+  /**
+   * Gates the verdict. A round without a value for it is INVALID. The other metrics are only shown.
+   */
+  primary: boolean;
+  /**
+   * Smallest relative change worth calling a change.
+   */
+  margin?: number | string;
+}
+/**
+ * What a valid round may show. Above one of these it is INVALID, with the reason, and is measured again.
+ */
+export interface Allow {
+  /**
+   * Share of requests that may fail.
+   */
+  failed_requests: number | string;
+  /**
+   * Share of the scheduler's periods in which a service may hit its CPU limit.
+   */
+  throttled: number | string;
+  /**
+   * Share of the host's CPU time that a hypervisor may take away.
+   */
+  steal: number | string;
+  /**
+   * Share of the host's CPU time that processes outside of the run may use.
+   */
+  outside_load: number | string;
+  /**
+   * 99th percentile of how late an iteration may start.
+   */
+  start_lag: string;
+}

@@ -1,0 +1,127 @@
+/** What a schema cannot say about a benchmark.yaml: fields that depend on each other, on the Compose file, on the disk. */
+import { existsSync, statSync } from 'node:fs';
+import { isAbsolute, join, resolve } from 'node:path';
+import type { BenchmarkSpec, Metric as MetricSpec } from './benchmark.types.ts';
+import { BUILTIN_METRICS, builtinMetric } from './metrics.ts';
+import { didYouMean } from './nearest.ts';
+import { isUrl } from './repository.ts';
+import { shown } from './schema.ts';
+import { parseDuration } from './values.ts';
+import type { Fault, YamlPath } from './yaml-file.ts';
+
+export interface Surroundings {
+  /** The checkout. */
+  root: string;
+  /** The benchmark's folder, absolute. */
+  dir: string;
+  /** Names of the services in the Compose file; null where it could not be read. */
+  services: string[] | null;
+}
+
+type Say = (path: YamlPath, text: string) => Fault;
+
+/** Every fault of a file that is right by its schema. */
+export function checkSpec(spec: BenchmarkSpec, around: Surroundings, say: Say): Fault[] {
+  return [
+    ...Object.entries(spec.build).flatMap(([name, build]) => checkBuild(['build', name], build, around, say)),
+    ...checkFile(['services'], spec.services, around, say),
+    ...checkLoad(spec.load, around, say),
+    ...spec.scrape.flatMap((scrape, i) => checkService(['scrape', i, 'service'], scrape.service, around, say)),
+    ...spec.metrics.flatMap((metric, i) => checkMetric(metric, i, spec, say)),
+  ];
+}
+
+function checkBuild(path: YamlPath, build: BenchmarkSpec['build'][string], { root }: Surroundings, say: Say): Fault[] {
+  if (build.image !== undefined && !build.image.includes('${commit}')) {
+    return [say([...path, 'image'], `must have \${commit} in it, or every commit would be measured with the same image; got ${shown(build.image)}`)];
+  }
+  if (!build.git || isUrl(build.git.repository)) return [];
+  const repository = resolve(root, build.git.repository);
+  if (repository === resolve(root)) return []; // the folder may be there at the commit and not now
+  if (!existsSync(repository)) return [say([...path, 'git', 'repository'], `is not there: ${build.git.repository}, counted from the root of the checkout`)];
+  const context = join(repository, build.git.context);
+  if (!existsSync(context)) return [say([...path, 'git', 'context'], `is not there: ${build.git.context} in ${build.git.repository}`)];
+  if (!existsSync(join(context, build.git.dockerfile))) return [say([...path, 'git', 'dockerfile'], `is not there: ${build.git.dockerfile} in ${build.git.context}`)];
+  return [];
+}
+
+/** A file of the benchmark's folder: there, a file, and not outside. */
+function checkFile(path: YamlPath, name: string, { dir }: Surroundings, say: Say): Fault[] {
+  const file = resolve(dir, name);
+  if (isAbsolute(name) || !`${file}/`.startsWith(`${dir}/`)) return [say(path, `must be a file in the benchmark's folder, got ${shown(name)}`)];
+  if (!existsSync(file)) return [say(path, `is not there: ${name}, counted from the benchmark's folder`)];
+  if (!statSync(file).isFile()) return [say(path, `must be a file, but ${name} is none`)];
+  return [];
+}
+
+function checkLoad(load: BenchmarkSpec['load'], around: Surroundings, say: Say): Fault[] {
+  const faults: Fault[] = [];
+  if (load.script !== undefined) faults.push(...checkFile(['load', 'script'], load.script, around, say));
+  for (const field of ['requests', 'failed', 'dropped'] as const) {
+    if (load[field] !== undefined) faults.push(...checkPromql(['load', field], load[field], say));
+  }
+  const amount = loadFault(load.rate, parseDuration(load.duration)!);
+  if (amount) faults.push(say(['load', 'duration'], amount));
+  return [...faults, ...checkTarget(load.target, around, say)];
+}
+
+/** What is wrong with a rate (requests per second) and a window (seconds) together, or null. */
+export function loadFault(rate: number, durationS: number): string | null {
+  if (durationS < 1) return `must be >= 1s, got ${durationS * 1000}ms`;
+  if (rate * durationS < 1) return `must be long enough for one request: at ${rate} requests per second that is ${Math.ceil(1 / rate)}s`;
+  return null;
+}
+
+function checkTarget(target: string, around: Surroundings, say: Say): Fault[] {
+  const path = ['load', 'target'];
+  const url = URL.canParse(target) ? new URL(target) : null;
+  if (!url || !['http:', 'https:'].includes(url.protocol)) return [say(path, `must be a URL such as http://shop:8080, got ${shown(target)}`)];
+  if (url.username || url.password) return [say(path, 'must not hold a user or a password')];
+  return checkService(path, url.hostname, around, say);
+}
+
+function checkService(path: YamlPath, name: string, { services }: Surroundings, say: Say): Fault[] {
+  if (!services || services.includes(name)) return [];
+  return [say(path, `names ${shown(name)}, which is no service of the Compose file${didYouMean(name, services)}; its services: ${services.join(', ')}`)];
+}
+
+function checkMetric(metric: MetricSpec, index: number, spec: BenchmarkSpec, say: Say): Fault[] {
+  const path = ['metrics', index];
+  const faults: Fault[] = [];
+  if (spec.metrics.findIndex(({ name }) => name === metric.name) !== index) faults.push(say([...path, 'name'], `is there twice: ${metric.name}`));
+  const known = builtinMetric(metric.name);
+  if (known) return [...faults, ...checkBuiltin(metric, path, spec, say)];
+  if (metric.promql === undefined) {
+    const names = BUILTIN_METRICS.map(({ name }) => name);
+    return [...faults, say([...path, 'name'], `${shown(metric.name)} is not built in${didYouMean(metric.name, names)} and has no promql; built in are ${names.join(', ')}`)];
+  }
+  return [...faults, ...checkPromql([...path, 'promql'], metric.promql, say)];
+}
+
+function checkBuiltin(metric: MetricSpec, path: YamlPath, spec: BenchmarkSpec, say: Say): Fault[] {
+  const faults = (['promql', 'unit', 'better'] as const)
+    .filter((field) => metric[field] !== undefined)
+    .map((field) => say([...path, field], `must not be given, since ${metric.name} is built in; only primary and margin may be; take another name for a metric of your own`));
+  if (metric.primary && spec.load.image !== undefined && builtinMetric(metric.name)!.k6Only) {
+    faults.push(say([...path, 'primary'], `cannot be true, since only k6 measures ${metric.name} and this load is generated by ${spec.load.image}`));
+  }
+  return faults;
+}
+
+/**
+ * A query must read the series of one side and round only: $selector in every {...}, and no series without one
+ * where a range is taken.
+ */
+function checkPromql(path: YamlPath, promql: string, say: Say): Fault[] {
+  const bare = promql.replace(/"(\\.|[^"\\])*"|'(\\.|[^'\\])*'|`[^`]*`/g, '""').replace(/#.*$/gm, '');
+  const selectors = [...bare.matchAll(/\{[^}]*\}/g)].map(([text]) => text);
+  if (selectors.length === 0 || selectors.some((text) => !text.includes('$selector'))) {
+    return [say(path, 'must have $selector in every {...}, as in requests_total{$selector}; without it both sides and all rounds would be mixed')];
+  }
+  if (/(?<![})\s])\s*\[/.test(bare)) return [say(path, 'must have {$selector} before every [...], as in requests_total{$selector}[$window]')];
+  const names = [...bare.matchAll(/\$(\w+)/g)].map(([, name]) => name!);
+  const unknown = names.find((name) => name !== 'selector' && name !== 'window');
+  if (unknown) return [say(path, `has $${unknown}, but only $selector and $window are filled in`)];
+  if (bare.includes('[') && !names.includes('window')) return [say(path, 'takes a range, so it must use [$window], the length of the measured window')];
+  return [];
+}

@@ -1,0 +1,220 @@
+/** The benchmark's file and the flags, checked and laid together. */
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { UsageError } from '../errors.ts';
+import type { BuildRecipe, Config, K6Load, ImageLoad, Load } from '../types.ts';
+import type { BenchmarkSpec, Build } from './benchmark.types.ts';
+import { checkSpec, loadFault } from './check.ts';
+import { checkCompose, composeServices } from './compose-check.ts';
+import { parseBenchArgs, type BenchFlags } from './flags.ts';
+import { allMetrics } from './metrics.ts';
+import { didYouMean } from './nearest.ts';
+import { checkBenchmark, shown } from './schema.ts';
+import { parseDuration, parseShare } from './values.ts';
+import { readYamlFile, throwFaults, type YamlFile } from './yaml-file.ts';
+
+export { benchHelp, parseBenchArgs, type BenchFlags } from './flags.ts';
+
+export interface ConfigEnv {
+  /** The checkout; benchmarks/ is in it. */
+  root: string;
+  /** Where the command was called: paths in flags and in messages count from here. */
+  cwd: string;
+}
+
+const HELP = 'see npm run bench -- --help';
+const HELP_FILE = 'The fields of benchmark.yaml are in docs/benchmark.md.';
+
+/**
+ * Reads the flags and the benchmark's file.
+ * Throws a UsageError that holds every fault of the files, one a line, or the first wrong flag.
+ */
+export async function loadConfig(args: string[], env: ConfigEnv): Promise<Config> {
+  const flags = parseBenchArgs(args);
+  const benchmark = chooseBenchmark(flags.benchmark, env.root);
+  const dir = join(env.root, 'benchmarks', benchmark);
+  const spec = readBenchmark(dir, env);
+  return makeConfig(benchmark, dir, spec, flags, env);
+}
+
+/** Reads and checks a benchmark's folder; defaults are filled in. */
+export function readBenchmark(dir: string, env: ConfigEnv): BenchmarkSpec {
+  const named = (file: string) => readYamlFile(file, relative(env.cwd, file) || file);
+  const file = named(join(dir, 'benchmark.yaml'));
+  throwFaults(file.faults);
+  const checked = checkBenchmark(file.value);
+  if ('faults' in checked) {
+    throwFaults(checked.faults.map(({ path, text }) => file.fault(path, text)), HELP_FILE);
+    throw new TypeError('a file that is not valid has no fault');
+  }
+  const { spec } = checked;
+  const compose = composeOf(dir, spec, named);
+  const services = compose && composeServices(compose);
+  throwFaults(
+    [
+      ...checkSpec(spec, { root: env.root, dir, services }, file.fault),
+      ...(compose ? checkCompose(compose, dir, Object.keys(spec.build)) : []),
+    ],
+    HELP_FILE,
+  );
+  return spec;
+}
+
+/** The Compose file, where there is one to read; that it is missing is found by checkSpec. */
+function composeOf(dir: string, spec: BenchmarkSpec, read: (file: string) => YamlFile): YamlFile | null {
+  const file = resolve(dir, spec.services);
+  return existsSync(file) && statSync(file).isFile() ? read(file) : null;
+}
+
+function chooseBenchmark(asked: string | undefined, root: string): string {
+  const names = listBenchmarks(root);
+  if (names.length === 0) throw new UsageError('there is no benchmark: no benchmarks/<name>/benchmark.yaml in this checkout', { hint: 'Write one; docs/benchmark.md says how.' });
+  if (asked !== undefined) {
+    if (names.includes(asked)) return asked;
+    throw new UsageError(`there is no benchmark ${shown(asked)}${didYouMean(asked, names)}`, { hint: `Benchmarks of this checkout: ${names.join(', ')}.` });
+  }
+  if (names.includes('shop')) return 'shop';
+  if (names.length === 1) return names[0]!;
+  throw new UsageError('there are several benchmarks, so --benchmark must name one', { hint: `Benchmarks of this checkout: ${names.join(', ')}.` });
+}
+
+function listBenchmarks(root: string): string[] {
+  const folder = join(root, 'benchmarks');
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).filter((name) => existsSync(join(folder, name, 'benchmark.yaml'))).sort();
+}
+
+function makeConfig(benchmark: string, dir: string, spec: BenchmarkSpec, flags: BenchFlags, env: ConfigEnv): Config {
+  const builds = Object.fromEntries(Object.entries(spec.build).map(([name, build]) => [name, recipe(build)]));
+  const fromGit = Object.values(builds).some(({ kind }) => kind === 'git');
+  return {
+    benchmark,
+    description: spec.description,
+    dir,
+    file: join(dir, 'benchmark.yaml'),
+    commit: chooseCommit(flags.commit, benchmark, fromGit),
+    ...(flags.against === undefined ? {} : { against: checkRef('against', flags.against, fromGit) }),
+    builds,
+    services: resolve(dir, spec.services),
+    load: chooseLoad(spec.load, dir, flags),
+    scrape: spec.scrape,
+    metrics: allMetrics(spec),
+    rounds: wholeFlag('rounds', flags.rounds, 'rounds') ?? spec.rounds,
+    retries: spec.retries,
+    allow: {
+      failedRequests: parseShare(spec.allow.failed_requests),
+      throttledPeriods: parseShare(spec.allow.throttled),
+      steal: parseShare(spec.allow.steal),
+      outsideLoad: parseShare(spec.allow.outside_load),
+      startLagMs: Math.round(parseDuration(spec.allow.start_lag)! * 1e6) / 1e3,
+    },
+    readyTimeoutS: parseDuration(spec.ready_timeout)!,
+    labels: parseLabels(flags.label),
+    keep: flags.keep,
+    live: flags.live,
+    ...(flags.objstore === undefined ? {} : { objstore: objstoreFile(flags.objstore, env.cwd) }),
+  };
+}
+
+function recipe({ git, image, command }: Build): BuildRecipe {
+  if (git) {
+    const { repository, context, dockerfile, network } = git;
+    const args = Object.fromEntries(Object.entries(git.args).map(([name, value]) => [name, String(value)]));
+    // In a fixed order: the recipe is hashed, and the same recipe is the same build.
+    return { kind: 'git', repository, context, dockerfile, args, network };
+  }
+  if (image !== undefined) return { kind: 'image', image };
+  return { kind: 'command', command: command! };
+}
+
+function chooseCommit(asked: string | undefined, benchmark: string, fromGit: boolean): string {
+  if (asked !== undefined) return checkRef('commit', asked, fromGit);
+  if (fromGit) return 'HEAD';
+  throw new UsageError(`--commit must be given: ${benchmark} is not built from git, so there is no HEAD`, { hint: 'Name the version to measure, for example --commit=v2.10.0.' });
+}
+
+/**
+ * A name for a commit is plain data: git gets it after --end-of-options, no shell sees it, so all but control
+ * characters may stand in it. A version goes into image names and must look like one.
+ */
+function checkRef(flag: string, ref: string, fromGit: boolean): string {
+  const refuse = (what: string): never => {
+    throw new UsageError(`--${flag} ${what}, got ${shown(ref)}`, { hint: HELP });
+  };
+  if (ref.startsWith('-')) refuse('must not start with -');
+  if (ref.length > 200) refuse('must have at most 200 characters');
+  if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(ref)) refuse('must not hold control characters');
+  if (!fromGit && !/^[A-Za-z0-9_][A-Za-z0-9_.:@+/-]*$/.test(ref)) refuse('must be a version of letters, digits and _ . : @ + / -, since this benchmark is not built from git');
+  return ref;
+}
+
+function chooseLoad(load: BenchmarkSpec['load'], dir: string, flags: BenchFlags): Load {
+  const rate = rateFlag(flags.rate) ?? load.rate;
+  const durationS = durationFlag('duration', flags.duration) ?? parseDuration(load.duration)!;
+  const fault = loadFault(rate, durationS);
+  if (fault) throw new UsageError(`--duration ${fault}`, { hint: HELP });
+  const derived = Math.max(10, Math.ceil(rate * 0.25));
+  const vus = load.vus === undefined ? derived : flags.rate === undefined ? load.vus : Math.max(load.vus, derived);
+  return {
+    generator: generator(load, dir),
+    target: load.target,
+    rate,
+    durationS,
+    warmupS: durationFlag('warmup', flags.warmup) ?? parseDuration(load.warmup)!,
+    vus,
+  };
+}
+
+function generator(load: BenchmarkSpec['load'], dir: string): K6Load | ImageLoad {
+  if (load.script !== undefined) return { kind: 'k6', script: resolve(dir, load.script) };
+  const { image, command, requests, scrape, failed, dropped } = load;
+  return {
+    kind: 'image', image: image!, command: command!, requests: requests!,
+    ...(scrape ? { scrape } : {}), ...(failed === undefined ? {} : { failed }), ...(dropped === undefined ? {} : { dropped }),
+  };
+}
+
+/** Same bounds as load/rate in the schema. */
+function rateFlag(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const rate = decimal(text);
+  if (rate === null) throw new UsageError(`--rate must be a number of requests per second, got ${shown(text)}`, { hint: HELP });
+  if (!(rate > 0)) throw new UsageError(`--rate must be > 0 requests per second, got ${text}`, { hint: HELP });
+  if (rate > 1_000_000) throw new UsageError(`--rate must be <= 1000000 requests per second, got ${text}`, { hint: HELP });
+  return rate;
+}
+
+function wholeFlag(flag: string, text: string | undefined, unit: string): number | undefined {
+  if (text === undefined) return undefined;
+  const number = decimal(text);
+  if (number === null || !Number.isInteger(number)) throw new UsageError(`--${flag} must be a whole number of ${unit}, got ${shown(text)}`, { hint: HELP });
+  if (number < 1 || number > 1000) throw new UsageError(`--${flag} must be ${number < 1 ? '>= 1' : '<= 1000'} ${unit}, got ${text}`, { hint: HELP });
+  return number;
+}
+
+function durationFlag(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = parseDuration(text);
+  if (seconds === null) throw new UsageError(`--${flag} must be a duration such as 500ms, 20s, 2m, 1m30s or 1h, got ${shown(text)}`, { hint: HELP });
+  return seconds;
+}
+
+/** Plain decimal numbers only: no hexadecimal, no exponent, no spaces. */
+const decimal = (text: string): number | null => (/^[+-]?(\d+(\.\d*)?|\.\d+)$/.test(text) ? Number(text) : null);
+
+function parseLabels(given: string[]): Record<string, string> {
+  const labels = new Map<string, string>();
+  for (const text of given) {
+    const [, key, value] = /^([A-Za-z_][A-Za-z0-9_.-]{0,62})=([^\p{Cc}]{0,200})$/u.exec(text) ?? [];
+    if (key === undefined) throw new UsageError(`--label must be KEY=VALUE, with letters, digits and _ . - in the key, got ${shown(text)}`, { hint: HELP });
+    if (labels.has(key)) throw new UsageError(`--label ${key} is given twice`, { hint: HELP });
+    labels.set(key, value!);
+  }
+  return Object.fromEntries(labels);
+}
+
+function objstoreFile(name: string, cwd: string): string {
+  const file = resolve(cwd, name);
+  if (existsSync(file) && statSync(file).isFile()) return file;
+  throw new UsageError(`--objstore must be a file with a Thanos object-store configuration, but ${name} ${existsSync(file) ? 'is no file' : 'is not there'}`, { hint: 'Examples are in thanos/.' });
+}

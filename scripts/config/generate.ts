@@ -1,0 +1,155 @@
+/** What is generated from the schemas and tables: types and reference pages. Only `npm run generate` and its test use it. */
+import { compile } from 'json-schema-to-typescript';
+import schema from './benchmark.schema.json' with { type: 'json' };
+import { FLAGS } from './flags.ts';
+import { BUILTIN_METRICS } from './metrics.ts';
+
+/** A JSON schema, as far as the benchmark's one goes. */
+export interface Schema {
+  $ref?: string;
+  type?: string | string[];
+  description?: string;
+  default?: unknown;
+  examples?: unknown[];
+  enum?: string[];
+  required?: string[];
+  properties?: Record<string, Schema>;
+  additionalProperties?: boolean | Schema;
+  items?: Schema;
+  minimum?: number;
+  exclusiveMinimum?: number;
+  maximum?: number;
+  oneOf?: unknown;
+  dependentRequired?: unknown;
+  'x-unit'?: string;
+  'x-form'?: string;
+  'x-rule'?: string;
+  'x-default'?: string;
+  $defs?: Record<string, Schema>;
+  $id?: string;
+  title?: string;
+}
+
+/** File, from the root of the checkout, -> its content. */
+export async function generatedFiles(): Promise<Record<string, string>> {
+  return {
+    'scripts/config/benchmark.types.ts': await benchmarkTypes(),
+    'docs/benchmark.md': benchmarkPage(),
+  };
+}
+
+async function benchmarkTypes(): Promise<string> {
+  const prepared = prepareForTypes(schema as Schema);
+  const source = await compile(prepared as Parameters<typeof compile>[0], 'BenchmarkSpec', {
+    bannerComment: '/* Generated from benchmark.schema.json by `npm run generate`. */',
+    additionalProperties: false,
+    format: true,
+    style: { singleQuote: true, printWidth: 120 },
+  });
+  return source;
+}
+
+/** A field with a default is always there once the file is read; rules over several fields make no type. */
+function prepareForTypes(node: unknown): unknown {
+  if (Array.isArray(node)) return node.map(prepareForTypes);
+  if (node === null || typeof node !== 'object') return node;
+  const { oneOf: _rule, dependentRequired: _more, minItems: _least, ...rest } = node as Schema & { minItems?: number };
+  const copy = Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, key === 'default' ? value : prepareForTypes(value)])) as Schema;
+  const filled = Object.entries(copy.properties ?? {}).filter(([, field]) => field.default !== undefined).map(([name]) => name);
+  return filled.length > 0 ? { ...copy, required: [...new Set([...(copy.required ?? []), ...filled])] } : copy;
+}
+
+function benchmarkPage(): string {
+  const root = schema as Schema;
+  return [
+    '<!-- Generated from scripts/config/benchmark.schema.json, metrics.ts and flags.ts by `npm run generate`. -->',
+    '# benchmark.yaml',
+    '',
+    'A benchmark is a folder `benchmarks/<name>/` with a `benchmark.yaml`, the Compose file of the services under test and a k6 script. This page lists every field of `benchmark.yaml`. Defaults stand in the file only where they differ.',
+    '',
+    'Durations are written `500ms`, `20s`, `2m`, `1m30s` or `1h`; shares as a number from 0 to 1 or as a percentage, `0.5%`.',
+    '',
+    ...section('The file', root, root),
+    ...section('build/&lt;name&gt;', deref({ $ref: '#/$defs/build' }, root), root),
+    ...section('build/&lt;name&gt;/git', deref({ $ref: '#/$defs/git' }, root), root),
+    ...section('load', deref({ $ref: '#/$defs/load' }, root), root),
+    ...section('load/scrape', deref({ $ref: '#/$defs/load' }, root).properties!.scrape!, root),
+    ...section('scrape/&lt;n&gt;', deref({ $ref: '#/$defs/scrape' }, root), root),
+    ...section('metrics/&lt;n&gt;', deref({ $ref: '#/$defs/metric' }, root), root),
+    ...section('allow', deref({ $ref: '#/$defs/allow' }, root), root),
+    '## Built-in metrics',
+    '',
+    ...table(
+      ['name', 'unit', 'better', 'margin', 'what'],
+      BUILTIN_METRICS.map(({ name, unit, better, margin, k6Only, description }) => [
+        `\`${name}\``, unit, better, `${margin * 100}%`, `${description}${k6Only ? ' (k6 only)' : ''}`,
+      ]),
+    ),
+    '',
+    '## The Compose file',
+    '',
+    'It describes services only: their images, settings, health checks and limits. Everything that two runs side by side could share, and every privilege, is refused with a sentence that says what to do instead: networks, ports, fixed names, devices, host folders outside of the benchmark\'s folder or writable, external volumes, capabilities other than a few harmless ones, variables other than `${MAYFLY_IMAGE_<NAME>}`.',
+    '',
+    '## Flags of npm run bench',
+    '',
+    'They lay over the file, for one run.',
+    '',
+    ...table(['flag', 'what'], FLAGS.map(({ name, value, help }) => [`\`--${name}${value ? `=${value}` : ''}\``, help])),
+    '',
+  ].join('\n');
+}
+
+function section(title: string, node: Schema, root: Schema): string[] {
+  const rows = Object.entries(node.properties ?? {}).map(([name, field]) => {
+    const full = deref(field, root);
+    return [
+      `\`${name}\``,
+      typeText(full),
+      node.required?.includes(name) ? 'must be given' : defaultText(full),
+      [full.description ?? '', exampleText(full)].filter(Boolean).join(' '),
+    ];
+  });
+  const rule = node['x-rule'] ? [`It ${node['x-rule']}.`, ''] : [];
+  return [`## ${title}`, '', node.description ?? '', '', ...rule, ...table(['field', 'type', 'default', 'what'], rows), ''];
+}
+
+/** The schema behind a reference, with what stands beside the reference laid over it. */
+export function deref(node: Schema, root: Schema): Schema {
+  if (!node.$ref) return node;
+  const { $ref, ...beside } = node;
+  const name = $ref.split('/').at(-1)!;
+  return { ...root.$defs![name]!, ...beside };
+}
+
+function typeText(field: Schema): string {
+  if (field.enum) return field.enum.map((word) => `\`${word}\``).join(', ');
+  if (field['x-form']) return field['x-form'];
+  if (field.type === 'array') return `list of ${field.items?.properties || field.items?.$ref ? 'maps' : 'texts'}`;
+  if (field.type === 'object') return 'map';
+  const names: Record<string, string> = { integer: 'whole number', string: 'text', boolean: '`true` or `false`' };
+  const type = [field.type].flat().map((name) => names[name!] ?? name).join(' or ');
+  return [type, field['x-unit'] && `of ${field['x-unit']}`, bounds(field)].filter(Boolean).join(' ');
+}
+
+function bounds({ minimum, exclusiveMinimum, maximum }: Schema): string {
+  const parts = [minimum !== undefined && `>= ${minimum}`, exclusiveMinimum !== undefined && `> ${exclusiveMinimum}`, maximum !== undefined && `<= ${maximum}`];
+  const text = parts.filter(Boolean).join(', ');
+  return text && `(${text})`;
+}
+
+function defaultText(field: Schema): string {
+  if (field['x-default']) return field['x-default'];
+  if (field.default === undefined) return 'none';
+  return field.default === '' ? 'empty' : `\`${typeof field.default === 'string' ? field.default : JSON.stringify(field.default)}\``;
+}
+
+function exampleText(field: Schema): string {
+  if (!field.examples?.length) return '';
+  return `Example: ${field.examples.map((example) => `\`${typeof example === 'string' ? example : JSON.stringify(example)}\``).join(', ')}.`;
+}
+
+/** A Markdown table. */
+export function table(head: string[], rows: string[][]): string[] {
+  const line = (cells: string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)];
+}

@@ -1,0 +1,103 @@
+/** YAML with the line of everything in it. The only file that knows the yaml package. */
+import { readFileSync } from 'node:fs';
+import { isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
+import { UsageError } from '../errors.ts';
+
+/** Keys and indexes from the top of the file: ['load', 'rate']. */
+export type YamlPath = (string | number)[];
+
+/** One thing that is wrong in a file. */
+export interface Fault {
+  /** As the user should read it: relative to where the command runs. */
+  file: string;
+  line: number;
+  path: YamlPath;
+  /** What is wrong and what is allowed; follows the path in a sentence. */
+  text: string;
+}
+
+export interface YamlFile {
+  /** As the user should read it. */
+  name: string;
+  /** Plain data; undefined where the file could not be read as YAML. */
+  value: unknown;
+  /** Faults of the syntax: bad indentation, a key that stands twice. */
+  faults: Fault[];
+  /** A fault at a path, with the line where it stands, or of the nearest thing above it. */
+  fault(path: YamlPath, text: string): Fault;
+}
+
+/** Reads a YAML file; a file that is not there or not readable is a UsageError. */
+export function readYamlFile(file: string, name: string): YamlFile {
+  return parseYaml(readText(file, name), name);
+}
+
+function readText(file: string, name: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'is not there' : `cannot be read: ${(error as Error).message}`;
+    throw new UsageError(`${name} ${reason}`, { cause: error });
+  }
+}
+
+export function parseYaml(text: string, name: string): YamlFile {
+  const lines = new LineCounter();
+  // merge: Compose files use << with anchors.
+  const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false, uniqueKeys: true });
+  const at = (offset: number) => Math.max(1, lines.linePos(offset).line);
+  const fault = (path: YamlPath, message: string): Fault => ({ file: name, line: at(offsetOf(document, path)), path, text: message });
+  const faults = [...document.errors, ...document.warnings].map(
+    (error): Fault => ({ file: name, line: at(error.pos[0]), path: [], text: `is not valid YAML: ${lowerFirst(error.message)}` }),
+  );
+  if (faults.length > 0) return { name, value: undefined, faults, fault };
+  try {
+    return { name, value: document.toJS({ maxAliasCount: 100 }), faults, fault };
+  } catch (error) {
+    return { name, value: undefined, faults: [fault([], `is not valid YAML: ${lowerFirst((error as Error).message)}`)], fault };
+  }
+}
+
+/** Where the last thing of the path that is there begins: a key for a map, an item for a list. */
+function offsetOf(document: Document, path: YamlPath): number {
+  let node: unknown = document.contents;
+  let offset = 0;
+  for (const part of path) {
+    const step = child(node, part, document);
+    if (!step) break;
+    ({ node, offset } = step);
+  }
+  return offset;
+}
+
+function child(parent: unknown, part: string | number, document: Document): { node: unknown; offset: number } | null {
+  const node = resolveAlias(parent, document);
+  if (isMap(node)) {
+    const pair = node.items.find((item) => isPair(item) && isScalar(item.key) && String(item.key.value) === String(part));
+    return pair ? { node: pair.value, offset: (pair.key as Node).range?.[0] ?? 0 } : null;
+  }
+  if (isSeq(node)) {
+    const item = node.items[Number(part)] as Node | undefined;
+    return item ? { node: item, offset: item.range?.[0] ?? 0 } : null;
+  }
+  return null;
+}
+
+function resolveAlias(node: unknown, document: Document): unknown {
+  const alias = node as { resolve?: (document: Document) => Node | undefined } | null;
+  return typeof alias?.resolve === 'function' ? alias.resolve(document) : node;
+}
+
+const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);
+
+/** One fault as one line: benchmarks/shop/benchmark.yaml:12 load/rate must be > 0 requests per second. */
+export function faultLine({ file, line, path, text }: Fault): string {
+  return [`${file}:${line}`, path.join('/'), text].filter(Boolean).join(' ');
+}
+
+/** All faults in one message, in the order of the files' lines, each said once. */
+export function throwFaults(faults: Fault[], hint?: string): void {
+  if (faults.length === 0) return;
+  const sorted = faults.toSorted((a, b) => (a.file === b.file ? a.line - b.line : 0));
+  throw new UsageError([...new Set(sorted.map(faultLine))].join('\n'), { hint });
+}
