@@ -1,6 +1,6 @@
 /** The benchmark's file and the flags, checked and laid together. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { basename, join, relative, resolve } from 'node:path';
 import { UsageError } from '../errors.ts';
 import type { BuildRecipe, Config, K6Load, ImageLoad, Load } from '../types.ts';
 import type { BenchmarkSpec, Build } from './benchmark.types.ts';
@@ -22,6 +22,8 @@ export interface ConfigEnv {
   cwd: string;
 }
 
+/** Seconds of a block of Prometheus: a longer run ships its finished blocks while it goes on. */
+const BLOCK_S = 2 * 3600;
 const HELP = 'see npm run bench -- --help';
 const HELP_FILE = 'The fields of benchmark.yaml are in docs/benchmark.md.';
 
@@ -31,8 +33,7 @@ const HELP_FILE = 'The fields of benchmark.yaml are in docs/benchmark.md.';
  */
 export async function loadConfig(args: string[], env: ConfigEnv): Promise<Config> {
   const flags = parseBenchArgs(args);
-  const benchmark = chooseBenchmark(flags.benchmark, env.root);
-  const dir = join(env.root, 'benchmarks', benchmark);
+  const { benchmark, dir } = chooseBenchmark(flags.benchmark, env);
   const spec = readBenchmark(dir, env);
   return makeConfig(benchmark, dir, spec, flags, env);
 }
@@ -66,7 +67,21 @@ function composeOf(dir: string, spec: BenchmarkSpec, read: (file: string) => Yam
   return existsSync(file) && statSync(file).isFile() ? read(file) : null;
 }
 
-function chooseBenchmark(asked: string | undefined, root: string): string {
+/** A benchmark of this checkout by name, or any folder that holds a benchmark.yaml; that one is called by the folder's name. */
+function chooseBenchmark(asked: string | undefined, { root, cwd }: ConfigEnv): { benchmark: string; dir: string } {
+  if (asked?.includes('/')) {
+    const dir = resolve(cwd, asked);
+    if (!existsSync(join(dir, 'benchmark.yaml'))) throw new UsageError(`there is no benchmark.yaml in ${asked}`, { hint: 'Name a folder that holds one, or a benchmark of this checkout.' });
+    return { benchmark: folderName(dir), dir };
+  }
+  const benchmark = chooseName(asked, root);
+  return { benchmark, dir: join(root, 'benchmarks', benchmark) };
+}
+
+/** The name goes into image names and labels, so it holds what these take. */
+const folderName = (dir: string) => basename(dir).toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '') || 'benchmark';
+
+function chooseName(asked: string | undefined, root: string): string {
   const names = listBenchmarks(root);
   if (names.length === 0) throw new UsageError('there is no benchmark: no benchmarks/<name>/benchmark.yaml in this checkout', { hint: 'Write one; docs/benchmark.md says how.' });
   if (asked !== undefined) {
@@ -87,6 +102,8 @@ function listBenchmarks(root: string): string[] {
 function makeConfig(benchmark: string, dir: string, spec: BenchmarkSpec, flags: BenchFlags, env: ConfigEnv): Config {
   const builds = Object.fromEntries(Object.entries(spec.build).map(([name, build]) => [name, recipe(build)]));
   const fromGit = Object.values(builds).some(({ kind }) => kind === 'git');
+  const load = chooseLoad(spec.load, dir, flags);
+  const rounds = wholeFlag('rounds', flags.rounds, 'rounds') ?? spec.rounds;
   return {
     benchmark,
     description: spec.description,
@@ -96,10 +113,10 @@ function makeConfig(benchmark: string, dir: string, spec: BenchmarkSpec, flags: 
     ...(flags.against === undefined ? {} : { against: checkRef('against', flags.against, fromGit) }),
     builds,
     services: resolve(dir, spec.services),
-    load: chooseLoad(spec.load, dir, flags),
+    load,
     scrape: spec.scrape,
     metrics: allMetrics(spec),
-    rounds: wholeFlag('rounds', flags.rounds, 'rounds') ?? spec.rounds,
+    rounds,
     retries: spec.retries,
     allow: {
       failedRequests: parseShare(spec.allow.failed_requests),
@@ -111,7 +128,7 @@ function makeConfig(benchmark: string, dir: string, spec: BenchmarkSpec, flags: 
     readyTimeoutS: parseDuration(spec.ready_timeout)!,
     labels: parseLabels(flags.label),
     keep: flags.keep,
-    live: flags.live,
+    live: flags.live || rounds * (load.durationS + load.warmupS) > BLOCK_S,
     ...(flags.objstore === undefined ? {} : { objstore: objstoreFile(flags.objstore, env.cwd) }),
   };
 }

@@ -13,7 +13,7 @@ export interface Flag {
 }
 
 export const FLAGS: readonly Flag[] = [
-  { name: 'benchmark', value: 'NAME', help: 'folder in benchmarks/; default shop, or the only one' },
+  { name: 'benchmark', value: 'NAME', help: 'folder in benchmarks/, or the path of any folder with a benchmark.yaml; default shop, or the only one' },
   { name: 'commit', value: 'REF', help: 'what is measured: hash, branch, tag, HEAD or worktree (the uncommitted state); the version where nothing is built from git; default HEAD' },
   { name: 'against', value: 'REF', help: 'measure this as the baseline too, in the same rounds, and print the difference' },
   { name: 'rate', value: 'N', help: 'requests per second for each side' },
