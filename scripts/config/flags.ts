@@ -44,7 +44,8 @@ export interface BenchFlags {
   keep: boolean;
   json: boolean;
   quiet: boolean;
-  help: boolean;
+  /** The help text, where the user asked for it. */
+  help?: string;
 }
 
 /** Reads the flags of `npm run bench`; throws a UsageError that names the flag and what is allowed. */
@@ -59,7 +60,7 @@ export function parseBenchArgs(args: string[]): BenchFlags {
     benchmark: text('benchmark'), commit: text('commit'), against: text('against'),
     rate: text('rate'), duration: text('duration'), warmup: text('warmup'), rounds: text('rounds'),
     label: given.values.label ?? [], objstore: text('objstore'),
-    live: on('live'), keep: on('keep'), json: on('json'), quiet: on('quiet'), help: on('help'),
+    live: on('live'), keep: on('keep'), json: on('json'), quiet: on('quiet'), help: on('help') ? benchHelp() : undefined,
   };
 }
 

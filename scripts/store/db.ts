@@ -1,0 +1,283 @@
+/** What is kept of every run. One SQLite file; all SQL is here. */
+import { ulid } from 'ulid';
+import { UsageError } from '../errors.ts';
+import type { ArchiveDocument, RoundDocument, RunDocument, RunStatus, Sample, SideDocument, SideName } from '../types.ts';
+import { openDatabase, type Database, type Row } from './sqlite.ts';
+
+/** A line of the list of runs. */
+export interface RunSummary {
+  run_id: string;
+  benchmark: string;
+  status: RunStatus;
+  started_at: string;
+  finished_at?: string;
+  pairing: 'solo' | 'interleaved';
+  ref: string;
+  commit: string;
+  subject?: string;
+  /** Commit of the baseline, for a run of two sides. */
+  against?: string;
+  host_id: string;
+  /** Observations: one for each side of each round. */
+  observations: number;
+  valid_observations: number;
+  archive: 'none' | 'pending' | 'verified';
+}
+
+export interface RunFilter {
+  benchmark?: string;
+  /** A commit, its beginning, or the name that was given to --commit; of either side. */
+  commit?: string;
+  /** Labels that the run carries. */
+  labels?: Record<string, string>;
+  limit?: number;
+}
+
+export interface BuildRecord {
+  benchmark: string;
+  image: string;
+  commit: string;
+  recipeHash: string;
+  tag: string;
+  imageId: string;
+}
+
+export interface StoredEvent {
+  at: string;
+  kind: string;
+  run_id: string | null;
+  detail: unknown;
+}
+
+export interface Store {
+  /** Keeps a run and the rounds it has already; a run is there once. */
+  addRun(run: RunDocument): void;
+  /** Keeps one side of one round, whole or not at all; the same one again replaces it. `detail`: raw material, any JSON. */
+  saveRound(runId: string, round: RoundDocument, detail?: unknown): void;
+  saveArchive(runId: string, archive: ArchiveDocument): void;
+  finishRun(runId: string, status: RunStatus, finishedAt: string, reason?: string): void;
+  /** By id, the beginning of one, or `last`. UsageError where there is none or more than one. */
+  run(idOrPrefix: string): RunDocument;
+  /** Raw material of the rounds of a run, in the order of run().rounds. */
+  details(runId: string): { side: SideName; round: number; detail: unknown }[];
+  /** Newest first. */
+  runs(filter?: RunFilter): RunSummary[];
+  /** Ids of the runs that have not ended, as far as the store knows. */
+  runningRuns(): string[];
+  /** Runs whose snapshot waits to be shipped, oldest first. */
+  pendingArchives(): { run_id: string; archive: ArchiveDocument }[];
+  saveBuild(build: BuildRecord): void;
+  findBuild(wanted: Pick<BuildRecord, 'benchmark' | 'image' | 'commit' | 'recipeHash'>): BuildRecord | undefined;
+  addEvent(kind: string, runId: string | null, detail: unknown): void;
+  /** Newest first. */
+  events(limit?: number): StoredEvent[];
+  close(): void;
+}
+
+/** Opens the store, made and brought up to date where needed; InfrastructureError where that fails. */
+export function openStore(file: string): Store {
+  const db = openDatabase(file);
+  return {
+    addRun: (run) => db.transaction(() => addRun(db, run)),
+    saveRound: (runId, round, detail) => db.transaction(() => saveRound(db, runId, round, detail)),
+    saveArchive: (runId, archive) => saveArchive(db, runId, archive),
+    finishRun: (runId, status, finishedAt, reason) =>
+      changed(runId, db.run('UPDATE run SET status = ?, finished_at = ?, status_reason = ? WHERE run_id = ?', status, finishedAt, reason ?? null, runId)),
+    run: (idOrPrefix) => db.snapshot(() => readRun(db, findRunId(db, idOrPrefix))),
+    details: (runId) => readDetails(db, runId),
+    runs: (filter = {}) => listRuns(db, filter),
+    runningRuns: () => db.all(`SELECT run_id FROM run WHERE status = 'running' ORDER BY run_id`).map((row) => row.run_id as string),
+    pendingArchives: () =>
+      db.all('SELECT run_id, archive FROM run WHERE archive_pending = 1 ORDER BY run_id').map((row) => ({ run_id: row.run_id as string, archive: json(row.archive) })),
+    saveBuild: (build) => db.transaction(() => saveBuild(db, build)),
+    findBuild: (wanted) => findBuild(db, wanted),
+    addEvent: (kind, runId, detail) => {
+      db.run('INSERT INTO event (event_id, at, kind, run_id, detail) VALUES (?, ?, ?, ?, ?)', ulid(), new Date().toISOString(), kind, runId, text(detail ?? null));
+    },
+    events: (limit = 100) =>
+      db.all('SELECT at, kind, run_id, detail FROM event ORDER BY event_id DESC LIMIT ?', limit).map((row) => ({ ...row, detail: json(row.detail) }) as StoredEvent),
+    close: () => db.close(),
+  };
+}
+
+const text = (value: unknown): string => JSON.stringify(value);
+const json = <T>(value: unknown): T => JSON.parse(value as string) as T;
+/** A field that is there only where the column holds something. */
+const given = <K extends string>(key: K, value: unknown): Record<K, never> | object => (value === null || value === undefined ? {} : { [key]: value });
+
+function changed(runId: string, rows: number): void {
+  if (rows === 0) throw new Error(`there is no run ${runId} in the store`);
+}
+
+function addBenchmark(db: Database, name: string): void {
+  db.run('INSERT INTO benchmark (name) VALUES (?) ON CONFLICT (name) DO NOTHING', name);
+}
+
+function addRun(db: Database, run: RunDocument): void {
+  addBenchmark(db, run.benchmark);
+  db.run(
+    `INSERT INTO run (run_id, benchmark, status, status_reason, started_at, finished_at, pairing, host_id, stack_version, rounds_asked,
+                      host, load, cpusets, metrics, stack_images, compose)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    run.run_id, run.benchmark, run.status, run.status_reason ?? null, run.started_at, run.finished_at ?? null, run.pairing, run.host.id, run.stack_version,
+    run.rounds_asked, text(run.host), text(run.load), text(run.cpusets), text(run.metrics), text(run.stack_images), text(run.compose),
+  );
+  for (const [side, { ref, commit, subject, images }] of Object.entries(run.sides)) {
+    db.run('INSERT INTO run_side (run_id, side, ref, commit_id, subject, images) VALUES (?, ?, ?, ?, ?, ?)', run.run_id, side, ref, commit, subject ?? null, text(images));
+  }
+  for (const [name, value] of Object.entries(run.labels)) db.run('INSERT INTO run_label (run_id, name, value) VALUES (?, ?, ?)', run.run_id, name, value);
+  for (const round of run.rounds) saveRound(db, run.run_id, round);
+  if (run.archive) saveArchive(db, run.run_id, run.archive);
+}
+
+function saveRound(db: Database, runId: string, round: RoundDocument, detail?: unknown): void {
+  db.run(
+    `INSERT INTO round (run_id, side, round, valid, reasons, started_at, window_s, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (run_id, side, round) DO UPDATE SET valid = excluded.valid, reasons = excluded.reasons, started_at = excluded.started_at,
+       window_s = excluded.window_s, detail = excluded.detail`,
+    runId, round.side, round.round, round.valid ? 1 : 0, text(round.reasons), round.started_at, round.window_s, detail === undefined ? null : text(detail),
+  );
+  db.run('DELETE FROM sample WHERE run_id = ? AND side = ? AND round = ?', runId, round.side, round.round);
+  for (const [name, { value, unit }] of Object.entries(round.samples)) {
+    if (!Number.isFinite(value)) throw new Error(`the sample ${name} of round ${round.round} is no number: ${value}`);
+    db.run('INSERT INTO sample (run_id, side, round, name, value, unit) VALUES (?, ?, ?, ?, ?, ?)', runId, round.side, round.round, name, value, unit);
+  }
+}
+
+function saveArchive(db: Database, runId: string, archive: ArchiveDocument): void {
+  changed(runId, db.run('UPDATE run SET archive = ?, archive_pending = ? WHERE run_id = ?', text(archive), archive.pending ? 1 : 0, runId));
+}
+
+/** Turns what the user wrote into the id of one run. */
+function findRunId(db: Database, wanted: string): string {
+  const hint = 'npm run runs lists the runs of this data folder.';
+  if (wanted === 'last') {
+    const newest = db.get('SELECT run_id FROM run ORDER BY started_at DESC, run_id DESC LIMIT 1');
+    if (!newest) throw new UsageError('there is no run in the store yet', { hint: 'npm run bench makes one.' });
+    return newest.run_id as string;
+  }
+  const prefix = wanted.toUpperCase();
+  const found = db.all('SELECT run_id FROM run WHERE substr(run_id, 1, length(?)) = ? ORDER BY run_id LIMIT 4', prefix, prefix).map((row) => row.run_id as string);
+  if (found.length === 0 || prefix === '') throw new UsageError(`there is no run ${JSON.stringify(wanted)}`, { hint });
+  if (found.length === 1 || found.includes(prefix)) return found.includes(prefix) ? prefix : found[0]!;
+  const shown = found.slice(0, 3).join(', ') + (found.length > 3 ? ', ...' : '');
+  throw new UsageError(`${JSON.stringify(wanted)} is the beginning of several runs: ${shown}`, { hint: `Write more of it; ${hint}` });
+}
+
+function readRun(db: Database, runId: string): RunDocument {
+  const row = db.get('SELECT * FROM run WHERE run_id = ?', runId)!;
+  const metrics = json<RunDocument['metrics']>(row.metrics);
+  return {
+    schema: 'mayfly.run/v1',
+    run_id: runId,
+    benchmark: row.benchmark as string,
+    status: row.status as RunStatus,
+    ...given('status_reason', row.status_reason),
+    started_at: row.started_at as string,
+    ...given('finished_at', row.finished_at),
+    pairing: row.pairing as RunDocument['pairing'],
+    sides: readSides(db, runId),
+    host: json(row.host),
+    stack_version: row.stack_version as string,
+    labels: readLabels(db, runId),
+    load: json(row.load),
+    cpusets: json(row.cpusets),
+    rounds_asked: row.rounds_asked as number,
+    metrics,
+    rounds: readRounds(db, runId, metrics.map((metric) => metric.name)),
+    ...(row.archive === null ? {} : { archive: json<ArchiveDocument>(row.archive) }),
+    stack_images: json(row.stack_images),
+    compose: json(row.compose),
+  };
+}
+
+function readSides(db: Database, runId: string): RunDocument['sides'] {
+  const rows = db.all('SELECT * FROM run_side WHERE run_id = ? ORDER BY side DESC', runId);
+  const side = (row: Row): SideDocument => ({ ref: row.ref as string, commit: row.commit_id as string, ...given('subject', row.subject), images: json(row.images) });
+  return Object.fromEntries(rows.map((row) => [row.side, side(row)])) as unknown as RunDocument['sides'];
+}
+
+function readLabels(db: Database, runId: string): Record<string, string> {
+  return Object.fromEntries(db.all('SELECT name, value FROM run_label WHERE run_id = ? ORDER BY name', runId).map((row) => [row.name, row.value as string]));
+}
+
+/** In the order in which they were measured; of one round the candidate first. Samples in the order of the run's metrics. */
+function readRounds(db: Database, runId: string, order: string[]): RoundDocument[] {
+  const samples = Map.groupBy(db.all('SELECT side, round, name, value, unit FROM sample WHERE run_id = ?', runId), (row) => `${row.side} ${row.round}`);
+  const place = (name: unknown) => order.indexOf(name as string) >>> 0; // an unknown name (-1) comes last
+  return db.all('SELECT * FROM round WHERE run_id = ? ORDER BY round, side DESC', runId).map((row) => {
+    const own = (samples.get(`${row.side} ${row.round}`) ?? []).toSorted((a, b) => place(a.name) - place(b.name) || String(a.name).localeCompare(String(b.name)));
+    return {
+      side: row.side as SideName,
+      round: row.round as number,
+      valid: row.valid === 1,
+      reasons: json(row.reasons),
+      started_at: row.started_at as string,
+      window_s: row.window_s as number,
+      samples: Object.fromEntries(own.map((sample): [string, Sample] => [sample.name as string, { value: sample.value as number, unit: sample.unit as string }])),
+    };
+  });
+}
+
+function readDetails(db: Database, runId: string): { side: SideName; round: number; detail: unknown }[] {
+  return db.all('SELECT side, round, detail FROM round WHERE run_id = ? ORDER BY round, side DESC', runId).map((row) => ({
+    side: row.side as SideName, round: row.round as number, detail: row.detail === null ? null : json(row.detail),
+  }));
+}
+
+function listRuns(db: Database, { benchmark, commit, labels = {}, limit = 20 }: RunFilter): RunSummary[] {
+  const conditions: [sql: string, ...values: string[]][] = [];
+  if (benchmark !== undefined) conditions.push(['run.benchmark = ?', benchmark]);
+  if (commit !== undefined) {
+    conditions.push(['EXISTS (SELECT 1 FROM run_side s WHERE s.run_id = run.run_id AND (substr(s.commit_id, 1, length(?)) = ? OR s.ref = ?))', commit, commit, commit]);
+  }
+  for (const [name, value] of Object.entries(labels)) {
+    conditions.push(['EXISTS (SELECT 1 FROM run_label l WHERE l.run_id = run.run_id AND l.name = ? AND l.value = ?)', name, value]);
+  }
+  const where = conditions.length > 0 ? `WHERE ${conditions.map(([sql]) => sql).join(' AND ')}` : '';
+  const rows = db.all(
+    `SELECT run.*, c.ref, c.commit_id, c.subject, b.commit_id AS against,
+            (SELECT count(*) FROM round r WHERE r.run_id = run.run_id) AS observations,
+            (SELECT count(*) FROM round r WHERE r.run_id = run.run_id AND r.valid = 1) AS valid_observations
+     FROM run
+     JOIN run_side c ON c.run_id = run.run_id AND c.side = 'candidate'
+     LEFT JOIN run_side b ON b.run_id = run.run_id AND b.side = 'baseline'
+     ${where}
+     ORDER BY run.started_at DESC, run.run_id DESC LIMIT ?`,
+    ...conditions.flatMap(([, ...values]) => values), limit,
+  );
+  return rows.map(summary);
+}
+
+function summary(row: Row): RunSummary {
+  return {
+    run_id: row.run_id as string,
+    benchmark: row.benchmark as string,
+    status: row.status as RunStatus,
+    started_at: row.started_at as string,
+    ...given('finished_at', row.finished_at),
+    pairing: row.pairing as RunSummary['pairing'],
+    ref: row.ref as string,
+    commit: row.commit_id as string,
+    ...given('subject', row.subject),
+    ...given('against', row.against),
+    host_id: row.host_id as string,
+    observations: row.observations as number,
+    valid_observations: row.valid_observations as number,
+    archive: row.archive_pending === 1 ? 'pending' : row.archive !== null && json<ArchiveDocument>(row.archive).verified ? 'verified' : 'none',
+  };
+}
+
+function saveBuild(db: Database, { benchmark, image, commit, recipeHash, tag, imageId }: BuildRecord): void {
+  addBenchmark(db, benchmark);
+  db.run(
+    `INSERT INTO build (benchmark, image, commit_id, recipe_hash, tag, image_id, built_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (benchmark, image, commit_id, recipe_hash) DO UPDATE SET tag = excluded.tag, image_id = excluded.image_id, built_at = excluded.built_at`,
+    benchmark, image, commit, recipeHash, tag, imageId, new Date().toISOString(),
+  );
+}
+
+function findBuild(db: Database, { benchmark, image, commit, recipeHash }: Pick<BuildRecord, 'benchmark' | 'image' | 'commit' | 'recipeHash'>): BuildRecord | undefined {
+  const row = db.get('SELECT tag, image_id FROM build WHERE benchmark = ? AND image = ? AND commit_id = ? AND recipe_hash = ?', benchmark, image, commit, recipeHash);
+  return row && { benchmark, image, commit, recipeHash, tag: row.tag as string, imageId: row.image_id as string };
+}

@@ -1,0 +1,223 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import t from 'tap';
+import { InfrastructureError, UsageError } from '../../scripts/errors.ts';
+import { openStore } from '../../scripts/store/db.ts';
+import { explained, openDatabase } from '../../scripts/store/sqlite.ts';
+import { makeComparison, makeRound, makeRun } from '../run-document.ts';
+
+const WRITER = join(import.meta.dirname, 'writer.ts');
+const MIGRATIONS = join(import.meta.dirname, '../../scripts/store/migrations');
+
+/** The error that `work` throws. */
+function thrown(work: () => unknown): Error & { hint?: string } {
+  try {
+    work();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+const startWriter = (file: string, runId: string, rounds: number) => spawn(process.execPath, [WRITER, file, runId, String(rounds)], { stdio: ['ignore', 'pipe', 'inherit'] });
+
+t.test('a run comes back as it was kept, sample values to the last bit', async (t) => {
+  const store = openStore(join(t.testdir(), 'deep/er/mayfly.db'));
+  t.teardown(() => store.close());
+  const run = makeComparison(1.02);
+  run.rounds[0]!.samples.latency_med = { value: 0.1 + 0.2, unit: 's' };
+  run.rounds[1]!.samples.latency_med = { value: 5e-324, unit: 's' };
+  run.rounds[2]!.samples.memory_peak = { value: 2 ** 53 - 1, unit: 'bytes' };
+  store.addRun(run);
+  t.strictSame(store.run(run.run_id), run);
+});
+
+t.test('a run is kept piece by piece: rounds, archive, end', async (t) => {
+  const store = openStore(join(t.testdir(), 'mayfly.db'));
+  t.teardown(() => store.close());
+  const whole = makeRun({ status: 'invalid', status_reason: 'too few valid rounds' });
+  const { archive, finished_at, status_reason, ...start } = whole;
+  store.addRun({ ...start, status: 'running', rounds: [] });
+  t.strictSame(store.runningRuns(), [whole.run_id]);
+  for (const round of whole.rounds) store.saveRound(whole.run_id, round, { k6: round.round });
+  store.saveArchive(whole.run_id, archive!);
+  store.finishRun(whole.run_id, 'invalid', finished_at!, status_reason);
+  t.strictSame(store.run(whole.run_id), whole);
+  t.strictSame(store.runningRuns(), []);
+  t.strictSame(store.details(whole.run_id).map(({ round, detail }) => [round, detail]), [[1, { k6: 1 }], [2, { k6: 2 }], [3, { k6: 3 }]]);
+});
+
+t.test('the same round again replaces the first', async (t) => {
+  const store = openStore(join(t.testdir(), 'mayfly.db'));
+  t.teardown(() => store.close());
+  const run = makeRun({ rounds: [] });
+  store.addRun(run);
+  store.saveRound(run.run_id, makeRound('candidate', 1, { latency_med: 1, latency_p95: 2 }));
+  store.saveRound(run.run_id, makeRound('candidate', 1, { latency_med: 3 }));
+  t.strictSame(store.run(run.run_id).rounds, [makeRound('candidate', 1, { latency_med: 3 })]);
+});
+
+t.test('a round with a sample that is no number is not kept at all', async (t) => {
+  const store = openStore(join(t.testdir(), 'mayfly.db'));
+  t.teardown(() => store.close());
+  const run = makeRun({ rounds: [] });
+  store.addRun(run);
+  t.match(thrown(() => store.saveRound(run.run_id, makeRound('candidate', 1, { latency_avg: 1, latency_med: Number.NaN }))).message, /latency_med of round 1 is no number/);
+  t.strictSame(store.run(run.run_id).rounds, []);
+});
+
+t.test('finding a run', async (t) => {
+  const store = openStore(join(t.testdir(), 'mayfly.db'));
+  t.teardown(() => store.close());
+  t.match(thrown(() => store.run('last')).message, /there is no run in the store yet/);
+  for (const [id, minute] of [['01AAA1', 1], ['01AAA2', 2], ['01B', 3]] as const) store.addRun(makeRun({ run_id: id, started_at: `2026-01-02T03:0${minute}:00.000Z` }));
+  t.equal(store.run('01b').run_id, '01B', 'any case');
+  t.equal(store.run('01AAA1').run_id, '01AAA1', 'whole');
+  t.equal(store.run('last').run_id, '01B');
+  const ambiguous = thrown(() => store.run('01A'));
+  t.type(ambiguous, UsageError);
+  t.equal(ambiguous.message, '"01A" is the beginning of several runs: 01AAA1, 01AAA2');
+  for (const unknown of ['01C', '', '%', '_1B']) {
+    const error = thrown(() => store.run(unknown));
+    t.type(error, UsageError, unknown);
+    t.match(error.message, `there is no run "${unknown}"`);
+    t.match(error.hint, /npm run runs/);
+  }
+});
+
+t.test('listing runs', async (t) => {
+  const store = openStore(join(t.testdir(), 'mayfly.db'));
+  t.teardown(() => store.close());
+  const sides = (commit: string, ref: string) => ({ candidate: { ref, commit, images: [] } });
+  store.addRun(makeRun({ run_id: '01A', started_at: '2026-01-01T00:00:00.000Z', sides: sides('abc123', 'main') }));
+  store.addRun(makeRun({ run_id: '01B', started_at: '2026-01-02T00:00:00.000Z', sides: sides('def456', 'HEAD'), labels: { pr: '7' }, archive: { bucket: '', blocks: [], verified: false, pending: true } }));
+  store.addRun(makeRun({ run_id: '01C', started_at: '2026-01-03T00:00:00.000Z', benchmark: 'caddy', sides: sides('v2.10.0', 'v2.10.0'), archive: undefined }));
+  const ids = (filter: Parameters<typeof store.runs>[0]) => store.runs(filter).map((run) => run.run_id);
+  t.strictSame(ids({}), ['01C', '01B', '01A']);
+  t.strictSame(ids({ limit: 1 }), ['01C']);
+  t.strictSame(ids({ benchmark: 'shop' }), ['01B', '01A']);
+  t.strictSame(ids({ commit: 'abc' }), ['01A']);
+  t.strictSame(ids({ commit: 'HEAD' }), ['01B']);
+  t.strictSame(ids({ commit: '%' }), []);
+  t.strictSame(ids({ labels: { pr: '7' } }), ['01B']);
+  t.strictSame(ids({ labels: { pr: '8' } }), []);
+  t.match(store.runs(), [{ archive: 'none' }, { archive: 'pending' }, { archive: 'verified', observations: 3, valid_observations: 3 }]);
+  t.strictSame(store.pendingArchives(), [{ run_id: '01B', archive: { bucket: '', blocks: [], verified: false, pending: true } }]);
+});
+
+t.test('builds and events', async (t) => {
+  const store = openStore(join(t.testdir(), 'mayfly.db'));
+  t.teardown(() => store.close());
+  const build = { benchmark: 'shop', image: 'shop', commit: 'abc', recipeHash: 'r1', tag: 'mayfly/shop:abc', imageId: 'sha256:1' };
+  t.equal(store.findBuild(build), undefined);
+  store.saveBuild(build);
+  store.saveBuild({ ...build, imageId: 'sha256:2' });
+  t.strictSame(store.findBuild(build), { ...build, imageId: 'sha256:2' });
+  t.equal(store.findBuild({ ...build, recipeHash: 'r2' }), undefined);
+  store.addEvent('swept', 'a run of another data folder', { containers: 3 });
+  store.addEvent('noted', null, 'x');
+  t.match(store.events(), [{ kind: 'noted', run_id: null, detail: 'x' }, { kind: 'swept', detail: { containers: 3 } }]);
+});
+
+t.test('real processes that open a new file and write at once: nothing is lost', async (t) => {
+  const file = join(t.testdir(), 'mayfly.db');
+  const ids = ['01A', '01B', '01C', '01D'];
+  const codes = await Promise.all(ids.map(async (id) => (await once(startWriter(file, id, 40), 'exit'))[0] as number));
+  t.strictSame(codes, [0, 0, 0, 0]);
+  const store = openStore(file);
+  t.teardown(() => store.close());
+  for (const id of ids) t.equal(store.run(id).rounds.length, 40);
+});
+
+t.test('a writer killed in the middle leaves whole rounds only, and every one that it reported', async (t) => {
+  const file = join(t.testdir(), 'mayfly.db');
+  for (const id of ['01A', '01B', '01C']) {
+    const writer = startWriter(file, id, 1_000_000);
+    const exit = once(writer, 'exit');
+    let output = '';
+    for await (const chunk of writer.stdout) {
+      output += chunk;
+      if (output.split('\n').length > 25) writer.kill('SIGKILL');
+    }
+    t.equal((await exit)[1], 'SIGKILL');
+    const reported = output.split('\n').length - 1;
+    const store = openStore(file);
+    const { rounds } = store.run(id);
+    store.close();
+    t.ok(rounds.length >= reported, `${rounds.length} kept, ${reported} reported`);
+    t.ok(rounds.every((round) => Object.keys(round.samples).length === 50), 'each with all of its samples');
+  }
+});
+
+t.test('a file of an older schema is brought up to date and keeps its runs', async (t) => {
+  const dir = t.testdir({ newer: {} });
+  const file = join(dir, 'mayfly.db');
+  const run = makeRun();
+  const before = openStore(file);
+  before.addRun(run);
+  before.close();
+
+  const folder = join(dir, 'newer');
+  copyFileSync(join(MIGRATIONS, '001_runs.sql'), join(folder, '001_runs.sql'));
+  writeFileSync(join(folder, '002_note.sql'), `CREATE TABLE note (run_id TEXT); INSERT INTO note SELECT run_id FROM run;`);
+  const newer = openDatabase(file, folder);
+  t.strictSame(newer.all('SELECT run_id FROM note').map((row) => row.run_id), [run.run_id]);
+  newer.close();
+
+  const error = thrown(() => openStore(file));
+  t.type(error, InfrastructureError);
+  t.match(error.message, /mayfly\.db was written by a newer Mayfly \(schema 2; this one knows up to 1\)/, 'and the older Mayfly refuses it from then on');
+  t.match(error.hint, /git pull/);
+});
+
+t.test('a migration that fails leaves the file as it was', async (t) => {
+  const dir = t.testdir({ bad: {} });
+  const file = join(dir, 'mayfly.db');
+  openStore(file).close();
+  copyFileSync(join(MIGRATIONS, '001_runs.sql'), join(dir, 'bad/001_runs.sql'));
+  writeFileSync(join(dir, 'bad/002_bad.sql'), 'CREATE TABLE note (a TEXT); CREATE NONSENSE;');
+  t.throws(() => openDatabase(file, join(dir, 'bad')), /NONSENSE/);
+  const store = openStore(file);
+  t.teardown(() => store.close());
+  t.strictSame(store.runs(), []);
+});
+
+t.test('files that are no store', async (t) => {
+  const dir = t.testdir({ 'text.db': 'this is a text file of some length, and no database at all\n'.repeat(20), file: '' });
+  const foreign = new DatabaseSync(join(dir, 'foreign.db'));
+  foreign.exec('CREATE TABLE customer (name TEXT)');
+  foreign.close();
+  mkdirSync(join(dir, 'folder.db'));
+  for (const [file, sentence] of [
+    ['text.db', /text\.db is not a SQLite database/],
+    ['foreign.db', /foreign\.db is a database, but no store of Mayfly/],
+    ['folder.db', /folder\.db cannot be opened/],
+    ['file/mayfly.db', /mayfly\.db cannot be opened/],
+  ] as const) {
+    const error = thrown(() => openStore(join(dir, file)));
+    t.type(error, InfrastructureError, file);
+    t.match(error.message, sentence);
+    t.match(error.hint, /MAYFLY_DATA/);
+  }
+});
+
+t.test('what SQLite reports becomes a sentence', async (t) => {
+  const file = join(t.testdir(), 'mayfly.db');
+  openStore(file).close();
+  const connect = (pragma: string) => {
+    const db = new DatabaseSync(file, { timeout: 10 });
+    t.teardown(() => db.close());
+    if (pragma) db.exec(pragma);
+    return () => explained(file, () => db.exec(`INSERT INTO benchmark VALUES ('${'x'.repeat(100_000)}')`));
+  };
+  t.match(thrown(connect('PRAGMA max_page_count = 1')), { name: 'InfrastructureError', message: /the disk is full/, hint: /Make room/ });
+  t.match(thrown(connect('PRAGMA query_only = 1')), { name: 'InfrastructureError', message: /read-only/ });
+  const blocker = new DatabaseSync(file);
+  blocker.exec('BEGIN IMMEDIATE');
+  t.match(thrown(connect('')), { name: 'InfrastructureError', message: /is locked/ });
+  blocker.close();
+  t.equal(thrown(() => explained(file, () => { throw new RangeError('ours'); })).name, 'RangeError', 'a fault of our own stays one');
+});
