@@ -36,7 +36,7 @@ export async function bench(config: Config, ctx: Context): Promise<RunDocument> 
       await using stack = await startStack(built, bucket.binds, ctx);
       ctx.store.addRun(describeRun(stack));
       await measureRounds(stack, ctx).catch((error) => keepWhatIsThere(error, stack, labels, ctx));
-      const snapshot = await takeSnapshot(stack, ctx);
+      const snapshot = await takeSnapshot(stack);
       await keepForLater(plan.dir, labels, config.objstore);
       shipping = ship(snapshot, plan.dir, labels, bucket, ctx);
       shipping.catch(() => {}); // awaited below; meanwhile the stack goes down beside it
@@ -86,7 +86,7 @@ async function keepWhatIsThere(error: unknown, stack: Stack, labels: ExternalLab
   const { plan } = stack.built;
   if (ctx.store.run(plan.runId).rounds.length > 0) {
     try {
-      const snapshot = await takeSnapshot(stack, ctx);
+      const snapshot = await takeSnapshot(stack);
       await keepForLater(plan.dir, labels, plan.config.objstore);
       ctx.store.saveArchive(plan.runId, { bucket: '', blocks: snapshot.blocks, verified: false, pending: true, error: 'the run ended early' });
       ctx.progress.warn(`the finished rounds are kept (npm run show -- ${plan.runId}); npm run archive:push ships their metrics`);

@@ -2,7 +2,6 @@
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InfrastructureError } from '../errors.ts';
-import type { Context } from '../context.ts';
 import type { Stack } from '../stack/stack.ts';
 
 export interface Snapshot {
@@ -14,8 +13,8 @@ export interface Snapshot {
 }
 
 /** Takes a snapshot over the admin API and moves it out of Prometheus' data. One without a single sample is an error: the API calls that a success too. */
-export async function takeSnapshot(stack: Stack, _ctx: Context): Promise<Snapshot> {
-  const name = await stack.prometheus.snapshot();
+export async function takeSnapshot(stack: Stack): Promise<Snapshot> {
+  const name = await (await stack.ready).prometheus.snapshot();
   const dir = join(stack.built.plan.dir, 'snapshot');
   await rm(dir, { recursive: true, force: true });
   await rename(join(stack.tsdb, 'snapshots', name), dir);

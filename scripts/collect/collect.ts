@@ -21,7 +21,7 @@ export async function collect(load: LoadResult, sides: Sides, stack: Stack, ctx:
 
 async function collectSide(side: SideName, load: LoadResult, sides: Sides, stack: Stack, ctx: Context): Promise<CollectedRound> {
   const { plan } = stack.built;
-  const prom = inWindow(stack.prometheus, load, side, sides.round);
+  const prom = inWindow((await stack.ready).prometheus, load, side, sides.round);
   const summary = load.summary ? sideSummary(load.summary, side) : null;
   const counts = summary ? { requests: summary.requests, iterations: summary.iterations, failedShare: summary.failedShare } : await countsFromPrometheus(plan, prom);
   const containers = sides.containers.filter((container) => container.side === side);

@@ -7,7 +7,7 @@ import { InfrastructureError } from '../errors.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Sides, Stack } from '../stack/stack.ts';
 import type { ProgressStep, SideName } from '../types.ts';
-import { readEdge, type Edge } from './edges.ts';
+import { findCounters, readCounters, readEdge, type Counted, type Edge } from './edges.ts';
 import { GAP_S, k6Container } from './k6.ts';
 import { generatorContainer, generatorName } from './image.ts';
 import { readSummary, type K6Summary } from './summary.ts';
@@ -46,14 +46,15 @@ async function driveK6(stack: Stack, sides: Sides, step: ProgressStep, ctx: Cont
     if (!window) return failed(await ended, id, ctx);
 
     const live = watchLive(stack, sides, step, window, following.signal, ctx);
-    const ids = [...sides.containers.map((c) => c.id), ...stack.containers.map((c) => c.id)];
+    const lasting = await runCounters(stack, sides);
+    const generator = await findCounters(id, (await ctx.engine.inspect(id)).pid);
     await until(window.startMs - (GAP_S * 1000) / 2, signal, ctx);
-    const before = await readEdge(ctx.engine, [...ids, id]);
-    await until(window.endMs - 20, signal, ctx);
-    const generator = await ctx.engine.stats(id); // soon after the window k6 is gone, and its counters with it
+    const before = await readEdge([...lasting, generator]);
+    await until(window.endMs - 10, signal, ctx);
+    const generatorAtEnd = await readCounters(generator.files); // soon after the window k6 is gone, and its counters with it
     await until(window.endMs + (GAP_S * 1000) / 2, signal, ctx);
-    const after = await readEdge(ctx.engine, ids);
-    after.containers.set(id, generator);
+    const after = await readEdge(lasting);
+    if (generatorAtEnd) after.containers.set(id, generatorAtEnd);
     const exitCode = await ended.catch((error) => {
       stack.signal.throwIfAborted();
       throw new InfrastructureError(`k6 did not end ${K6_SLACK_S} s after its load should have (${(error as Error).message})`, { hint: 'Is the host overloaded? Try a lower rate.' });
@@ -68,6 +69,12 @@ async function driveK6(stack: Stack, sides: Sides, step: ProgressStep, ctx: Cont
     following.abort();
     await ctx.engine.remove(id);
   }
+}
+
+/** The counters of all containers of the run but the load generator. */
+async function runCounters(stack: Stack, sides: Sides): Promise<Counted[]> {
+  const { containers } = await stack.ready;
+  return Promise.all([...sides.containers, ...containers].map(({ id, pid }) => findCounters(id, pid)));
 }
 
 /** k6 ended before its window was known: the script is at fault, or k6 was killed. */
@@ -107,14 +114,15 @@ async function until(atMs: number, signal: AbortSignal, ctx: Context): Promise<v
 
 /** Shows the current rate, latency and errors once a second, as Prometheus has them. */
 async function watchLive(stack: Stack, sides: Sides, step: ProgressStep, window: { startMs: number; endMs: number }, signal: AbortSignal, ctx: Context): Promise<void> {
+  const { prometheus } = await stack.ready;
   const selector = `round="${sides.round}"`;
   const beganMs = window.startMs - (stack.built.plan.config.load.warmupS + GAP_S) * 1000;
   while (!signal.aborted) {
     const fraction = Math.min(1, (ctx.now() - beganMs) / (window.endMs - beganMs));
     const [rate, p95, errors] = await Promise.all([
-      stack.prometheus.value(`sum(rate(k6_http_reqs_total{${selector}}[5s]))`),
-      stack.prometheus.value(`histogram_quantile(0.95, sum(rate(k6_http_req_duration_seconds{${selector}}[5s])))`),
-      stack.prometheus.value(`avg(k6_http_req_failed_rate{${selector}})`),
+      prometheus.value(`sum(rate(k6_http_reqs_total{${selector}}[5s]))`),
+      prometheus.value(`histogram_quantile(0.95, sum(rate(k6_http_req_duration_seconds{${selector}}[5s])))`),
+      prometheus.value(`avg(k6_http_req_failed_rate{${selector}})`),
     ]).catch(() => [null, null, null]);
     const phase = ctx.now() < window.startMs ? 'warm-up' : 'measuring';
     const show = (value: number | null | undefined, text: (value: number) => string) => (value === null || value === undefined ? '…' : text(value));
@@ -133,15 +141,15 @@ async function driveImage(stack: Stack, sides: Sides, step: ProgressStep, ctx: C
     if (failure) throw new InfrastructureError(failure.message, { hint: 'Check load/image and load/command in benchmark.yaml.' });
   }
   await sleep(GAP_S * 500);
-  const ids = [...sides.containers.map((c) => c.id), ...stack.containers.map((c) => c.id)];
-  const before = await readEdge(ctx.engine, ids);
+  const counters = await runCounters(stack, sides);
+  const before = await readEdge(counters);
   await sleep(GAP_S * 500);
   step.update('measuring', load.warmupS / (load.warmupS + load.durationS));
   const startMs = ctx.now();
   const failure = await runGenerators(stack, sides, 'measure', ctx);
   const endMs = startMs + load.durationS * 1000;
   await sleep(Math.max(0, endMs - ctx.now()));
-  const after = await readEdge(ctx.engine, ids);
+  const after = await readEdge(counters);
   return { startMs, endMs, before, after, summary: null, failure: failure?.message ?? null };
 }
 

@@ -10,6 +10,7 @@ import { main } from '../cli.ts';
 import type { Context } from '../context.ts';
 import { EXIT, InfrastructureError } from '../errors.ts';
 import { driveLoad } from '../load/drive.ts';
+import { findCounters, readCounters } from '../load/edges.ts';
 import { sideSummary } from '../load/summary.ts';
 import { LABEL } from '../plan/names.ts';
 import type { Sides, Stack } from '../stack/stack.ts';
@@ -67,7 +68,9 @@ async function driveK6(stack: Stack, sides: Sides, ctx: Context): Promise<Measur
   const load = await driveLoad(stack, sides, silent, ctx);
   const summary = load.summary && sideSummary(load.summary, 'candidate');
   if (!summary) throw new InfrastructureError(`k6 gave no summary: ${load.failure}`);
-  const ids = [...load.after.containers.keys()].filter((id) => !sides.containers.some((c) => c.id === id) && !stack.containers.some((c) => c.id === id));
+  const { containers } = await stack.ready;
+  const others = [...sides.containers, ...containers].map(({ id }) => id);
+  const ids = [...load.after.containers.keys()].filter((id) => !others.includes(id));
   const cpu = ids.reduce((sum, id) => sum + load.after.containers.get(id)!.cpuSeconds - load.before.containers.get(id)!.cpuSeconds, 0);
   return { rate: summary.iterations / DURATION_S, cpuPer1000: (cpu / summary.requests) * 1000, p50: summary.latency.med, p99: summary.latency.p99 };
 }
@@ -99,7 +102,7 @@ async function finish(spec: Parameters<Context['engine']['create']>[0], ctx: Con
     let cpuSeconds = 0;
     if (attackS !== undefined) {
       await new Promise((resolve) => setTimeout(resolve, attackS * 1000 - 100));
-      cpuSeconds = (await ctx.engine.stats(id)).cpuSeconds;
+      cpuSeconds = (await readCounters((await findCounters(id, (await ctx.engine.inspect(id)).pid)).files))!.cpuSeconds;
     }
     const code = await ctx.engine.wait(id, ctx.signal);
     const logs = await ctx.engine.logs(id, 0);

@@ -24,7 +24,7 @@ await main(async (io) => {
     const measured = load.summary && sideSummary(load.summary, 'candidate');
     if (!measured) throw new InfrastructureError(`k6 gave no summary: ${load.failure}`);
     await new Promise((resolve) => setTimeout(resolve, 1500)); // one more scrape
-    const series = await stack.prometheus.query('probe_stall_seconds');
+    const series = await (await stack.ready).prometheus.query('probe_stall_seconds');
     return { measured, startMs: load.startMs, stall: Object.fromEntries(series.map(({ labels, value }) => [labels.what, value])) as Record<'start' | 'end' | 'drained', number> };
   });
 

@@ -41,19 +41,14 @@ export interface ContainerState {
   labels: Labels;
   imageId: string;
   running: boolean;
+  /** Process id on the host; 0 where it does not run. */
+  pid: number;
   exitCode: number;
   oomKilled: boolean;
   restartCount: number;
   health: string | null;
   /** Host port of each published container port, for example {'9090/tcp': 49153}. */
   ports: Record<string, number>;
-}
-
-/** Cumulative counters of a container at one moment. */
-export interface ContainerStats {
-  cpuSeconds: number;
-  cfsPeriods: number;
-  cfsThrottledPeriods: number;
 }
 
 export interface EngineEvent {
@@ -183,20 +178,12 @@ export function connectEngine(socket: string) {
         labels: c.Config.Labels ?? {},
         imageId: c.Image,
         running: c.State.Running,
+        pid: c.State.Pid,
         exitCode: c.State.ExitCode,
         oomKilled: c.State.OOMKilled,
         restartCount: c.RestartCount,
         health: c.State.Health?.Status ?? null,
         ports,
-      };
-    },
-
-    async stats(id: string): Promise<ContainerStats> {
-      const s = await call<Record<string, any>>('GET', `/containers/${id}/stats?stream=false&one-shot=true`);
-      return {
-        cpuSeconds: (s.cpu_stats?.cpu_usage?.total_usage ?? 0) / 1e9,
-        cfsPeriods: s.cpu_stats?.throttling_data?.periods ?? 0,
-        cfsThrottledPeriods: s.cpu_stats?.throttling_data?.throttled_periods ?? 0,
       };
     },
 

@@ -25,17 +25,22 @@ const LOG_LINES = 50;
 
 export interface Stack extends AsyncDisposable {
   built: Built;
-  prometheus: ReturnType<Context['prometheus']>;
   /** Prometheus' data on this host. */
   tsdb: string;
   /** Aborts when the user wants an end, or with the reason when a container of the stack ends unasked or the engine goes away. */
   signal: AbortSignal;
   /** Every Compose document that was started, by project. */
   documents: Record<string, ComposeDocument>;
-  /** Ids of the containers of the lasting part. */
-  containers: { id: string; service: string }[];
+  /** What there is once Prometheus and the exporter are up; rejects when they do not come up. */
+  ready: Promise<Ready>;
   /** Starts fresh containers for the sides and waits until Prometheus has scraped each of them. */
   startSides(round: number): Promise<Sides>;
+}
+
+export interface Ready {
+  prometheus: ReturnType<Context['prometheus']>;
+  /** Containers of the lasting part. */
+  containers: ContainerState[];
 }
 
 export interface Sides extends AsyncDisposable {
@@ -67,7 +72,7 @@ export async function startStack(built: Built, bucketBinds: string[], ctx: Conte
   const dispose = async () => {
     ended.abort();
     if (plan.config.keep && !ctx.signal.aborted) return;
-    await removeAll(ctx.engine, [`${LABEL.run}=${plan.runId}`], ctx.signal.aborted || broken.signal.aborted ? 0 : GRACE_S);
+    await removeAll(ctx.engine, [`${LABEL.run}=${plan.runId}`], 0); // the snapshot is taken: nothing here has to end well
   };
 
   const step = ctx.progress.step('start the stack');
@@ -78,32 +83,40 @@ export async function startStack(built: Built, bucketBinds: string[], ctx: Conte
     const project = await writeProject(plan, plan.project, document);
     await Promise.all(Object.entries(plan.networks).map(([name, network]) => ctx.engine.createNetwork(network, plan.labels, { isolated: name !== 'control' })));
     watch(plan, ctx, events, broken, ended.signal);
-    const upStack = up(project, plan, ctx, signal, STACK_TIMEOUT_S);
-    const sideConfigs = resolveSides(built, ctx);
-    sideConfigs.catch(() => {}); // awaited below; its failure must not be unhandled while the stack comes up
-    await upStack.catch((error) => explain(error, `${LABEL.run}=${plan.runId}`, 'the run stack', STACK_TIMEOUT_S, ctx, signal));
-    const containers = await Promise.all((await ctx.engine.containers(`${LABEL.run}=${plan.runId}`)).map(({ id }) => ctx.engine.inspect(id)));
-    const port = containers.find((c) => c.labels[LABEL.service] === 'prometheus')?.ports['9090/tcp'];
-    if (!port) throw new InfrastructureError("the run's Prometheus is up but has no port on this host", { hint: 'Look at `docker ps` and at the log of the Docker engine.' });
+    const ready = bringUp(project, plan, signal, ctx).then((value) => (step.done(), value), (error) => (step.fail(), Promise.reject(error)));
+    ready.catch(() => {}); // awaited by the first round, which starts its sides meanwhile
+    const sideConfigs = await resolveSides(built, ctx);
     const documents: Record<string, ComposeDocument> = { [plan.project]: document };
+    for (const [side, resolved] of sideConfigs) documents[sideProject(plan.runId, side)] = sideCompose(resolved, plan, side, 1);
     const stack: Stack = {
       built,
-      prometheus: ctx.prometheus(`http://127.0.0.1:${port}`),
+      ready,
       tsdb: join(plan.dir, 'tsdb'),
       signal,
       documents,
-      containers: containers.map(({ id, labels }) => ({ id, service: labels[LABEL.service] ?? '' })),
-      startSides: async (round) => startSides(round, stack, await sideConfigs, events, ctx),
-      [Symbol.asyncDispose]: dispose,
+      startSides: (round) => startSides(round, stack, sideConfigs, events, ctx),
+      [Symbol.asyncDispose]: async () => {
+        await ready.catch(() => {}); // nothing may still be starting when the clean-up begins
+        await dispose();
+      },
     };
-    for (const [side, resolved] of await sideConfigs) documents[sideProject(plan.runId, side)] = sideCompose(resolved, plan, side, 1);
-    step.done();
     return stack;
   } catch (error) {
     step.fail();
     await dispose();
     throw error;
   }
+}
+
+/** Starts Prometheus and its companions and waits until they are healthy. */
+async function bringUp(project: Project, plan: Plan, signal: AbortSignal, ctx: Context): Promise<Ready> {
+  const label = `${LABEL.run}=${plan.runId}`;
+  await up(project, plan, ctx, signal, STACK_TIMEOUT_S).catch((error) => explain(error, `com.docker.compose.project=${plan.project}`, 'the run stack', STACK_TIMEOUT_S, ctx, signal));
+  const mine = (await ctx.engine.containers(label)).filter((container) => container.labels[LABEL.service]);
+  const containers = await Promise.all(mine.map(({ id }) => ctx.engine.inspect(id)));
+  const port = containers.find((c) => c.labels[LABEL.service] === 'prometheus')?.ports['9090/tcp'];
+  if (!port) throw new InfrastructureError("the run's Prometheus is up but has no port on this host", { hint: 'Look at `docker ps` and at the log of the Docker engine.' });
+  return { prometheus: ctx.prometheus(`http://127.0.0.1:${port}`), containers };
 }
 
 async function makeFolders(plan: Plan): Promise<void> {
@@ -225,9 +238,9 @@ async function startSides(round: number, stack: Stack, configs: Map<SideName, Co
         explain(error, `com.docker.compose.project=${project}`, `${side.name} (${side.ref}, ${shortCommit(side.commit)})`, plan.config.readyTimeoutS, ctx, stack.signal),
       );
     });
-    await settleAll(starting);
-    const containers = await sideContainers(plan, ctx);
+    await settleAll([...starting, stack.ready.then(() => {})]);
     const since = events.length;
+    const containers = await sideContainers(plan, ctx);
     const targets = scrapeTargets(plan, containers, round);
     await writeFile(targetsFile, JSON.stringify(targets));
     await scraped(round, targets.length, stack, ctx);
@@ -283,11 +296,12 @@ export function scrapeTargets(plan: Plan, containers: SideContainer[], round: nu
 }
 
 async function scraped(round: number, targets: number, stack: Stack, ctx: Context): Promise<void> {
+  const { prometheus } = await stack.ready;
   const deadline = ctx.now() + SCRAPE_TIMEOUT_S * 1000;
   const expression = `count(up{job="services",round="${round}"} == 1) or vector(0)`;
   const exporter = 'count(up{job="containers"} == 1) or vector(0)';
   for (;;) {
-    const [services, containers] = await Promise.all([stack.prometheus.value(expression, undefined, stack.signal), stack.prometheus.value(exporter, undefined, stack.signal)]);
+    const [services, containers] = await Promise.all([prometheus.value(expression, undefined, stack.signal), prometheus.value(exporter, undefined, stack.signal)]);
     if (services === targets && containers === 1) return;
     if (ctx.now() > deadline) {
       throw new InfrastructureError(`Prometheus reached ${services} of ${targets} scrape targets and ${containers} of 1 exporter in ${SCRAPE_TIMEOUT_S} s`, {

@@ -78,24 +78,41 @@ function labelsOf(container: Container): string {
   return Object.entries(labels).map(([name, value]) => `${name}="${escape(value)}"`).join(',');
 }
 
+/**
+ * The last stats of each running container. A stream for each, since the engine answers a single question only with its
+ * next own reading, up to a second later: longer than a scrape may take.
+ */
+const latest = new Map<string, Stats | null>();
+
+function follow(id: string): void {
+  latest.set(id, null);
+  const end = () => latest.delete(id);
+  request({ socketPath: SOCKET, path: `/v1.41/containers/${id}/stats?stream=true` }, (response) => {
+    let text = '';
+    response.setEncoding('utf8');
+    response.on('data', (chunk) => {
+      const lines = (text + chunk).split('\n');
+      text = lines.pop() ?? '';
+      const line = lines.findLast((one) => one.trim());
+      if (line) latest.set(id, JSON.parse(line));
+    });
+    response.on('close', end);
+  })
+    .on('error', end)
+    .end();
+}
+
 async function expose(): Promise<string> {
   const filters = encodeURIComponent(JSON.stringify({ label: [`dev.mayfly.run=${run}`], status: ['running'] }));
   const containers: Container[] = await get(`/containers/json?filters=${filters}`);
-  const read = await Promise.all(
-    containers.map(async (container) => {
-      try {
-        return { labels: labelsOf(container), stats: (await get(`/containers/${container.Id}/stats?stream=false&one-shot=true`)) as Stats };
-      } catch {
-        return null; // it ended between the list and the question
-      }
-    }),
-  );
+  for (const { Id } of containers) if (!latest.has(Id)) follow(Id);
   const lines: string[] = [];
   for (const [name, type, help, value] of METRICS) {
     lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
-    for (const container of read) {
-      const number = container ? value(container.stats) : undefined;
-      if (container && typeof number === 'number' && Number.isFinite(number)) lines.push(`${name}{${container.labels}} ${number}`);
+    for (const container of containers) {
+      const stats = latest.get(container.Id);
+      const number = stats ? value(stats) : undefined;
+      if (typeof number === 'number' && Number.isFinite(number)) lines.push(`${name}{${labelsOf(container)}} ${number}`);
     }
   }
   return `${lines.join('\n')}\n`;
