@@ -146,7 +146,8 @@ function scenario({ startS, durationS, gracefulStopS }) {
 function submetrics() {
   const trends = ['http_req_duration', 'mayfly_start_lag', 'mayfly_response_time'];
   const counters = ['http_reqs', 'iterations'];
-  const always = { 'dropped_iterations{scenario:measure}': ['count>=0'] };
+  const always = {};
+  for (const name of ['warmup', 'measure']) always[`dropped_iterations{scenario:${name}}`] = ['count>=0'];
   for (const side of plan.sides) {
     const tags = `{scenario:measure,side:${side}}`;
     for (const name of trends) always[name + tags] = ['max>=0'];

@@ -1,0 +1,3 @@
+module dev.mayfly/health
+
+go 1.21
