@@ -6,7 +6,7 @@ import type { BuildRecipe, Config, K6Load, ImageLoad, Load } from '../types.ts';
 import type { BenchmarkSpec, Build } from './benchmark.types.ts';
 import { checkSpec, loadFault } from './check.ts';
 import { checkCompose, composeServices } from './compose-check.ts';
-import { parseBenchArgs, type BenchFlags } from './flags.ts';
+import { parseBenchArgs, parseLabels, type BenchFlags } from './flags.ts';
 import { allMetrics } from './metrics.ts';
 import { didYouMean } from './nearest.ts';
 import { checkBenchmark, shown } from './schema.ts';
@@ -218,17 +218,6 @@ function durationFlag(flag: string, text: string | undefined): number | undefine
 
 /** Plain decimal numbers only: no hexadecimal, no exponent, no spaces. */
 const decimal = (text: string): number | null => (/^[+-]?(\d+(\.\d*)?|\.\d+)$/.test(text) ? Number(text) : null);
-
-function parseLabels(given: string[]): Record<string, string> {
-  const labels = new Map<string, string>();
-  for (const text of given) {
-    const [, key, value] = /^([A-Za-z_][A-Za-z0-9_.-]{0,62})=([^\p{Cc}]{0,200})$/u.exec(text) ?? [];
-    if (key === undefined) throw new UsageError(`--label must be KEY=VALUE, with letters, digits and _ . - in the key, got ${shown(text)}`, { hint: HELP });
-    if (labels.has(key)) throw new UsageError(`--label ${key} is given twice`, { hint: HELP });
-    labels.set(key, value!);
-  }
-  return Object.fromEntries(labels);
-}
 
 function objstoreFile(name: string, cwd: string): string {
   const file = resolve(cwd, name);

@@ -101,6 +101,18 @@ function take(token: { name: string; rawName: string; value?: string; inlineValu
   given.values[name] = [...(given.values[name] ?? []), ...(value ? [token.value!] : [])];
 }
 
+/** ["team=web"] -> { team: 'web' }; throws a UsageError where one is not KEY=VALUE or is there twice. */
+export function parseLabels(given: string[]): Record<string, string> {
+  const labels = new Map<string, string>();
+  for (const text of given) {
+    const [, key, value] = /^([A-Za-z_][A-Za-z0-9_.-]{0,62})=([^\p{Cc}]{0,200})$/u.exec(text) ?? [];
+    if (key === undefined) throw new UsageError(`--label must be KEY=VALUE, with letters, digits and _ . - in the key, got ${JSON.stringify(text)}`);
+    if (labels.has(key)) throw new UsageError(`--label ${key} is given twice`);
+    labels.set(key, value!);
+  }
+  return Object.fromEntries(labels);
+}
+
 /** The help of a command: how it is called, what it does, its flags. */
 export function helpText(usage: string, about: string, flags: readonly Flag[], more: string[] = []): string {
   const written = flags.map(({ name, value }) => `--${name}${value ? `=${value}` : ''}`);

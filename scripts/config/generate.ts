@@ -1,5 +1,6 @@
 /** What is generated from the schemas and tables: types and reference pages. Only `npm run generate` and its test use it. */
 import { compile } from 'json-schema-to-typescript';
+import runSchema from '../../docs/schemas/mayfly.run.v1.json' with { type: 'json' };
 import schema from './benchmark.schema.json' with { type: 'json' };
 import { FLAGS } from './flags.ts';
 import { BUILTIN_METRICS } from './metrics.ts';
@@ -35,6 +36,7 @@ export async function generatedFiles(): Promise<Record<string, string>> {
   return {
     'scripts/config/benchmark.types.ts': await benchmarkTypes(),
     'docs/benchmark.md': benchmarkPage(),
+    'docs/run.md': runPage(),
   };
 }
 
@@ -99,18 +101,47 @@ function benchmarkPage(): string {
   ].join('\n');
 }
 
-function section(title: string, node: Schema, root: Schema): string[] {
+/** The page of the printed document: the same walk over its schema. */
+function runPage(): string {
+  const root = runSchema as Schema;
+  const of = (name: string) => deref({ $ref: `#/$defs/${name}` }, root);
+  const inner = (name: string) => root.properties![name]!;
+  const part = (title: string, node: Schema) => section(title, node, root, (required) => (required ? 'always' : 'where there is one'));
+  return [
+    '<!-- Generated from docs/schemas/mayfly.run.v1.json by `npm run generate`. -->',
+    '# The run document, mayfly.run/v1',
+    '',
+    'The JSON schema is [schemas/mayfly.run.v1.json](schemas/mayfly.run.v1.json). The built-in metrics are listed in [benchmark.md](benchmark.md), the words in [glossary.md](glossary.md).',
+    '',
+    'npm prints two lines of its own before the output of a command; `npm run -s bench -- --json` leaves them out. Progress and errors go to standard error.',
+    '',
+    ...part('The document', root),
+    ...part('sides/&lt;side&gt;', of('side')),
+    ...part('host', of('host')),
+    ...part('load', inner('load')),
+    ...part('cpusets', inner('cpusets')),
+    ...part('metrics/&lt;n&gt;', of('metric')),
+    ...part('rounds/&lt;n&gt;', of('round')),
+    ...part('rounds/&lt;n&gt;/reasons/&lt;n&gt;', of('round').properties!.reasons!.items!),
+    ...part('rounds/&lt;n&gt;/samples/&lt;name&gt;', of('sample')),
+    ...part('archive', of('archive')),
+  ].join('\n');
+}
+
+/** A heading and a table of the fields. `presence`: what the third column says of fields without a default. */
+function section(title: string, node: Schema, root: Schema, presence?: (required: boolean) => string): string[] {
   const rows = Object.entries(node.properties ?? {}).map(([name, field]) => {
     const full = deref(field, root);
+    const required = node.required?.includes(name) ?? false;
     return [
       `\`${name}\``,
       typeText(full),
-      node.required?.includes(name) ? 'must be given' : defaultText(full),
+      presence?.(required) ?? (required ? 'must be given' : defaultText(full)),
       [full.description ?? '', exampleText(full)].filter(Boolean).join(' '),
     ];
   });
   const rule = node['x-rule'] ? [`It ${node['x-rule']}.`, ''] : [];
-  return [`## ${title}`, '', node.description ?? '', '', ...rule, ...table(['field', 'type', 'default', 'what'], rows), ''];
+  return [`## ${title}`, '', node.description ?? '', '', ...rule, ...table(['field', 'type', presence ? 'there' : 'default', 'what'], rows), ''];
 }
 
 /** The schema behind a reference, with what stands beside the reference laid over it. */

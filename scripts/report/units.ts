@@ -4,13 +4,12 @@ import type { Unit } from '../types.ts';
 /** What is printed where there is no number. */
 export const NO_VALUE = '-';
 
-/** Three significant digits, never in exponent form: 0.0123, 1.23, 12.3, 123, 1234. */
+/** Three significant digits: 0.0123, 1.20, 12.3, 123, 1234. Zero is 0. */
 export function digits(value: number): string {
   const magnitude = Math.abs(value);
   if (value === 0) return '0';
   if (magnitude < 1e-6) return value.toExponential(1);
-  if (magnitude >= 100) return String(Math.round(value));
-  return String(Number(value.toPrecision(3)));
+  return magnitude >= 99.95 ? String(Math.round(value)) : value.toPrecision(3);
 }
 
 /** Scales from large to small; the first that gives at least 1 is taken, else the last. */
@@ -27,9 +26,12 @@ export function formatElapsed(seconds: number): string {
   return `${minutes}m ${String(whole % 60).padStart(2, '0')}s`;
 }
 
-/** A share as a percentage: 0.0123 is 1.23 %. */
+/** A share as a percentage: 0.0123 is 1.23 %. What is not 0 never reads as 0. */
 export function formatPercent(share: number): string {
-  return Number.isFinite(share) ? `${digits(share * 100)} %` : NO_VALUE;
+  if (!Number.isFinite(share)) return NO_VALUE;
+  const percent = share * 100;
+  if (percent > 0 && percent < 0.005) return '<0.01 %';
+  return `${percent > 0 && percent < 1 ? percent.toFixed(2) : digits(percent)} %`;
 }
 
 /** A difference as a signed percentage with two decimals: 0.0123 is +1.23 %. */
@@ -50,10 +52,21 @@ export function formatValue(value: number, unit: Unit): string {
     case 'ratio':
       return formatPercent(value);
     case '1/s':
-      return `${digits(value)} /s`;
+      return `${value.toFixed(1)} /s`;
     case 'count':
-      return digits(value);
+      return Number.isInteger(value) ? String(value) : digits(value);
     default:
       return `${digits(value)} ${unit}`;
   }
+}
+
+/** A commit as people write it: the first 12 characters of a hash, anything else whole. */
+export function shortCommit(commit: string): string {
+  if (/^[0-9a-f]{40,64}$/.test(commit)) return commit.slice(0, 12);
+  return commit.replace(/^(worktree-[0-9a-f]{7})[0-9a-f]+$/, '$1');
+}
+
+/** Text of others (a commit message, a label) without what could move the cursor or colour the terminal. */
+export function plainText(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, '?');
 }

@@ -1,0 +1,24 @@
+/** Small statistics over rounds. Pure. Lists are not changed. */
+
+/** Middle value, or the mean of the middle two; null of nothing. */
+export function median(values: number[]): number | null {
+  if (values.length === 0) return null;
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** Relative standard deviation of a sample: 0.01 is 1 % of the mean. Null of fewer than two values, or around 0. */
+export function relativeSpread(values: number[]): number | null {
+  if (values.length < 2) return null;
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1);
+  if (variance === 0) return 0;
+  return mean === 0 ? null : Math.sqrt(variance) / Math.abs(mean);
+}
+
+/** Relative change of `value` against `reference`: 0.01 is 1 % more. Null where the reference is 0 and the value is not. */
+export function relativeChange(value: number, reference: number): number | null {
+  if (value === reference) return 0;
+  return reference === 0 ? null : value / reference - 1;
+}
