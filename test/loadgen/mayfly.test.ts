@@ -16,6 +16,8 @@ type Environment = Record<string, string | number>;
 const run = promisify(execFile);
 const docker = async (...args: string[]) => (await run('docker', args)).stdout;
 
+t.setTimeout(120_000);
+
 t.before(async () => {
   for (const image of [K6, NODE]) {
     await docker('image', 'inspect', image).catch(() => {
