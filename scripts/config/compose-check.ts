@@ -63,7 +63,7 @@ const INSTEAD: Record<string, string> = {
 /** Names of the services, in the order of the file; null where there are none to name. */
 export function composeServices(file: YamlFile): string[] | null {
   const services = (file.value as { services?: unknown } | null | undefined)?.services;
-  return isMap(services) ? Object.keys(services) : null;
+  return isMap(services) && Object.keys(services).length > 0 ? Object.keys(services) : null;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** YAML with the line of everything in it. The only file that knows the yaml package. */
 import { readFileSync } from 'node:fs';
-import { isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
+import { isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type Node } from 'yaml';
 import { UsageError } from '../errors.ts';
 
 /** Keys and indexes from the top of the file: ['load', 'rate']. */
@@ -47,14 +47,18 @@ export function parseYaml(text: string, name: string): YamlFile {
   const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false, uniqueKeys: true });
   const at = (offset: number) => Math.max(1, lines.linePos(offset).line);
   const fault = (path: YamlPath, message: string): Fault => ({ file: name, line: at(offsetOf(document, path)), path, text: message });
-  const faults = [...document.errors, ...document.warnings].map(
-    (error): Fault => ({ file: name, line: at(error.pos[0]), path: [], text: `is not valid YAML: ${lowerFirst(error.message)}` }),
-  );
+  const invalid = (offset: number, message: string): Fault => ({ file: name, line: at(offset), path: [], text: `is not valid YAML: ${lowerFirst(message)}` });
+  const faults = [...document.errors, ...document.warnings].map((error) => invalid(error.pos[0], error.message));
+  visit(document, {
+    Alias: (_, alias) => {
+      if (!alias.resolve(document)) faults.push(invalid(alias.range?.[0] ?? 0, `*${alias.source} stands for nothing; its anchor &${alias.source} must stand before it`));
+    },
+  });
   if (faults.length > 0) return { name, value: undefined, faults, fault };
   try {
     return { name, value: document.toJS({ maxAliasCount: 100 }), faults, fault };
   } catch (error) {
-    return { name, value: undefined, faults: [fault([], `is not valid YAML: ${lowerFirst((error as Error).message)}`)], fault };
+    return { name, value: undefined, faults: [invalid(0, (error as Error).message)], fault };
   }
 }
 

@@ -1,0 +1,158 @@
+import t from 'tap';
+import { BENCHMARK, COMPOSE, faults, load, swap } from './fixture.ts';
+
+const FILE = 'benchmarks/shop/benchmark.yaml';
+
+t.test('a small file, with every default filled in', async (t) => {
+  const { file, dir, services, metrics, ...config } = await load(t, BENCHMARK, COMPOSE);
+  t.match([file, dir, services], [/benchmarks\/shop\/benchmark\.yaml$/, /benchmarks\/shop$/, /benchmarks\/shop\/compose\.yaml$/]);
+  t.strictSame(config, {
+    benchmark: 'shop',
+    description: 'A shop',
+    commit: 'HEAD',
+    builds: { shop: { kind: 'git', repository: '.', context: 'service', dockerfile: 'Dockerfile', args: {}, network: 'none' } },
+    load: { generator: { kind: 'k6', script: `${dir}/load.js` }, target: 'http://shop:8080', rate: 200, durationS: 20, warmupS: 5, vus: 50 },
+    scrape: [{ service: 'shop', port: 8080, path: '/metrics' }],
+    rounds: 3,
+    retries: 2,
+    allow: { failedRequests: 0, throttledPeriods: 0.01, steal: 0.1, outsideLoad: 0.5, startLagMs: 5 },
+    readyTimeoutS: 60,
+    labels: {},
+    keep: false,
+    live: false,
+  });
+  t.equal(metrics.length, 18);
+  t.strictSame(metrics.find(({ name }) => name === 'latency_p95'), { name: 'latency_p95', unit: 's', better: 'lower', primary: false, margin: 0.03 });
+  t.ok(metrics.every(({ primary }) => !primary));
+});
+
+t.test('what the file says is taken', async (t) => {
+  const file = swap(BENCHMARK, '  rate: 200', '  rate: 10\n  warmup: 1m30s\n  vus: 3') + `rounds: 7
+retries: 0
+ready_timeout: 500ms
+metrics:
+  - {name: latency_med, primary: true}
+  - {name: request_rate, margin: 0.3%}
+  - {name: search_p95, promql: 'max_over_time(x{$selector}[$window])', unit: s}
+  - {name: hits, promql: 'sum(x{$selector})', unit: count, better: higher, margin: 0.2}
+allow: {failed_requests: 0.5%, start_lag: 1s}
+`;
+  const config = await load(t, file, COMPOSE);
+  t.match(config, { rounds: 7, retries: 0, readyTimeoutS: 0.5, load: { rate: 10, warmupS: 90, vus: 3 }, allow: { failedRequests: 0.005, throttledPeriods: 0.01, startLagMs: 1000 } });
+  t.strictSame(config.metrics.filter(({ name }) => ['latency_med', 'request_rate', 'search_p95', 'hits'].includes(name)), [
+    { name: 'latency_med', unit: 's', better: 'lower', primary: true, margin: 0.01 },
+    { name: 'request_rate', unit: '1/s', better: 'higher', primary: false, margin: 0.003 },
+    { name: 'search_p95', unit: 's', better: 'lower', primary: false, margin: 0.01, promql: 'max_over_time(x{$selector}[$window])' },
+    { name: 'hits', unit: 'count', better: 'higher', primary: false, margin: 0.2, promql: 'sum(x{$selector})' },
+  ]);
+});
+
+t.test('the other ways to build and to load', async (t) => {
+  const other = BENCHMARK.replace(/    git:\n      context: service/, '    command: [node, build.ts, "$(touch x)"]')
+    .replace('  script: load.js', '  image: vegeta\n  command: [attack]\n  requests: sum(n{$selector})\n  scrape: {port: 8880}');
+  const config = await load(t, other, COMPOSE, ['--commit=v1.2.3']);
+  t.strictSame(config.builds.shop, { kind: 'command', command: ['node', 'build.ts', '$(touch x)'] });
+  t.strictSame(config.load.generator, { kind: 'image', image: 'vegeta', command: ['attack'], requests: 'sum(n{$selector})', scrape: { port: 8880, path: '/metrics' } });
+  const image = await load(t, BENCHMARK.replace(/    git:\n      context: service/, '    image: example/shop:${commit}'), COMPOSE, ['--commit=v1']);
+  t.strictSame(image.builds.shop, { kind: 'image', image: 'example/shop:${commit}' });
+});
+
+/** What is changed in the file, and the line that says so. */
+const wrong: [what: string, from: string, to: string, sentence: string][] = [
+  ['a rate of 0', 'rate: 200', 'rate: 0', ':10 load/rate must be > 0 requests per second, got 0'],
+  ['a negative rate', 'rate: 200', 'rate: -5', ':10 load/rate must be > 0 requests per second, got -5'],
+  ['a rate that is a word', 'rate: 200', 'rate: fast', ':10 load/rate must be a number of requests per second, got "fast"'],
+  ['a rate that is nothing', 'rate: 200', 'rate:', ':10 load/rate must be a number of requests per second, got nothing'],
+  ['an endless rate', 'rate: 200', 'rate: .inf', ':10 load/rate must be a number of requests per second, got Infinity'],
+  ['too high a rate', 'rate: 200', 'rate: 1000001', ':10 load/rate must be <= 1000000 requests per second, got 1000001'],
+  ['a duration without a unit', 'duration: 20s', 'duration: 20', ':11 load/duration must be a duration such as 500ms, 20s, 2m, 1m30s or 1h, got 20'],
+  ['a duration of words', 'duration: 20s', 'duration: long', ':11 load/duration must be a duration such as 500ms, 20s, 2m, 1m30s or 1h, got "long"'],
+  ['too short a window', 'duration: 20s', 'duration: 900ms', ':11 load/duration must be >= 1s, got 900ms'],
+  ['not one request', 'rate: 200', 'rate: 0.01', ':11 load/duration must be long enough for one request: at 0.01 requests per second that is 100s'],
+  ['a key that is misspelt', 'duration: 20s', 'duration: 20s\n  warmpu: 1s', ':12 load/warmpu is not known (did you mean warmup?); allowed here: script, image, command, scrape, requests, failed, dropped, target, rate, duration, warmup, vus'],
+  ['a field that is missing', '  duration: 20s\n', '', ':7 load needs duration'],
+  ['an unknown key at the top', 'description:', 'desciption:', ':1 desciption is not known (did you mean description?); allowed here: description, build, services, load, scrape, rounds, retries, metrics, allow, ready_timeout'],
+  ['a key that stands twice', 'rate: 200', 'rate: 200\n  rate: 300', ':11 is not valid YAML: map keys must be unique'],
+  ['bad indentation', '  rate: 200', '   rate: 200', ':9 is not valid YAML: nested mappings are not allowed in compact mappings'],
+  ['a text that never ends', 'http://shop:8080', '"http://shop', ':15 is not valid YAML: missing closing "quote'],
+  ['an alias of nothing', 'rate: 200', 'rate: *r', ':10 is not valid YAML: *r stands for nothing; its anchor &r must stand before it'],
+  ['no way to build', '    git:\n      context: service', '    {}', ':3 build/shop must be exactly one of git, image and command, got an empty map'],
+  ['two ways to build', '    git:', '    image: x:${commit}\n    git:', ':3 build/shop must be exactly one of git, image and command, got a map of image, git'],
+  ['an image for every commit the same', '    git:\n      context: service', '    image: shop:1', ':4 build/shop/image must have ${commit} in it, or every commit would be measured with the same image; got "shop:1"'],
+  ['a name that is no variable', '  shop:\n    git', '  Shop_1:\n    git', ':3 build/Shop_1 must be named with lower-case letters, digits and -, starting with a letter'],
+  ['a context outside', 'context: service', 'context: ../x', ':5 build/shop/git/context must be a path inside the repository, relative and without .., got "../x"'],
+  ['a context that is a flag', 'context: service', 'context: --x', ':5 build/shop/git/context must be a path inside the repository, relative and without .., got "--x"'],
+  ['a repository that is not there', 'context: service', 'repository: ../none', ':5 build/shop/git/repository is not there: ../none, counted from the root of the checkout'],
+  ['a network of its own', 'context: service', 'network: hosts', ':5 build/shop/git/network must be none, default or host, got "hosts" (did you mean host?)'],
+  ['no services', 'services: compose.yaml', 'services: none.yaml', ':6 services is not there: none.yaml, counted from the benchmark\'s folder'],
+  ['services outside', 'services: compose.yaml', 'services: ../compose.yaml', ':6 services must be a file in the benchmark\'s folder, got "../compose.yaml"'],
+  ['services that are a folder', 'services: compose.yaml', 'services: data', ':6 services must be a file, but data is none'],
+  ['no script', 'script: load.js', 'script: none.js', ':8 load/script is not there: none.js, counted from the benchmark\'s folder'],
+  ['no load generator', '  script: load.js\n', '', ':7 load needs exactly one of script (k6) and image (any other load generator)'],
+  ['two load generators', '  script: load.js', '  script: load.js\n  image: x\n  command: []\n  requests: x{$selector}', ':7 load needs exactly one of script (k6) and image (any other load generator)'],
+  ['a generator without its count', '  script: load.js', '  image: x\n  command: []', ':7 load has image, so it needs requests too'],
+  ['a target that is no URL', 'http://shop:8080', 'shop:8080', ':9 load/target must be a URL such as http://shop:8080, got "shop:8080"'],
+  ['a target that is no service', 'http://shop:8080', 'http://shpo:8080', ':9 load/target names "shpo", which is no service of the Compose file (did you mean shop?); its services: shop'],
+  ['a password', 'http://shop:8080', 'http://a:b@shop:8080', ':9 load/target must not hold a user or a password'],
+  ['a scrape of no service', '- service: shop', '- service: web', ':13 scrape/0/service names "web", which is no service of the Compose file; its services: shop'],
+  ['a port that is none', 'port: 8080', 'port: 80800', ':14 scrape/0/port must be a port number from 1 to 65535, got 80800'],
+  ['half a round', 'services:', 'rounds: 1.5\nservices:', ':6 rounds must be a whole number of rounds, got 1.5'],
+  ['a share over 1', 'services:', 'allow: {steal: 5}\nservices:', ':6 allow/steal must be a share from 0 to 1, or a percentage such as 0.5%, got 5'],
+  ['more than all', 'services:', 'allow: {steal: 101%}\nservices:', ':6 allow/steal must be a share from 0 to 1, or a percentage such as 0.5%, got "101%"'],
+];
+
+for (const [what, from, to, sentence] of wrong) {
+  t.test(what, async (t) => {
+    t.strictSame((await faults(t, swap(BENCHMARK, from, to)))[0], FILE + sentence);
+  });
+}
+
+const metric = (text: string) => `${BENCHMARK}metrics:\n  - ${text}\n`;
+const wrongMetrics: [text: string, sentence: string][] = [
+  ['{name: latency_p50}', ':16 metrics/0/name "latency_p50" is not built in (did you mean latency_p90?) and has no promql; built in are latency_avg, latency_min, latency_med'],
+  ['{name: latency_p95, promql: "x{$selector}", unit: s}', ':16 metrics/0/promql must not be given, since latency_p95 is built in'],
+  ['{name: latency_p95, better: lower}', ':16 metrics/0/better must not be given, since latency_p95 is built in'],
+  ['{name: x, promql: "x{$selector}"}', ':16 metrics/0 has promql, so it needs unit too'],
+  ['{name: x, promql: "sum(x)", unit: s}', ':16 metrics/0/promql must have $selector in every {...}'],
+  ['{name: x, promql: "a{$selector} / b{c=\'$selector\'}", unit: s}', ':16 metrics/0/promql must have $selector in every {...}'],
+  ['{name: x, promql: "rate(a{$selector}[$window]) / rate(b[$window])", unit: s}', ':16 metrics/0/promql must have {$selector} before every [...]'],
+  ['{name: x, promql: "rate(a{$selector}[5m])", unit: s}', ':16 metrics/0/promql takes a range, so it must use [$window], the length of the measured window'],
+  ['{name: x, promql: "rate(a{$selector}[$windows])", unit: s}', ':16 metrics/0/promql has $windows, but only $selector and $window are filled in'],
+  ['{name: X, promql: "x{$selector}", unit: s}', ':16 metrics/0/name must be lower-case letters, digits and _, starting with a letter, got "X"'],
+  ['{name: latency_med}\n  - {name: latency_med}', ':17 metrics/1/name is there twice: latency_med'],
+  ['{primary: true}', ':16 metrics/0 needs name'],
+];
+for (const [text, sentence] of wrongMetrics) {
+  t.test(`metric ${text}`, async (t) => {
+    const [first] = await faults(t, metric(text));
+    t.ok(first?.startsWith(FILE + sentence), String(first));
+  });
+}
+
+t.test('queries that are right', async (t) => {
+  for (const promql of [
+    'sum by (le) (rate(x_bucket{route=~"/[a-z]+{2}",$selector}[$window]))',
+    'max_over_time(sum(x{$selector})[$window:1s])',
+    'quantile_over_time(0.5, (a{$selector} / b{$selector}) [$window:1s])',
+  ]) {
+    t.strictSame(await faults(t, metric(`{name: x, unit: s, promql: '${promql}'}`)), [], promql);
+  }
+});
+
+t.test('only k6 measures latency', async (t) => {
+  const file = BENCHMARK.replace('  script: load.js', '  image: vegeta\n  command: [attack]\n  requests: sum(n{$selector})') + 'metrics:\n  - {name: latency_p95, primary: true}\n';
+  t.match(await faults(t, file), [/:18 metrics\/0\/primary cannot be true, since only k6 measures latency_p95/]);
+});
+
+t.test('every fault of a file at once, in the order of its lines', async (t) => {
+  const bad = BENCHMARK.replace('rate: 200', 'rate: 0').replace('duration: 20s', 'duration: soon').replace('port: 8080', 'port: x');
+  t.match(await faults(t, bad), [/:10 load\/rate/, /:11 load\/duration/, /:14 scrape\/0\/port/]);
+  const both = BENCHMARK.replace('script: load.js', 'script: none.js');
+  t.match(await faults(t, both, `${COMPOSE}    ports: ["1:1"]\n`), [/benchmark\.yaml:8 load\/script/, /compose\.yaml:6 services\/shop\/ports/]);
+});
+
+t.test('files that are no map', async (t) => {
+  t.strictSame(await faults(t, ''), [`${FILE}:1 must be a map, got nothing`]);
+  t.strictSame(await faults(t, '- a'), [`${FILE}:1 must be a map, got a list of 1`]);
+  t.match(await faults(t, 'a: 1\n---\nb: 2'), [/is not valid YAML/]);
+});
