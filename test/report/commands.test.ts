@@ -1,0 +1,86 @@
+/** The commands that read the store, as the user starts them. */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import t from 'tap';
+import { explain } from '../../scripts/cli.ts';
+import { compile } from '../../scripts/config/schema.ts';
+import runSchema from '../../docs/schemas/mayfly.run.v1.json' with { type: 'json' };
+import { InfrastructureError, Interrupted } from '../../scripts/errors.ts';
+import { paths } from '../../scripts/paths.ts';
+import { openStore } from '../../scripts/store/db.ts';
+import { makeComparison, makeRun } from '../run-document.ts';
+
+const SCRIPTS = join(import.meta.dirname, '../../scripts');
+const data = t.testdir();
+const env = { ...process.env, MAYFLY_DATA: data };
+const command = (name: string, ...args: string[]) => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(SCRIPTS, `${name}.ts`), ...args], { env, encoding: 'utf8' });
+  return { status, stdout, stderr };
+};
+
+t.test('with an empty store', async (t) => {
+  t.strictSame(command('runs'), { status: 0, stdout: 'no run is kept that fits; npm run bench makes one\n', stderr: '' });
+  t.strictSame(command('show', 'last'), { status: 2, stdout: '', stderr: 'mayfly: there is no run in the store yet\nnpm run bench makes one.\n' });
+});
+
+t.test('with two runs', async (t) => {
+  const store = openStore(paths('/', { MAYFLY_DATA: data }).db);
+  const [first, second] = [makeRun({ run_id: '01AAA' }), { ...makeComparison(1.1), run_id: '01BBB', started_at: '2026-01-03T00:00:00.000Z' }];
+  store.addRun(first);
+  store.addRun(second);
+  store.close();
+
+  const listed = command('runs');
+  t.match(listed.stdout, /01BBB[^]*\n01AAA/);
+  t.match(JSON.parse(command('runs', '--json', '--label=branch=main', '--limit=1').stdout), { schema: 'mayfly.runs/v1', runs: [{ run_id: '01BBB', observations: 6 }] });
+  t.match(command('runs', '--benchmark=caddy').stdout, 'no run is kept that fits');
+
+  const shown = JSON.parse(command('show', '01a', '--json').stdout);
+  t.strictSame(shown, JSON.parse(JSON.stringify(first)));
+  t.ok(compile(runSchema)(shown), 'what is printed fits the schema');
+  t.match(command('show', 'last').stdout, /^shop at HEAD \(aaaaaaaaaaaa\)/);
+
+  const compared = command('compare', '01AAA', '01BBB');
+  t.equal(compared.status, 0);
+  t.match(compared.stdout, /These runs cannot be compared:\n {2}one was measured alone/);
+  t.match(JSON.parse(command('compare', '01A', '01B', '--json').stdout), { schema: 'mayfly.comparison/v1', a: '01AAA', b: '01BBB', comparable: false, metrics: [{ name: 'latency_avg', difference: 0 }] });
+});
+
+t.test('mistakes of the user: one sentence, what to do, exit code 2, no stack trace', async (t) => {
+  const cases: [string[], RegExp][] = [
+    [['show'], /^mayfly: show needs one run, got 0\nusage: npm run show -- RUN/],
+    [['show', '01ZZZ'], /^mayfly: there is no run "01ZZZ"\nnpm run runs lists/],
+    [['show', '01AAA', '--jsn'], /^mayfly: --jsn is not a flag \(did you mean --json\?\)\nsee npm run show -- --help\n$/],
+    [['compare', '01AAA'], /^mayfly: compare needs two runs, got 1\n/],
+    [['runs', '--limit=0'], /^mayfly: --limit must be a whole number from 1 to 999999, got "0"\n/],
+    [['runs', 'shop'], /^mayfly: "shop" is not a flag\n/],
+  ];
+  for (const [args, sentence] of cases) {
+    const { status, stdout, stderr } = command(args[0]!, ...args.slice(1));
+    t.match(stderr, sentence, args.join(' '));
+    t.strictSame({ status, stdout }, { status: 2, stdout: '' });
+    t.notMatch(stderr, /\n {4}at /);
+  }
+});
+
+t.test('help', async (t) => {
+  for (const name of ['runs', 'show', 'compare']) t.match(command(name, '--help'), { status: 0, stdout: /^usage: npm run/, stderr: '' });
+});
+
+t.test('a reader that closes the pipe is no error', async (t) => {
+  const child = spawn(process.execPath, [join(SCRIPTS, 'show.ts'), '01AAA', '--json'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.destroy();
+  let stderr = '';
+  child.stderr.on('data', (chunk) => (stderr += chunk));
+  const [code] = await once(child, 'close');
+  t.strictSame({ code, stderr }, { code: 0, stderr: '' });
+});
+
+t.test('what an error prints', async (t) => {
+  t.strictSame(explain(new InfrastructureError('no engine', { hint: 'Start it.' }), {}), { text: 'mayfly: no engine\nStart it.', exitCode: 4 });
+  t.strictSame(explain(new Interrupted(), {}), { text: 'mayfly: interrupted', exitCode: 130 });
+  const fault = new TypeError('x is not a function');
+  t.match(explain(fault, {}), { text: /^mayfly: a fault of Mayfly itself: x is not a function\nRun it again with MAYFLY_DEBUG=1/, exitCode: 4 });
+  t.match(explain(fault, { MAYFLY_DEBUG: '1' }).text, /\n {4}at /);
+});

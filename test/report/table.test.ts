@@ -1,0 +1,106 @@
+import t from 'tap';
+import { comparisonTable, runsTable, runTable } from '../../scripts/report/table.ts';
+import { makeComparison, makeRound, makeRun } from '../run-document.ts';
+
+const PLAIN = { color: false };
+/** The text between two marks, as a list of lines. */
+const text = (block: string) => block.replace(/^\n/, '').replace(/\n$/, '');
+
+t.test('one side', async (t) => {
+  t.equal(
+    runTable(makeRun(), PLAIN),
+    text(`
+shop at HEAD (aaaaaaaaaaaa): Make search faster
+run 01JZZZZZZZZZZZZZZZZZZZZZZA: complete, 3 of 3 rounds valid
+200 requests/s for 20.0s after 5.0s of warm-up, by k6
+on A CPU, 2 cores, Debian 12, kernel 6.1.0, engine 20.10.24
+
+over rounds          median       min       max  spread
+latency avg         2.10 ms   2.00 ms   2.20 ms  4.76 %
+latency med *       1.20 ms   1.10 ms   1.30 ms  8.33 %
+latency p95         4.20 ms   4.00 ms   4.40 ms  4.76 %
+requests           200.0 /s  199.9 /s  200.1 /s  0.05 %
+CPU per request *    510 µs    500 µs    520 µs  1.96 %
+peak memory         51.0 MB   50.0 MB   52.0 MB  1.96 %
+errors                  0 %       0 %       0 %     0 %
+search_p95          8.20 ms   8.00 ms   8.40 ms  2.44 %
+
+* primary metric; spread: standard deviation over rounds in % of the mean
+
+metrics: 1 block in data/bucket, verified
+
+Where to look next:
+  npm run show -- 01JZZZZZZZZZZZZZZZZZZZZZZA
+  npm run -s show -- 01JZZZZZZZZZZZZZZZZZZZZZZA --json
+  npm run runs -- --benchmark=shop
+  npm run compare -- OTHER_RUN 01JZZZZZZZZZZZZZZZZZZZZZZA
+`),
+  );
+});
+
+t.test('two sides, with the difference and no verdict', async (t) => {
+  const lines = runTable(makeComparison(1.0213), PLAIN).split('\n');
+  t.equal(lines[1], 'against shop at main (bbbbbbbbbbbb)');
+  t.equal(lines[3], '200 requests/s for each side for 20.0s after 5.0s of warm-up, by k6');
+  t.ok(lines.includes('over rounds        candidate  spread  baseline  spread  difference'));
+  t.ok(lines.includes('latency med *        1.20 ms  8.33 %   1.17 ms  8.33 %     +2.13 %'));
+  t.ok(lines.includes('errors                   0 %     0 %       0 %     0 %      0.00 %'));
+  t.notMatch(lines.join('\n'), /REGRESSION|IMPROVEMENT|PASS/);
+});
+
+t.test('rounds that do not count are listed with their reasons', async (t) => {
+  const run = makeRun({ status: 'invalid' });
+  run.rounds[1] = makeRound('candidate', 2, { latency_med: 9 }, [{ code: 'start-lag', message: 'the start lag was 7 ms at p99, over 5 ms' }]);
+  const shown = runTable(run, PLAIN);
+  t.match(shown, 'run 01JZZZZZZZZZZZZZZZZZZZZZZA: invalid, 2 of 3 rounds valid');
+  t.match(shown, 'round 2 is INVALID (candidate): the start lag was 7 ms at p99, over 5 ms');
+  t.match(shown, 'latency med *       1.20 ms   1.10 ms   1.30 ms', 'its values are left out');
+});
+
+t.test('a run without a valid round, and one of a single round', async (t) => {
+  t.match(runTable(makeRun({ status: 'failed', status_reason: 'shop never became healthy', rounds: [] }), PLAIN), /failed \(shop never became healthy\), 0 of 3 rounds valid[^]*No round is valid, so there is no result\./);
+  t.match(runTable(makeRun({ rounds: [makeRun().rounds[0]!] }), PLAIN), /latency avg +2\.00 ms +2\.00 ms +2\.00 ms +-\n/, 'one round has no spread');
+});
+
+t.test('where the metrics are', async (t) => {
+  const of = (archive: Parameters<typeof makeRun>[0] & object) => runTable(makeRun(archive), PLAIN);
+  t.match(of({ archive: undefined }), 'metrics: not shipped');
+  t.match(
+    of({ archive: { bucket: 'S3 bench', blocks: [], verified: false, pending: true, error: 'no answer' } }),
+    'metrics: wait on this host (no answer); npm run archive:push ships them',
+  );
+  t.match(of({ archive: { bucket: 'S3 bench', blocks: ['a', 'b'], verified: false, pending: false, error: 'b is missing' } }), 'metrics: 2 blocks in S3 bench, not verified: b is missing');
+});
+
+t.test('a commit message cannot steer the terminal', async (t) => {
+  const run = makeRun();
+  run.sides.candidate.subject = 'nice\u001b[2J\rgone';
+  t.match(runTable(run, PLAIN).split('\n')[0], 'shop at HEAD (aaaaaaaaaaaa): nice?[2J?gone');
+});
+
+t.test('colour only where it is asked for', async (t) => {
+  t.notMatch(runTable(makeRun(), PLAIN), /\u001b/);
+  t.match(runTable(makeRun(), { color: true }), /^\u001b\[1mshop at HEAD/);
+});
+
+t.test('a list of runs', async (t) => {
+  t.equal(
+    runsTable([makeRun(), makeComparison(1.1)], PLAIN),
+    text(`
+run                         started           benchmark  commit                             status    rounds   median      p95  CPU per request
+01JZZZZZZZZZZZZZZZZZZZZZZA  2026-01-02 03:04  shop       aaaaaaaaaaaa                       complete  3 of 3  1.20 ms  4.20 ms           510 µs
+01JZZZZZZZZZZZZZZZZZZZZZZA  2026-01-02 03:04  shop       aaaaaaaaaaaa against bbbbbbbbbbbb  complete  3 of 3  1.20 ms  4.20 ms           510 µs
+`),
+  );
+});
+
+t.test('two runs beside each other', async (t) => {
+  const b = makeRun({ run_id: '01B', rounds: makeComparison(1 / 1.5).rounds.filter(({ side }) => side === 'baseline').map((round) => ({ ...round, side: 'candidate' as const })) });
+  const shown = comparisonTable(makeRun(), b, PLAIN);
+  t.match(shown, /latency med \* +1\.20 ms +8\.33 % +1\.80 ms +8\.33 % +\+50\.00 %/);
+  t.notMatch(shown, /cannot be compared/);
+  t.match(
+    comparisonTable(makeRun(), { ...b, stack_version: 'x' }, PLAIN),
+    'These runs cannot be compared:\n  they were measured by different stacks: st4ck and x\nThe figures are shown all the same; their difference means nothing.',
+  );
+});
