@@ -81,7 +81,7 @@ function liveDisplay(stream: NodeJS.WriteStream, now: () => number): Display {
 
   const redraw = (): void => {
     if (running.size === 0) return draw.clear();
-    draw([...running].map((step) => liveLine(step, now, stream.columns ?? 80)).join('\n'));
+    draw([...running].map((step) => liveLine(step, now, stream.columns || 80)).join('\n'));
   };
   const stop = (): void => {
     clearInterval(timer);
@@ -153,7 +153,7 @@ function quietDisplay(stream: NodeJS.WriteStream): Display {
 }
 
 function liveLine(step: Step, now: () => number, columns: number): string {
-  const parts = [step.title, bar(step.fraction), step.text, `(${elapsed(step, now)})`];
+  const parts = [`${step.title} (${elapsed(step, now)})`, bar(step.fraction), step.text];
   const line = parts.filter(Boolean).join('  ');
   return line.length < columns ? line : `${line.slice(0, columns - 4)}...`;
 }

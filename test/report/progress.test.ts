@@ -59,7 +59,7 @@ t.test('on a terminal: steps that overlap stand in a live block with a bar', asy
   load.update('200 /s', 0.5);
   build.done('cached');
   t.match(text(), /done {3}build: cached \(0\.\ds\)\n/);
-  t.match(text(), /load {2}\[#{10}\.{10}\] {2}50 % {2}200 \/s {2}\(0\.\ds\)/);
+  t.match(text(), /load \(0\.\ds\) {2}\[#{10}\.{10}\] {2}50 % {2}200 \/s/);
   progress.close();
   const length = text().length;
   await new Promise((resolve) => setTimeout(resolve, 500));
