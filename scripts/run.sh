@@ -1,0 +1,50 @@
+#!/bin/sh
+# Runs scripts/ENTRY.ts under the Node.js that package-lock.json pins: sh scripts/run.sh ENTRY [arguments].
+# Installs the Node packages first, when package-lock.json says others than what is there. Exit code 4: it could not.
+set -u
+entry=$1
+shift
+root=$(cd "$(dirname "$0")/.." && pwd) || exit 4
+modules=$root/node_modules
+stamp=$modules/.mayfly-stamp
+
+fail() {
+  printf 'mayfly: %s\n' "$@" >&2
+  exit 4
+}
+
+# True when the folder holds what the lock file says. The stamp spares the comparison as long as the lock file is older.
+current() {
+  [ -x "$modules/.bin/node" ] || return 1
+  [ -e "$stamp" ] && ! [ "$root/package-lock.json" -nt "$stamp" ] && return 0
+  "$modules/.bin/node" "$root/scripts/setup/lockfile.mjs" "$root" && touch "$stamp"
+}
+
+install() {
+  command -v npm >/dev/null || fail 'npm is missing; install Node.js 20 or newer with npm, then run the command again'
+  log=$root/.mayfly-npm-ci.tmp
+  started=$(date +%s)
+  echo 'installing Node packages (npm ci)' >&2
+  touch "$log.begun"
+  if ! (cd "$root" && npm ci >"$log" 2>&1); then
+    tail -n 20 "$log" >&2
+    fail "npm ci failed; its last lines are above, all of it in $log" 'run the command again to try just that again'
+  fi
+  [ -x "$modules/.bin/node" ] || fail "npm ci ended without $modules/.bin/node: the install script of the package node did not run" 'allow install scripts (npm config get ignore-scripts), remove node_modules and run the command again'
+  mv "$log.begun" "$stamp" && rm -f "$log"
+  echo "done   Node packages ($(($(date +%s) - started)) s)" >&2
+}
+
+if ! current; then
+  # Two commands in one checkout must not install at the same time. Where flock is missing (macOS) they may.
+  exec 9>"$root/.mayfly-npm-ci.lock.tmp"
+  if command -v flock >/dev/null; then flock 9; fi
+  current || install 9>&-
+  exec 9>&-
+fi
+
+PATH=$modules/.bin:$PATH
+# For the processes that Node starts, too: node:sqlite still announces itself as experimental.
+NODE_OPTIONS="--disable-warning=ExperimentalWarning${NODE_OPTIONS:+ $NODE_OPTIONS}"
+export PATH NODE_OPTIONS
+exec "$modules/.bin/node" "$root/scripts/$entry.ts" "$@"
