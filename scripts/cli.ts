@@ -1,5 +1,5 @@
 /** The edge of every command: the one place that prints an error and decides the exit code. */
-import { EXIT, MayflyError } from './errors.ts';
+import { EXIT, MayflyError, original } from './errors.ts';
 
 /** Results go to stdout, everything else to stderr. Each call prints one text and a newline. */
 export interface Io {
@@ -15,7 +15,7 @@ export async function main(command: (io: Io) => Promise<number>): Promise<void> 
   try {
     code = await command(io);
   } catch (error) {
-    const { text, exitCode } = explain(error, process.env);
+    const { text, exitCode } = explain(original(error), process.env);
     io.stderr(text);
     code = exitCode;
   }
@@ -24,10 +24,18 @@ export async function main(command: (io: Io) => Promise<number>): Promise<void> 
   process.exit(code);
 }
 
+/** Failures of the disk that may come from any call, in words. */
+const DISK: Record<string, string> = { ENOSPC: 'there is no space left on the disk', EDQUOT: 'the disk quota is used up', EROFS: 'the disk is read-only', EACCES: 'permission denied', EIO: 'the disk reports an error' };
+
 /** What the user reads about an error, and the exit code. A stack trace only for a fault of Mayfly itself, on request. */
 export function explain(error: unknown, env: NodeJS.ProcessEnv): { text: string; exitCode: number } {
   if (error instanceof MayflyError) {
     return { text: [`mayfly: ${error.message}`, error.hint].filter(Boolean).join('\n'), exitCode: error.exitCode };
+  }
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  if (code && code in DISK) {
+    const { path } = error as NodeJS.ErrnoException;
+    return { text: `mayfly: ${DISK[code]}${path ? `: ${path}` : ''}\nMake room, or put the data elsewhere with MAYFLY_DATA.`, exitCode: EXIT.infrastructure };
   }
   const detail = error instanceof Error ? error.message : String(error);
   const trace = error instanceof Error && env.MAYFLY_DEBUG === '1' ? error.stack : undefined;

@@ -42,3 +42,8 @@ export class Interrupted extends MayflyError {
     super(EXIT.interrupted, message);
   }
 }
+
+/** The failure that began it, where cleaning up after it failed too. */
+export function original(error: unknown): unknown {
+  return error instanceof SuppressedError ? original(error.suppressed) : error;
+}

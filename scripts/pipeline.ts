@@ -11,7 +11,7 @@ import { takeSnapshot } from './archive/snapshot.ts';
 import type { ExternalLabels } from './archive/upload.ts';
 import { collect } from './collect/collect.ts';
 import type { Context } from './context.ts';
-import { Interrupted } from './errors.ts';
+import { Interrupted, original } from './errors.ts';
 import { driveLoad } from './load/drive.ts';
 import { makePlan } from './plan/plan.ts';
 import type { Plan } from './plan/plan.ts';
@@ -44,7 +44,7 @@ export async function bench(config: Config, ctx: Context): Promise<RunDocument> 
     ctx.store.saveArchive(plan.runId, await shipping);
     return finish(plan, ctx, validRounds(plan.runId, ctx) < config.rounds ? 'invalid' : 'complete');
   } catch (error) {
-    if (ctx.store.runningRuns().includes(plan.runId)) finish(plan, ctx, error instanceof Interrupted ? 'interrupted' : 'failed', firstLine(error));
+    if (ctx.store.runningRuns().includes(plan.runId)) finish(plan, ctx, original(error) instanceof Interrupted ? 'interrupted' : 'failed', firstLine(error));
     throw error;
   } finally {
     await tidy(plan);
@@ -115,7 +115,7 @@ async function tidy(plan: Plan): Promise<void> {
   if (!waits && !plan.config.keep) await rm(plan.dir, { recursive: true, force: true });
 }
 
-const firstLine = (error: unknown) => (error as Error).message.split('\n')[0]!;
+const firstLine = (error: unknown) => (original(error) as Error).message.split('\n')[0]!;
 
 function describeRun(stack: Stack): RunDocument {
   const { plan, images } = stack.built;

@@ -36,6 +36,7 @@ install() {
 }
 
 if ! current; then
+  if [ "$entry" = doctor ]; then fail 'the Node packages are missing or others than package-lock.json says' 'mend: npm run setup'; fi
   # Two commands in one checkout must not install at the same time. Where flock is missing (macOS) they may.
   exec 9>"$root/.mayfly-npm-ci.lock.tmp"
   if command -v flock >/dev/null; then flock 9; fi

@@ -48,7 +48,7 @@ export async function ship(snapshot: Snapshot, runDir: string, labels: ExternalL
 /** Ships every snapshot that waits; returns what became of each. */
 export async function pushPending(ctx: Context): Promise<{ run_id: string; archive: ArchiveDocument }[]> {
   const results: { run_id: string; archive: ArchiveDocument }[] = [];
-  for (const runId of (await readdir(ctx.paths.runs).catch(() => [])).sort()) {
+  for (const runId of (await readdir(ctx.paths.runs).catch(() => [] as string[])).sort()) {
     const runDir = join(ctx.paths.runs, runId);
     const text = await readFile(join(runDir, PENDING_FILE), 'utf8').catch(() => null);
     if (text === null || (await beingShipped(runDir))) continue;

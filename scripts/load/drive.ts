@@ -43,7 +43,7 @@ async function driveK6(stack: Stack, sides: Sides, step: ProgressStep, ctx: Cont
     await ctx.engine.start(id);
     const ended = ctx.engine.wait(id, signal);
     const window = await firstOf(windowLine(id, following.signal, ctx), ended, signal);
-    if (!window) return failed(await ended, id, ctx);
+    if (!window) return await failed(await ended, id, ctx);
 
     const live = watchLive(stack, sides, step, window, following.signal, ctx);
     const lasting = await runCounters(stack, sides);

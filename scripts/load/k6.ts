@@ -34,6 +34,7 @@ export function k6Container(plan: Plan, round: number, image: string, paths: { r
       K6_PROMETHEUS_RW_TREND_AS_NATIVE_HISTOGRAM: 'true',
       K6_PROMETHEUS_RW_STALE_MARKERS: 'true',
     },
+    user: `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`, // who may read the benchmark's folder
     labels: { ...plan.labels, [LABEL.service]: 'k6', [LABEL.round]: String(round) },
     binds: [`${paths.root}/loadgen:/loadgen:ro`, `${plan.config.dir}:/benchmark:ro`],
     networks: [plan.networks.control, ...sides.map((side) => plan.networks[side]!)],

@@ -45,10 +45,10 @@ async function deadRuns(ctx: Context): Promise<string[]> {
 
 /** Run folders whose owner is gone and that hold nothing that waits for upload. */
 async function deadFolders(ctx: Context): Promise<string[]> {
-  const folders = await readdir(ctx.paths.runs).catch(() => []);
+  const folders = await readdir(ctx.paths.runs).catch(() => [] as string[]);
   const dead: string[] = [];
   for (const folder of folders) {
-    const files = await readdir(join(ctx.paths.runs, folder)).catch(() => []);
+    const files = await readdir(join(ctx.paths.runs, folder)).catch(() => [] as string[]);
     if (files.includes(PENDING_FILE) || !files.includes(OWNER_FILE)) continue;
     const owner = JSON.parse(await readFile(join(ctx.paths.runs, folder, OWNER_FILE), 'utf8').catch(() => '{}'));
     if (owner.keep || (owner.hostname ?? hostname()) !== hostname()) continue;

@@ -34,13 +34,14 @@ for (const [phase, pattern, delayMs] of [
 
 t.test('Ctrl-C through npm, twice, in the second round: the first is kept and shipped later', async (t) => {
   const data = dataFolder(t);
-  const running = run('npm', ['run', '--silent', 'bench', '--', `--benchmark=${probeBenchmark(t, { top: { rounds: 3 } })}`], { env: { MAYFLY_DATA: data } });
+  const running = run('npm', ['run', '--silent', 'bench', '--', `--benchmark=${probeBenchmark(t, { top: { rounds: 3 } })}`], { env: { MAYFLY_DATA: data }, detached: true });
   await running.said(/round 2 of 3/);
-  await sleep(2000);
-  running.child.kill('SIGINT');
+  await sleep(3500);
+  process.kill(-running.child.pid!, 'SIGINT'); // a terminal sends it to npm and to the harness, and npm passes it on
   await sleep(100);
-  running.child.kill('SIGINT');
-  const { stderr } = await running.done;
+  process.kill(-running.child.pid!, 'SIGINT');
+  const { code, stderr } = await running.done;
+  t.equal(code, 130, stderr);
   t.match(stderr, /archive:push/);
   await nothingLeft(t, data, { waiting: 1 });
   const [summary] = JSON.parse((await mayfly('runs', ['--json'], data).done).stdout).runs;
@@ -50,6 +51,17 @@ t.test('Ctrl-C through npm, twice, in the second round: the first is kept and sh
   const pushed = await mayfly('archive-push', [], data).done;
   t.equal(pushed.code, 0, pushed.stderr);
   t.match(pushed.stdout, /shipped/);
+  await nothingLeft(t, data);
+});
+
+t.test('SIGTERM through npm', async (t) => {
+  const data = dataFolder(t);
+  const running = run('npm', ['run', '--silent', 'bench', '--', `--benchmark=${probeBenchmark(t)}`], { env: { MAYFLY_DATA: data } });
+  await running.said(/round 1 of 1/);
+  await sleep(1500);
+  running.child.kill('SIGTERM');
+  const { code, stderr } = await running.done;
+  t.equal(code, 130, stderr);
   await nothingLeft(t, data);
 });
 

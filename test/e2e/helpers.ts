@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { stringify } from 'yaml';
@@ -26,8 +26,9 @@ export interface ProbeOptions {
 
 /** A benchmark folder of its own around the probe service, short enough for a test; removed at the end of the test. */
 export function probeBenchmark(t: Test, { mode = 'ok', service = {}, load = {}, allow = {}, top = {}, build }: ProbeOptions = {}): string {
-  const folder = mkdtempSync(join(tmpdir(), 'mayfly-probe-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const parent = mkdtempSync(join(tmpdir(), 'mayfly-probe-'));
+  t.teardown(() => rmSync(parent, { recursive: true, force: true }));
+  const folder = makeFolder(join(parent, 'probe')); // the benchmark's name: one for all, so that its build is found again
   const benchmark = {
     description: 'The probe of the tests',
     build: { probe: build ?? { git: { repository: '.', context: 'test/fixtures/probe/service', dockerfile: 'Dockerfile' } } },
@@ -96,9 +97,9 @@ export interface Running {
 }
 
 /** Starts a program. */
-export function run(command: string, args: string[], options: { env?: Record<string, string>; cwd?: string } = {}): Running {
+export function run(command: string, args: string[], options: { env?: Record<string, string>; cwd?: string; detached?: boolean } = {}): Running {
   const started = performance.now();
-  const child = spawn(command, args, { cwd: options.cwd ?? ROOT, env: { ...process.env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, args, { cwd: options.cwd ?? ROOT, env: { ...process.env, ...options.env }, detached: options.detached ?? false, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   const waiting: { pattern: RegExp; resolve: () => void; reject: (error: Error) => void }[] = [];
@@ -146,15 +147,6 @@ export async function onEngine(): Promise<string[]> {
   return [...containers, ...networks, ...volumes].map((object) => object.name).sort();
 }
 
-/** After the test nothing may be on the engine that was not there before, and no run folder may be left but what waits for upload. */
-export async function leakCheck(t: Test): Promise<void> {
-  const before = await onEngine();
-  t.teardown(async () => {
-    const left = (await onEngine()).filter((name) => !before.includes(name));
-    if (left.length > 0) throw new Error(`left on the engine: ${left.join(', ')}`);
-  });
-}
-
 export async function nothingLeft(t: Test, data: string, options: { waiting?: number } = {}): Promise<void> {
   t.same(await onEngine(), [], 'no container, network or volume of ours is left');
   const runs = existsSync(join(data, 'runs')) ? readdirSync(join(data, 'runs')) : [];
@@ -164,4 +156,15 @@ export async function nothingLeft(t: Test, data: string, options: { waiting?: nu
 export function makeFolder(path: string): string {
   mkdirSync(path, { recursive: true });
   return path;
+}
+
+/** Every series of a block, as promtool dumps it; promtool wants a whole TSDB around the block. */
+export async function dumpBlock(t: Test, block: string): Promise<string> {
+  const tsdb = mkdtempSync(join(tmpdir(), 'mayfly-tsdb-'));
+  t.teardown(() => rmSync(tsdb, { recursive: true, force: true }));
+  makeFolder(join(tsdb, 'wal'));
+  cpSync(block, join(tsdb, basename(block)), { recursive: true });
+  const { stdout, stderr, code } = await run('docker', ['run', '--rm', '--network=none', '--user=0:0', '--volume', `${tsdb}:/tsdb`, '--entrypoint=promtool', 'prom/prometheus:v3.15.0', 'tsdb', 'dump', '--sandbox-dir-root=/tmp', '/tsdb']).done;
+  t.equal(code, 0, stderr);
+  return stdout;
 }

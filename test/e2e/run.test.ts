@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { bench, dataFolder, engine, mayfly, nothingLeft, probeBenchmark, probeRepository, run } from './helpers.ts';
+import { bench, dataFolder, dumpBlock, engine, mayfly, nothingLeft, probeBenchmark, probeRepository, run } from './helpers.ts';
 
 t.teardown(() => engine.close());
 
@@ -33,9 +33,9 @@ t.test('one commit is measured, stored, shipped, and nothing is left', async (t)
   const meta = JSON.parse(readFileSync(join(block, 'meta.json'), 'utf8'));
   t.same(meta.thanos.labels, { run_id: doc.run_id, benchmark: doc.benchmark, host: doc.host.id });
   t.ok(meta.stats.numSamples > 500);
-  const dump = await run('docker', ['run', '--rm', '--network=none', '--user=0:0', '--volume', `${join(data, 'bucket')}:/bucket:ro`, '--entrypoint=promtool', 'prom/prometheus:v3.15.0', 'tsdb', 'dump', '--sandbox-dir-root=/tmp', '/bucket']).done;
+  const dump = await dumpBlock(t, block);
   for (const name of ['k6_http_req_duration_seconds', 'k6_mayfly_response_time_seconds', 'container_cpu_usage_seconds_total', 'container_memory_working_set_bytes', 'probe_requests_total', 'up']) {
-    t.ok(new RegExp(`__name__="${name}"[^}]*round="2"[^}]*side="candidate"`).test(dump.stdout), `${name} of round 2 is in the block\n${dump.stderr}`);
+    t.ok(new RegExp(`__name__="${name}"[^}]*round="2"[^}]*side="candidate"`).test(dump), `${name} of round 2 is in the block`);
   }
   await nothingLeft(t, data);
 

@@ -18,6 +18,7 @@ t.test('docker build: a hostile value stays one argument', async (t) => {
 t.test('k6: open-model settings, both sides, networks and labels', async (t) => {
   const spec = k6Container(aPlan(['candidate', 'baseline']), 3, 'grafana/k6:1.8.1', { root: '/src' });
   t.equal(spec.name, 'mayfly-01testrun-k6-3');
+  t.equal(spec.user, `${process.getuid!()}:${process.getgid!()}`);
   t.same(spec.cmd, ['run', '--quiet', '--no-color', '--no-usage-report', '--address', '', '--out', 'experimental-prometheus-rw', '/benchmark/load.js']);
   t.match(spec.env, {
     RATE: '100', DURATION_S: '10', WARMUP_S: '2', GAP_S: '0.5', VUS: '25', SIDES: 'candidate,baseline', ROUND: '3', SEED: '3',

@@ -1,0 +1,46 @@
+/** npm run doctor [-- --json]: what is there, which version, from where, and what is missing. Changes nothing. */
+import { execFile } from 'node:child_process';
+import { parseArgs, promisify } from 'node:util';
+import { main } from './cli.ts';
+import { EXIT, UsageError } from './errors.ts';
+import { which } from './setup/command.ts';
+import { thisSystem } from './setup/debian.ts';
+import { diagnose, diagnosisText, isComplete } from './setup/diagnosis.ts';
+import { dockerPrograms, engineAdvice, isFault } from './setup/engine.ts';
+import { IMAGE_NAMES } from './setup/images.ts';
+import { inspect, type Found } from './setup/setup.ts';
+
+await main(async (io) => {
+  const { json } = flags();
+  const env = process.env;
+  const found = await inspect(IMAGE_NAMES, env);
+  const docker = which('docker', env);
+  const findings = diagnose(found, IMAGE_NAMES, {
+    node: { version: process.versions.node, path: process.execPath },
+    docker: docker ? { path: docker } : undefined,
+    advice: advice(found),
+    builders: await Promise.all([builder('go', ['env', 'GOVERSION']), builder('mmdebstrap', ['--version'])]),
+  });
+  io.stdout(json ? JSON.stringify({ schema: 'mayfly.doctor/v1', complete: isComplete(findings), findings }, null, 2) : diagnosisText(findings));
+  return isComplete(findings) ? EXIT.pass : EXIT.infrastructure;
+});
+
+function flags(): { json: boolean } {
+  try {
+    return { json: parseArgs({ options: { json: { type: 'boolean', default: false } } }).values.json };
+  } catch (error) {
+    throw new UsageError((error as Error).message, { hint: 'Usage: npm run doctor [-- --json]' });
+  }
+}
+
+function advice(found: Found): { message: string; hint: string } | undefined {
+  const fault = isFault(found.engine) ? found.engine : undefined;
+  return engineAdvice({ fault, system: thisSystem(), programs: dockerPrograms(process.env), socket: found.socket, ownSocket: Boolean(process.env.DOCKER_HOST) });
+}
+
+async function builder(name: string, args: string[]): Promise<{ name: string; version?: string; path?: string }> {
+  const path = which(name, process.env);
+  if (!path) return { name };
+  const { stdout } = await promisify(execFile)(path, args);
+  return { name, path, version: stdout.trim() };
+}
