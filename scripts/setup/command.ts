@@ -31,7 +31,7 @@ export async function run(command: string, args: string[], options: RunOptions):
   const note = (line: string): void => {
     tail.push(line);
     if (tail.length > TAIL_LINES) tail.shift();
-    options.onLine?.(line);
+    if (line.trim()) options.onLine?.(line);
   };
   createInterface({ input: child.stdout }).on('line', (line) => { stdout.push(line); note(line); });
   createInterface({ input: child.stderr }).on('line', note);

