@@ -22,6 +22,8 @@
  *   SIDES             candidate, or candidate,baseline; default candidate
  *   TARGET_CANDIDATE  URL of each side, for example http://shop:8080
  *   TARGET_BASELINE
+ *   COMMIT_CANDIDATE  commit of each side, for the tag `commit`; default none
+ *   COMMIT_BASELINE
  *   ROUND             number of the round; default 1
  *   SEED              integer from which the order of sides and the choice of requests follow; default 1
  */
@@ -41,6 +43,7 @@ const plan = {
 };
 const totalRate = plan.rate * plan.sides.length;
 const targets = plan.sides.map((side) => text(`TARGET_${side.toUpperCase()}`).replace(/\/+$/, ''));
+const commits = plan.sides.map((side) => text(`COMMIT_${side.toUpperCase()}`, ''));
 const durationMs = { warmup: plan.warmupS * 1000, measure: plan.durationS * 1000 };
 
 const startLag = new Trend('mayfly_start_lag', true);
@@ -78,6 +81,8 @@ export function iteration(request) {
     const side = sideOf(number, plan.sides, plan.seed);
     const pair = pairOf(number, plan.sides.length);
     exec.vu.metrics.tags.side = side;
+    const commit = commits[plan.sides.indexOf(side)];
+    if (commit) exec.vu.metrics.tags.commit = commit;
 
     const lag = Math.max(0, elapsedMs() - dueMs(number, totalRate));
     const started = clockMs();

@@ -26,7 +26,7 @@ install() {
   started=$(date +%s)
   echo 'installing Node packages (npm ci)' >&2
   touch "$log.begun"
-  if ! (cd "$root" && npm ci >"$log" 2>&1); then
+  if ! (cd "$root" && npm ci --loglevel=warn >"$log" 2>&1); then
     tail -n 20 "$log" >&2
     fail "npm ci failed; its last lines are above, all of it in $log" 'run the command again to try just that again'
   fi

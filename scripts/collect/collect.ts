@@ -21,9 +21,11 @@ export async function collect(load: LoadResult, sides: Sides, stack: Stack, ctx:
 
 async function collectSide(side: SideName, load: LoadResult, sides: Sides, stack: Stack, ctx: Context): Promise<CollectedRound> {
   const { plan } = stack.built;
-  const prom = inWindow((await stack.ready).prometheus, load, side, sides.round);
+  const { prometheus } = await stack.ready;
+  const prom = within(prometheus, { fromMs: load.startMs, toMs: load.endMs }, side, sides.round);
+  const counter = within(prometheus, load.counted, side, sides.round);
   const summary = load.summary ? sideSummary(load.summary, side) : null;
-  const counts = summary ? { requests: summary.requests, iterations: summary.iterations, failedShare: summary.failedShare } : await countsFromPrometheus(plan, prom);
+  const counts = summary ? { requests: summary.requests, iterations: summary.iterations, failedShare: summary.failedShare } : await countsFromPrometheus(plan, counter);
   const containers = sides.containers.filter((container) => container.side === side);
   const cpuSeconds = containers.reduce((total, { id }) => total + grown(load, id, 'cpuSeconds'), 0);
 
@@ -41,7 +43,7 @@ async function collectSide(side: SideName, load: LoadResult, sides: Sides, stack
 
   const signals: Signals = {
     iterations: counts.iterations,
-    dropped: load.summary ? { warmup: droppedIterations(load.summary, 'warmup'), measure: droppedIterations(load.summary, 'measure') } : { warmup: 0, measure: await droppedFromPrometheus(plan, prom) },
+    dropped: load.summary ? { warmup: droppedIterations(load.summary, 'warmup'), measure: droppedIterations(load.summary, 'measure') } : { warmup: 0, measure: await droppedFromPrometheus(plan, counter) },
     startLagP99: samples.start_lag_p99?.value ?? null,
     failedShare: counts.failedShare,
     services: await serviceSignals(side, load, sides, ctx),
@@ -64,9 +66,9 @@ async function collectSide(side: SideName, load: LoadResult, sides: Sides, stack
   };
 }
 
-/** Evaluates PromQL over the measured window of one side; the result of a series set is summed only by the expression itself. */
-function inWindow(prometheus: PrometheusClient, load: LoadResult, side: SideName, round: number): (promql: string) => Promise<number | null> {
-  return (promql) => prometheus.value(fillPromql(promql, side, round, (load.endMs - load.startMs) / 1000), load.endMs);
+/** Evaluates PromQL over a span for one side; several series are put together only by the expression itself. */
+function within(prometheus: PrometheusClient, span: { fromMs: number; toMs: number }, side: SideName, round: number): (promql: string) => Promise<number | null> {
+  return (promql) => prometheus.value(fillPromql(promql, side, round, (span.toMs - span.fromMs) / 1000), span.toMs);
 }
 
 /** Fills $window and $selector: the range of the window, and the labels that every series of this side and round carries. */

@@ -112,15 +112,15 @@ export interface Load {
     path: string;
   };
   /**
-   * PromQL for the number of requests sent in the window. Validity and CPU per request need it.
+   * PromQL for the number of requests sent. Validity and CPU per request need it. Its $window reaches 1.5 s of quiet beyond both ends of the measured window, so that a counter is flat there: take the difference of its greatest and its least value, which is exact. A generator that ends with its load cannot be scraped to the last request; the counter of the service can.
    */
   requests?: string;
   /**
-   * PromQL for the number of requests that failed in the window.
+   * PromQL for the number of requests that failed, in the same window as `requests`.
    */
   failed?: string;
   /**
-   * PromQL for the number of requests that were due in the window and not sent.
+   * PromQL for the number of requests that were due and not sent, in the same window as `requests`.
    */
   dropped?: string;
   /**

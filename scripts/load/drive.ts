@@ -22,7 +22,12 @@ export interface LoadResult {
   summary: K6Summary | null;
   /** Why the generator cannot be trusted, where it ended badly. */
   failure: string | null;
+  /** A span with quiet at both ends, two scrapes long, around the window: in it counters of requests are exact. */
+  counted: { fromMs: number; toMs: number };
 }
+
+/** Quiet time around the window of a generator whose requests Prometheus counts: more than one scrape interval. */
+const QUIET_S = 2;
 
 /** Exit code of k6 when a threshold of the script failed: a result, not a crash. Source: k6 errext/exitcodes. */
 const K6_THRESHOLDS_FAILED = 99;
@@ -64,7 +69,7 @@ async function driveK6(stack: Stack, sides: Sides, step: ProgressStep, ctx: Cont
     const { stdout, stderr } = await ctx.engine.logs(id, 0);
     const summary = readSummary(stdout);
     const bad = (exitCode !== 0 && exitCode !== K6_THRESHOLDS_FAILED) || !summary;
-    return { ...window, before, after, summary, failure: bad ? `k6 ended with exit code ${exitCode}: ${lastLines(stderr)}` : null };
+    return { ...window, before, after, summary, counted: { fromMs: window.startMs, toMs: window.endMs }, failure: bad ? `k6 ended with exit code ${exitCode}: ${lastLines(stderr)}` : null };
   } finally {
     following.abort();
     await ctx.engine.remove(id);
@@ -140,17 +145,17 @@ async function driveImage(stack: Stack, sides: Sides, step: ProgressStep, ctx: C
     const failure = await runGenerators(stack, sides, 'warmup', ctx);
     if (failure) throw new InfrastructureError(failure.message, { hint: 'Check load/image and load/command in benchmark.yaml.' });
   }
-  await sleep(GAP_S * 500);
+  await sleep(QUIET_S * 1000, undefined, { signal: stack.signal }).catch(() => stack.signal.throwIfAborted());
   const counters = await runCounters(stack, sides);
   const before = await readEdge(counters);
-  await sleep(GAP_S * 500);
   step.update('measuring', load.warmupS / (load.warmupS + load.durationS));
   const startMs = ctx.now();
   const failure = await runGenerators(stack, sides, 'measure', ctx);
   const endMs = startMs + load.durationS * 1000;
-  await sleep(Math.max(0, endMs - ctx.now()));
+  await until(endMs, stack.signal, ctx);
   const after = await readEdge(counters);
-  return { startMs, endMs, before, after, summary: null, failure: failure?.message ?? null };
+  const counted = { fromMs: startMs - (QUIET_S - 0.5) * 1000, toMs: endMs + (QUIET_S - 0.5) * 1000 };
+  return { startMs, endMs, before, after, summary: null, failure: failure?.message ?? null, counted };
 }
 
 async function runGenerators(stack: Stack, sides: Sides, phase: 'warmup' | 'measure', ctx: Context): Promise<Error | null> {

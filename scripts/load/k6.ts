@@ -1,4 +1,5 @@
 /** The k6 container of a round, as a value. */
+import { createHash } from 'node:crypto';
 import { basename, relative } from 'node:path';
 import type { ContainerSpec } from '../stack/engine.ts';
 import { LABEL, sideTarget } from '../plan/names.ts';
@@ -6,6 +7,9 @@ import type { Plan } from '../plan/plan.ts';
 
 /** Quiet time between warm-up and window, and after the window: CPU counters are read in its middle, so that no edge needs exact timing. */
 export const GAP_S = 0.5;
+
+/** The order of sides and requests differs from round to round and from run to run, and can be told again from both. */
+export const seedOf = (runId: string, round: number) => createHash('sha256').update(`${runId} ${round}`).digest().readUInt32BE(0);
 
 /** One k6 for all sides of the round: its library sends each iteration to its side. `prometheusUrl` is as seen from the control network. */
 export function k6Container(plan: Plan, round: number, image: string, paths: { root: string }): ContainerSpec {
@@ -28,7 +32,7 @@ export function k6Container(plan: Plan, round: number, image: string, paths: { r
         [`COMMIT_${side.name.toUpperCase()}`, side.commit],
       ])),
       ROUND: String(round),
-      SEED: String(round),
+      SEED: String(seedOf(plan.runId, round)),
       K6_PROMETHEUS_RW_SERVER_URL: 'http://prometheus.control:9090/api/v1/write',
       K6_PROMETHEUS_RW_PUSH_INTERVAL: '1s',
       K6_PROMETHEUS_RW_TREND_AS_NATIVE_HISTOGRAM: 'true',

@@ -238,7 +238,18 @@ export function connectEngine(socket: string) {
     },
 
     async createNetwork(name: string, labels: Labels, options: { isolated: boolean }): Promise<void> {
-      await call('POST', '/networks/create', { body: networkBody(name, labels, options) });
+      const create = (subnet?: string) => call('POST', '/networks/create', { body: networkBody(name, labels, { ...options, subnet }) });
+      try {
+        await create();
+      } catch (error) {
+        // The engine's own pools hold some thirty networks: beyond them, subnets from the range for benchmarks (RFC 2544).
+        if (!(error instanceof EngineError && /non-overlapping|predefined address pools/.test(error.message))) throw error;
+        for (let attempt = 1; ; attempt++) {
+          const refused = await create(benchmarkSubnet(Math.random())).then(() => null, (failure) => failure);
+          if (!refused) return;
+          if (attempt === SUBNET_ATTEMPTS || !/overlap/i.test(refused.message)) throw refused;
+        }
+      }
     },
 
     async networks(...labels: string[]): Promise<{ id: string; name: string; labels: Labels }[]> {
@@ -313,15 +324,24 @@ export function createBody(spec: ContainerSpec): Record<string, unknown> {
  * so that a container in it reaches the others in it and nothing else: an internal network alone still reaches
  * every port that the host has open on the bridge's address.
  */
-export function networkBody(name: string, labels: Labels, { isolated }: { isolated: boolean }): Record<string, unknown> {
+export function networkBody(name: string, labels: Labels, { isolated, subnet }: { isolated: boolean; subnet?: string | undefined }): Record<string, unknown> {
   return {
     Name: name,
     CheckDuplicate: true,
     Driver: 'bridge',
     Internal: isolated,
     Labels: labels,
+    ...(subnet ? { IPAM: { Config: [{ Subnet: subnet }] } } : {}),
     Options: isolated ? { 'com.docker.network.bridge.inhibit_ipv4': 'true' } : {},
   };
+}
+
+const SUBNET_ATTEMPTS = 50;
+
+/** One of the 2,048 subnets of 64 addresses in 198.18.0.0/15, by a number from 0 up to 1. */
+export function benchmarkSubnet(at: number): string {
+  const index = Math.floor(at * 2048);
+  return `198.${18 + Math.floor(index / 1024)}.${Math.floor((index % 1024) / 4)}.${(index % 4) * 64}/26`;
 }
 
 interface Frame {

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { bench, dataFolder, dumpBlock, engine, mayfly, nothingLeft, probeBenchmark, probeRepository, run } from './helpers.ts';
+import { compile } from '../../scripts/config/schema.ts';
+import { bench, dataFolder, dumpBlock, engine, mayfly, nothingLeft, onEngine, probeBenchmark, probeRepository, run } from './helpers.ts';
 
 t.teardown(() => engine.close());
 
@@ -10,6 +11,7 @@ t.test('one commit is measured, stored, shipped, and nothing is left', async (t)
   const { code, stderr, run: doc } = await bench(probeBenchmark(t, { top: { rounds: 2 } }), data, ['--label', 'purpose=test']);
   t.equal(code, 0, stderr);
 
+  t.same(faults(doc), [], 'the document is what its schema says');
   t.match(doc, { schema: 'mayfly.run/v1', benchmark: /./, status: 'complete', pairing: 'solo', labels: { purpose: 'test' }, host: { cores: Number, kernel: String, engine: String, cpu_model: String } });
   t.match(doc.sides.candidate, { ref: 'HEAD', commit: /^[0-9a-f]{40}$/, images: [{ name: 'probe', id: /^sha256:/ }] });
   t.equal(doc.rounds.length, 2);
@@ -44,6 +46,8 @@ t.test('one commit is measured, stored, shipped, and nothing is left', async (t)
   const shown = await mayfly('show', [doc.run_id, '--json'], data).done;
   t.same(JSON.parse(shown.stdout), doc, 'what is stored is what was printed');
 
+  t.ok(new RegExp(`__name__="k6_http_reqs_total"[^}]*commit="${doc.sides.candidate.commit}"`).test(dump), 'what k6 wrote carries the commit');
+
   const again = await bench(probeBenchmark(t), data);
   t.equal(again.code, 0, again.stderr);
   t.equal(again.run.sides.candidate.images[0]!.source, 'cached', 'a build is made once for a commit');
@@ -58,6 +62,7 @@ t.test('two sides are measured in the same rounds and get the same requests', as
   const benchmark = probeBenchmark(t, { build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile' } } });
   const { code, stderr, run: doc } = await bench(benchmark, data, [`--commit=${commits[1]}`, `--against=${commits[0]!.slice(0, 10)}`, '--rounds=2']);
   t.equal(code, 0, stderr);
+  t.same(faults(doc), [], 'the document is what its schema says');
   t.equal(doc.pairing, 'interleaved');
   t.same([doc.sides.candidate.commit, doc.sides.baseline!.commit], [commits[1], commits[0]]);
   t.not(doc.sides.candidate.images[0]!.id, doc.sides.baseline!.images[0]!.id);
@@ -118,3 +123,56 @@ t.test('with --live the sidecar runs beside Prometheus and nothing is in the buc
   t.same(readdirSync(join(data, 'bucket')).filter((name) => name.length === 26), doc.archive!.blocks);
   await nothingLeft(t, data);
 });
+
+t.test('a repository by URL, a branch that only the remote has', async (t) => {
+  const { folder, commits } = await probeRepository(t, [{}]);
+  await run('git', ['branch', 'feature/$(id>x)'], { cwd: folder }).done;
+  const data = dataFolder(t);
+  const benchmark = probeBenchmark(t, { build: { git: { repository: `file://${folder}`, context: '.', dockerfile: 'Dockerfile' } } });
+  const { code, stderr, run: doc } = await bench(benchmark, data, ['--commit=feature/$(id>x)']);
+  t.equal(code, 0, stderr);
+  t.equal(doc.sides.candidate.commit, commits[0]);
+});
+
+t.test('any other load generator: vegeta, judged by its own metrics', async (t) => {
+  const data = dataFolder(t);
+  const load = {
+    script: undefined,
+    image: 'mayfly/vegeta:12.12.0',
+    command: ['attack', '-targets=/benchmark/targets', '-rate=${RATE}', '-duration=${DURATION}', '-prometheus-addr=0.0.0.0:8880', '-output=/dev/null'],
+    scrape: { port: 8880, path: '/metrics' },
+    requests: 'sum(max_over_time(probe_requests_total{$selector}[$window]) - min_over_time(probe_requests_total{$selector}[$window]))',
+    warmup: '1s', duration: '5s', rate: 40,
+  };
+  const benchmark = probeBenchmark(t, { load, top: { rounds: 1, metrics: [{ name: 'vegeta_p95', promql: 'histogram_quantile(0.95, sum by (le) (rate(request_seconds_bucket{$selector}[$window])))', unit: 's' }] } });
+  writeFileSync(join(benchmark, 'targets'), 'GET http://probe.candidate:8080/\n');
+  const { run: doc, stderr } = await bench(benchmark, data);
+  t.equal(doc.load?.generator, 'mayfly/vegeta:12.12.0', stderr);
+  const [round] = doc.rounds;
+  t.ok(round!.valid, JSON.stringify(round));
+  t.equal(round!.samples.request_rate!.value, 40, 'every request was counted, none of the warm-up');
+  t.ok(round!.samples.vegeta_p95!.value > 0, 'what the generator itself exposes is there too');
+  t.ok(round!.samples.cpu_seconds_per_request!.value > 0);
+  await nothingLeft(t, data);
+});
+
+t.test('--keep leaves the stack up; no other command touches it; sweep takes it down', async (t) => {
+  const data = dataFolder(t);
+  const { code, stderr, run: doc } = await bench(probeBenchmark(t), data, ['--keep']);
+  t.equal(code, 0, stderr);
+  t.match(stderr, new RegExp(`npm run sweep -- ${doc.run_id}`));
+  const kept = await onEngine();
+  t.ok(kept.some((name) => /-candidate-probe-1$/.test(name)) && kept.some((name) => /prometheus/.test(name)), kept.join(', '));
+  const other = await mayfly('archive-push', [], data).done;
+  t.equal(other.code, 0, other.stderr);
+  t.same(await onEngine(), kept);
+  const swept = await mayfly('sweep', [doc.run_id], data).done;
+  t.equal(swept.code, 0, swept.stderr);
+  await nothingLeft(t, data);
+});
+
+function faults(doc: unknown): string[] {
+  const schema = JSON.parse(readFileSync('docs/schemas/mayfly.run.v1.json', 'utf8'));
+  const validate = compile(schema);
+  return validate(doc) ? [] : (validate.errors ?? []).map((error) => `${error.instancePath} ${error.message}`);
+}

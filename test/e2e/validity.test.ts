@@ -25,8 +25,8 @@ t.test('a rate that the generator cannot reach', (t) => invalid(t, { mode: 'slow
 t.test('a missed rate', (t) => invalid(t, { mode: 'slow', load: { vus: 5 } }, 'rate-missed', /12\.\d iterations per second ended, 50 were asked for/));
 t.test('a generator short of CPU starts late', (t) =>
   invalid(t, { allow: { start_lag: '5ms' }, load: { rate: 40, vus: 40 } }, 'start-lag', /started more than \d+\.\d ms after their time \(at most 5 ms/, (folder) => {
-    const script = readFileSync(join(folder, 'load.js'), 'utf8');
-    writeFileSync(join(folder, 'load.js'), script.replace('iteration((', 'iteration(burning((') .replace(/\)\);\s*$/, '))));\n') + '\nfunction burning(request) {\n  return (context) => {\n    const end = Date.now() + 60;\n    while (Date.now() < end);\n    return request(context);\n  };\n}\n');
+    const burning = "export default iteration(({ url, params }) => {\n  for (const end = Date.now() + 60; Date.now() < end; );\n  return http.get(`${url}/`, params('probe'));\n});\n";
+    writeFileSync(join(folder, 'load.js'), readFileSync(join(folder, 'load.js'), 'utf8').replace(/export default [^]*/, burning));
   }));
 t.test('a container over its memory limit', (t) => invalid(t, { mode: 'hungry', service: { mem_limit: '96m' } }, 'out-of-memory', /probe went over its memory limit/));
 t.test('a service that ends in the middle', (t) => invalid(t, { mode: 'exits' }, 'restarted', /probe ended in the middle of the round with exit code 7/));

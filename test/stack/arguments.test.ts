@@ -1,9 +1,9 @@
 import t from 'tap';
 import { uploadArgs } from '../../scripts/archive/upload.ts';
 import { generatorContainer } from '../../scripts/load/image.ts';
-import { k6Container } from '../../scripts/load/k6.ts';
+import { k6Container, seedOf } from '../../scripts/load/k6.ts';
 import { dockerBuildArgs, withoutSecrets } from '../../scripts/stack/build.ts';
-import { createBody, networkBody, readFrames } from '../../scripts/stack/engine.ts';
+import { benchmarkSubnet, createBody, networkBody, readFrames } from '../../scripts/stack/engine.ts';
 import { aConfig, aPlan } from '../fixtures/plan.ts';
 
 t.test('docker build: a hostile value stays one argument', async (t) => {
@@ -21,7 +21,7 @@ t.test('k6: open-model settings, both sides, networks and labels', async (t) => 
   t.equal(spec.user, `${process.getuid!()}:${process.getgid!()}`);
   t.same(spec.cmd, ['run', '--quiet', '--no-color', '--no-usage-report', '--address', '', '--out', 'experimental-prometheus-rw', '/benchmark/load.js']);
   t.match(spec.env, {
-    RATE: '100', DURATION_S: '10', WARMUP_S: '2', GAP_S: '0.5', VUS: '25', SIDES: 'candidate,baseline', ROUND: '3', SEED: '3',
+    RATE: '100', DURATION_S: '10', WARMUP_S: '2', GAP_S: '0.5', VUS: '25', SIDES: 'candidate,baseline', ROUND: '3', SEED: String(seedOf('01TESTRUN', 3)), COMMIT_BASELINE: 'a'.repeat(40),
     TARGET_CANDIDATE: 'http://probe.candidate:8080', TARGET_BASELINE: 'http://probe.baseline:8080',
     K6_PROMETHEUS_RW_TREND_AS_NATIVE_HISTOGRAM: 'true', K6_PROMETHEUS_RW_SERVER_URL: 'http://prometheus.control:9090/api/v1/write',
   });
@@ -49,6 +49,14 @@ t.test("the engine's containers and networks as values", async (t) => {
   t.match(body, { Image: 'i', Env: ['A=b'], HostConfig: { NetworkMode: 'net', Init: true, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges'], CpusetCpus: '1' } });
   t.match(networkBody('n', {}, { isolated: true }), { Internal: true, Options: { 'com.docker.network.bridge.inhibit_ipv4': 'true' } });
   t.match(networkBody('n', {}, { isolated: false }), { Internal: false, Options: {} });
+});
+
+t.test('subnets for more runs than the engine has networks for', async (t) => {
+  t.equal(benchmarkSubnet(0), '198.18.0.0/26');
+  t.equal(benchmarkSubnet(0.49999), '198.18.255.192/26');
+  t.equal(benchmarkSubnet(0.5), '198.19.0.0/26');
+  t.equal(benchmarkSubnet(0.99999), '198.19.255.192/26');
+  t.equal(new Set(Array.from({ length: 2048 }, (_, i) => benchmarkSubnet(i / 2048))).size, 2048);
 });
 
 t.test('the log stream is split into frames, and a torn frame waits for its rest', async (t) => {
