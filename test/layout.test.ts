@@ -11,11 +11,10 @@ const SHARED = ['scripts/types.ts', 'scripts/errors.ts', 'scripts/paths.ts'];
 /** The only files that may import these packages. */
 const KNOWN_BY: Record<string, string[]> = {
   'docker-compose': ['scripts/stack/compose.ts'],
-  'node:sqlite': ['scripts/store/db.ts'],
+  'node:sqlite': ['scripts/store/sqlite.ts'],
   'log-update': ['scripts/report/progress.ts'],
-  'cli-table3': ['scripts/report/table.ts'],
+  'cli-table3': ['scripts/report/columns.ts'],
   ajv: ['scripts/config/schema.ts'],
-  ulid: ['scripts/context.ts'],
 };
 
 interface Import {
