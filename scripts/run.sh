@@ -9,7 +9,9 @@ modules=$root/node_modules
 stamp=$modules/.mayfly-stamp
 
 fail() {
-  printf 'mayfly: %s\n' "$@" >&2
+  printf 'mayfly: %s\n' "$1" >&2
+  shift
+  for hint in "$@"; do printf '%s\n' "$hint" >&2; done
   exit 4
 }
 
@@ -17,7 +19,8 @@ fail() {
 current() {
   [ -x "$modules/.bin/node" ] || return 1
   [ -e "$stamp" ] && ! [ "$root/package-lock.json" -nt "$stamp" ] && return 0
-  "$modules/.bin/node" "$root/scripts/setup/lockfile.mjs" "$root" && touch "$stamp"
+  "$modules/.bin/node" "$root/scripts/setup/lockfile.mjs" "$root" || return 1
+  touch "$stamp" 2>/dev/null || : # who may not write here compares each time
 }
 
 install() {
@@ -37,6 +40,7 @@ install() {
 
 if ! current; then
   if [ "$entry" = doctor ]; then fail 'the Node packages are missing or others than package-lock.json says' 'mend: npm run setup'; fi
+  [ -w "$root" ] || fail "the Node packages are missing or others than package-lock.json says, and this user may not write to $root" 'run npm ci there as its owner'
   # Two commands in one checkout must not install at the same time. Where flock is missing (macOS) they may.
   exec 9>"$root/.mayfly-npm-ci.lock.tmp"
   if command -v flock >/dev/null; then flock 9; fi

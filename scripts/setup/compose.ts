@@ -1,6 +1,6 @@
 /** The Compose v2 plugin of the docker client: found, installed from Debian, or built from its Go module. */
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Progress, ProgressStep } from '../types.ts';
@@ -115,11 +115,11 @@ async function fromDebian(options: ComposeOptions, step: ProgressStep): Promise<
 async function fromModule(options: ComposeOptions, step: ProgressStep): Promise<void> {
   const target = join(dockerConfig(options.env), PLUGIN);
   await mkdir(dirname(target), { recursive: true });
-  const unfinished = `${target}.${process.pid}.tmp`;
+  const unfinished = await mkdtemp(join(dirname(target), '.mayfly-'));
   try {
-    await goBuild(MAKE, { folder: join(IMAGES_FOLDER, 'compose'), packageName: MAKE.programs['docker-compose']!, target: unfinished, ...options, step });
-    await rename(unfinished, target);
+    await goBuild(MAKE, { folder: join(IMAGES_FOLDER, 'compose'), packageName: MAKE.programs['docker-compose']!, target: join(unfinished, 'docker-compose'), ...options, step });
+    await rename(join(unfinished, 'docker-compose'), target);
   } finally {
-    await rm(unfinished, { force: true });
+    await rm(unfinished, { recursive: true, force: true });
   }
 }
