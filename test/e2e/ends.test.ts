@@ -252,3 +252,20 @@ t.test('the store is out of reach: the run succeeds and its metrics wait; push s
   t.match(shown.archive, { verified: true, pending: false, bucket });
   await nothingLeft(t, data);
 });
+
+t.test('SIGTERM while the metrics are shipped: they wait', async (t) => {
+  const data = dataFolder(t);
+  const objstore = join(data, 'objstore.yaml');
+  writeFileSync(objstore, 'type: S3\nconfig: {bucket: runs, endpoint: "127.0.0.1:9", access_key: a, secret_key: s, insecure: true, region: here}\n');
+  const running = mayfly('bench', [`--benchmark=${probeBenchmark(t)}`, `--objstore=${objstore}`], data);
+  await running.said(/ship 1 block/);
+  await sleep(500);
+  running.child.kill('SIGTERM');
+  const { code, stderr } = await running.done;
+  t.equal(code, 130, stderr);
+  await nothingLeft(t, data, { waiting: 1 });
+  writeFileSync(objstore, `type: FILESYSTEM\nconfig: {directory: ${makeFolder(join(data, 'other-bucket'))}}\n`);
+  const pushed = await mayfly('archive-push', [], data).done;
+  t.equal(pushed.code, 0, pushed.stderr);
+  t.match(pushed.stdout, /shipped/);
+});
