@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,6 +18,11 @@ t.teardown(async () => {
   for (const at of mounts.reverse()) await outcome('umount', [at]);
   await rm(folder, { recursive: true, force: true });
 });
+
+// A daemon without a bridge of its own removes the bridge of the one that is there: it gets a network namespace of its own.
+await mkdir(join(folder, 'bin'));
+await writeFile(join(folder, 'bin', 'dockerd'), '#!/bin/sh\nPATH=${PATH#*:}\nexec unshare --net dockerd "$@"\n', { mode: 0o755 });
+const env = { ...process.env, PATH: `${join(folder, 'bin')}:${process.env.PATH}` };
 
 function daemonIn(name: string, more: string[] = []): Daemon {
   const at = (file: string): string => join(folder, `${name}-${file}`);
@@ -37,7 +42,7 @@ t.test('a daemon starts in a session of its own, in spite of the pid file of a d
   const daemon = daemonIn('fresh');
   // As after a restart of the machine: the id belongs to somebody else now.
   await writeFile(daemon.pidFiles[0]!, String(process.pid));
-  const pid = await startDaemon(daemon, { env: process.env });
+  const pid = await startDaemon(daemon, { env });
   t.teardown(() => end(pid));
   const facts = await inspectEngine(daemon.socket);
   t.notOk(isFault(facts), 'it answers');
@@ -47,7 +52,7 @@ t.test('a daemon starts in a session of its own, in spite of the pid file of a d
 
 t.test('a daemon that does not start shows the end of its log', async (t) => {
   const daemon = daemonIn('broken', ['--storage-driver=no-such-driver']);
-  await t.rejects(startDaemon(daemon, { env: process.env }), { name: 'InfrastructureError', exitCode: 4, message: /did not start: it ended with code 1; the end of .*\n(.*\n)*.*no-such-driver/ });
+  await t.rejects(startDaemon(daemon, { env }), { name: 'InfrastructureError', exitCode: 4, message: /did not start: it ended with code 1; the end of .*\n(.*\n)*.*no-such-driver/ });
 });
 
 t.test('the second set-up waits for the first, and a killed one holds nothing', async (t) => {
