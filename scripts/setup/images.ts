@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export type ImageName = 'prometheus' | 'k6' | 'node' | 'thanos' | 'exporter' | 'vegeta';
+export type ImageName = 'prometheus' | 'k6' | 'node' | 'thanos' | 'exporter' | 'vegeta' | 'versitygw';
 
 /** Programs of Go modules; go.mod in the image's folder pins the modules. */
 export interface GoMake {
@@ -97,6 +97,13 @@ export const IMAGES: Record<ImageName, ImageSpec> = {
     pull: false,
     folder: join(IMAGES_FOLDER, 'vegeta'),
     make: { kind: 'go', programs: { vegeta: 'github.com/tsenart/vegeta/v12' }, tags: [], variables: { 'main.Version': '12.12.0' } },
+    needs: [],
+  },
+  versitygw: {
+    ref: 'mayfly/versitygw:1.8.0',
+    pull: false,
+    folder: join(IMAGES_FOLDER, 'versitygw'),
+    make: { kind: 'go', programs: { versitygw: 'github.com/versity/versitygw/cmd/versitygw' }, tags: [], variables: { 'main.Version': '1.8.0' } },
     needs: [],
   },
 };
