@@ -21,7 +21,8 @@ export interface Context {
   /** Milliseconds since the epoch. */
   now(): number;
   newRunId(): string;
-  prometheus(url: string): PrometheusClient;
+  /** A client of a Prometheus; the signal ends its requests. */
+  prometheus(url: string, signal?: AbortSignal): PrometheusClient;
 }
 
 export function makeContext(parts: Pick<Context, 'paths' | 'env' | 'progress' | 'signal' | 'engine' | 'store' | 'machine'>): Context {

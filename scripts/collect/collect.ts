@@ -36,7 +36,7 @@ async function collectSide(side: SideName, load: LoadResult, sides: Sides, stack
   put('request_rate', counts.requests / plan.config.load.durationS, '1/s');
   put('failed_requests', counts.failedShare, 'ratio');
   if (counts.requests > 0) put('cpu_seconds_per_request', cpuSeconds / counts.requests, 's');
-  put('memory_peak', await prom('max_over_time(sum(container_memory_working_set_bytes{$selector})[$window:1s])'), 'bytes');
+  put('memory_peak', await prom('max_over_time(sum(container_memory_working_set_bytes{job="containers",$selector})[$window:1s])'), 'bytes');
   for (const metric of plan.config.metrics) {
     if (metric.promql) put(metric.name, await prom(metric.promql), metric.unit);
   }

@@ -1,13 +1,14 @@
 /** Sides -> LoadResult: warm-up and one measured window, with counters read at its edges. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../context.ts';
 import { InfrastructureError } from '../errors.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Sides, Stack } from '../stack/stack.ts';
 import type { ProgressStep, SideName } from '../types.ts';
-import { findCounters, readCounters, readEdge, type Counted, type Edge } from './edges.ts';
+import { findCounters, readCounters, type ContainerCpu, type Counted } from '../stack/counters.ts';
+import { readEdge, type Edge } from './edges.ts';
 import { GAP_S, k6Container } from './k6.ts';
 import { generatorContainer, generatorName } from './image.ts';
 import { readSummary, type K6Summary } from './summary.ts';
@@ -31,8 +32,8 @@ const QUIET_S = 2;
 
 /** Exit code of k6 when a threshold of the script failed: a result, not a crash. Source: k6 errext/exitcodes. */
 const K6_THRESHOLDS_FAILED = 99;
-/** Time that k6 needs to start, flush and write its summary, on top of the load. */
-const K6_SLACK_S = 60;
+/** Seconds that a load generator has to start, flush and end, on top of the load. */
+const SLACK_S = 60;
 
 export async function driveLoad(stack: Stack, sides: Sides, step: ProgressStep, ctx: Context): Promise<LoadResult> {
   return stack.built.plan.config.load.generator.kind === 'k6' ? driveK6(stack, sides, step, ctx) : driveImage(stack, sides, step, ctx);
@@ -43,7 +44,9 @@ async function driveK6(stack: Stack, sides: Sides, step: ProgressStep, ctx: Cont
   const { load } = plan.config;
   const id = await ctx.engine.create(k6Container(plan, sides.round, ctx.machine.images.k6!.ref, ctx.paths));
   const following = new AbortController();
-  const signal = AbortSignal.any([stack.signal, AbortSignal.timeout((load.warmupS + load.durationS + K6_SLACK_S + 30) * 1000)]);
+  const overdue = new AbortController();
+  const late = setTimeout(() => overdue.abort(new InfrastructureError(`k6 did not end ${SLACK_S} s after its load should have`, { hint: 'Is the host overloaded? Try a lower rate.' })), (load.warmupS + load.durationS + SLACK_S) * 1000);
+  const signal = AbortSignal.any([stack.signal, overdue.signal]);
   try {
     await ctx.engine.start(id);
     const ended = ctx.engine.wait(id, signal);
@@ -54,16 +57,13 @@ async function driveK6(stack: Stack, sides: Sides, step: ProgressStep, ctx: Cont
     const lasting = await runCounters(stack, sides);
     const generator = await findCounters(id, (await ctx.engine.inspect(id)).pid);
     await until(window.startMs - (GAP_S * 1000) / 2, signal, ctx);
-    const before = await readEdge([...lasting, generator]);
+    const before = await readEdge(generator ? [...lasting, generator] : lasting);
     await until(window.endMs - 10, signal, ctx);
-    const generatorAtEnd = await readCounters(generator.files); // soon after the window k6 is gone, and its counters with it
+    const generatorAtEnd = generator && (await readCounters(generator.files)); // soon after the window k6 is gone, and its counters with it
     await until(window.endMs + (GAP_S * 1000) / 2, signal, ctx);
     const after = await readEdge(lasting);
     if (generatorAtEnd) after.containers.set(id, generatorAtEnd);
-    const exitCode = await ended.catch((error) => {
-      stack.signal.throwIfAborted();
-      throw new InfrastructureError(`k6 did not end ${K6_SLACK_S} s after its load should have (${(error as Error).message})`, { hint: 'Is the host overloaded? Try a lower rate.' });
-    });
+    const exitCode = await ended;
     following.abort();
     await live;
     const { stdout, stderr } = await ctx.engine.logs(id, 0);
@@ -71,6 +71,7 @@ async function driveK6(stack: Stack, sides: Sides, step: ProgressStep, ctx: Cont
     const bad = (exitCode !== 0 && exitCode !== K6_THRESHOLDS_FAILED) || !summary;
     return { ...window, before, after, summary, counted: { fromMs: window.startMs, toMs: window.endMs }, failure: bad ? `k6 ended with exit code ${exitCode}: ${lastLines(stderr)}` : null };
   } finally {
+    clearTimeout(late);
     following.abort();
     await ctx.engine.remove(id);
   }
@@ -78,8 +79,8 @@ async function driveK6(stack: Stack, sides: Sides, step: ProgressStep, ctx: Cont
 
 /** The counters of all containers of the run but the load generator. */
 async function runCounters(stack: Stack, sides: Sides): Promise<Counted[]> {
-  const { containers } = await stack.ready;
-  return Promise.all([...sides.containers, ...containers].map(({ id, pid }) => findCounters(id, pid)));
+  const { counters } = await stack.ready;
+  return [...counters, ...sides.containers.flatMap(({ counted }) => counted ?? [])];
 }
 
 /** k6 ended before its window was known: the script is at fault, or k6 was killed. */
@@ -127,7 +128,7 @@ async function watchLive(stack: Stack, sides: Sides, step: ProgressStep, window:
     const [rate, p95, errors] = await Promise.all([
       prometheus.value(`sum(rate(k6_http_reqs_total{${selector}}[5s]))`),
       prometheus.value(`histogram_quantile(0.95, sum(rate(k6_http_req_duration_seconds{${selector}}[5s])))`),
-      prometheus.value(`avg(k6_http_req_failed_rate{${selector}})`),
+      prometheus.value(`(sum(rate(k6_http_reqs_total{${selector},status!~"[23].."}[5s])) or vector(0)) / sum(rate(k6_http_reqs_total{${selector}}[5s]))`),
     ]).catch(() => [null, null, null]);
     const phase = ctx.now() < window.startMs ? 'warm-up' : 'measuring';
     const show = (value: number | null | undefined, text: (value: number) => string) => (value === null || value === undefined ? '…' : text(value));
@@ -138,41 +139,79 @@ async function watchLive(stack: Stack, sides: Sides, step: ProgressStep, window:
 
 /** Any other generator: one container for each side, first for the warm-up, then for the window. */
 async function driveImage(stack: Stack, sides: Sides, step: ProgressStep, ctx: Context): Promise<LoadResult> {
-  const { plan } = stack.built;
-  const { load } = plan.config;
+  const { load } = stack.built.plan.config;
   if (load.warmupS > 0) {
     step.update('warm-up', 0);
-    const failure = await runGenerators(stack, sides, 'warmup', ctx);
-    if (failure) throw new InfrastructureError(failure.message, { hint: 'Check load/image and load/command in benchmark.yaml.' });
+    const { failure } = await runGenerators(stack, sides, 'warmup', ctx);
+    if (failure) throw new InfrastructureError(failure, { hint: 'Check load/image and load/command in benchmark.yaml.' });
   }
-  await sleep(QUIET_S * 1000, undefined, { signal: stack.signal }).catch(() => stack.signal.throwIfAborted());
+  await quiet(stack);
   const counters = await runCounters(stack, sides);
   const before = await readEdge(counters);
+  const fromMs = ctx.now() - (QUIET_S - 0.5) * 1000;
   step.update('measuring', load.warmupS / (load.warmupS + load.durationS));
-  const startMs = ctx.now();
-  const failure = await runGenerators(stack, sides, 'measure', ctx);
-  const endMs = startMs + load.durationS * 1000;
+  const { startMs, failure, cpu } = await runGenerators(stack, sides, 'measure', ctx);
+  const endMs = Math.max(startMs + load.durationS * 1000, ctx.now());
   await until(endMs, stack.signal, ctx);
   const after = await readEdge(counters);
-  const counted = { fromMs: startMs - (QUIET_S - 0.5) * 1000, toMs: endMs + (QUIET_S - 0.5) * 1000 };
-  return { startMs, endMs, before, after, summary: null, failure: failure?.message ?? null, counted };
+  for (const [id, counted] of cpu) {
+    before.containers.set(id, { cpuSeconds: 0, cfsPeriods: 0, cfsThrottledPeriods: 0 });
+    after.containers.set(id, counted);
+  }
+  await quiet(stack);
+  return { startMs, endMs: startMs + load.durationS * 1000, before, after, summary: null, failure, counted: { fromMs, toMs: endMs + (QUIET_S - 0.5) * 1000 } };
 }
 
-async function runGenerators(stack: Stack, sides: Sides, phase: 'warmup' | 'measure', ctx: Context): Promise<Error | null> {
+const quiet = (stack: Stack) => sleep(QUIET_S * 1000, undefined, { signal: stack.signal }).catch(() => stack.signal.throwIfAborted());
+
+interface GeneratorsEnded {
+  /** When the last of them had been started. */
+  startMs: number;
+  failure: string | null;
+  /** Last CPU counters of each container. */
+  cpu: Map<string, ContainerCpu>;
+}
+
+async function runGenerators(stack: Stack, sides: Sides, phase: 'warmup' | 'measure', ctx: Context): Promise<GeneratorsEnded> {
   const { plan } = stack.built;
+  const { load } = plan.config;
   const ids: string[] = [];
-  const targets = join(plan.dir, 'targets', `load-${sides.round}-${phase}.json`);
+  const cpu = new Map<string, ContainerCpu>();
+  const targets = join(plan.dir, 'targets', 'load', `${sides.round}-${phase}.json`);
+  const overdue = AbortSignal.timeout(((phase === 'warmup' ? load.warmupS : load.durationS) + SLACK_S) * 1000);
+  const watching = new AbortController();
   try {
     for (const side of plan.sides) ids.push(await ctx.engine.create(generatorContainer(plan, side.name, sides.round, phase)));
     if (phase === 'measure') await writeFile(targets, JSON.stringify(generatorTargets(plan, sides.round)));
     await Promise.all(ids.map((id) => ctx.engine.start(id)));
-    const codes = await Promise.all(ids.map((id) => ctx.engine.wait(id, stack.signal)));
+    const startMs = ctx.now();
+    const counting = Promise.all(ids.map((id) => followCpu(id, cpu, watching.signal, ctx)));
+    const codes = await Promise.all(ids.map((id) => ctx.engine.wait(id, AbortSignal.any([stack.signal, overdue])))).catch((error) => {
+      stack.signal.throwIfAborted();
+      if (!overdue.aborted) throw error;
+      return null;
+    });
+    watching.abort();
+    await counting;
+    if (codes === null) return { startMs, cpu, failure: `it did not end ${SLACK_S} s after its load should have` };
     const bad = codes.findIndex((code) => code !== 0);
-    if (bad < 0) return null;
-    return new Error(`the load generator of ${plan.sides[bad]!.name} ended with exit code ${codes[bad]}: ${lastLines((await ctx.engine.logs(ids[bad]!, 20)).all)}`);
+    const failure = bad < 0 ? null : `that of ${plan.sides[bad]!.name} ended with exit code ${codes[bad]}: ${lastLines((await ctx.engine.logs(ids[bad]!, 20)).all)}`;
+    return { startMs, cpu, failure };
   } finally {
-    if (phase === 'measure') await writeFile(targets, '[]');
+    watching.abort();
+    await rm(targets, { force: true });
     await Promise.all(ids.map((id) => ctx.engine.remove(id)));
+  }
+}
+
+/** Keeps the last counters of a container that may end at any time, and its counters with it. */
+async function followCpu(id: string, cpu: Map<string, ContainerCpu>, signal: AbortSignal, ctx: Context): Promise<void> {
+  const counted = await findCounters(id, (await ctx.engine.inspect(id)).pid);
+  while (counted) {
+    const now = await readCounters(counted.files);
+    if (now) cpu.set(id, now);
+    if (signal.aborted) return;
+    await sleep(50, undefined, { signal }).catch(() => {});
   }
 }
 

@@ -1,7 +1,7 @@
 /** Config -> Plan: commits found, names, labels and CPU sets fixed. Nothing is built or started yet. */
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { UsageError } from '../errors.ts';
 import type { Context } from '../context.ts';
 import type { BuildRecipe, Config, CpuSets, Host, SideName } from '../types.ts';
@@ -57,7 +57,7 @@ export async function makePlan(config: Config, ctx: Context): Promise<Plan> {
 
   const host = fingerprint(ctx.machine.engine);
   const stackImages = Object.values(ctx.machine.images);
-  const stackVersion = await stackHash(ctx.paths.root, stackImages.map((image) => image.ref));
+  const stackVersion = await stackHash(ctx.paths.root, stackImages.map((image) => `${image.ref} ${image.source === 'built' ? 'built' : 'pulled'}`));
   return {
     config,
     runId,
@@ -84,7 +84,7 @@ function runLabels(runId: string, stackVersion: string, keep: boolean): Record<s
     [LABEL.pidStart]: pidStart,
     [LABEL.hostname]: hostname,
     [LABEL.stackVersion]: stackVersion,
-    ...(keep ? { [LABEL.keep]: 'true' } : {}),
+    [LABEL.keep]: String(keep),
   };
 }
 
@@ -98,20 +98,34 @@ async function planSide(name: SideName, ref: string, config: Config, ctx: Contex
     throw new UsageError(`${config.file}: nothing is built from git here, so --commit=${ref} means nothing`, { hint: 'Name a version, for example --commit=v2.10.0.' });
   }
   const commit = first?.commit ?? ref;
+  const folder = await buildInputs(config);
   const builds = Object.entries(config.builds).map(([image, recipe]): BuildPlan => {
     const source = recipe.kind === 'git' ? found.get(recipe.repository)! : undefined;
-    const recipeHash = hash(JSON.stringify({ recipe, commit: source?.commit ?? ref })).slice(0, 8);
+    const recipeHash = hash(JSON.stringify({ recipe, commit: source?.commit ?? ref, ...(recipe.kind === 'command' ? { folder } : {}) })).slice(0, 8);
     const tag = recipe.kind === 'image' ? recipe.image.replaceAll('${commit}', ref) : imageTag(config.benchmark, image, source?.commit ?? ref, recipeHash);
     return { name: image, recipe, tag, recipeHash, ...(source ? { source } : {}) };
   });
   return { name, ref, commit, ...(first?.subject ? { subject: first.subject } : {}), builds };
 }
 
-/** Hash of everything that could change a measurement but the services under test: images, Compose file, Prometheus' configuration, the k6 library. */
+/**
+ * Hash of everything that could change a measurement but the services under test: images (their versions and whether they
+ * were built here: an image id changes with every build of the same program), Compose file, Prometheus' configuration,
+ * the k6 library, and the code that starts k6 and limits the services.
+ */
 async function stackHash(root: string, imageRefs: string[]): Promise<string> {
-  const files = ['compose/run.yaml', 'prometheus/prometheus.yml', ...(await readdir(join(root, 'loadgen'))).filter((f) => f.endsWith('.js')).map((f) => `loadgen/${f}`)].sort();
+  const files = ['compose/run.yaml', 'prometheus/prometheus.yml', 'scripts/load/k6.ts', 'scripts/stack/compose-file.ts', ...(await readdir(join(root, 'loadgen'))).filter((f) => f.endsWith('.js')).map((f) => `loadgen/${f}`)].sort();
   const contents = await Promise.all(files.map(async (file) => `${file}\n${await readFile(join(root, file), 'utf8')}`));
   return hash([...imageRefs.toSorted(), ...contents].join('\n')).slice(0, 12);
+}
+
+/** Hash of what a build command may read beside the commit: the benchmark's folder less what is not part of a build. */
+async function buildInputs({ dir, file, services, load }: Config): Promise<string> {
+  const others = [file, services, ...(load.generator.kind === 'k6' ? [load.generator.script] : [])];
+  const entries = await readdir(dir, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)).filter((path) => !others.includes(path));
+  const contents = await Promise.all(files.sort().map(async (path) => `${relative(dir, path)}\n${hash(await readFile(path, 'utf8'))}`));
+  return hash(contents.join('\n'));
 }
 
 const hash = (text: string) => createHash('sha256').update(text).digest('hex');

@@ -1,14 +1,22 @@
-/** Plan -> Built: the images of every side exist on the engine. A build is made once and found again by its tag. */
+/** Plan -> Built: every image that the run starts is on the engine. A build is made once and found again by its tag. */
 import { spawn } from 'node:child_process';
 import { pipeline } from 'node:stream/promises';
-import { InfrastructureError, Interrupted } from '../errors.ts';
 import type { Context } from '../context.ts';
+import { InfrastructureError, Interrupted, UsageError } from '../errors.ts';
+import { imageVariable, shortCommit, sideProject } from '../plan/names.ts';
 import type { BuildPlan, Plan, SidePlan } from '../plan/plan.ts';
 import type { BuiltImage, SideName } from '../types.ts';
+import { ComposeError, composeConfig } from './compose.ts';
+import type { ComposeDocument } from './compose-file.ts';
 
 export interface Built {
   plan: Plan;
+  /** Images of each side: those built at its commit, and the fixed ones of its Compose file by the names of their services. */
   images: Partial<Record<SideName, BuiltImage[]>>;
+  /** The services of each side as Compose reads them. */
+  services: Map<SideName, ComposeDocument>;
+  /** The image of another load generator than k6. */
+  generator?: BuiltImage;
 }
 
 /** A build of code that nobody has reviewed may use no more memory than this. */
@@ -16,12 +24,54 @@ const BUILD_MEMORY = '4g';
 const LINES_SHOWN = 20;
 
 export async function build(plan: Plan, ctx: Context): Promise<Built> {
+  const services = await resolveServices(plan, ctx); // refused before anything is built
   const images: Built['images'] = {};
   for (const side of plan.sides) {
-    images[side.name] = [];
-    for (const wanted of side.builds) images[side.name]!.push(await buildOne(plan, side, wanted, ctx));
+    const built: BuiltImage[] = [];
+    for (const wanted of side.builds) built.push(await buildOne(plan, side, wanted, ctx));
+    for (const [name, service] of Object.entries(services.get(side.name)!.services)) {
+      if (!side.builds.some(({ tag }) => tag === service.image)) built.push(await obtain(name, service.image, ctx));
+    }
+    images[side.name] = built;
   }
-  return { plan, images };
+  const { generator } = plan.config.load;
+  return { plan, images, services, ...(generator.kind === 'image' ? { generator: await obtain('generator', generator.image, ctx) } : {}) };
+}
+
+/** The benchmark's Compose file with the images of each side, as Compose itself reads it. */
+async function resolveServices(plan: Plan, ctx: Context): Promise<Map<SideName, ComposeDocument>> {
+  const resolved = plan.sides.map(async (side): Promise<[SideName, ComposeDocument]> => {
+    const variables = Object.fromEntries(side.builds.map(({ name, tag }) => [imageVariable(name), tag]));
+    try {
+      return [side.name, (await composeConfig({ name: sideProject(plan.runId, side.name), file: plan.config.services }, { ...dockerEnv(ctx.env), ...variables })) as ComposeDocument];
+    } catch (error) {
+      ctx.signal.throwIfAborted();
+      throw error instanceof ComposeError ? new UsageError(`docker compose refuses ${plan.config.services}: ${error.output.trim()}`, { hint: 'Mend the Compose file of the benchmark.' }) : error;
+    }
+  });
+  return new Map(await Promise.all(resolved));
+}
+
+/** What the docker client needs of the environment; the rest could slip into a service by interpolation. */
+export function dockerEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(['PATH', 'HOME', 'DOCKER_HOST', 'DOCKER_CONFIG', 'XDG_RUNTIME_DIR', 'TMPDIR'].flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
+}
+
+/** An image that is not built at a commit: there, else pulled. */
+async function obtain(name: string, ref: string, ctx: Context): Promise<BuiltImage> {
+  const present = await ctx.engine.image(ref);
+  if (present) return { name, tag: ref, id: present.id, source: 'cached' };
+  const step = ctx.progress.step(`pull ${ref}`);
+  const output = new LastLines(LINES_SHOWN, (line) => step.update(line));
+  try {
+    await run(['docker', 'pull', '--quiet', ref], { env: ctx.env, output, signal: ctx.signal });
+    step.done();
+    return { name, tag: ref, id: (await ctx.engine.image(ref))!.id, source: 'pulled' };
+  } catch (error) {
+    step.fail();
+    ctx.signal.throwIfAborted();
+    throw new InfrastructureError(`the image ${ref} is not on this engine and could not be pulled: ${(error as Error).message}\n${output.text()}`, { hint: 'Build or load it under this tag, or name another image in the benchmark.' });
+  }
 }
 
 async function buildOne(plan: Plan, side: SidePlan, wanted: BuildPlan, ctx: Context): Promise<BuiltImage> {
@@ -100,6 +150,7 @@ interface RunOptions {
 
 /** Runs a command (and the one that feeds it) in process groups of their own, so that an abort ends their children too. */
 async function run(command: string[], { env, cwd, output, signal, input }: RunOptions): Promise<void> {
+  signal.throwIfAborted(); // an aborted signal tells no listener any more
   const start = (argv: string[], stdin: 'pipe' | 'ignore') => spawn(argv[0]!, argv.slice(1), { env, cwd, detached: true, stdio: [stdin, 'pipe', 'pipe'] });
   const feeder = input ? start(input, 'ignore') : null;
   const main = start(command, feeder ? 'pipe' : 'ignore');
@@ -161,4 +212,3 @@ class LastLines {
   }
 }
 
-export const shortCommit = (commit: string) => (commit.startsWith('worktree-') ? `worktree-${commit.slice(9, 16)}` : /^[0-9a-f]{40}$/.test(commit) ? commit.slice(0, 12) : commit);

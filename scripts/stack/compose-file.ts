@@ -20,18 +20,21 @@ const FORBIDDEN = ['build', 'ports', 'container_name', 'privileged', 'network_mo
  */
 export function sideCompose(resolved: ComposeDocument, plan: Plan, side: SideName, round: number): ComposeDocument {
   const services = Object.fromEntries(Object.entries(resolved.services).map(([name, service]) => [name, sideService(name, service, plan, side, round)]));
-  const volumes = Object.fromEntries(Object.entries(resolved.volumes ?? {}).map(([name, volume]) => [name, { ...withoutName(volume), labels: plan.labels }]));
+  const volumes = Object.fromEntries(Object.entries(unnamed(resolved.volumes ?? {})).map(([name, volume]) => [name, { ...volume, labels: plan.labels }]));
   return {
     services,
     networks: { side: { external: true, name: plan.networks[side] } },
     ...(Object.keys(volumes).length > 0 ? { volumes } : {}),
+    ...(resolved.configs ? { configs: unnamed(resolved.configs) } : {}),
+    ...(resolved.secrets ? { secrets: unnamed(resolved.secrets) } : {}),
   };
 }
 
 function sideService(name: string, service: Record<string, any>, plan: Plan, side: SideName, round: number): Record<string, any> {
   const kept = Object.fromEntries(Object.entries(service).filter(([key]) => !FORBIDDEN.includes(key)));
   const cores = cpuCount(plan.cpusets.services, plan.host.cores);
-  const memory = service.mem_limit ?? service.deploy?.resources?.limits?.memory ?? DEFAULT_MEMORY;
+  const memory = String(Math.min(Number(service.mem_limit ?? service.deploy?.resources?.limits?.memory ?? DEFAULT_MEMORY), plan.host.memory_bytes));
+  const pids = Number(service.pids_limit ?? service.deploy?.resources?.limits?.pids ?? DEFAULT_PIDS);
   return {
     ...kept,
     networks: { side: { aliases: [name, sideHost(name, side)] } },
@@ -42,7 +45,7 @@ function sideService(name: string, service: Record<string, any>, plan: Plan, sid
     restart: 'no',
     cap_drop: ['ALL'],
     security_opt: ['no-new-privileges:true'],
-    pids_limit: service.pids_limit ?? service.deploy?.resources?.limits?.pids ?? DEFAULT_PIDS,
+    pids_limit: pids > 0 ? pids : DEFAULT_PIDS, // -1 would be no limit
     mem_limit: memory,
     memswap_limit: memory,
     ...(service.deploy?.resources?.limits?.cpus ? {} : { cpus: Math.min(Number(service.cpus ?? cores), cores) }),
@@ -53,7 +56,8 @@ function sideService(name: string, service: Record<string, any>, plan: Plan, sid
 }
 
 export function sideLabels(plan: Plan, side: SideName, round: number): Record<string, string> {
-  return { [LABEL.side]: side, [LABEL.round]: String(round), [LABEL.commit]: plan.sides.find((s) => s.name === side)!.commit };
+  // An image may carry labels of its own: those that say what a container is are always set.
+  return { [LABEL.service]: '', [LABEL.side]: side, [LABEL.round]: String(round), [LABEL.commit]: plan.sides.find((s) => s.name === side)!.commit };
 }
 
 /** Prometheus, the exporter and, live, the sidecar: on the control network; Prometheus on the sides' networks too, to scrape them. */
@@ -77,4 +81,5 @@ export function runCompose(resolved: ComposeDocument, plan: Plan): ComposeDocume
   return { services, networks };
 }
 
-const withoutName = ({ name: _name, ...volume }: Record<string, any> = {}) => volume;
+/** Without the names that Compose has given: they hold the project, which is another one. */
+const unnamed = (parts: Record<string, any>): Record<string, any> => Object.fromEntries(Object.entries(parts).map(([key, part]) => [key, Object.fromEntries(Object.entries(part ?? {}).filter(([field]) => field !== 'name'))]));

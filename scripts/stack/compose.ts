@@ -1,5 +1,6 @@
-/** The only file that knows the docker-compose package. */
-import { downAll, execCompose, upAll, type IDockerComposeOptions, type IDockerComposeResult } from 'docker-compose';
+/** The only file that knows Compose: the docker-compose package, and the one question that it answers too slowly. */
+import { upAll } from 'docker-compose';
+import { $ } from 'zx/core';
 import { InfrastructureError } from '../errors.ts';
 
 export interface Project {
@@ -7,7 +8,6 @@ export interface Project {
   name: string;
   /** Absolute path of the Compose file. */
   file: string;
-  profiles?: string[];
 }
 
 /** What Compose said when it failed. */
@@ -19,38 +19,30 @@ export class ComposeError extends InfrastructureError {
   }
 }
 
-function options(project: Project, env: NodeJS.ProcessEnv, commandOptions: string[]): IDockerComposeOptions {
-  return {
-    config: project.file,
-    env, // replaces the whole environment, PATH too
-    composeOptions: ['--project-name', project.name, '--progress', 'quiet', ...(project.profiles ?? []).flatMap((profile) => ['--profile', profile])],
-    commandOptions,
-  };
-}
-
-/** docker-compose rejects with a plain {exitCode, err, out}. */
-async function run(command: string, project: Project, work: Promise<IDockerComposeResult>): Promise<string> {
+/** Starts the project and waits until every service is up (healthy, where it has a health check), `timeoutS` at most. */
+export async function composeUp(project: Project, env: NodeJS.ProcessEnv, timeoutS: number): Promise<void> {
   try {
-    return (await work).out;
+    await upAll({
+      config: project.file,
+      env, // replaces the whole environment, PATH too
+      composeOptions: ['--project-name', project.name, '--progress', 'quiet'],
+      commandOptions: ['--wait', '--wait-timeout', String(Math.ceil(timeoutS)), '--no-build', '--remove-orphans'],
+    });
   } catch (failure) {
+    // docker-compose rejects with a plain {exitCode, err, out}
     const { err, out, message } = failure as { err?: string; out?: string; message?: string };
-    throw new ComposeError(command, project.name, `${out ?? ''}${err ?? ''}` || message || 'no output');
+    throw new ComposeError('up', project.name, `${out ?? ''}${err ?? ''}` || message || 'no output');
   }
 }
 
-/** Starts the project and waits until every service is healthy, `timeoutS` at most. */
-export function composeUp(project: Project, env: NodeJS.ProcessEnv, timeoutS: number): Promise<string> {
-  return run('up', project, upAll(options(project, env, ['--wait', '--wait-timeout', String(Math.ceil(timeoutS)), '--no-build', '--remove-orphans'])));
-}
-
-/** Stops and removes the project's containers, networks and volumes. */
-export function composeDown(project: Project, env: NodeJS.ProcessEnv): Promise<string> {
-  return run('down', project, downAll(options(project, env, ['--volumes', '--remove-orphans'])));
-}
-
-/** The file with every variable filled in and every short form spelled out, as an object. */
+/**
+ * The file with every variable filled in and every short form spelled out, as an object. Not by the package, which
+ * answers half a second after Compose has. A process group of its own: a Ctrl-C in the terminal is for the harness.
+ */
 export async function composeConfig(project: Project, env: NodeJS.ProcessEnv): Promise<Record<string, any>> {
-  return JSON.parse(await run('config', project, execCompose('config', ['--format', 'json'], options(project, env, []))));
+  const { exitCode, stdout, stderr } = await $({ env, quiet: true, nothrow: true, detached: true })`docker compose --project-name ${project.name} --file ${project.file} config --format json`;
+  if (exitCode !== 0) throw new ComposeError('config', project.name, stderr || stdout);
+  return JSON.parse(stdout);
 }
 
 function lastLine(text: string): string {

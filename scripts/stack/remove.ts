@@ -1,5 +1,6 @@
 /** Takes things off the engine by label: the one way in which a round, a run and a dead run end. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { InfrastructureError } from '../errors.ts';
 import type { Engine } from './engine.ts';
 
 export interface Removed {
@@ -8,34 +9,36 @@ export interface Removed {
   volumes: string[];
 }
 
-const ATTEMPTS = 25;
+const PASSES = 50;
 const PAUSE_MS = 200;
 
 /**
  * Removes every container, network and volume that carries all the labels. Containers get `graceS` seconds to end
- * by themselves after SIGTERM; 0 kills them. What another process is removing at the same moment is waited for.
- * Throws what the engine says when something will not go.
+ * by themselves after SIGTERM; 0 kills them. What is going already, or held by something that is going, is waited for.
+ * Throws InfrastructureError, with the names, when something will not go.
  */
 export async function removeAll(engine: Engine, labels: string[], graceS: number): Promise<Removed> {
-  const removed: Removed = { containers: [], networks: [], volumes: [] };
-  for (let attempt = 1; ; attempt++) {
+  const removed = { containers: new Set<string>(), networks: new Set<string>(), volumes: new Set<string>() };
+  let refusal = '';
+  for (let pass = 1; ; pass++) {
+    const [containers, networks, volumes] = await Promise.all([engine.containers(...labels), engine.networks(...labels), engine.volumes(...labels)]);
+    const left = [...containers, ...networks, ...volumes].map(({ name }) => name);
+    if (left.length === 0) return { containers: [...removed.containers], networks: [...removed.networks], volumes: [...removed.volumes] };
+    if (pass > PASSES) throw new InfrastructureError(`the engine does not remove ${left.join(', ')}${refusal ? `: ${refusal}` : ''}`, { hint: 'The next command tries again; `docker rm -f` or a restart of the engine may be needed.' });
+    if (pass > 1) await sleep(PAUSE_MS);
     try {
-      const containers = await engine.containers(...labels);
-      await Promise.all(containers.map(async (container) => {
-        if (graceS > 0 && container.state === 'running') await engine.stop(container.id, graceS);
-        await engine.remove(container.id);
+      await Promise.all(containers.map(async ({ id, name, state }) => {
+        if (graceS > 0 && state === 'running') await engine.stop(id, graceS);
+        await engine.remove(id);
+        removed.containers.add(name);
       }));
-      removed.containers.push(...containers.map((c) => c.name).filter((name) => !removed.containers.includes(name)));
-      const [networks, volumes] = await Promise.all([engine.networks(...labels), engine.volumes(...labels)]);
-      if (containers.length + networks.length + volumes.length === 0) return removed;
-      await Promise.all(networks.map(({ id }) => engine.removeNetwork(id)));
-      await Promise.all(volumes.map(({ name }) => engine.removeVolume(name)));
-      removed.networks.push(...networks.map((n) => n.name));
-      removed.volumes.push(...volumes.map((v) => v.name));
-      if (containers.length === 0) return removed; // nothing was left that could still hold a network or a volume
+      await Promise.all([
+        ...networks.map(async ({ id, name }) => engine.removeNetwork(id).then(() => removed.networks.add(name))),
+        ...volumes.map(async ({ name }) => engine.removeVolume(name).then(() => removed.volumes.add(name))),
+      ]);
     } catch (error) {
-      if (attempt === ATTEMPTS) throw error;
-      await sleep(PAUSE_MS);
+      refusal = (error as Error).message;
+      if ((error as { status?: number }).status === 0) throw error; // the engine itself is gone
     }
   }
 }

@@ -5,13 +5,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
 import type { Context } from '../context.ts';
 import { InfrastructureError } from '../errors.ts';
-import { LABEL, sideProject } from '../plan/names.ts';
+import { LABEL, shortCommit, sideProject } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
 import { thisProcess } from '../plan/process.ts';
 import type { SideName } from '../types.ts';
-import { shortCommit, type Built } from './build.ts';
-import { ComposeError, composeConfig, composeUp, type Project } from './compose.ts';
+import { dockerEnv, type Built } from './build.ts';
+import { ComposeError, composeUp, type Project } from './compose.ts';
 import { runCompose, sideCompose, type ComposeDocument } from './compose-file.ts';
+import { findCounters, type Counted } from './counters.ts';
 import type { ContainerState, EngineEvent } from './engine.ts';
 import { removeAll } from './remove.ts';
 import { OWNER_FILE } from './sweep.ts';
@@ -39,8 +40,8 @@ export interface Stack extends AsyncDisposable {
 
 export interface Ready {
   prometheus: ReturnType<Context['prometheus']>;
-  /** Containers of the lasting part. */
-  containers: ContainerState[];
+  /** CPU counters of the containers of the lasting part. */
+  counters: Counted[];
 }
 
 export interface Sides extends AsyncDisposable {
@@ -54,6 +55,8 @@ export interface SideContainer extends ContainerState {
   side: SideName;
   service: string;
   replica: number;
+  /** Where its CPU counters are; null where it had ended before they were looked for. */
+  counted: Counted | null;
 }
 
 export interface Incident {
@@ -69,7 +72,9 @@ export async function startStack(built: Built, bucketBinds: string[], ctx: Conte
   const ended = new AbortController(); // ends the watch when the stack goes down on purpose
   const signal = AbortSignal.any([ctx.signal, broken.signal]);
   const events: EngineEvent[] = [];
+  let ready: Promise<Ready> | undefined;
   const dispose = async () => {
+    await ready?.catch(() => {}); // nothing may still be starting when the clean-up begins
     ended.abort();
     if (plan.config.keep && !ctx.signal.aborted) return;
     await removeAll(ctx.engine, [`${LABEL.run}=${plan.runId}`], 0); // the snapshot is taken: nothing here has to end well
@@ -83,26 +88,23 @@ export async function startStack(built: Built, bucketBinds: string[], ctx: Conte
     const project = await writeProject(plan, plan.project, document);
     await Promise.all(Object.entries(plan.networks).map(([name, network]) => ctx.engine.createNetwork(network, plan.labels, { isolated: name !== 'control' })));
     watch(plan, ctx, events, broken, ended.signal);
-    const ready = bringUp(project, plan, signal, ctx).then((value) => (step.done(), value), (error) => (step.fail(), Promise.reject(error)));
+    ready = bringUp(project, plan, signal, ctx).then((value) => (step.done(), value), (error) => (step.fail(), Promise.reject(error)));
     ready.catch(() => {}); // awaited by the first round, which starts its sides meanwhile
-    const sideConfigs = await resolveSides(built, ctx);
     const documents: Record<string, ComposeDocument> = { [plan.project]: document };
-    for (const [side, resolved] of sideConfigs) documents[sideProject(plan.runId, side)] = sideCompose(resolved, plan, side, 1);
+    for (const [side, resolved] of built.services) documents[sideProject(plan.runId, side)] = sideCompose(resolved, plan, side, 1);
     const stack: Stack = {
       built,
       ready,
       tsdb: join(plan.dir, 'tsdb'),
       signal,
       documents,
-      startSides: (round) => startSides(round, stack, sideConfigs, events, ctx),
-      [Symbol.asyncDispose]: async () => {
-        await ready.catch(() => {}); // nothing may still be starting when the clean-up begins
-        await dispose();
-      },
+      startSides: (round) => startSides(round, stack, events, ctx),
+      [Symbol.asyncDispose]: dispose,
     };
     return stack;
   } catch (error) {
     step.fail();
+    broken.abort(error);
     await dispose();
     throw error;
   }
@@ -116,12 +118,18 @@ async function bringUp(project: Project, plan: Plan, signal: AbortSignal, ctx: C
   const containers = await Promise.all(mine.map(({ id }) => ctx.engine.inspect(id)));
   const port = containers.find((c) => c.labels[LABEL.service] === 'prometheus')?.ports['9090/tcp'];
   if (!port) throw new InfrastructureError("the run's Prometheus is up but has no port on this host", { hint: 'Look at `docker ps` and at the log of the Docker engine.' });
-  return { prometheus: ctx.prometheus(`http://127.0.0.1:${port}`), containers };
+  const prometheus = ctx.prometheus(`http://127.0.0.1:${port}`, signal);
+  await prometheus.ready(STACK_TIMEOUT_S * 1000);
+  const counters = await Promise.all(containers.map(({ id, pid }) => findCounters(id, pid)));
+  if (counters.includes(null)) {
+    throw new InfrastructureError('the CPU counters of the containers cannot be read: their processes are not on this host', { hint: 'Mayfly needs a Docker engine on the same Linux host, not in a virtual machine, and no other namespace of process ids.' });
+  }
+  return { prometheus, counters: counters.filter((one) => one !== null) };
 }
 
 async function makeFolders(plan: Plan): Promise<void> {
   await mkdir(join(plan.dir, 'tsdb'), { recursive: true });
-  await mkdir(join(plan.dir, 'targets'), { recursive: true });
+  await mkdir(join(plan.dir, 'targets', 'load'), { recursive: true });
   await writeFile(join(plan.dir, OWNER_FILE), JSON.stringify({ ...thisProcess(), keep: plan.config.keep }));
 }
 
@@ -160,24 +168,6 @@ async function writeProject(plan: Plan, name: string, document: ComposeDocument)
   return { name, file };
 }
 
-/** The benchmark's Compose file with the images of each side, as Compose itself reads it. */
-async function resolveSides({ plan, images }: Built, ctx: Context): Promise<Map<SideName, ComposeDocument>> {
-  const resolved = plan.sides.map(async (side): Promise<[SideName, ComposeDocument]> => {
-    const variables = Object.fromEntries(images[side.name]!.map((image) => [`MAYFLY_IMAGE_${image.name.toUpperCase().replaceAll('-', '_')}`, image.tag]));
-    try {
-      return [side.name, (await composeConfig({ name: sideProject(plan.runId, side.name), file: plan.config.services }, { ...dockerEnv(ctx.env), ...variables })) as ComposeDocument];
-    } catch (error) {
-      throw error instanceof ComposeError ? new InfrastructureError(`docker compose refuses ${plan.config.services}: ${error.output.trim()}`, { hint: 'Mend the Compose file of the benchmark.' }) : error;
-    }
-  });
-  return new Map(await Promise.all(resolved));
-}
-
-/** What the docker client needs of the environment; the rest could slip into a service by interpolation. */
-export function dockerEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(['PATH', 'HOME', 'DOCKER_HOST', 'DOCKER_CONFIG', 'XDG_RUNTIME_DIR', 'TMPDIR'].flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
-}
-
 /** Compose cannot be told to stop: on an abort its containers are removed under it until it gives up. */
 async function up(project: Project, plan: Plan, ctx: Context, signal: AbortSignal, timeoutS: number): Promise<void> {
   let settled = false;
@@ -204,7 +194,9 @@ function watch(plan: Plan, ctx: Context, events: EngineEvent[], broken: AbortCon
   const onEvent = (event: EngineEvent) => {
     events.push(event);
     const service = event.labels[LABEL.service];
-    if (event.action === 'die' && service && service !== 'k6' && service !== 'uploader') {
+    if (event.action !== 'die' || ended.aborted) return;
+    if (service === 'sidecar') ctx.progress.warn('the sidecar ended; the metrics are shipped at the end of the run');
+    if (service === 'prometheus' || service === 'exporter') {
       broken.abort(new InfrastructureError(`${service} of the run stack ended in the middle of the run (exit code ${event.exitCode})`, { hint: 'Was it killed, or is the host out of memory? `dmesg` tells. Run the benchmark again.' }));
     }
   };
@@ -217,7 +209,7 @@ function watch(plan: Plan, ctx: Context, events: EngineEvent[], broken: AbortCon
     });
 }
 
-async function startSides(round: number, stack: Stack, configs: Map<SideName, ComposeDocument>, events: EngineEvent[], ctx: Context): Promise<Sides> {
+async function startSides(round: number, stack: Stack, events: EngineEvent[], ctx: Context): Promise<Sides> {
   const { plan } = stack.built;
   const targetsFile = join(plan.dir, 'targets', `round-${round}.json`);
   const removeSides = () =>
@@ -233,7 +225,7 @@ async function startSides(round: number, stack: Stack, configs: Map<SideName, Co
     const starting = order.map(async (side, position) => {
       await sleep(position * 100);
       const project = sideProject(plan.runId, side.name);
-      const document = sideCompose(configs.get(side.name)!, plan, side.name, round);
+      const document = sideCompose(stack.built.services.get(side.name)!, plan, side.name, round);
       await up(await writeProject(plan, project, document), plan, ctx, stack.signal, plan.config.readyTimeoutS).catch((error) =>
         explain(error, `com.docker.compose.project=${project}`, `${side.name} (${side.ref}, ${shortCommit(side.commit)})`, plan.config.readyTimeoutS, ctx, stack.signal),
       );
@@ -267,12 +259,16 @@ async function settleAll(work: Promise<void>[]): Promise<void> {
 async function sideContainers(plan: Plan, ctx: Context): Promise<SideContainer[]> {
   const list = (await ctx.engine.containers(`${LABEL.run}=${plan.runId}`)).filter((c) => c.labels[LABEL.side] && c.labels['com.docker.compose.service']);
   return Promise.all(
-    list.map(async (container) => ({
-      ...(await ctx.engine.inspect(container.id)),
-      side: container.labels[LABEL.side] as SideName,
-      service: container.labels['com.docker.compose.service']!,
-      replica: Number(container.labels['com.docker.compose.container-number'] ?? 1),
-    })),
+    list.map(async (container) => {
+      const state = await ctx.engine.inspect(container.id);
+      return {
+        ...state,
+        side: container.labels[LABEL.side] as SideName,
+        service: container.labels['com.docker.compose.service']!,
+        replica: Number(container.labels['com.docker.compose.container-number'] ?? 1),
+        counted: await findCounters(state.id, state.pid),
+      };
+    }),
   );
 }
 
@@ -301,7 +297,7 @@ async function scraped(round: number, targets: number, stack: Stack, ctx: Contex
   const expression = `count(up{job="services",round="${round}"} == 1) or vector(0)`;
   const exporter = 'count(up{job="containers"} == 1) or vector(0)';
   for (;;) {
-    const [services, containers] = await Promise.all([prometheus.value(expression, undefined, stack.signal), prometheus.value(exporter, undefined, stack.signal)]);
+    const [services, containers] = await Promise.all([prometheus.value(expression), prometheus.value(exporter)]);
     if (services === targets && containers === 1) return;
     if (ctx.now() > deadline) {
       throw new InfrastructureError(`Prometheus reached ${services} of ${targets} scrape targets and ${containers} of 1 exporter in ${SCRAPE_TIMEOUT_S} s`, {

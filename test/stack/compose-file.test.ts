@@ -2,7 +2,8 @@ import t from 'tap';
 import { parse } from 'yaml';
 import { readFile } from 'node:fs/promises';
 import { runCompose, sideCompose } from '../../scripts/stack/compose-file.ts';
-import { fill, dockerEnv, scrapeTargets } from '../../scripts/stack/stack.ts';
+import { dockerEnv } from '../../scripts/stack/build.ts';
+import { fill, scrapeTargets } from '../../scripts/stack/stack.ts';
 import { aPlan } from '../fixtures/plan.ts';
 
 const probe = { image: 'probe', command: null, entrypoint: null, networks: { default: null } };
@@ -29,6 +30,19 @@ t.test('what would open a way out is taken away whatever the file says', async (
   const { services } = sideCompose({ services: { probe: hostile } }, aPlan(), 'candidate', 1);
   for (const key of ['privileged', 'network_mode', 'pid', 'ipc', 'ports', 'container_name', 'devices', 'extra_hosts', 'runtime']) t.notOk(key in services.probe, key);
   t.match(services.probe, { security_opt: ['no-new-privileges:true'], dns: ['127.0.0.1'], restart: 'no' });
+});
+
+t.test('a limit is never none, and no label of an image decides what a container is', async (t) => {
+  const plan = aPlan(['candidate'], { host: { ...aPlan().host, memory_bytes: 1000 } });
+  const { probe: service } = sideCompose({ services: { probe: { ...probe, pids_limit: -1, mem_limit: '5000' } } }, plan, 'candidate', 1).services;
+  t.match(service, { pids_limit: 512, mem_limit: '1000', memswap_limit: '1000' });
+  t.equal(service.labels['dev.mayfly.service'], '');
+});
+
+t.test('configs and secrets come along, without the name of another project', async (t) => {
+  const document = sideCompose({ services: { probe }, configs: { a: { name: 'p_a', file: '/x' } }, secrets: { s: { name: 'p_s', file: '/y' } } }, aPlan(), 'candidate', 1);
+  t.match(document, { configs: { a: { file: '/x' } }, secrets: { s: { file: '/y' } } });
+  t.notOk('name' in document.configs.a);
 });
 
 t.test('CPU sets reach services and metrics where the host has the cores', async (t) => {
