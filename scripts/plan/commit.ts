@@ -1,9 +1,11 @@
 /** Turns what the user wrote into a commit (git) or a version (anything else). */
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, stat, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { isAbsolute, join, resolve } from 'node:path';
-import { $ } from 'zx/core';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { $, type ProcessOutput } from 'zx/core';
+import { isUrl } from '../config/repository.ts';
 import { InfrastructureError, UsageError } from '../errors.ts';
 import type { Context } from '../context.ts';
 
@@ -18,67 +20,145 @@ export interface Commit {
   treeish: string;
 }
 
+type Surroundings = Pick<Context, 'paths' | 'progress' | 'signal'>;
+
 const WORKTREE = 'worktree';
+const FETCH_MINUTES = 10;
+/** Two fetches into one mirror get in each other's way for milliseconds. */
+const FETCH_ATTEMPTS = 12;
+const FETCH_PAUSE_MS = 250;
 
-const isUrl = (repository: string) => /^[a-z+]+:\/\//i.test(repository) || /^[^/]+@[^/]+:/.test(repository);
-
-/** Finds the commit in the repository; the repository is a folder from the root of this checkout, or a URL. */
-export async function findCommit(repository: string, ref: string, ctx: Context): Promise<Commit> {
-  const local = isUrl(repository) ? await mirror(repository, ctx) : resolve(ctx.paths.root, repository);
-  if (ref === WORKTREE) {
-    if (isUrl(repository)) throw new UsageError(`--commit=worktree needs a repository on this host, but the benchmark builds from ${repository}`, { hint: 'Name a commit, a branch or a tag.' });
-    return worktree(local);
+/**
+ * Finds the commit in the repository; the repository is a folder from the root of this checkout, or a URL.
+ * Throws a UsageError where there is no such commit or repository, an InfrastructureError where git fails.
+ */
+export async function findCommit(repository: string, ref: string, ctx: Surroundings): Promise<Commit> {
+  const remote = isUrl(repository);
+  if (remote && ref === WORKTREE) {
+    throw new UsageError(`--commit=worktree needs a repository on this host, but the benchmark builds from ${repository}`, { hint: 'Name a commit, a branch or a tag.' });
   }
-  const commit = await revParse(local, ref);
+  const folder = remote ? await mirror(repository, ctx) : resolve(ctx.paths.root, repository);
+  if (!remote) await mustBeRepository(folder, ctx);
+  if (ref === WORKTREE) return worktree(folder, ctx);
+  const commit = await revParse(folder, ref, ctx);
   if (!commit) {
-    throw new UsageError(`commit ${JSON.stringify(ref)} is not in ${isUrl(repository) ? repository : isAbsolute(repository) ? repository : `the repository at ${repository}`}`, {
-      hint: 'Name a full or short hash, a branch, a tag, HEAD or worktree; `git fetch` brings what others have pushed.',
+    throw new UsageError(`commit ${JSON.stringify(ref)} is not in the repository ${remote ? repository : folder}`, {
+      hint: `Name a full or short hash, a branch, a tag${remote ? ' or HEAD.' : ', HEAD or worktree; `git fetch` brings what others have pushed.'}`,
     });
   }
-  const subject = (await git(local)`git log -1 --format=%s --end-of-options ${commit}`).stdout.trim();
-  return { commit, subject, repository: local, treeish: commit };
+  const subject = (await git(folder, ['log', '-1', '--format=%s', '--end-of-options', commit], ctx)).stdout.trim();
+  return { commit, subject, repository: folder, treeish: commit };
 }
 
-const git = (cwd: string, env: NodeJS.ProcessEnv = process.env) => $({ cwd, env: { ...env, GIT_TERMINAL_PROMPT: '0' }, quiet: true, nothrow: true });
+/** Where git would look instead of in the folder, when it is called from a hook. */
+const ELSEWHERE = ['GIT_DIR', 'GIT_WORK_TREE', 'GIT_INDEX_FILE', 'GIT_OBJECT_DIRECTORY', 'GIT_COMMON_DIR', 'GIT_PREFIX'];
+
+/**
+ * Runs git to its end, whatever its exit code. In a process group of its own: a Ctrl-C in the terminal reaches Mayfly
+ * alone, which ends git and throws the interrupt.
+ */
+async function git(cwd: string, args: string[], ctx: Surroundings, options: { env?: NodeJS.ProcessEnv; minutes?: number } = {}): Promise<ProcessOutput> {
+  ctx.signal.throwIfAborted();
+  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !ELSEWHERE.includes(name)));
+  const env = { ...inherited, LC_ALL: 'C', GIT_TERMINAL_PROMPT: '0', ...options.env };
+  const running = $({ cwd, env, signal: ctx.signal, detached: true, quiet: true, nothrow: true })`git ${args}`;
+  const output = await (options.minutes ? running.timeout(`${options.minutes}m`) : running);
+  ctx.signal.throwIfAborted();
+  if (output.exitCode === 127) throw new InfrastructureError('git is not installed on this host', { hint: 'Install git and run the command again.' });
+  return output;
+}
+
+/** The sentence in which git says what went wrong. */
+const complaint = ({ stderr }: ProcessOutput): string => stderr.split('\n').find((line) => /^(fatal|error): /.test(line)) ?? (stderr.trim().split('\n').at(-1) || 'git says nothing');
+
+async function mustBeRepository(folder: string, ctx: Surroundings): Promise<void> {
+  const hint = 'build/.../git/repository in benchmark.yaml must name a git repository, counted from the root of the checkout.';
+  if (!(await stat(folder).catch(() => null))?.isDirectory()) throw new UsageError(`the repository ${folder} is not a folder`, { hint });
+  const inside = await git(folder, ['rev-parse', '--git-dir'], ctx);
+  if (inside.exitCode !== 0) throw new UsageError(`git finds no repository in ${folder}: ${complaint(inside)}`, { hint });
+}
 
 /** Full hash of a hash, branch, tag or HEAD; a branch that only the remote has is found too. */
-async function revParse(cwd: string, ref: string): Promise<string | null> {
-  const inside = await git(cwd)`git rev-parse --git-dir`;
-  if (inside.exitCode !== 0) throw new UsageError(`${cwd} is not a git repository: ${inside.stderr.trim().split('\n')[0]}`, { hint: 'Set build/…/git/repository in benchmark.yaml to a repository.' });
+async function revParse(folder: string, ref: string, ctx: Surroundings): Promise<string | null> {
   for (const name of [ref, `refs/remotes/origin/${ref}`]) {
-    const found = await git(cwd)`git rev-parse --verify --quiet --end-of-options ${`${name}^{commit}`}`;
+    const found = await git(folder, ['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`], ctx);
     if (found.exitCode === 0) return found.stdout.trim();
   }
   return null;
 }
 
 /** The uncommitted state, new files included, as a tree object: a second index is filled, the user's own is not touched. */
-async function worktree(cwd: string): Promise<Commit> {
-  const folder = await mkdtemp(join(tmpdir(), 'mayfly-index-'));
+async function worktree(folder: string, ctx: Surroundings): Promise<Commit> {
+  const scratch = await mkdtemp(join(tmpdir(), 'mayfly-index-'));
+  const step = async (...args: string[]) => {
+    const done = await git(folder, args, ctx, { env: { GIT_INDEX_FILE: join(scratch, 'index') } });
+    if (done.exitCode !== 0) throw new InfrastructureError(`git could not read the work tree of ${folder}: ${complaint(done)}`, { hint: 'Does `git status` work there? Otherwise name a commit.' });
+    return done.stdout.trim();
+  };
   try {
-    const run = git(cwd, { ...process.env, GIT_INDEX_FILE: join(folder, 'index') });
-    for (const step of [await run`git add --all`, await run`git write-tree`]) {
-      if (step.exitCode !== 0) throw new InfrastructureError(`git could not read the work tree of ${cwd}: ${step.stderr.trim()}`);
-      const tree = step.stdout.trim();
-      if (tree) return { commit: `worktree-${tree}`, subject: 'uncommitted state', repository: cwd, treeish: tree };
-    }
-    throw new InfrastructureError(`git wrote no tree for ${cwd}`);
+    await copyIndex(folder, join(scratch, 'index'), ctx);
+    await step('add', '--all');
+    const tree = await step('write-tree');
+    return { commit: `worktree-${tree}`, subject: 'uncommitted state', repository: folder, treeish: tree };
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await rm(scratch, { recursive: true, force: true });
   }
 }
 
-/** A bare copy of a remote repository in the cache, brought up to date. */
-async function mirror(url: string, ctx: Context): Promise<string> {
+/** Begins with what the user's index holds: it alone knows of tracked files that .gitignore names. A new repository has none. */
+async function copyIndex(folder: string, to: string, ctx: Surroundings): Promise<void> {
+  const from = resolve(folder, (await git(folder, ['rev-parse', '--git-path', 'index'], ctx)).stdout.trim());
+  const found = await stat(from).catch(() => null);
+  if (!found) return;
+  await copyFile(from, to);
+  // git takes a file for unchanged by its time when that is before the index's: the copy must not be younger.
+  await utimes(to, found.atime, Math.floor(found.mtimeMs / 1000));
+}
+
+/** A bare copy of a remote repository in the cache, brought up to date; its HEAD is the remote's. */
+async function mirror(url: string, ctx: Surroundings): Promise<string> {
   const folder = join(ctx.paths.cache, 'git', createHash('sha256').update(url).digest('hex').slice(0, 16));
   await mkdir(folder, { recursive: true });
-  await git(folder)`git init --bare --quiet`;
   const step = ctx.progress.step(`fetch ${url}`);
-  const fetched = await git(folder)`git fetch --quiet --prune --tags --force --end-of-options ${url} +refs/heads/*:refs/heads/* +HEAD:refs/remotes/origin/HEAD`.timeout('10m');
-  if (fetched.exitCode !== 0) {
+  try {
+    await bringUpToDate(folder, url, ctx);
+  } catch (error) {
     step.fail();
-    throw new InfrastructureError(`git could not fetch ${url}: ${fetched.stderr.trim().split('\n').at(-1)}`, { hint: 'Check the address in benchmark.yaml and the access of this host to it.' });
+    throw error;
   }
   step.done();
   return folder;
+}
+
+/** Another run may fetch into the same mirror: git's own locks keep both right, and who finds one taken tries again. */
+async function bringUpToDate(folder: string, url: string, ctx: Surroundings): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    const failed = await fetchOnce(folder, url, ctx);
+    if (!failed) return;
+    const locked = /cannot lock ref|could not lock|\.lock'/i.test(failed.stderr);
+    if (!locked || attempt === FETCH_ATTEMPTS) throw fetchError(failed, folder, url, locked);
+    await sleep(FETCH_PAUSE_MS * (0.5 + Math.random()), undefined, { signal: ctx.signal }).catch(() => ctx.signal.throwIfAborted());
+  }
+}
+
+/** Null when all went well, else the command that failed. */
+async function fetchOnce(folder: string, url: string, ctx: Surroundings): Promise<ProcessOutput | null> {
+  const commands = [
+    ['init', '--bare', '--quiet'],
+    ['-c', 'gc.autoDetach=false', 'fetch', '--quiet', '--prune', '--no-tags', '--no-write-fetch-head', '--end-of-options', url,
+      '+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*', '+HEAD:refs/remotes/origin/HEAD'],
+    ['update-ref', '--no-deref', 'HEAD', 'refs/remotes/origin/HEAD'],
+  ];
+  for (const command of commands) {
+    const done = await git(folder, command, ctx, { minutes: FETCH_MINUTES });
+    if (done.exitCode !== 0) return done;
+  }
+  return null;
+}
+
+function fetchError(failed: ProcessOutput, folder: string, url: string, locked: boolean): InfrastructureError {
+  const why = failed.signal ? `it was not done after ${FETCH_MINUTES} minutes` : complaint(failed);
+  return new InfrastructureError(`git could not fetch ${url}: ${why}`, {
+    hint: locked ? `If no other git works there, remove ${folder}: it is a cache.` : 'Check the address in benchmark.yaml and the access of this host to it.',
+  });
 }
