@@ -4,7 +4,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import type { BenchmarkSpec, Metric as MetricSpec } from './benchmark.types.ts';
 import { BUILTIN_METRICS, builtinMetric } from './metrics.ts';
 import { didYouMean } from './nearest.ts';
-import { isUrl } from './repository.ts';
+import { holdsSecret, isUrl } from './repository.ts';
 import { shown } from './schema.ts';
 import { parseDuration } from './values.ts';
 import type { Fault, YamlPath } from './yaml-file.ts';
@@ -34,6 +34,9 @@ export function checkSpec(spec: BenchmarkSpec, around: Surroundings, say: Say): 
 function checkBuild(path: YamlPath, build: BenchmarkSpec['build'][string], { root }: Surroundings, say: Say): Fault[] {
   if (build.image !== undefined && !build.image.includes('${commit}')) {
     return [say([...path, 'image'], `must have \${commit} in it, or every commit would be measured with the same image; got ${shown(build.image)}`)];
+  }
+  if (build.git && holdsSecret(build.git.repository)) {
+    return [say([...path, 'git', 'repository'], 'must not hold a user or a password, since the address is printed and stored; use a credential helper of git, or ssh')];
   }
   if (!build.git || isUrl(build.git.repository)) return [];
   const repository = resolve(root, build.git.repository);

@@ -26,6 +26,12 @@ t.test('a small file, with every default filled in', async (t) => {
   t.ok(metrics.every(({ primary }) => !primary));
 });
 
+for (const address of ['https://example.org/x.git', 'ssh://git@example.org/x.git', 'git@example.org:team/x.git', 'https://example.org/~a@b/x.git']) {
+  t.test(`the repository ${address} is taken`, async (t) => {
+    t.match((await load(t, swap(BENCHMARK, 'context: service', `repository: ${address}`), COMPOSE)).builds.shop, { repository: address });
+  });
+}
+
 t.test('what the file says is taken', async (t) => {
   const file = swap(BENCHMARK, '  rate: 200', '  rate: 10\n  warmup: 1m30s\n  vus: 3') + `rounds: 7
 retries: 0
@@ -57,6 +63,8 @@ t.test('the other ways to build and to load', async (t) => {
   t.strictSame(image.builds.shop, { kind: 'image', image: 'example/shop:${commit}' });
 });
 
+const NO_SECRET = 'must not hold a user or a password, since the address is printed and stored; use a credential helper of git, or ssh';
+
 /** What is changed in the file, and the line that says so. */
 const wrong: [what: string, from: string, to: string, sentence: string][] = [
   ['a rate of 0', 'rate: 200', 'rate: 0', ':10 load/rate must be > 0 requests per second, got 0'],
@@ -83,6 +91,9 @@ const wrong: [what: string, from: string, to: string, sentence: string][] = [
   ['a context outside', 'context: service', 'context: ../x', ':5 build/shop/git/context must be a path inside the repository, relative and without .., got "../x"'],
   ['a context that is a flag', 'context: service', 'context: --x', ':5 build/shop/git/context must be a path inside the repository, relative and without .., got "--x"'],
   ['a repository that is not there', 'context: service', 'repository: ../none', ':5 build/shop/git/repository is not there: ../none, counted from the root of the checkout'],
+  ['a token in the address of a repository', 'context: service', 'repository: https://user:token@example.org/x.git', `:5 build/shop/git/repository ${NO_SECRET}`],
+  ['a token in place of the user', 'context: service', 'repository: https://token@example.org/x.git', `:5 build/shop/git/repository ${NO_SECRET}`],
+  ['a password for ssh', 'context: service', 'repository: ssh://git:word@example.org/x.git', `:5 build/shop/git/repository ${NO_SECRET}`],
   ['a network of its own', 'context: service', 'network: hosts', ':5 build/shop/git/network must be none, default or host, got "hosts" (did you mean host?)'],
   ['no services', 'services: compose.yaml', 'services: none.yaml', ':6 services is not there: none.yaml, counted from the benchmark\'s folder'],
   ['services outside', 'services: compose.yaml', 'services: ../compose.yaml', ':6 services must be a file in the benchmark\'s folder, got "../compose.yaml"'],
