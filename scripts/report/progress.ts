@@ -1,5 +1,6 @@
 /** Progress on stderr. The only file that knows log-update. */
 import { createLogUpdate } from 'log-update';
+import { plainLines, plainText } from '../text.ts';
 import type { Progress, ProgressStep } from '../types.ts';
 import { formatElapsed } from './units.ts';
 
@@ -30,6 +31,7 @@ interface Display {
  *
  * On a terminal the running steps stand in a live block below the finished ones; elsewhere each step gives a line
  * at its begin and end and at most one every 10 s between. With `quiet` only warnings and failures are shown.
+ * Any text may come from others (a build's output): what could act on the terminal is taken out of it.
  * `now` gives milliseconds.
  */
 export function createProgress(options: {
@@ -41,11 +43,11 @@ export function createProgress(options: {
   const now = options.now ?? (() => performance.now());
   const display = quiet ? quietDisplay(stream) : stream.isTTY ? liveDisplay(stream, now) : plainDisplay(stream, now);
   return {
-    step: (title) => startStep(title, display, now),
+    step: (title) => startStep(plainText(title), display, now),
     info: (line) => {
-      if (!quiet) display.line(line);
+      if (!quiet) display.line(plainLines(line));
     },
-    warn: (line) => display.line(`warning: ${line}`),
+    warn: (line) => display.line(`warning: ${plainLines(line)}`),
     close: () => display.close(),
   };
 }
@@ -57,13 +59,13 @@ function startStep(title: string, display: Display, now: () => number): Progress
     if (!open) return;
     open = false;
     const mark = ok ? 'done  ' : 'FAILED';
-    display.ended(step, `${mark} ${title}${text ? `: ${text}` : ''} (${elapsed(step, now)})`, ok);
+    display.ended(step, `${mark} ${title}${text ? `: ${plainText(text)}` : ''} (${elapsed(step, now)})`, ok);
   };
   display.began(step);
   return {
     update: (text, fraction) => {
       if (!open) return;
-      step.text = text;
+      step.text = plainText(text);
       step.fraction = fraction;
       display.updated(step);
     },
@@ -127,7 +129,7 @@ function plainDisplay(stream: NodeJS.WriteStream, now: () => number): Display {
     updated: (step) => {
       if (now() - (shownAt.get(step) ?? 0) < PLAIN_INTERVAL_S * 1000) return;
       shownAt.set(step, now());
-      line(`       ${step.title}: ${plainText(step)} (${elapsed(step, now)})`);
+      line(`       ${step.title}: ${progressText(step)} (${elapsed(step, now)})`);
     },
     ended: (step, text) => {
       shownAt.delete(step);
@@ -165,7 +167,7 @@ function bar(fraction: number | undefined): string {
   return `[${'#'.repeat(full)}${'.'.repeat(BAR_WIDTH - full)}] ${String(Math.floor(share * 100)).padStart(3)} %`;
 }
 
-function plainText(step: Step): string {
+function progressText(step: Step): string {
   const percent = step.fraction === undefined ? '' : `${Math.floor(step.fraction * 100)} %`;
   return [percent, step.text].filter(Boolean).join(', ');
 }

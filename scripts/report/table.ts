@@ -1,8 +1,10 @@
 /** A run, a list of runs, two runs beside each other: as text for a terminal. Pure. */
 import { comparable, countedRounds, difference, sideBySide, summarise, type Summary } from '../compare/compare.ts';
+import { shortCommit } from '../plan/names.ts';
+import { plainText } from '../text.ts';
 import type { ArchiveDocument, Metric, RunDocument, SideDocument, SideName } from '../types.ts';
 import { columns, styled } from './columns.ts';
-import { formatDifference, formatElapsed, formatPercent, formatValue, NO_VALUE, plainText, shortCommit } from './units.ts';
+import { formatDifference, formatElapsed, formatPercent, formatValue, NO_VALUE } from './units.ts';
 
 export interface TableOptions {
   color: boolean;
@@ -136,7 +138,7 @@ function archiveLine(archive: ArchiveDocument | undefined): string {
   if (!archive) return 'metrics: not shipped';
   if (archive.pending) return `metrics: wait on this host${archive.error ? ` (${plainText(archive.error)})` : ''}; npm run archive:push ships them`;
   const blocks = `${archive.blocks.length} ${archive.blocks.length === 1 ? 'block' : 'blocks'}`;
-  return `metrics: ${blocks} in ${archive.bucket}${archive.verified ? ', verified' : `, not verified${archive.error ? `: ${plainText(archive.error)}` : ''}`}`;
+  return `metrics: ${blocks} in ${plainText(archive.bucket)}${archive.verified ? ', verified' : `, not verified${archive.error ? `: ${plainText(archive.error)}` : ''}`}`;
 }
 
 function whereNext(run: RunDocument): string[] {

@@ -1,4 +1,5 @@
 /** Numbers as people read them. Pure. */
+import { plainText } from '../text.ts';
 import type { Unit } from '../types.ts';
 
 /** What is printed where there is no number. */
@@ -56,17 +57,6 @@ export function formatValue(value: number, unit: Unit): string {
     case 'count':
       return Number.isInteger(value) ? String(value) : digits(value);
     default:
-      return `${digits(value)} ${unit}`;
+      return `${digits(value)} ${plainText(unit)}`;
   }
-}
-
-/** A commit as people write it: the first 12 characters of a hash, anything else whole. */
-export function shortCommit(commit: string): string {
-  if (/^[0-9a-f]{40,64}$/.test(commit)) return commit.slice(0, 12);
-  return commit.replace(/^(worktree-[0-9a-f]{7})[0-9a-f]+$/, '$1');
-}
-
-/** Text of others (a commit message, a label) without what could move the cursor or colour the terminal. */
-export function plainText(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}]/gu, '?');
 }

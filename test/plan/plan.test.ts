@@ -1,7 +1,7 @@
 import t from 'tap';
 import { cpuCount, planCpuSets } from '../../scripts/plan/cpusets.ts';
 import { fingerprint } from '../../scripts/plan/host.ts';
-import { imageTag, networkName, projectName, sideProject, sideTarget } from '../../scripts/plan/names.ts';
+import { imageTag, networkName, projectName, shortCommit, sideProject, sideTarget } from '../../scripts/plan/names.ts';
 import { isAlive, processStart } from '../../scripts/plan/process.ts';
 
 t.test('CPU sets are disjoint and cover every core where there are four or more', async (t) => {
@@ -33,6 +33,12 @@ t.test('an image tag is one whatever the commit is called', async (t) => {
   t.equal(imageTag('shop', 'shop', 'a'.repeat(40), '12345678'), `mayfly/shop-shop:${'a'.repeat(12)}-12345678`);
   t.equal(imageTag('caddy', 'caddy', 'v2.10.0', '12345678'), 'mayfly/caddy-caddy:v2.10.0-12345678');
   for (const commit of ['$(touch x)', '../..', '-rf', 'feature/ä', '...']) t.match(imageTag('b', 'i', commit, '12345678'), /^mayfly\/b-i:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/, commit);
+});
+
+t.test('a commit is short for people', async (t) => {
+  t.equal(shortCommit('a'.repeat(40)), 'a'.repeat(12));
+  t.equal(shortCommit(`worktree-${'b'.repeat(40)}`), 'worktree-bbbbbbb');
+  t.equal(shortCommit('v2.10.0'), 'v2.10.0');
 });
 
 t.test('the fingerprint changes with the CPU, the kernel and the engine, not with a few bytes of memory', async (t) => {

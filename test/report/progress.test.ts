@@ -65,3 +65,22 @@ t.test('on a terminal: steps that overlap stand in a live block with a bar', asy
   await new Promise((resolve) => setTimeout(resolve, 500));
   t.equal(text().length, length, 'nothing is drawn after close');
 });
+
+for (const isTTY of [false, true]) {
+  t.test(`what others have written cannot act on ${isTTY ? 'a terminal' : 'a log'}`, async (t) => {
+    const { stream, text } = capture(isTTY);
+    let ms = 0;
+    const progress = createProgress({ stream, quiet: false, now: () => ms });
+    const step = progress.step('build a\u0007b');
+    ms = 20_000;
+    step.update('Step 1\u001b]0;owned\u0007 \u202efo');
+    step.done('\u001b]0;owned\u0007done\rBAD');
+    progress.step('next').fail('x\u0007y');
+    progress.info('one\u0007\ntwo');
+    progress.warn('three\u0007');
+    progress.close();
+    t.notMatch(text(), /\u0007|\u202e|owned|\rBAD/);
+    t.match(text(), 'done   build a?b: done?BAD (20.0s)\n');
+    t.match(text(), 'one?\ntwo\nwarning: three?\n');
+  });
+}
