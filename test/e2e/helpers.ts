@@ -6,6 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { stringify } from 'yaml';
+import { isAlive } from '../../scripts/plan/process.ts';
 import { connectEngine, socketPath } from '../../scripts/stack/engine.ts';
 import type { RunDocument } from '../../scripts/types.ts';
 
@@ -141,10 +142,11 @@ export async function bench(benchmark: string, data: string, args: string[] = []
   return { ...ended, run: document };
 }
 
-/** Names of everything of Mayfly's that is on the engine. */
+/** Names of everything on the engine that a command of Mayfly has left: its process has ended. What another live run has is not meant. */
 export async function onEngine(): Promise<string[]> {
   const [containers, networks, volumes] = await Promise.all([engine.containers('dev.mayfly.run'), engine.networks('dev.mayfly.run'), engine.volumes('dev.mayfly.run')]);
-  return [...containers, ...networks, ...volumes].map((object) => object.name).sort();
+  const left = [...containers, ...networks, ...volumes].filter(({ labels }) => !isAlive(Number(labels['dev.mayfly.pid']), labels['dev.mayfly.pid-start'] ?? ''));
+  return left.map((object) => object.name).sort();
 }
 
 export async function nothingLeft(t: Test, data: string, options: { waiting?: number } = {}): Promise<void> {
