@@ -1,15 +1,15 @@
 /** npm run archive:push: ships the snapshots that wait on this host. */
 import { parseArgs } from 'node:util';
+import { sweepLeftovers } from './archive/leftovers.ts';
 import { pushPending } from './archive/ship.ts';
 import { main } from './cli.ts';
 import { EXIT, UsageError } from './errors.ts';
 import { withContext } from './open.ts';
-import { sweep } from './stack/sweep.ts';
 
 await main(async (io) => {
   const { json } = readFlags();
-  const pushed = await withContext({ quiet: json, images: ['thanos'] }, async (ctx) => {
-    await sweep(ctx);
+  const pushed = await withContext({ quiet: json, images: ['thanos', 'prometheus'] }, async (ctx) => {
+    await sweepLeftovers(ctx);
     return pushPending(ctx);
   });
   const waiting = pushed.filter(({ archive }) => archive.pending);

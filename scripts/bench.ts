@@ -15,7 +15,6 @@ await main(async (io) => {
   }
   const config = await loadConfig(args, { root: ROOT, cwd: process.cwd() });
   const run = await withContext({ quiet: flags.quiet, images: ['prometheus', 'k6', 'thanos', 'node', 'exporter'] }, (ctx) => bench(config, ctx));
-  if (config.keep) io.stderr(`the stack is still up: docker ps --filter label=dev.mayfly.run=${run.run_id}\ntake it down with: npm run sweep -- ${run.run_id}`);
   io.stdout(flags.json ? JSON.stringify(run, null, 2) : runTable(run, { color: Boolean(process.stdout.isTTY) }));
   return run.status === 'invalid' ? EXIT.invalid : EXIT.pass;
 });

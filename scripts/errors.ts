@@ -47,3 +47,10 @@ export class Interrupted extends MayflyError {
 export function original(error: unknown): unknown {
   return error instanceof SuppressedError ? original(error.suppressed) : error;
 }
+
+/** What failed while cleaning up after the original failure: each text once, the first one first. */
+export function cleanUpFailures(error: unknown): string[] {
+  if (!(error instanceof SuppressedError)) return [];
+  const { message } = original(error.error) as Error;
+  return [...new Set([...cleanUpFailures(error.suppressed), ...cleanUpFailures(error.error), message])];
+}

@@ -2,53 +2,63 @@
  * One run, end to end: the table of contents of the system. A round is one observation; it is stored as soon as it is
  * measured, so that whatever ends the run early loses no finished round.
  */
-import { access, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openBucket } from './archive/bucket.ts';
-import { ship, keepForLater } from './archive/ship.ts';
-import { takeSnapshot } from './archive/snapshot.ts';
-import type { ExternalLabels } from './archive/upload.ts';
+import { settleFolder, sweepLeftovers } from './archive/leftovers.ts';
+import { takeSnapshot, writeDestination, type Destination } from './archive/pending.ts';
+import { ship } from './archive/ship.ts';
 import { collect } from './collect/collect.ts';
 import type { Context } from './context.ts';
-import { Interrupted, original } from './errors.ts';
+import { InfrastructureError, Interrupted, original } from './errors.ts';
 import { driveLoad } from './load/drive.ts';
+import { LABEL } from './plan/names.ts';
 import { makePlan } from './plan/plan.ts';
 import type { Plan } from './plan/plan.ts';
 import { build } from './stack/build.ts';
 import { startStack, type Stack } from './stack/stack.ts';
-import { PENDING_FILE, sweep } from './stack/sweep.ts';
-import type { ArchiveDocument, Config, RunDocument, RunStatus } from './types.ts';
+import type { Config, RunDocument, RunStatus } from './types.ts';
 
 /** Two scrape intervals: the last counters of the services and the last push of k6 are in Prometheus. */
 const SETTLE_MS = 2000;
 
 /** Measures what the configuration asks for. Throws only after everything is taken down and what was measured is kept. */
 export async function bench(config: Config, ctx: Context): Promise<RunDocument> {
-  await sweep(ctx);
+  await sweepLeftovers(ctx);
   const bucket = await openBucket(config.objstore, ctx.paths);
   const plan = await makePlan(config, ctx);
   const built = await build(plan, ctx);
   const labels = { run_id: plan.runId, benchmark: config.benchmark, host: plan.host.id };
+  const destination = { labels, ...(config.objstore ? { objstore: config.objstore } : {}) };
+  let shipping: Promise<unknown> = Promise.resolve();
   try {
-    let shipping: Promise<ArchiveDocument>;
     {
-      await using stack = await startStack(built, bucket.binds, ctx);
+      await using stack = namingFailure(await startStack(built, bucket.binds, ctx));
+      await writeDestination(plan.dir, destination);
       ctx.store.addRun(describeRun(stack));
-      await measureRounds(stack, ctx).catch((error) => keepWhatIsThere(error, stack, labels, ctx));
-      const snapshot = await takeSnapshot(stack);
-      await keepForLater(plan.dir, labels, config.objstore);
+      await measureRounds(stack, ctx).catch((error) => keepWhatIsThere(error, stack, destination, ctx));
+      const snapshot = await takeSnapshot((await stack.ready).prometheus, plan.dir, destination, ctx);
+      finish(plan, ctx, validRounds(plan.runId, ctx) < config.rounds ? 'invalid' : 'complete');
       shipping = ship(snapshot, plan.dir, labels, bucket, ctx);
       shipping.catch(() => {}); // awaited below; meanwhile the stack goes down beside it
     }
-    ctx.store.saveArchive(plan.runId, await shipping);
-    return finish(plan, ctx, validRounds(plan.runId, ctx) < config.rounds ? 'invalid' : 'complete');
+    await shipping;
+    return ctx.store.run(plan.runId);
   } catch (error) {
+    await shipping.catch(() => {}); // the stack would not go down: the upload comes to its end all the same
     if (ctx.store.runningRuns().includes(plan.runId)) finish(plan, ctx, original(error) instanceof Interrupted ? 'interrupted' : 'failed', firstLine(error));
     throw error;
   } finally {
-    await tidy(plan);
+    await tidy(plan, ctx).catch((error) => ctx.progress.warn(`${plan.dir} could not be removed: ${firstLine(error)}; the next command does it`));
   }
+}
+
+/** The same stack; a failure to take it down says whose stack it is and what happens to it. */
+function namingFailure(stack: Stack): Stack {
+  const { runId } = stack.built.plan;
+  const takeDown = () => stack[Symbol.asyncDispose]().then(undefined, (cause: Error) => {
+    throw new InfrastructureError(`the stack of run ${runId} could not be removed: ${cause.message}; the next command does it`, { hint: `npm run show -- ${runId} shows what was measured.`, cause });
+  });
+  return { ...stack, [Symbol.asyncDispose]: takeDown };
 }
 
 /** Measures until enough rounds are valid or too many were not; every round is stored at once. */
@@ -81,18 +91,15 @@ async function measureRound(round: number, title: string, stack: Stack, ctx: Con
   }
 }
 
-/** After a failure or an interrupt: the metrics of the finished rounds wait on this host, if Prometheus can still give them. Throws the error again. */
-async function keepWhatIsThere(error: unknown, stack: Stack, labels: ExternalLabels, ctx: Context): Promise<never> {
-  const { plan } = stack.built;
-  if (ctx.store.run(plan.runId).rounds.length > 0) {
-    try {
-      const snapshot = await takeSnapshot(stack);
-      await keepForLater(plan.dir, labels, plan.config.objstore);
-      ctx.store.saveArchive(plan.runId, { bucket: '', blocks: snapshot.blocks, verified: false, pending: true, error: 'the run ended early' });
-      ctx.progress.warn(`the finished rounds are kept (npm run show -- ${plan.runId}); npm run archive:push ships their metrics`);
-    } catch (failure) {
-      ctx.progress.warn(`the finished rounds are kept (npm run show -- ${plan.runId}), their raw metrics are not: ${firstLine(failure)}`);
-    }
+/** After a failure or an interrupt: a snapshot of the finished rounds, if Prometheus still answers; if not, tidy() reads what it has written. Throws the error again. */
+async function keepWhatIsThere(error: unknown, stack: Stack, destination: Destination, ctx: Context): Promise<never> {
+  const { runId, dir } = stack.built.plan;
+  if (ctx.store.run(runId).rounds.length > 0) {
+    ctx.progress.warn(`the finished rounds are kept (npm run show -- ${runId})`);
+    await takeSnapshot((await stack.ready).prometheus, dir, destination, ctx).then(
+      () => ctx.progress.warn('npm run archive:push ships their metrics'),
+      (failure) => ctx.progress.warn(`their metrics are still in ${dir}: ${firstLine(failure)}`),
+    );
   }
   throw error;
 }
@@ -109,10 +116,11 @@ function finish(plan: Plan, ctx: Context, status: RunStatus, reason?: string): R
   return ctx.store.run(plan.runId);
 }
 
-/** Removes the run's folder, unless a snapshot waits in it or the stack was asked to stay. */
-async function tidy(plan: Plan): Promise<void> {
-  const waits = await access(join(plan.dir, PENDING_FILE)).then(() => true, () => false);
-  if (!waits && !plan.config.keep) await rm(plan.dir, { recursive: true, force: true });
+/** Removes of the run's folder what nothing needs any more; all of it stays while the stack does. */
+async function tidy(plan: Plan, ctx: Context): Promise<void> {
+  const up = await ctx.engine.containers(`${LABEL.run}=${plan.runId}`).catch(() => null); // null: the engine is gone, who knows
+  if (up?.length === 0) await settleFolder(plan.runId, ctx);
+  else if (up && plan.config.keep) ctx.progress.warn(`the stack is still up: docker ps --filter label=${LABEL.run}=${plan.runId}\ntake it down with: npm run sweep -- ${plan.runId}`);
 }
 
 const firstLine = (error: unknown) => (original(error) as Error).message.split('\n')[0]!;

@@ -1,28 +1,32 @@
 /** npm run sweep: removes what dead runs have left, and, by its id, a stack that --keep has left up. */
-import { rm } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
+import { RUN_ID, settleFolder, sweepLeftovers } from './archive/leftovers.ts';
 import { main } from './cli.ts';
 import { EXIT, UsageError } from './errors.ts';
 import { withContext } from './open.ts';
 import { LABEL } from './plan/names.ts';
 import { isAlive } from './plan/process.ts';
 import { removeAll } from './stack/remove.ts';
-import { sweep } from './stack/sweep.ts';
+import { runOwner } from './stack/run-folder.ts';
 
 await main(async (io) => {
   const wanted = process.argv.slice(2);
   const flag = wanted.find((word) => word.startsWith('-'));
   if (flag) throw new UsageError(`unknown flag ${flag}`, { hint: 'npm run sweep -- [RUN …] takes ids of runs only.' });
-  await withContext({ quiet: false, images: [] }, async (ctx) => {
-    const dead = await sweep(ctx);
+  await withContext({ quiet: false, images: ['prometheus'] }, async (ctx) => {
+    const dead = await sweepLeftovers(ctx);
     if (wanted.length === 0 && dead.length === 0) io.stdout('nothing to sweep');
     for (const runId of wanted) {
       const objects = await ctx.engine.networks(`${LABEL.run}=${runId}`);
       const owner = objects[0]?.labels ?? {};
-      if (objects.length === 0) throw new UsageError(`there is no stack of run ${JSON.stringify(runId)} on this engine`, { hint: '`docker ps --filter label=dev.mayfly.run` shows what there is.' });
-      if (isAlive(Number(owner[LABEL.pid]), owner[LABEL.pidStart] ?? '')) throw new UsageError(`run ${runId} is still going on (process ${owner[LABEL.pid]})`, { hint: 'Stop it with Ctrl-C; it cleans up by itself.' });
+      const runDir = join(ctx.paths.runs, runId);
+      const folder = RUN_ID.test(runId) && (await access(runDir).then(() => true, () => false));
+      if (objects.length === 0 && !folder) throw new UsageError(`there is no stack of run ${JSON.stringify(runId)} on this engine`, { hint: '`docker ps --filter label=dev.mayfly.run` shows what there is.' });
+      const alive = isAlive(Number(owner[LABEL.pid]), owner[LABEL.pidStart] ?? '') || (folder && (await runOwner(runDir)) === 'live');
+      if (alive) throw new UsageError(`run ${runId} is still going on${owner[LABEL.pid] ? ` (process ${owner[LABEL.pid]})` : ''}`, { hint: 'Stop it with Ctrl-C; it cleans up by itself.' });
       const removed = await removeAll(ctx.engine, [`${LABEL.run}=${runId}`], 0);
-      await rm(join(ctx.paths.runs, runId), { recursive: true, force: true });
+      if (folder) await settleFolder(runId, ctx);
       io.stdout(`${runId}: removed ${removed.containers.length} containers, ${removed.networks.length} networks, ${removed.volumes.length} volumes`);
     }
   });

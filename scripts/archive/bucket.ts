@@ -10,7 +10,7 @@ export interface Bucket {
   name: string;
   /** Thanos object-store configuration on this host. */
   configFile: string;
-  /** Folder of a FILESYSTEM bucket on this host. */
+  /** Folder on this host that holds the blocks of a FILESYSTEM bucket, with the prefix of the configuration. */
   folder: string | null;
   binds: string[];
   /** 'none' for a folder; the host's network for anything else, since an address is meant as this host sees it. */
@@ -31,10 +31,12 @@ export async function openBucket(objstore: string | undefined, paths: Paths): Pr
   const directory = String(config.config.directory);
   const folder = objstore ? directory : paths.bucket;
   await mkdir(folder, { recursive: true });
-  return { name: folder, configFile, folder, binds: [mounted, `${folder}:${directory}`], network: 'none' };
+  // Thanos takes the slashes around a prefix away (objstore, prefixed_bucket.go).
+  const blocks = join(folder, String(config.prefix ?? '').replace(/^\/+|\/+$/g, ''));
+  return { name: blocks, configFile, folder: blocks, binds: [mounted, `${folder}:${directory}`], network: 'none' };
 }
 
-async function readConfig(file: string): Promise<{ type: string; config: Record<string, unknown> }> {
+async function readConfig(file: string): Promise<{ type: string; prefix?: unknown; config: Record<string, unknown> }> {
   let config: any;
   try {
     config = parse(await readFile(file, 'utf8'));

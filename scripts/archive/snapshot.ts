@@ -1,8 +1,6 @@
-/** Stack -> Snapshot: everything Prometheus has, as blocks on this host that outlive the stack. */
-import { readdir, readFile, rename, rm } from 'node:fs/promises';
+/** A snapshot on this host: everything Prometheus has, as blocks that outlive the stack. */
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { InfrastructureError } from '../errors.ts';
-import type { Stack } from '../stack/stack.ts';
 
 export interface Snapshot {
   /** Folder that holds one folder for each block. */
@@ -10,19 +8,6 @@ export interface Snapshot {
   blocks: string[];
   /** Samples over all blocks. */
   samples: number;
-}
-
-/** Takes a snapshot over the admin API and moves it out of Prometheus' data. One without a single sample is an error: the API calls that a success too. */
-export async function takeSnapshot(stack: Stack): Promise<Snapshot> {
-  const name = await (await stack.ready).prometheus.snapshot();
-  const dir = join(stack.built.plan.dir, 'snapshot');
-  await rm(dir, { recursive: true, force: true });
-  await rename(join(stack.tsdb, 'snapshots', name), dir);
-  const snapshot = await readSnapshot(dir);
-  if (snapshot.samples === 0) {
-    throw new InfrastructureError('the snapshot of the run is empty: Prometheus has stored no sample', { hint: 'Did Prometheus reach its targets? `npm run bench -- --keep` leaves it up to look at.' });
-  }
-  return snapshot;
 }
 
 /** The blocks of a snapshot folder, as their meta.json tell. */

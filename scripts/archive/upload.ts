@@ -100,10 +100,17 @@ async function runUploader(purpose: string, snapshot: Snapshot, labels: External
     });
     const lines = (await ctx.engine.logs(id, 0)).all.split('\n').flatMap(parseLine);
     const said = lines.findLast((line) => line.err ?? line.level === 'error');
-    return { exitCode, lines, error: exitCode === -1 ? `no end after ${ATTEMPT_TIMEOUT_MS / 1000} s` : String(said?.err ?? `thanos ended with exit code ${exitCode}`) };
+    return { exitCode, lines, error: exitCode === -1 ? `no end after ${ATTEMPT_TIMEOUT_MS / 1000} s` : thanosError(String(said?.err ?? `thanos ended with exit code ${exitCode}`)) };
   } finally {
     await ctx.engine.remove(id);
   }
+}
+
+/** Thanos logs an error as its causes, the first one first, with a stack trace (two lines a frame) after each: one sentence of the causes. */
+export function thanosError(text: string): string {
+  const lines = text.split('\n');
+  const causes = lines.filter((line, index) => line && !line.startsWith('\t') && !lines[index + 1]?.startsWith('\t'));
+  return causes.reverse().join(': ');
 }
 
 function parseLine(line: string): Record<string, unknown>[] {

@@ -22,6 +22,8 @@ export interface ContainerSpec {
   binds?: string[];
   /** Names of the networks to join; 'host' or 'none' alone. */
   networks: string[];
+  /** Container ports, for example 9090/tcp, each published on a free port of 127.0.0.1. */
+  publish?: string[];
   cpuset?: string | null;
   memoryBytes?: number;
   pidsLimit?: number;
@@ -306,7 +308,9 @@ export function createBody(spec: ContainerSpec): Record<string, unknown> {
     Env: Object.entries(spec.env ?? {}).map(([name, value]) => `${name}=${value}`),
     User: spec.user ?? '',
     Labels: spec.labels,
+    ...(spec.publish ? { ExposedPorts: Object.fromEntries(spec.publish.map((port) => [port, {}])) } : {}),
     HostConfig: {
+      ...(spec.publish ? { PortBindings: Object.fromEntries(spec.publish.map((port) => [port, [{ HostIp: '127.0.0.1' }]])) } : {}),
       Binds: spec.binds ?? [],
       NetworkMode: first,
       Init: true,

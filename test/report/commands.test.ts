@@ -79,7 +79,7 @@ t.test('a reader that closes the pipe is no error', async (t) => {
 
 t.test('what an error prints', async (t) => {
   t.strictSame(explain(new InfrastructureError('no engine', { hint: 'Start it.' }), {}), { text: 'mayfly: no engine\nStart it.', exitCode: 4 });
-  t.strictSame(explain(new Interrupted(), {}), { text: 'mayfly: interrupted', exitCode: 130 });
+  t.strictSame(explain(new Interrupted(), {}), { text: 'mayfly: interrupted; everything was taken down', exitCode: 130 });
   const fault = new TypeError('x is not a function');
   t.match(explain(fault, {}), { text: /^mayfly: a fault of Mayfly itself: x is not a function\nRun it again with MAYFLY_DEBUG=1/, exitCode: 4 });
   t.match(explain(fault, { MAYFLY_DEBUG: '1' }).text, /\n {4}at /);
