@@ -7,7 +7,6 @@ import type { Context } from '../context.ts';
 import { InfrastructureError } from '../errors.ts';
 import { LABEL, shortCommit, sideProject } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
-import { thisProcess } from '../plan/process.ts';
 import type { SideName } from '../types.ts';
 import { dockerEnv, type Built } from './build.ts';
 import { ComposeError, composeUp, type Project } from './compose.ts';
@@ -15,7 +14,7 @@ import { runCompose, sideCompose, type ComposeDocument } from './compose-file.ts
 import { findCounters, type Counted } from './counters.ts';
 import type { ContainerState, EngineEvent } from './engine.ts';
 import { removeAll } from './remove.ts';
-import { OWNER_FILE } from './sweep.ts';
+import { writeOwner } from './run-folder.ts';
 
 /** Seconds that Prometheus and the exporter have to become ready. */
 const STACK_TIMEOUT_S = 60;
@@ -130,7 +129,7 @@ async function bringUp(project: Project, plan: Plan, signal: AbortSignal, ctx: C
 async function makeFolders(plan: Plan): Promise<void> {
   await mkdir(join(plan.dir, 'tsdb'), { recursive: true });
   await mkdir(join(plan.dir, 'targets', 'load'), { recursive: true });
-  await writeFile(join(plan.dir, OWNER_FILE), JSON.stringify({ ...thisProcess(), keep: plan.config.keep }));
+  await writeOwner(plan.dir, plan.config.keep);
 }
 
 /** compose/run.yaml with the values of this run in place of its variables. */

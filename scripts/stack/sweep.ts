@@ -5,8 +5,6 @@ import { LABEL } from '../plan/names.ts';
 import { isAlive } from '../plan/process.ts';
 import { removeAll } from './remove.ts';
 
-export { OWNER_FILE } from './run-folder.ts';
-
 /** Removes the objects of runs whose process is gone, and says so. Another live run's are never touched, nor those that --keep asked to stay. */
 export async function sweep(ctx: Context): Promise<string[]> {
   const dead = await deadRuns(ctx);
