@@ -6,15 +6,16 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { main } from '../cli.ts';
+import { median } from '../compare/statistics.ts';
 import type { Context } from '../context.ts';
 import { EXIT, InfrastructureError } from '../errors.ts';
 import { driveLoad } from '../load/drive.ts';
-import { findCounters, readCounters } from '../load/edges.ts';
+import { findCounters, readCounters } from '../stack/counters.ts';
 import { sideSummary } from '../load/summary.ts';
 import { LABEL } from '../plan/names.ts';
 import type { Sides, Stack } from '../stack/stack.ts';
-import { median } from './median.ts';
 import { withProbeStack } from './probe.ts';
 
 const RATE = 300;
@@ -22,6 +23,7 @@ const DURATION_S = 15;
 const PAIRS = 6;
 const GOAL_RATE = 0.001;
 const GOAL_P99 = 0.1;
+const POLL_MS = 50;
 
 interface Measured {
   rate: number;
@@ -43,7 +45,7 @@ await main(async (io) => {
       io.stderr(`${round} of ${PAIRS}: k6 ${line(k6.at(-1)!)}; vegeta ${line(vegeta.at(-1)!)}`);
     }
   });
-  const of = (all: Measured[], key: keyof Measured) => median(all.map((one) => one[key]));
+  const of = (all: Measured[], key: keyof Measured) => median(all.map((one) => one[key]))!;
   const missed = Math.abs(of(k6, 'rate') / RATE - 1);
   const apart = Math.abs(of(k6, 'p99') / of(vegeta, 'p99') - 1);
   const row = (name: string, text: (all: Measured[]) => string, ratio: string) => `${name.padEnd(30)}${text(k6).padStart(12)}${text(vegeta).padStart(12)}   ${ratio}`;
@@ -62,14 +64,16 @@ await main(async (io) => {
   return met ? EXIT.pass : EXIT.regression;
 });
 
-const line = (one: Measured) => `${one.rate.toFixed(2)}/s, ${one.cpuPer1000.toFixed(3)} CPU s, p99 ${(one.p99 * 1000).toFixed(2)} ms`;
+function line(one: Measured): string {
+  return `${one.rate.toFixed(2)}/s, ${one.cpuPer1000.toFixed(3)} CPU s, p99 ${(one.p99 * 1000).toFixed(2)} ms`;
+}
 
 async function driveK6(stack: Stack, sides: Sides, ctx: Context): Promise<Measured> {
   const load = await driveLoad(stack, sides, silent, ctx);
   const summary = load.summary && sideSummary(load.summary, 'candidate');
   if (!summary) throw new InfrastructureError(`k6 gave no summary: ${load.failure}`);
-  const { containers } = await stack.ready;
-  const others = [...sides.containers, ...containers].map(({ id }) => id);
+  const { counters } = await stack.ready;
+  const others = [...sides.containers, ...counters].map(({ id }) => id);
   const ids = [...load.after.containers.keys()].filter((id) => !others.includes(id));
   const cpu = ids.reduce((sum, id) => sum + load.after.containers.get(id)!.cpuSeconds - load.before.containers.get(id)!.cpuSeconds, 0);
   return { rate: summary.iterations / DURATION_S, cpuPer1000: (cpu / summary.requests) * 1000, p50: summary.latency.med, p99: summary.latency.p99 };
@@ -86,7 +90,8 @@ async function driveVegeta(stack: Stack, sides: Sides, ctx: Context): Promise<Me
     await writeFile(join(folder, 'targets'), 'GET http://probe.candidate:8080/\n');
     const attack = (name: string, durationS: number) => ['attack', '-targets=/work/targets', `-rate=${RATE}`, `-duration=${durationS}s`, `-output=/work/${name}`];
     await finish(container('warmup', attack('warmup.bin', 2)), ctx);
-    const { cpuSeconds } = await finish(container('attack', attack('results.bin', DURATION_S)), ctx, DURATION_S);
+    const { cpuSeconds } = await finish(container('attack', attack('results.bin', DURATION_S)), ctx);
+    if (cpuSeconds === 0) throw new InfrastructureError('the CPU counters of vegeta cannot be read: its process is not on this host', { hint: 'This script needs a Docker engine on the same Linux host, not in a virtual machine.' });
     const report = JSON.parse((await finish(container('report', ['report', '-type=json', '/work/results.bin']), ctx)).stdout);
     return { rate: report.requests / DURATION_S, cpuPer1000: (cpuSeconds / report.requests) * 1000, p50: report.latencies['50th'] / 1e9, p99: report.latencies['99th'] / 1e9 };
   } finally {
@@ -94,21 +99,30 @@ async function driveVegeta(stack: Stack, sides: Sides, ctx: Context): Promise<Me
   }
 }
 
-/** Runs a container to its end; its CPU seconds are read shortly before the end of an attack of known length. */
-async function finish(spec: Parameters<Context['engine']['create']>[0], ctx: Context, attackS?: number): Promise<{ stdout: string; cpuSeconds: number }> {
+/** Runs a container to its end. Its CPU seconds are the last that the kernel showed: they go with the container, so they are at most POLL_MS old. */
+async function finish(spec: Parameters<Context['engine']['create']>[0], ctx: Context): Promise<{ stdout: string; cpuSeconds: number }> {
   const id = await ctx.engine.create(spec);
+  const ended = new AbortController();
   try {
     await ctx.engine.start(id);
-    let cpuSeconds = 0;
-    if (attackS !== undefined) {
-      await new Promise((resolve) => setTimeout(resolve, attackS * 1000 - 100));
-      cpuSeconds = (await readCounters((await findCounters(id, (await ctx.engine.inspect(id)).pid)).files))!.cpuSeconds;
-    }
-    const code = await ctx.engine.wait(id, ctx.signal);
+    const following = lastCpuSeconds(id, ended.signal, ctx);
+    const code = await ctx.engine.wait(id, ctx.signal).finally(() => ended.abort());
+    const cpuSeconds = await following;
     const logs = await ctx.engine.logs(id, 0);
-    if (code !== 0) throw new InfrastructureError(`vegeta ended with exit code ${code}: ${logs.all}`);
+    if (code !== 0) throw new InfrastructureError(`vegeta ended with exit code ${code}: ${logs.all}`, { hint: 'Try again; npm run doctor says whether its image is there.' });
     return { stdout: logs.stdout, cpuSeconds };
   } finally {
+    ended.abort();
     await ctx.engine.remove(id);
   }
+}
+
+async function lastCpuSeconds(id: string, ended: AbortSignal, ctx: Context): Promise<number> {
+  const counted = await findCounters(id, (await ctx.engine.inspect(id)).pid);
+  let last = 0;
+  while (counted && !ended.aborted) {
+    last = (await readCounters(counted.files))?.cpuSeconds ?? last;
+    await sleep(POLL_MS, undefined, { signal: ended }).catch(() => {});
+  }
+  return last;
 }

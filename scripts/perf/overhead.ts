@@ -1,24 +1,29 @@
 /**
- * npm run perf:overhead: what a run costs beyond its load. Wall time of a one-round run less its load, warm-up and gap,
- * against bare `docker compose up --wait` and `down -v` of the same services in the same minute.
- * Goal: at most 2.0 times, and under 10 s on a small machine.
+ * npm run perf:overhead: what a run costs beyond its load. Wall time of a one-round run (less the start of npm) minus its
+ * load and warm-up, against bare `docker compose up --wait` and `down -v` of the same services in the same minute: all that
+ * the run starts with Compose, which is Prometheus, the exporter and the service under test.
+ * Goal: at most 2.0 times, and under 10 s on a small machine. The ratio against the service alone is printed beside it.
  */
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
 import { main } from '../cli.ts';
-import { EXIT, InfrastructureError } from '../errors.ts';
-import { GAP_S } from '../load/k6.ts';
+import { median } from '../compare/statistics.ts';
+import { EXIT, InfrastructureError, Interrupted } from '../errors.ts';
 import { ROOT } from '../open.ts';
+import { LABEL } from '../plan/names.ts';
+import { thisProcess } from '../plan/process.ts';
 import type { RunDocument } from '../types.ts';
-import { median } from './median.ts';
 
 const REPEATS = 5;
 const WARMUP_S = 1;
 const DURATION_S = 3;
 const GOAL_RATIO = 2;
 const GOAL_S = 10;
+/** Only the time counts here, so a busy host makes no round invalid; and none is measured twice. */
+const TOLERANT = { retries: 0, allow: { failed_requests: 0, throttled: 1, steal: 1, outside_load: 1, start_lag: '10s' } };
 
 interface Done {
   code: number | null;
@@ -28,67 +33,125 @@ interface Done {
 }
 
 await main(async (io) => {
-  const data = await mkdtemp(join(tmpdir(), 'mayfly-overhead-'));
+  const stop = interrupt();
+  const folder = await mkdtemp(join(tmpdir(), 'mayfly-overhead-'));
   try {
-    await measure(data); // builds what has to be built
+    const benchmark = await tolerantShop(folder);
+    await measure(benchmark, folder, stop); // builds what has to be built
     const runs: number[] = [];
-    const all: number[] = [];
-    const servicesOnly: number[] = [];
+    const same: number[] = [];
+    const alone: number[] = [];
     for (let repeat = 1; repeat <= REPEATS; repeat++) {
-      const { seconds, run } = await measure(data);
-      runs.push(seconds - WARMUP_S - DURATION_S - GAP_S);
-      all.push(await bare(run, data, () => true));
-      servicesOnly.push(await bare(run, data, (project) => project.endsWith('-candidate')));
-      io.stderr(`${repeat} of ${REPEATS}: run ${runs.at(-1)!.toFixed(2)} s, bare ${all.at(-1)!.toFixed(2)} s, services under test alone ${servicesOnly.at(-1)!.toFixed(2)} s`);
+      const { seconds, run } = await measure(benchmark, folder, stop);
+      runs.push(seconds - WARMUP_S - DURATION_S);
+      same.push(await bare(run, folder, () => true, stop));
+      alone.push(await bare(run, folder, (project) => project.endsWith('-candidate'), stop));
+      io.stderr(`${repeat} of ${REPEATS}: run ${runs.at(-1)!.toFixed(2)} s, bare ${same.at(-1)!.toFixed(2)} s, service under test alone ${alone.at(-1)!.toFixed(2)} s`);
     }
-    const [run, same, services] = [median(runs), median(all), median(servicesOnly)];
-    const met = run / same <= GOAL_RATIO && run < GOAL_S;
-    io.stdout(
-      [
-        `overhead of a run (median of ${REPEATS})        ${run.toFixed(2)} s`,
-        `bare compose up + down, the same services  ${same.toFixed(2)} s   ratio ${(run / same).toFixed(2)}  (goal: at most ${GOAL_RATIO})`,
-        `bare compose up + down, shop alone         ${services.toFixed(2)} s   ratio ${(run / services).toFixed(2)}`,
-        `goal ${met ? 'met' : 'MISSED'}: ratio at most ${GOAL_RATIO} and under ${GOAL_S} s`,
-      ].join('\n'),
-    );
+    const { text, met } = result(median(runs)!, median(same)!, median(alone)!);
+    io.stdout(text);
     return met ? EXIT.pass : EXIT.regression;
   } finally {
-    await rm(data, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
   }
 });
 
-async function measure(data: string): Promise<{ seconds: number; run: RunDocument }> {
-  const args = ['scripts/run.sh', 'bench', '--benchmark=shop', '--rounds=1', `--duration=${DURATION_S}s`, `--warmup=${WARMUP_S}s`, '--rate=20', '--json', '--quiet'];
-  const { code, stdout, stderr, seconds } = await execute('sh', args, { ...process.env, MAYFLY_DATA: data });
-  if (code !== 0 && code !== EXIT.invalid) throw new InfrastructureError(`the run failed: ${stderr.trim()}`);
-  return { seconds, run: JSON.parse(stdout) };
+function result(run: number, same: number, alone: number): { text: string; met: boolean } {
+  const met = run / same <= GOAL_RATIO && run < GOAL_S;
+  const text = [
+    `run less load and warm-up (median of ${REPEATS})      ${run.toFixed(2)} s`,
+    `bare compose up + down, the same services  ${same.toFixed(2)} s   ratio ${(run / same).toFixed(2)}`,
+    `bare compose up + down, the service alone  ${alone.toFixed(2)} s   ratio ${(run / alone).toFixed(2)}   (information)`,
+    `goal ${met ? 'met' : 'MISSED'}: ratio for the same services at most ${GOAL_RATIO} (${(run / same).toFixed(2)}), and under ${GOAL_S} s (${run.toFixed(2)} s)`,
+  ].join('\n');
+  return { text, met };
+}
+
+/** Aborts on the first Ctrl-C or SIGTERM; further ones are ignored, so that the clean-up is not cut short. */
+function interrupt(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => controller.abort(new Interrupted(`interrupted by ${name}`)));
+  return controller.signal;
+}
+
+/** The shop as a benchmark of its own folder; it keeps its name, so its image is found again. */
+async function tolerantShop(folder: string): Promise<string> {
+  const from = join(ROOT, 'benchmarks', 'shop');
+  const to = join(folder, 'shop');
+  await cp(from, to, { recursive: true, filter: (path) => path !== join(from, 'service') });
+  await writeFile(join(to, 'benchmark.yaml'), stringify({ ...parse(await readFile(join(from, 'benchmark.yaml'), 'utf8')), ...TOLERANT }));
+  return to;
+}
+
+async function measure(benchmark: string, folder: string, stop: AbortSignal): Promise<{ seconds: number; run: RunDocument }> {
+  const args = ['scripts/run.sh', 'bench', `--benchmark=${benchmark}`, '--rounds=1', `--duration=${DURATION_S}s`, `--warmup=${WARMUP_S}s`, '--rate=20', '--json', '--quiet'];
+  const { code, stdout, stderr, seconds } = await execute('sh', args, { ...process.env, MAYFLY_DATA: join(folder, 'data') }, stop);
+  if (code !== EXIT.pass) throw new InfrastructureError(`the run to be timed ended with exit code ${code}: ${stderr.trim()}`, { hint: 'Try npm run bench by itself.' });
+  const run: RunDocument = JSON.parse(stdout);
+  if (run.rounds.length !== 1) throw new InfrastructureError(`the run to be timed has ${run.rounds.length} rounds instead of one`, { hint: 'Only a run of one round can be timed; try again.' });
+  return { seconds, run };
 }
 
 /** Seconds that `docker compose up --wait` and `down -v` take for the services of the chosen projects of a run, in one project. */
-async function bare(run: RunDocument, folder: string, wanted: (project: string) => boolean): Promise<number> {
-  const documents = Object.entries(run.compose).filter(([project]) => wanted(project)).map(([, document]) => document as { services: Record<string, any> });
-  const services = Object.fromEntries(documents.flatMap(({ services }) => Object.entries(services)).map(([name, { labels: _labels, networks, volumes, ...service }]) => {
-    const aliases = Object.values(networks as Record<string, { aliases?: string[] }>).flatMap((network) => network?.aliases ?? []);
-    return [name, { ...service, networks: { default: { aliases } }, volumes: (volumes ?? []).filter((volume: unknown) => !JSON.stringify(volume).includes('/runs/')) }];
-  }));
-  const file = join(folder, 'bare.json');
-  await writeFile(file, JSON.stringify({ services }));
+async function bare(run: RunDocument, folder: string, wanted: (project: string) => boolean, stop: AbortSignal): Promise<number> {
+  const scratch = await mkdtemp(join(folder, 'bare-'));
+  const file = join(scratch, 'compose.json');
+  const document = await bareDocument(run, scratch, wanted);
+  await writeFile(file, JSON.stringify(document));
   const project = ['compose', '--project-name', `mayfly-bare-${process.pid}`, '--file', file, '--progress', 'quiet'];
-  const up = await execute('docker', [...project, 'up', '--detach', '--wait'], process.env);
-  const down = await execute('docker', [...project, 'down', '--volumes'], process.env);
-  if (up.code !== 0 || down.code !== 0) throw new InfrastructureError(`bare docker compose failed: ${up.stderr}${down.stderr}`);
-  return up.seconds + down.seconds;
+  const down = () => execute('docker', [...project, 'down', '--volumes'], process.env);
+  const up = await execute('docker', [...project, 'up', '--detach', '--wait'], process.env, stop).catch(async (error) => {
+    await down();
+    throw error;
+  });
+  const running = await execute('docker', [...project, 'ps', '--quiet', '--status', 'running'], process.env);
+  const gone = await down();
+  const hint = 'Try npm run bench by itself; npm run doctor says what this machine has.';
+  if (up.code !== 0 || gone.code !== 0) throw new InfrastructureError(`bare docker compose failed: ${up.stderr}${gone.stderr}`, { hint });
+  const count = running.stdout.trim().split('\n').length;
+  if (count !== Object.keys(document.services).length) throw new InfrastructureError(`of ${Object.keys(document.services).length} bare services ${count} kept running, so their time says nothing`, { hint });
+  return up.seconds + gone.seconds;
 }
 
-function execute(command: string, args: string[], env: NodeJS.ProcessEnv): Promise<Done> {
+/** The services as the run had them, in a network of Compose's own and with empty folders in place of the run's. */
+async function bareDocument(run: RunDocument, scratch: string, wanted: (project: string) => boolean): Promise<{ services: Record<string, object>; networks: object }> {
+  const labels = ownLabels();
+  const documents = Object.entries(run.compose).filter(([project]) => wanted(project)).map(([, document]) => document as { services: Record<string, any> });
+  const services: Record<string, object> = {};
+  for (const [name, { networks, volumes = [], ...service }] of documents.flatMap(({ services }) => Object.entries(services))) {
+    const aliases = Object.values(networks as Record<string, { aliases?: string[] } | null>).flatMap((network) => network?.aliases ?? []);
+    services[name] = { ...service, labels, networks: { default: { aliases } }, volumes: await Promise.all(volumes.map((volume: unknown, i: number) => ownVolume(volume, run.run_id, join(scratch, `${name}-${i}`)))) };
+  }
+  return { services, networks: { default: { labels } } };
+}
+
+/** A volume of Compose, short or long form; one in the run's folder, which is gone, becomes an empty folder. */
+async function ownVolume(volume: unknown, runId: string, folder: string): Promise<unknown> {
+  if (!JSON.stringify(volume).includes(runId)) return volume;
+  await mkdir(folder);
+  if (typeof volume === 'string') return volume.replace(/^[^:]+/, folder);
+  return { ...(volume as object), source: folder };
+}
+
+/** The labels by which the next command finds and removes what this process leaves if it is killed. */
+function ownLabels(): Record<string, string> {
+  const { pid, pidStart, hostname } = thisProcess();
+  return { [LABEL.run]: `overhead-${pid}`, [LABEL.pid]: String(pid), [LABEL.pidStart]: pidStart, [LABEL.hostname]: hostname };
+}
+
+/** Runs a command to its end; `stop` ends it and throws. In a process group of its own: a Ctrl-C in the terminal is for this script. */
+async function execute(command: string, args: string[], env: NodeJS.ProcessEnv, stop?: AbortSignal): Promise<Done> {
+  stop?.throwIfAborted();
   const started = performance.now();
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.on('data', (chunk) => (stdout += chunk));
-    child.stderr.on('data', (chunk) => (stderr += chunk));
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, stdout, stderr, seconds: (performance.now() - started) / 1000 }));
-  });
+  const child = spawn(command, args, { cwd: ROOT, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const end = () => void child.kill('SIGTERM');
+  stop?.addEventListener('abort', end, { once: true });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk) => (stdout += chunk));
+  child.stderr.on('data', (chunk) => (stderr += chunk));
+  const code = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
+  stop?.removeEventListener('abort', end);
+  stop?.throwIfAborted();
+  return { code, stdout, stderr, seconds: (performance.now() - started) / 1000 };
 }

@@ -70,4 +70,6 @@ function quantile(sorted: number[], share: number): number {
   return low + (high - low) * (rank - Math.floor(rank));
 }
 
-const ms = (seconds: number) => `${(seconds * 1000).toFixed(2)} ms`;
+function ms(seconds: number): string {
+  return `${(seconds * 1000).toFixed(2)} ms`;
+}
