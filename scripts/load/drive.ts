@@ -128,7 +128,7 @@ async function watchLive(stack: Stack, sides: Sides, step: ProgressStep, window:
     const [rate, p95, errors] = await Promise.all([
       prometheus.value(`sum(irate(k6_http_reqs_total{${selector}}[5s]))`),
       prometheus.value(`histogram_quantile(0.95, sum(rate(k6_http_req_duration_seconds{${selector}}[3s])))`),
-      prometheus.value(`(sum(rate(k6_http_reqs_total{${selector},status!~"[23].."}[5s])) or vector(0)) / sum(irate(k6_http_reqs_total{${selector}}[5s]))`),
+      prometheus.value(`(sum(rate(k6_http_reqs_total{${selector},status!~"[23].."}[5s])) or vector(0)) / sum(rate(k6_http_reqs_total{${selector}}[5s]))`),
     ]).catch(() => [null, null, null]);
     const phase = ctx.now() < window.startMs ? 'warm-up' : 'measuring';
     const show = (value: number | null | undefined, text: (value: number) => string) => (value === null || value === undefined ? '…' : text(value));
