@@ -66,7 +66,8 @@ async function pushRun(runId: string, runDir: string, ctx: Context): Promise<Pus
   if (!pending) return [];
   const snapshot = await moved(runDir, pending);
   const archive = await ship(snapshot, runDir, pending.labels, await openBucket(pending.objstore, ctx.paths), ctx);
-  if (!archive.pending && owner !== 'kept') await rm(runDir, { recursive: true, force: true });
+  const up = await ctx.engine.containers(`${LABEL.run}=${runId}`); // of --keep: they still use the folder
+  if (!archive.pending && up.length === 0) await rm(runDir, { recursive: true, force: true });
   return [{ run_id: runId, archive }];
 }
 

@@ -1,5 +1,5 @@
 /** How a run may end: always a clear sentence, the right exit code, nothing left on the engine, and what was measured kept. */
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, connect, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -205,6 +205,8 @@ t.test('the engine goes away: a sentence; the next command cleans up', async (t)
   t.equal(code, 4, stderr);
   t.match(stderr, /Docker engine/);
   t.notMatch(stderr, /^\s+at /m, 'no stack trace');
+  t.match(stderr, /the stack of run \w+ could not be removed: .*; the next command does it/, 'what began it and what is left are both said');
+  t.notMatch(stderr, /everything was taken down/);
   t.ok((await onEngine()).length > 0, 'it could not clean up');
   const next = await mayfly('archive-push', [], data).done;
   t.match(next.stderr, /ended without cleaning up/);
@@ -264,8 +266,61 @@ t.test('SIGTERM while the metrics are shipped: they wait', async (t) => {
   const { code, stderr } = await running.done;
   t.equal(code, 130, stderr);
   await nothingLeft(t, data, { waiting: 1 });
+  const [summary] = JSON.parse((await mayfly('runs', ['--json'], data).done).stdout).runs;
+  const waiting = JSON.parse((await mayfly('show', [summary.run_id, '--json'], data).done).stdout);
+  t.match(waiting, { status: 'complete', archive: { verified: false, pending: true, error: 'its upload did not end' } });
   writeFileSync(objstore, `type: FILESYSTEM\nconfig: {directory: ${makeFolder(join(data, 'other-bucket'))}}\n`);
   const pushed = await mayfly('archive-push', [], data).done;
   t.equal(pushed.code, 0, pushed.stderr);
   t.match(pushed.stdout, /shipped/);
+});
+
+t.test('the terminal is closed: the clean-up goes on to its end', async (t) => {
+  const data = dataFolder(t);
+  // script gives the command a terminal of its own; killed, it closes it: SIGHUP for the command, and every write fails with EIO.
+  const terminal = run('script', ['--quiet', '--return', '--command', `exec sh scripts/run.sh bench --benchmark=${probeBenchmark(t)}`, '/dev/null'], { env: { MAYFLY_DATA: data } });
+  const runs = join(data, 'runs');
+  const deadline = Date.now() + 40_000;
+  while (Date.now() < deadline && !existsSync(runs)) await sleep(100);
+  const [runId] = readdirSync(runs);
+  const left = () => engine.containers(`dev.mayfly.run=${runId}`);
+  while (Date.now() < deadline && !(await left()).some((container) => container.labels['dev.mayfly.side'])) await sleep(100);
+  t.ok((await left()).length > 0, 'the run is there');
+  terminal.child.kill('SIGKILL');
+  while (Date.now() < deadline && readdirSync(runs).length > 0) await sleep(200);
+  t.same(await left(), []);
+  await nothingLeft(t, data);
+  const [summary] = JSON.parse((await mayfly('runs', ['--json'], data).done).stdout).runs;
+  t.equal(summary.status, 'interrupted');
+});
+
+t.test('--keep and a run that fails: it says how to take the stack down, and leaves the data of the running Prometheus', async (t) => {
+  const data = dataFolder(t);
+  const { code, stderr } = await bench(probeBenchmark(t, { mode: 'unhealthy', top: { ready_timeout: '3s' } }), data, ['--keep']);
+  t.equal(code, 4, stderr);
+  const [, runId] = /take it down with: npm run sweep -- (\w+)/.exec(stderr) ?? [];
+  t.ok(runId, stderr);
+  t.ok(existsSync(join(data, 'runs', runId!, 'tsdb', 'wal')), 'Prometheus still has its data');
+  const swept = await mayfly('sweep', [runId!], data).done;
+  t.equal(swept.code, 0, swept.stderr);
+  await nothingLeft(t, data);
+});
+
+t.test('--keep and a store out of reach: the snapshot waits beside the running Prometheus, and the sweep keeps it', async (t) => {
+  const data = dataFolder(t);
+  const objstore = join(data, 'objstore.yaml');
+  writeFileSync(objstore, 'type: S3\nconfig: {bucket: runs, endpoint: "127.0.0.1:9", access_key: a, secret_key: s, insecure: true, region: here}\n');
+  const { code, stderr, run: doc } = await bench(probeBenchmark(t), data, ['--keep', `--objstore=${objstore}`]);
+  t.equal(code, 0, stderr);
+  const folder = join(data, 'runs', doc.run_id);
+  for (const part of ['tsdb/wal', 'targets', 'run.compose.json', 'snapshot', 'pending.json']) t.ok(existsSync(join(folder, part)), `${part} stays`);
+  const swept = await mayfly('sweep', [doc.run_id], data).done;
+  t.equal(swept.code, 0, swept.stderr);
+  await nothingLeft(t, data, { waiting: 1 });
+  t.ok(existsSync(join(folder, 'snapshot', doc.archive!.blocks[0]!)), 'what waits is not swept');
+  writeFileSync(objstore, `type: FILESYSTEM\nprefix: team\nconfig: {directory: ${makeFolder(join(data, 'other-bucket'))}}\n`);
+  const pushed = await mayfly('archive-push', [], data).done;
+  t.equal(pushed.code, 0, pushed.stderr);
+  t.ok(existsSync(join(data, 'other-bucket', 'team', doc.archive!.blocks[0]!, 'meta.json')), 'under the prefix of the configuration');
+  await nothingLeft(t, data);
 });

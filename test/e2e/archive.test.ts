@@ -1,0 +1,175 @@
+/** Where the metrics of a run end up: a real S3 store, a sidecar that ships while the run goes on, and the data of a Prometheus that is gone. */
+import { cpSync, existsSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t, { type Test } from 'tap';
+import { IMAGES } from '../../scripts/setup/images.ts';
+import { bench, dataFolder, dumpBlock, engine, makeFolder, mayfly, nothingLeft, probeBenchmark, run, type Running } from './helpers.ts';
+
+t.teardown(() => engine.close());
+
+const SECRET = 'secret-of-the-test';
+const isBlock = (name: string) => /^[0-9A-HJKMNP-TV-Z]{26}$/.test(name);
+const blocksIn = (folder: string) => (existsSync(folder) ? readdirSync(folder).filter(isBlock).sort() : []);
+
+t.test('an S3 store: shipped and proven; a wrong key lets it wait; pushing again changes nothing', async (t) => {
+  const data = dataFolder(t);
+  const { endpoint, bucket } = await startGateway(t);
+  const objstore = join(data, 's3.yaml');
+  const configure = (secret: string) => writeFileSync(objstore, `type: S3\nprefix: team\nconfig: {bucket: runs, endpoint: "${endpoint}", access_key: key-of-the-test, secret_key: ${secret}, insecure: true, region: us-east-1}\n`);
+  const benchmark = probeBenchmark(t);
+
+  configure(SECRET);
+  const first = await bench(benchmark, data, [`--objstore=${objstore}`]);
+  t.equal(first.code, 0, first.stderr);
+  t.match(first.run.archive, { bucket: 'S3 runs', verified: true, pending: false });
+  t.same(blocksIn(join(bucket, 'team')), first.run.archive?.blocks, 'the block is in the folder of the gateway');
+  await nothingLeft(t, data);
+
+  configure('another-secret-of-the-test');
+  const second = await bench(benchmark, data, [`--objstore=${objstore}`]);
+  t.equal(second.code, 0, second.stderr);
+  t.match(second.run.archive, { verified: false, pending: true, error: /^the metrics could not be shipped to S3 runs: .*: Access Denied\.$/ });
+  t.notMatch(`${second.stderr}${second.stdout}`, /secret-of-the-test|key-of-the-test/, 'no credential is shown or stored');
+  const folder = join(data, 'runs', second.run.run_id);
+  cpSync(folder, join(data, 'copy'), { recursive: true });
+
+  configure(SECRET);
+  const pushed = await mayfly('archive-push', ['--json'], data).done;
+  t.equal(pushed.code, 0, pushed.stderr);
+  t.match(JSON.parse(pushed.stdout).runs, [{ run_id: second.run.run_id, archive: { verified: true, pending: false } }]);
+  const both = [...first.run.archive!.blocks, ...second.run.archive!.blocks].sort();
+  t.same(blocksIn(join(bucket, 'team')), both);
+
+  const before = filesOf(bucket);
+  renameSync(join(data, 'copy'), folder);
+  const again = await mayfly('archive-push', [], data).done;
+  t.equal(again.code, 0, again.stderr);
+  t.match(again.stdout, /shipped/);
+  t.same(filesOf(bucket), before, 'no file of the bucket was written again');
+  await nothingLeft(t, data);
+});
+
+t.test('the sidecar ships a finished block while the run goes on, and nothing is there twice', async (t) => {
+  const data = dataFolder(t);
+  // Prometheus looks for new blocks once a minute: the run must be longer for the last snapshot to hold the block too.
+  const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { load: { duration: '64s' } })}`, '--live', '--json'], data);
+  let ended = false;
+  void running.done.then(() => (ended = true));
+  await running.said(/round 1 of 1/);
+  const block = await finishedBlock(t);
+  const [runId] = readdirSync(join(data, 'runs'));
+  cpSync(block, join(data, 'runs', runId!, 'tsdb', 'incoming'), { recursive: true });
+  const name = block.split('/').at(-1)!;
+  renameSync(join(data, 'runs', runId!, 'tsdb', 'incoming'), join(data, 'runs', runId!, 'tsdb', name));
+  const there = join(data, 'bucket', name, 'meta.json');
+  while (!ended && !existsSync(there)) await sleep(200);
+  t.notOk(ended, 'the block is in the bucket before the run has ended');
+
+  const { code, stderr, stdout } = await running.done;
+  t.equal(code, 0, stderr);
+  const { archive } = JSON.parse(stdout);
+  t.match(archive, { verified: true, pending: false });
+  t.ok(archive.blocks.includes(name), 'the finished block is in the record');
+  t.equal(archive.blocks.length, 2);
+  t.same(blocksIn(join(data, 'bucket')), archive.blocks, 'one copy of each block, and each is in the record');
+  await nothingLeft(t, data);
+});
+
+t.test('kill -9 in the second round: the metrics of the first are read from what Prometheus has left, and shipped once', async (t) => {
+  const data = dataFolder(t);
+  const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { top: { rounds: 2 } })}`], data);
+  await secondRound(running);
+  running.child.kill('SIGKILL');
+  await running.done;
+  const swept = await mayfly('sweep', [], data).done;
+  t.equal(swept.code, 0, swept.stderr);
+  t.match(swept.stderr, /metrics of the finished rounds of run \w+ wait on this host: npm run archive:push ships them/);
+  t.match(swept.stderr, /run \w+ was killed/);
+  await shippedOnce(t, data, 'interrupted');
+});
+
+t.test('Prometheus is killed in the second round: the metrics of the first wait', async (t) => {
+  const data = dataFolder(t);
+  const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { top: { rounds: 2 } })}`], data);
+  await secondRound(running);
+  const [prometheus] = await engine.containers('dev.mayfly.run', 'dev.mayfly.service=prometheus');
+  await engine.kill(prometheus!.id, 'SIGKILL');
+  const { code, stderr } = await running.done;
+  t.equal(code, 4, stderr);
+  t.match(stderr, /prometheus of the run stack ended in the middle of the run/);
+  t.match(stderr, /archive:push/);
+  await shippedOnce(t, data, 'failed');
+});
+
+async function secondRound(running: Running): Promise<void> {
+  await running.said(/round 2 of 2/);
+  await sleep(2500);
+}
+
+/** The snapshot that waits is shipped by the next push, with the samples of round 1; two pushes at once make one copy and one truth. */
+async function shippedOnce(t: Test, data: string, status: string): Promise<void> {
+  await nothingLeft(t, data, { waiting: 1 });
+  const pushes = await Promise.all([mayfly('archive-push', [], data).done, mayfly('archive-push', [], data).done]);
+  for (const { code, stderr } of pushes) t.equal(code, 0, stderr);
+  const [summary] = JSON.parse((await mayfly('runs', ['--json'], data).done).stdout).runs;
+  const shown = JSON.parse((await mayfly('show', [summary.run_id, '--json'], data).done).stdout);
+  t.match(shown, { status, archive: { verified: true, pending: false } });
+  t.same(blocksIn(join(data, 'bucket')), shown.archive.blocks);
+  t.equal(shown.archive.blocks.length, 1);
+  const dump = await dumpBlock(t, join(data, 'bucket', shown.archive.blocks[0]));
+  t.ok(/__name__="k6_http_reqs_total",[^}]*round="1"/.test(dump), 'the requests of round 1 are in the block');
+  await nothingLeft(t, data);
+}
+
+/** versitygw on a folder, on the host's network as an S3 store is for the uploader; removed at the end of the test. */
+async function startGateway(t: Test): Promise<{ endpoint: string; bucket: string }> {
+  const folder = dataFolder(t);
+  const bucket = makeFolder(join(folder, 'runs'));
+  const port = await freePort();
+  const id = await engine.create({
+    name: `mayfly-test-s3-${process.pid}`,
+    image: IMAGES.versitygw.ref,
+    cmd: ['--port', `127.0.0.1:${port}`, 'posix', '--nometa', '/data'],
+    env: { ROOT_ACCESS_KEY: 'key-of-the-test', ROOT_SECRET_KEY: SECRET },
+    user: `${process.getuid!()}:${process.getgid!()}`,
+    labels: { 'dev.mayfly.test': 's3' },
+    binds: [`${folder}:/data`],
+    networks: ['host'],
+  });
+  t.teardown(() => engine.remove(id));
+  await engine.start(id);
+  const endpoint = `127.0.0.1:${port}`;
+  for (const deadline = Date.now() + 20_000; !(await fetch(`http://${endpoint}`).then(() => true, () => false)); await sleep(100)) {
+    if (Date.now() > deadline) throw new Error(`the S3 gateway does not answer: ${(await engine.logs(id, 20)).all}`);
+  }
+  return { endpoint, bucket };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** A block of two hours that ended hours ago, as Prometheus would have cut it. */
+async function finishedBlock(t: Test): Promise<string> {
+  const folder = dataFolder(t);
+  const start = Math.floor(Date.now() / 7_200_000) * 7200 - 4 * 3600;
+  const samples = Array.from({ length: 60 }, (_, minute) => `finished ${minute} ${start + minute * 60}`);
+  writeFileSync(join(folder, 'metrics'), ['# TYPE finished gauge', ...samples, '# EOF', ''].join('\n'));
+  const made = await run('docker', ['run', '--rm', '--network=none', `--user=${process.getuid!()}:${process.getgid!()}`, '--volume', `${folder}:/work`, '--entrypoint=promtool', IMAGES.prometheus.ref, 'tsdb', 'create-blocks-from', 'openmetrics', '/work/metrics', '/work/out']).done;
+  t.equal(made.code, 0, made.stderr);
+  const blocks = blocksIn(join(folder, 'out'));
+  t.equal(blocks.length, 1);
+  return join(folder, 'out', blocks[0]!);
+}
+
+/** Every file with its size and time of writing. */
+function filesOf(folder: string): string[] {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return files.sort().map((file) => `${file} ${statSync(file).size} ${statSync(file).mtimeMs}`);
+}
