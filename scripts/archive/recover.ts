@@ -23,7 +23,8 @@ export async function isRecoverable(runId: string, runDir: string, ctx: Context)
   return access(join(runDir, 'tsdb', 'wal')).then(() => true, () => false);
 }
 
-function knownRun(runId: string, ctx: Context): RunDocument | null {
+/** The run as the store has it; null where it has none. */
+export function knownRun(runId: string, ctx: Context): RunDocument | null {
   try {
     return ctx.store.run(runId);
   } catch (error) {

@@ -2,7 +2,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../context.ts';
-import { MayflyError } from '../errors.ts';
+import { InfrastructureError, MayflyError } from '../errors.ts';
 import { LABEL } from '../plan/names.ts';
 import { thisProcess } from '../plan/process.ts';
 import { runOwner } from '../stack/run-folder.ts';
@@ -10,6 +10,7 @@ import type { ArchiveDocument } from '../types.ts';
 import { openBucket, type Bucket } from './bucket.ts';
 import { lockRun } from './lock.ts';
 import { moved, readPending, removePending } from './pending.ts';
+import { knownRun } from './recover.ts';
 import type { Snapshot } from './snapshot.ts';
 import { uploadSnapshot, type ExternalLabels } from './upload.ts';
 
@@ -64,6 +65,7 @@ async function pushRun(runId: string, runDir: string, ctx: Context): Promise<Pus
   await using lock = await lockRun(runDir);
   const pending = lock && (await readPending(runDir)); // read only now: another push may just have ended
   if (!pending) return [];
+  if (!knownRun(runId, ctx)) throw new InfrastructureError(`there is no run ${runId} in the store of this data folder`, { hint: `Put the store back, or give the run's metrics up: rm -r ${runDir}` });
   const snapshot = await moved(runDir, pending);
   const archive = await ship(snapshot, runDir, pending.labels, await openBucket(pending.objstore, ctx.paths), ctx);
   const up = await ctx.engine.containers(`${LABEL.run}=${runId}`); // of --keep: they still use the folder
