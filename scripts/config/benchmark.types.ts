@@ -60,7 +60,7 @@ export interface Build {
  */
 export interface Git {
   /**
-   * A folder, from the root of this checkout, or a URL.
+   * A folder, from the root of this checkout, or a URL without a user or a password (for ssh the user may stay).
    */
   repository: string;
   /**
