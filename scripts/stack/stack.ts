@@ -25,8 +25,6 @@ const LOG_LINES = 50;
 
 export interface Stack extends AsyncDisposable {
   built: Built;
-  /** Prometheus' data on this host. */
-  tsdb: string;
   /** Aborts when the user wants an end, or with the reason when a container of the stack ends unasked or the engine goes away. */
   signal: AbortSignal;
   /** Every Compose document that was started, by project. */
@@ -94,7 +92,6 @@ export async function startStack(built: Built, bucketBinds: string[], ctx: Conte
     const stack: Stack = {
       built,
       ready,
-      tsdb: join(plan.dir, 'tsdb'),
       signal,
       documents,
       startSides: (round) => startSides(round, stack, events, ctx),
@@ -104,7 +101,7 @@ export async function startStack(built: Built, bucketBinds: string[], ctx: Conte
   } catch (error) {
     step.fail();
     broken.abort(error);
-    await dispose();
+    await dispose().catch((cleanup) => Promise.reject(new SuppressedError(cleanup, error)));
     throw error;
   }
 }
@@ -244,7 +241,7 @@ async function startSides(round: number, stack: Stack, events: EngineEvent[], ct
       [Symbol.asyncDispose]: dispose,
     };
   } catch (error) {
-    await dispose();
+    await dispose().catch((cleanup) => Promise.reject(new SuppressedError(cleanup, error)));
     throw error;
   }
 }
