@@ -14,7 +14,7 @@ import { runCompose, sideCompose, type ComposeDocument } from './compose-file.ts
 import { findCounters, type Counted } from './counters.ts';
 import type { ContainerState, EngineEvent } from './engine.ts';
 import { removeAll } from './remove.ts';
-import { writeOwner } from './run-folder.ts';
+import { writeOwner, writeWhole } from './run-folder.ts';
 
 /** Seconds that Prometheus and the exporter have to become ready. */
 const STACK_TIMEOUT_S = 60;
@@ -230,7 +230,7 @@ async function startSides(round: number, stack: Stack, events: EngineEvent[], ct
     const since = events.length;
     const containers = await sideContainers(plan, ctx);
     const targets = scrapeTargets(plan, containers, round);
-    await writeFile(targetsFile, JSON.stringify(targets));
+    await writeWhole(targetsFile, JSON.stringify(targets));
     await scraped(round, targets.length, stack, ctx);
     return {
       round,
