@@ -121,16 +121,16 @@ async function until(atMs: number, signal: AbortSignal, ctx: Context): Promise<v
 /** Shows the current rate, latency and errors once a second, as Prometheus has them. */
 async function watchLive(stack: Stack, sides: Sides, step: ProgressStep, window: { startMs: number; endMs: number }, signal: AbortSignal, ctx: Context): Promise<void> {
   const { prometheus } = await stack.ready;
-  const selector = `round="${sides.round}"`;
   const beganMs = window.startMs - (stack.built.plan.config.load.warmupS + GAP_S) * 1000;
   while (!signal.aborted) {
+    const [phase, scenario] = ctx.now() < window.startMs ? ['warm-up', 'warmup'] : ['measuring', 'measure'];
+    const selector = `round="${sides.round}",scenario="${scenario}"`;
     const fraction = Math.min(1, (ctx.now() - beganMs) / (window.endMs - beganMs));
     const [rate, p95, errors] = await Promise.all([
       prometheus.value(`sum(irate(k6_http_reqs_total{${selector}}[5s]))`),
       prometheus.value(`histogram_quantile(0.95, sum(rate(k6_http_req_duration_seconds{${selector}}[3s])))`),
       prometheus.value(`(sum(rate(k6_http_reqs_total{${selector},status!~"[23].."}[5s])) or vector(0)) / sum(rate(k6_http_reqs_total{${selector}}[5s]))`),
     ]).catch(() => [null, null, null]);
-    const phase = ctx.now() < window.startMs ? 'warm-up' : 'measuring';
     const show = (value: number | null | undefined, text: (value: number) => string) => (value === null || value === undefined ? '…' : text(value));
     step.update(`${phase}  ${show(rate, (v) => `${v.toFixed(0)}/s`)}  p95 ${show(p95, (v) => `${(v * 1000).toFixed(2)} ms`)}  errors ${show(errors, (v) => `${(v * 100).toFixed(2)} %`)}`, fraction);
     await sleep(1000, undefined, { signal }).catch(() => {});
