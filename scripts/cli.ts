@@ -1,5 +1,6 @@
 /** The edge of every command: the one place that prints an error and decides the exit code. */
 import { cleanUpFailures, EXIT, Interrupted, MayflyError, original } from './errors.ts';
+import { plainLines } from './text.ts';
 
 /** Results go to stdout, everything else to stderr. Each call prints one text and a newline. */
 export interface Io {
@@ -16,7 +17,7 @@ export async function main(command: (io: Io) => Promise<number>): Promise<void> 
     code = await command(io);
   } catch (error) {
     const { text, exitCode } = explain(error, process.env);
-    io.stderr(text);
+    io.stderr(plainLines(text)); // the log of a service may be in it
     code = exitCode;
   }
   process.exitCode = code;

@@ -111,12 +111,16 @@ async function runBuild(plan: Plan, wanted: BuildPlan, output: LastLines, ctx: C
   const source = wanted.source!;
   const context = recipe.context === '.' ? source.treeish : `${source.treeish}:${recipe.context.replace(/^\.\//, '').replace(/\/$/, '')}`;
   return run(dockerBuildArgs(wanted, plan), {
-    env: { ...ctx.env, DOCKER_BUILDKIT: '0' }, // the classic builder is in every engine; BuildKit needs a plugin
+    env: { ...withoutRepository(ctx.env), DOCKER_BUILDKIT: '0' }, // the classic builder is in every engine; BuildKit needs a plugin
     output,
     signal: ctx.signal,
     input: ['git', '-C', source.repository, 'archive', '--format=tar', '--end-of-options', context],
   });
 }
+
+/** Called from a git hook, the environment names the repository of the hook, and git would take it for the one it is sent to. */
+const withoutRepository = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => !/^GIT_(DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|COMMON_DIR|PREFIX)$/.test(name)));
 
 /** The command line of docker build for a git recipe; the build context comes on standard input as a tar. */
 export function dockerBuildArgs(wanted: BuildPlan, plan: Plan): string[] {
