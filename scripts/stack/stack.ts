@@ -222,7 +222,7 @@ async function startSides(round: number, stack: Stack, events: EngineEvent[], ct
       await sleep(position * 100);
       const project = sideProject(plan.runId, side.name);
       const document = sideCompose(stack.built.services.get(side.name)!, plan, side.name, round);
-      await up(await writeProject(plan, project, document), plan, ctx, stack.signal, plan.config.readyTimeoutS).catch((error) =>
+      await up(await writeProject(plan, project, document), plan, ctx, stack.signal, plan.config.readyTimeoutS).then(() => allHealthy(project, ctx)).catch((error) =>
         explain(error, `com.docker.compose.project=${project}`, `${side.name} (${side.ref}, ${shortCommit(side.commit)})`, plan.config.readyTimeoutS, ctx, stack.signal),
       );
     });
@@ -244,6 +244,13 @@ async function startSides(round: number, stack: Stack, events: EngineEvent[], ct
     await dispose().catch((cleanup) => Promise.reject(new SuppressedError(cleanup, error)));
     throw error;
   }
+}
+
+/** Compose has been seen to end its wait at the limit as if all were well: the engine has the last word. */
+async function allHealthy(project: string, ctx: Context): Promise<void> {
+  const states = await Promise.all((await ctx.engine.containers(`com.docker.compose.project=${project}`)).map(({ id }) => ctx.engine.inspect(id)));
+  const unwell = states.filter(({ running, health }) => !running || (health !== null && health !== 'healthy'));
+  if (unwell.length > 0) throw new ComposeError('up', project, unwell.map(({ name, health }) => `${name} is ${health ?? 'not running'}`).join(', '));
 }
 
 /** Waits for all, then fails with the first failure: nothing may still be starting when the clean-up begins. */
