@@ -22,13 +22,6 @@ export class UsageError extends MayflyError {
   }
 }
 
-/** The measurement cannot be trusted. Exit code 3. */
-export class InvalidMeasurement extends MayflyError {
-  constructor(message: string, options?: { hint?: string; cause?: unknown }) {
-    super(EXIT.invalid, message, options);
-  }
-}
-
 /** Something that the measurement stands on failed: engine, build, stack, network. Exit code 4. */
 export class InfrastructureError extends MayflyError {
   constructor(message: string, options?: { hint?: string; cause?: unknown }) {

@@ -37,8 +37,5 @@ export function imageTag(benchmark: string, image: string, commit: string, recip
   return `mayfly/${benchmark}-${image}:${readable.length === 40 ? readable.slice(0, 12) : readable}-${recipeHash}`;
 }
 
-/** The variable by which a Compose file names the image of a build: shop-api -> MAYFLY_IMAGE_SHOP_API. */
-export const imageVariable = (image: string) => `MAYFLY_IMAGE_${image.toUpperCase().replaceAll('-', '_')}`;
-
 /** A commit for people: twelve digits of a hash; a version as it is. */
 export const shortCommit = (commit: string) => (commit.startsWith('worktree-') ? `worktree-${commit.slice(9, 16)}` : /^[0-9a-f]{40}$/.test(commit) ? commit.slice(0, 12) : commit);

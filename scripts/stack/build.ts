@@ -2,8 +2,9 @@
 import { spawn } from 'node:child_process';
 import { pipeline } from 'node:stream/promises';
 import type { Context } from '../context.ts';
-import { InfrastructureError, Interrupted, UsageError } from '../errors.ts';
-import { imageVariable, shortCommit, sideProject } from '../plan/names.ts';
+import { InfrastructureError, UsageError } from '../errors.ts';
+import { imageVariable } from '../config/compose-check.ts';
+import { shortCommit, sideProject } from '../plan/names.ts';
 import type { BuildPlan, Plan, SidePlan } from '../plan/plan.ts';
 import type { BuiltImage, SideName } from '../types.ts';
 import { ComposeError, composeConfig } from './compose.ts';
@@ -166,7 +167,7 @@ async function run(command: string[], { env, cwd, output, signal, input }: RunOp
     feeder?.stderr!.on('data', (chunk) => output.add(chunk));
     if (feeder) pipeline(feeder.stdout!, main.stdin!).catch(() => {}); // a broken pipe shows as the exit code of one of the two
     const [code, fed] = await Promise.all([exit(main, command[0]!), feeder ? exit(feeder, input![0]!) : 0]);
-    if (signal.aborted) throw signal.reason ?? new Interrupted();
+    signal.throwIfAborted();
     if (fed !== 0) throw new Error(`${input!.slice(0, 1).concat(input!.slice(3)).join(' ')} ended with exit code ${fed}`);
     if (code !== 0) throw new Error(`${command.slice(0, 2).join(' ')} ended with exit code ${code}`);
   } finally {

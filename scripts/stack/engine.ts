@@ -159,10 +159,6 @@ export function connectEngine(socket: string) {
       }
     },
 
-    async removeImage(ref: string): Promise<void> {
-      await tolerant(call('DELETE', `/images/${encodeURIComponent(ref)}?force=true`), 404);
-    },
-
     async containers(...labels: string[]): Promise<ContainerSummary[]> {
       const list = await call<Record<string, any>[]>('GET', `/containers/json?all=true&filters=${labelFilter(labels)}`);
       return list.map((c) => ({ id: c.Id, name: String(c.Names[0] ?? '').slice(1), image: c.Image, labels: c.Labels ?? {}, state: c.State }));
