@@ -117,9 +117,11 @@ t.test('a stall shows in the time from the scheduled start', async (t) => {
   t.equal(values(JSON.parse(stdout), 'dropped_iterations{scenario:measure}').count, 0);
   // 100 of the 400 requests are due while it stands still; by hand: 1 s less the time since its start, for each.
   const waits = [...Array(100).keys()].map((i) => 1_000 - i * 10).concat(Array(300).fill(0)).sort((a, b) => a - b);
+  // Not above the hand's value by much, either: the stall is a timer's, and a busy host wakes it and answers later.
   for (const [name, share] of [['p(90)', 0.9], ['p(95)', 0.95], ['p(99)', 0.99]] as const) {
     const expected = waits[Math.ceil(share * waits.length) - 1]!;
-    t.ok(Math.abs(response[name] - expected) < 50, `${name} is ${response[name]} ms, by hand ${expected} ms`);
+    const over = response[name] - expected;
+    t.ok(over > -50 && over < 300, `${name} is ${response[name]} ms, by hand ${expected} ms`);
   }
 });
 
