@@ -1,8 +1,8 @@
 /** npm run doctor [-- --json]: what is there, which version, from where, and what is missing. Changes nothing. */
 import { execFile } from 'node:child_process';
-import { parseArgs, promisify } from 'node:util';
-import { main } from './cli.ts';
-import { EXIT, UsageError } from './errors.ts';
+import { promisify } from 'node:util';
+import { command, jsonFlag } from './command.ts';
+import { EXIT } from './errors.ts';
 import { which } from './setup/command.ts';
 import { thisSystem } from './setup/debian.ts';
 import { diagnose, diagnosisText, isComplete } from './setup/diagnosis.ts';
@@ -10,8 +10,7 @@ import { dockerPrograms, engineAdvice, isFault } from './setup/engine.ts';
 import { IMAGE_NAMES } from './setup/images.ts';
 import { inspect, type Found } from './setup/setup.ts';
 
-await main(async (io) => {
-  const { json } = flags();
+await command({ name: 'doctor', about: 'Says what Mayfly needs on this machine, what is there and what is missing. Changes nothing.', flags: [jsonFlag('mayfly.doctor/v1')] }, async (io, { has }) => {
   const env = process.env;
   const found = await inspect(IMAGE_NAMES, env);
   const docker = which('docker', env);
@@ -21,17 +20,9 @@ await main(async (io) => {
     advice: advice(found),
     builders: await Promise.all([builder('go', ['env', 'GOVERSION']), builder('mmdebstrap', ['--version'])]),
   });
-  io.stdout(json ? JSON.stringify({ schema: 'mayfly.doctor/v1', complete: isComplete(findings), findings }, null, 2) : diagnosisText(findings));
+  io.stdout(has('json') ? JSON.stringify({ schema: 'mayfly.doctor/v1', complete: isComplete(findings), findings }, null, 2) : diagnosisText(findings));
   return isComplete(findings) ? EXIT.pass : EXIT.infrastructure;
 });
-
-function flags(): { json: boolean } {
-  try {
-    return { json: parseArgs({ options: { json: { type: 'boolean', default: false } } }).values.json };
-  } catch (error) {
-    throw new UsageError((error as Error).message, { hint: 'Usage: npm run doctor [-- --json]' });
-  }
-}
 
 function advice(found: Found): { message: string; hint: string } | undefined {
   const fault = isFault(found.engine) ? found.engine : undefined;

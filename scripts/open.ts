@@ -6,7 +6,8 @@ import { Interrupted } from './errors.ts';
 import { paths } from './paths.ts';
 import { createProgress } from './report/progress.ts';
 import { setUp } from './setup/setup.ts';
-import { connectEngine, socketPath } from './stack/engine.ts';
+import { engineSocket } from './engine-socket.ts';
+import { connectEngine } from './stack/engine.ts';
 import { openStore } from './store/db.ts';
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -21,7 +22,7 @@ export async function withContext<T>(options: { quiet: boolean; images: Images }
   try {
     const machine = await setUp({ images: options.images, progress, signal });
     using store = closing(openStore(where.db));
-    using engine = closing(connectEngine(socketPath(process.env)));
+    using engine = closing(connectEngine(engineSocket(process.env)));
     return await work(makeContext({ paths: where, env: process.env, progress, signal, engine: engine.value, store: store.value, machine }));
   } finally {
     progress.close();

@@ -1,11 +1,11 @@
 /** npm run setup: everything that Mayfly needs on this machine. */
-import { main } from './cli.ts';
+import { command } from './command.ts';
 import { EXIT, Interrupted } from './errors.ts';
 import { createProgress } from './report/progress.ts';
 import { IMAGE_NAMES } from './setup/images.ts';
 import { setUp } from './setup/setup.ts';
 
-await main(async () => {
+await command({ name: 'setup', about: 'Gets what Mayfly needs on this machine: Node packages, the Docker engine, Compose, images. Does nothing when all is there.' }, async () => {
   const progress = createProgress({ stream: process.stderr, quiet: false });
   const interrupt = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interrupt.abort(new Interrupted(`interrupted by ${name}; what is done already is not repeated`)));

@@ -2,7 +2,7 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RUN_ID, settleFolder, sweepLeftovers } from './archive/leftovers.ts';
-import { main } from './cli.ts';
+import { command } from './command.ts';
 import { EXIT, UsageError } from './errors.ts';
 import { withContext } from './open.ts';
 import { LABEL } from './plan/names.ts';
@@ -10,10 +10,9 @@ import { isAlive } from './plan/process.ts';
 import { removeAll } from './stack/remove.ts';
 import { runOwner } from './stack/run-folder.ts';
 
-await main(async (io) => {
-  const wanted = process.argv.slice(2);
-  const flag = wanted.find((word) => word.startsWith('-'));
-  if (flag) throw new UsageError(`unknown flag ${flag}`, { hint: 'npm run sweep -- [RUN …] takes ids of runs only.' });
+const ABOUT = 'Removes what dead runs have left on the engine and on disk, and, by its id, a stack that --keep has left up.';
+
+await command({ name: 'sweep', about: ABOUT, takes: { text: '[RUN …]', min: 0, max: Infinity, what: 'ids of runs' } }, async (io, { positionals: wanted }) => {
   await withContext({ quiet: false, images: ['prometheus'] }, async (ctx) => {
     const dead = await sweepLeftovers(ctx);
     if (wanted.length === 0 && dead.length === 0) io.stdout('nothing to sweep');

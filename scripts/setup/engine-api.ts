@@ -1,6 +1,5 @@
 /** The few calls of the Docker Engine API that the set-up needs, over the engine's unix socket. */
 import { Agent, request } from 'undici';
-import { InfrastructureError } from '../errors.ts';
 
 export interface EngineFacts {
   version: string;
@@ -24,14 +23,6 @@ export type EngineApi = ReturnType<typeof connect>;
 
 /** Milliseconds that an engine may take for a simple answer. */
 const ANSWER_MS = 10_000;
-
-/** Path of the engine's socket. Throws InfrastructureError for an engine on another host. */
-export function socketOf(env: NodeJS.ProcessEnv): string {
-  const host = env.DOCKER_HOST;
-  if (!host) return '/var/run/docker.sock';
-  if (host.startsWith('unix://')) return host.slice('unix://'.length);
-  throw new InfrastructureError(`DOCKER_HOST is ${host}, but Mayfly needs an engine on this host`, { hint: 'Unset DOCKER_HOST or set it to unix:///path/of/docker.sock.' });
-}
 
 /** Calls reject with the error of the connection, which has a `code`, or with an Error of the engine's own message. */
 export function connect(socket: string) {

@@ -4,7 +4,8 @@
  */
 import type { Progress } from '../types.ts';
 import { inspectCompose, mendCompose, type ComposeFound } from './compose.ts';
-import { connect, socketOf, type EngineFacts } from './engine-api.ts';
+import { engineSocket } from '../engine-socket.ts';
+import { connect, type EngineFacts } from './engine-api.ts';
 import { dockerPrograms, inspectEngine, isFault, mendEngine, type EngineFault } from './engine.ts';
 import { BUILT_LABEL, BUILT_VALUE, IMAGES, withNeeds, type ImageName } from './images.ts';
 import { hostLock } from './lock.ts';
@@ -52,7 +53,7 @@ export async function setUp(want: Want): Promise<SetupResult> {
 
 /** Looks and changes nothing. */
 export async function inspect(images: ImageName[], env: NodeJS.ProcessEnv): Promise<Found> {
-  const socket = socketOf(env);
+  const socket = engineSocket(env);
   const [engine, present, compose] = await Promise.all([inspectEngine(socket), presentImages(socket), inspectCompose(env)]);
   const found = images.flatMap((name) => {
     const image = present.get(IMAGES[name].ref);

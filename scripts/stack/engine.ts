@@ -85,18 +85,6 @@ export class EngineError extends InfrastructureError {
 
 export type Engine = ReturnType<typeof connectEngine>;
 
-/** Path of the engine's socket: DOCKER_HOST=unix://… or the usual place. */
-export function socketPath(env: NodeJS.ProcessEnv): string {
-  const host = env.DOCKER_HOST;
-  if (!host) return '/var/run/docker.sock';
-  if (!host.startsWith('unix://')) {
-    throw new InfrastructureError(`DOCKER_HOST is ${host}, but Mayfly needs an engine on this host`, {
-      hint: 'Unset DOCKER_HOST or set it to unix:///path/of/docker.sock.',
-    });
-  }
-  return host.slice('unix://'.length);
-}
-
 export function connectEngine(socket: string) {
   const agent = new Agent({ connect: { socketPath: socket }, headersTimeout: 120_000, bodyTimeout: 0 });
 

@@ -7,12 +7,13 @@ import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { stringify } from 'yaml';
 import { isAlive } from '../../scripts/plan/process.ts';
-import { connectEngine, socketPath } from '../../scripts/stack/engine.ts';
+import { engineSocket } from '../../scripts/engine-socket.ts';
+import { connectEngine } from '../../scripts/stack/engine.ts';
 import type { RunDocument } from '../../scripts/types.ts';
 
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const PROBE = join(ROOT, 'test', 'fixtures', 'probe');
-export const engine = connectEngine(socketPath(process.env));
+export const engine = connectEngine(engineSocket(process.env));
 
 export interface ProbeOptions {
   mode?: string;

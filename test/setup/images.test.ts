@@ -9,14 +9,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { run, which } from '../../scripts/setup/command.ts';
 import { aptInstall, thisSystem } from '../../scripts/setup/debian.ts';
-import { connect, socketOf } from '../../scripts/setup/engine-api.ts';
+import { engineSocket } from '../../scripts/engine-socket.ts';
+import { connect } from '../../scripts/setup/engine-api.ts';
 import { BUILT_LABEL, IMAGE_NAMES, IMAGES, type ImageSpec } from '../../scripts/setup/images.ts';
 import { obtain } from '../../scripts/setup/obtain.ts';
 import { setUp } from '../../scripts/setup/setup.ts';
 import { Interrupted } from '../../scripts/errors.ts';
 import { freePort, outcome, recorder } from './helpers.ts';
 
-const api = connect(socketOf(process.env));
+const api = connect(engineSocket(process.env));
 const folder = await mkdtemp(join(tmpdir(), 'mayfly-test-'));
 const { architecture } = await api.facts();
 t.teardown(async () => {

@@ -4,7 +4,8 @@ import t from 'tap';
 import { BUILT_VERSION, isAtLeast, LEAST_VERSION } from '../../scripts/setup/compose.ts';
 import { isDebian } from '../../scripts/setup/debian.ts';
 import { diagnose, diagnosisText, isComplete } from '../../scripts/setup/diagnosis.ts';
-import { socketOf, splitRef } from '../../scripts/setup/engine-api.ts';
+import { engineSocket } from '../../scripts/engine-socket.ts';
+import { splitRef } from '../../scripts/setup/engine-api.ts';
 import { engineAdvice } from '../../scripts/setup/engine.ts';
 import { IMAGE_NAMES, IMAGES, IMAGES_FOLDER, withNeeds } from '../../scripts/setup/images.ts';
 import { goBuildArgs } from '../../scripts/setup/make.ts';
@@ -42,9 +43,9 @@ t.test('an image comes after what it is built from, each once', async (t) => {
 });
 
 t.test('the socket of the engine', async (t) => {
-  t.equal(socketOf({}), '/var/run/docker.sock');
-  t.equal(socketOf({ DOCKER_HOST: 'unix:///run/user/1000/docker.sock' }), '/run/user/1000/docker.sock');
-  t.throws(() => socketOf({ DOCKER_HOST: 'tcp://far:2375' }), { message: 'DOCKER_HOST is tcp://far:2375, but Mayfly needs an engine on this host', exitCode: 4 });
+  t.equal(engineSocket({}), '/var/run/docker.sock');
+  t.equal(engineSocket({ DOCKER_HOST: 'unix:///run/user/1000/docker.sock' }), '/run/user/1000/docker.sock');
+  t.throws(() => engineSocket({ DOCKER_HOST: 'tcp://far:2375' }), { message: 'DOCKER_HOST is tcp://far:2375, but Mayfly needs an engine on this host', exitCode: 4 });
 });
 
 t.test('the pins in compose/images say the versions that the tags say', async (t) => {
