@@ -16,6 +16,7 @@ import { makePlan } from './plan/plan.ts';
 import type { Plan } from './plan/plan.ts';
 import { build } from './stack/build.ts';
 import { startStack, type Stack } from './stack/stack.ts';
+import { inStep } from './step.ts';
 import type { Config, RunDocument, RunStatus } from './types.ts';
 
 /** Two scrape intervals: the last counters of the services and the last push of k6 are in Prometheus. */
@@ -76,19 +77,15 @@ async function measureRounds(stack: Stack, ctx: Context): Promise<void> {
   }
 }
 
-async function measureRound(round: number, title: string, stack: Stack, ctx: Context) {
-  const step = ctx.progress.step(title);
-  try {
+function measureRound(round: number, title: string, stack: Stack, ctx: Context) {
+  return inStep(ctx.progress, title, async (step) => {
     await using sides = await stack.startSides(round);
     const load = await driveLoad(stack, sides, step, ctx);
     await sleep(Math.max(0, load.endMs + SETTLE_MS - ctx.now()), undefined, { signal: stack.signal }).catch(() => stack.signal.throwIfAborted());
     const collected = await collect(load, sides, stack, ctx);
     step.done(collected.every(({ document }) => document.valid) ? undefined : 'INVALID');
     return collected;
-  } catch (error) {
-    step.fail();
-    throw error;
-  }
+  });
 }
 
 /** After a failure or an interrupt: a snapshot of the finished rounds, if Prometheus still answers; if not, tidy() reads what it has written. Throws the error again. */

@@ -10,6 +10,7 @@ import { ROOT } from './open.ts';
 import { createProgress } from './report/progress.ts';
 import { IMAGE_NAMES } from './setup/images.ts';
 import { setUp } from './setup/setup.ts';
+import { inStep } from './step.ts';
 import type { Progress } from './types.ts';
 
 /** Tests in this folder measure: one file at a time, and nothing beside them. */
@@ -42,10 +43,8 @@ async function buildTap(progress: Progress): Promise<void> {
   const stamp = join(ROOT, 'node_modules', '.mayfly-tap');
   const config = await readFile(join(ROOT, '.taprc'), 'utf8');
   if ((await readFile(stamp, 'utf8').catch(() => '')) === config) return;
-  const step = progress.step('build tap');
-  await promisify(execFile)('tap', ['build'], { cwd: ROOT });
+  await inStep(progress, 'build tap', () => promisify(execFile)('tap', ['build'], { cwd: ROOT }));
   await writeFile(stamp, config);
-  step.done();
 }
 
 async function testFiles(folder: string): Promise<string[]> {

@@ -7,7 +7,7 @@ import { IMAGES } from '../scripts/setup/images.ts';
 
 const STAGES = ['config', 'plan', 'stack', 'load', 'collect', 'store', 'compare', 'report', 'archive'];
 /** What every stage may import. */
-const SHARED = ['scripts/types.ts', 'scripts/errors.ts', 'scripts/paths.ts', 'scripts/text.ts'];
+const SHARED = ['scripts/types.ts', 'scripts/errors.ts', 'scripts/paths.ts', 'scripts/text.ts', 'scripts/step.ts'];
 /** The only files that may import these packages. */
 const KNOWN_BY: Record<string, string[]> = {
   'docker-compose': ['scripts/stack/compose.ts'],

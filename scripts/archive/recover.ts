@@ -6,7 +6,8 @@ import type { PrometheusClient } from '../collect/prometheus.ts';
 import type { Context } from '../context.ts';
 import { InfrastructureError, UsageError } from '../errors.ts';
 import { LABEL } from '../plan/names.ts';
-import { thisProcess } from '../plan/process.ts';
+import { ownerLabels, thisUser } from '../plan/process.ts';
+import { inStep } from '../step.ts';
 import type { ContainerSpec } from '../stack/engine.ts';
 import type { RunDocument } from '../types.ts';
 import { readDestination, takeSnapshot } from './pending.ts';
@@ -35,8 +36,7 @@ export function knownRun(runId: string, ctx: Context): RunDocument | null {
 
 /** Reads the data that is left in the run's folder and marks it as waiting. No other Prometheus may have it open. Throws InfrastructureError. */
 export async function recoverSnapshot(runId: string, runDir: string, ctx: Context): Promise<Snapshot> {
-  const step = ctx.progress.step(`read what the Prometheus of run ${runId} has left`);
-  try {
+  return inStep(ctx.progress, `read what the Prometheus of run ${runId} has left`, async () => {
     const destination = await readDestination(runDir);
     const config = join(runDir, 'recover.yml');
     await writeFile(config, 'global: {}\n');
@@ -47,23 +47,17 @@ export async function recoverSnapshot(runId: string, runDir: string, ctx: Contex
     } finally {
       await ctx.engine.remove(id);
     }
-  } catch (error) {
-    step.fail();
-    throw error;
-  } finally {
-    step.done(); // after a failure it says nothing more
-  }
+  });
 }
 
 /** The Prometheus that only reads. It is not part of the run's stack, which is taken down by the run's label. */
 export function readerSpec(runId: string, tsdb: string, config: string, image: string): ContainerSpec {
-  const { pid, pidStart, hostname } = thisProcess();
   return {
-    name: `mayfly-${runId.toLowerCase()}-recover-${pid}`,
+    name: `mayfly-${runId.toLowerCase()}-recover-${process.pid}`,
     image,
     cmd: [`--config.file=${CONFIG}`, '--storage.tsdb.path=/prometheus', '--storage.tsdb.retention.time=100y', '--storage.tsdb.min-block-duration=2h', '--storage.tsdb.max-block-duration=2h', '--web.enable-admin-api', '--log.level=warn'],
-    user: `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`,
-    labels: { [LABEL.run]: `${runId}-recover`, [LABEL.pid]: String(pid), [LABEL.pidStart]: pidStart, [LABEL.hostname]: hostname, [LABEL.service]: 'prometheus' },
+    user: thisUser(),
+    labels: { ...ownerLabels(`${runId}-recover`), [LABEL.service]: 'prometheus' },
     binds: [`${tsdb}:/prometheus`, `${config}:${CONFIG}:ro`],
     networks: ['bridge'],
     publish: [PORT],

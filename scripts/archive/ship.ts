@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import type { Context } from '../context.ts';
 import { InfrastructureError, MayflyError } from '../errors.ts';
 import { LABEL } from '../plan/names.ts';
-import { thisProcess } from '../plan/process.ts';
 import { runOwner } from '../stack/run-folder.ts';
 import type { ArchiveDocument } from '../types.ts';
 import { openBucket, type Bucket } from './bucket.ts';
@@ -29,7 +28,7 @@ export async function ship(snapshot: Snapshot, runDir: string, labels: ExternalL
   save({ ...archive, verified: false, pending: true, error: 'its upload did not end' }); // true for an interrupt and for a kill
   const step = ctx.progress.step(`ship ${snapshot.blocks.length} block${snapshot.blocks.length === 1 ? '' : 's'} to ${bucket.name}`);
   try {
-    await uploadSnapshot(snapshot, labels, bucket, ownerLabels(labels.run_id), ctx);
+    await uploadSnapshot(snapshot, labels, bucket, ctx);
     const shipped = save({ ...archive, verified: true, pending: false });
     await removePending(runDir);
     step.done();
@@ -71,10 +70,4 @@ async function pushRun(runId: string, runDir: string, ctx: Context): Promise<Pus
   const up = await ctx.engine.containers(`${LABEL.run}=${runId}`); // of --keep: they still use the folder
   if (!archive.pending && up.length === 0) await rm(runDir, { recursive: true, force: true });
   return [{ run_id: runId, archive }];
-}
-
-/** The uploader is not part of the run's stack: it lives on while that goes down. */
-function ownerLabels(runId: string): Record<string, string> {
-  const { pid, pidStart, hostname } = thisProcess();
-  return { [LABEL.run]: `${runId}-upload`, [LABEL.pid]: String(pid), [LABEL.pidStart]: pidStart, [LABEL.hostname]: hostname };
 }

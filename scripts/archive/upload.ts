@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../context.ts';
 import { InfrastructureError } from '../errors.ts';
 import { LABEL } from '../plan/names.ts';
+import { ownerLabels, thisUser } from '../plan/process.ts';
 import type { ContainerSpec } from '../stack/engine.ts';
 import { BUCKET_CONFIG, type Bucket } from './bucket.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -30,11 +31,11 @@ export function uploadArgs(labels: ExternalLabels): string[] {
 }
 
 /** Uploads every block of the snapshot and proves that each is in the bucket. Repeating it changes nothing. Throws InfrastructureError. */
-export async function uploadSnapshot(snapshot: Snapshot, labels: ExternalLabels, bucket: Bucket, owner: Record<string, string>, ctx: Context): Promise<void> {
+export async function uploadSnapshot(snapshot: Snapshot, labels: ExternalLabels, bucket: Bucket, ctx: Context): Promise<void> {
   let last = '';
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     if (attempt > 1) await sleep(PAUSE_MS, undefined, { signal: ctx.signal }).catch(() => ctx.signal.throwIfAborted());
-    const run = await runUploader(`upload-${attempt}`, snapshot, labels, bucket, owner, ctx);
+    const run = await runUploader(`upload-${attempt}`, snapshot, labels, bucket, ctx);
     if (run.exitCode !== 0) {
       last = run.error;
       continue;
@@ -44,7 +45,7 @@ export async function uploadSnapshot(snapshot: Snapshot, labels: ExternalLabels,
       last = `thanos.shipper.json does not list ${missing.join(', ')}`;
       continue;
     }
-    const unproven = await notInBucket(snapshot, labels, bucket, owner, ctx);
+    const unproven = await notInBucket(snapshot, labels, bucket, ctx);
     if (unproven.length === 0) return;
     last = `meta.json of ${unproven.join(', ')} is not in the bucket`;
   }
@@ -63,13 +64,13 @@ async function notShipped(snapshot: Snapshot): Promise<string[]> {
  * thanos.shipper.json, which is only its memory, the shipper looks for meta.json in the bucket before it uploads,
  * so an upload that has nothing to do is the proof (pkg/shipper/shipper.go, Sync).
  */
-async function notInBucket(snapshot: Snapshot, labels: ExternalLabels, bucket: Bucket, owner: Record<string, string>, ctx: Context): Promise<string[]> {
+async function notInBucket(snapshot: Snapshot, labels: ExternalLabels, bucket: Bucket, ctx: Context): Promise<string[]> {
   if (bucket.folder !== null) {
     const seen = await Promise.all(snapshot.blocks.map((block) => access(join(bucket.folder!, block, 'meta.json')).then(() => true, () => false)));
     return snapshot.blocks.filter((_, index) => !seen[index]);
   }
   await rm(join(snapshot.dir, 'thanos.shipper.json'), { force: true });
-  const again = await runUploader('verify', snapshot, labels, bucket, owner, ctx);
+  const again = await runUploader('verify', snapshot, labels, bucket, ctx);
   const nothingToDo = again.exitCode === 0 && again.lines.some((line) => line.uploaded === 0);
   return nothingToDo ? [] : snapshot.blocks;
 }
@@ -80,13 +81,13 @@ interface UploaderRun {
   error: string;
 }
 
-async function runUploader(purpose: string, snapshot: Snapshot, labels: ExternalLabels, bucket: Bucket, owner: Record<string, string>, ctx: Context): Promise<UploaderRun> {
+async function runUploader(purpose: string, snapshot: Snapshot, labels: ExternalLabels, bucket: Bucket, ctx: Context): Promise<UploaderRun> {
   const spec: ContainerSpec = {
     name: `mayfly-${labels.run_id.toLowerCase()}-uploader-${purpose}-${process.pid}`,
     image: ctx.machine.images.thanos!.ref,
     cmd: uploadArgs(labels),
-    user: `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`,
-    labels: { ...owner, [LABEL.service]: 'uploader' },
+    user: thisUser(),
+    labels: { ...ownerLabels(`${labels.run_id}-upload`), [LABEL.service]: 'uploader' }, // not part of the run's stack: it lives on while that goes down
     binds: [`${snapshot.dir}:/snapshot`, ...bucket.binds],
     networks: [bucket.network],
   };

@@ -4,6 +4,7 @@ import { basename, relative } from 'node:path';
 import type { ContainerSpec } from '../stack/engine.ts';
 import { LABEL, sideTarget } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
+import { thisUser } from '../plan/process.ts';
 
 /** Quiet time between warm-up and window, and after the window: CPU counters are read in its middle, so that no edge needs exact timing. */
 export const GAP_S = 0.5;
@@ -42,7 +43,7 @@ export function k6Container(plan: Plan, round: number, image: string, paths: { r
       GOGC: '1000',
       GOMEMLIMIT: '1GiB',
     },
-    user: `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`, // who may read the benchmark's folder
+    user: thisUser(), // who may read the benchmark's folder
     labels: { ...plan.labels, [LABEL.service]: 'k6', [LABEL.round]: String(round) },
     binds: [`${paths.root}/loadgen:/loadgen:ro`, `${plan.config.dir}:/benchmark:ro`],
     networks: [plan.networks.control, ...sides.map((side) => plan.networks[side]!)],

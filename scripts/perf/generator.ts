@@ -15,6 +15,7 @@ import { driveLoad } from '../load/drive.ts';
 import { findCounters, readCounters } from '../stack/counters.ts';
 import { sideSummary } from '../load/summary.ts';
 import { LABEL } from '../plan/names.ts';
+import { thisUser } from '../plan/process.ts';
 import type { Sides, Stack } from '../stack/stack.ts';
 import { withProbeStack } from './probe.ts';
 
@@ -83,7 +84,7 @@ async function driveVegeta(stack: Stack, sides: Sides, ctx: Context): Promise<Me
   const { plan } = stack.built;
   const folder = await mkdtemp(join(tmpdir(), 'mayfly-vegeta-'));
   const container = (name: string, cmd: string[]) => ({
-    name: `${plan.project}-vegeta-${name}-${sides.round}`, image: ctx.machine.images.vegeta!.ref, cmd, user: `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`,
+    name: `${plan.project}-vegeta-${name}-${sides.round}`, image: ctx.machine.images.vegeta!.ref, cmd, user: thisUser(),
     labels: { ...plan.labels, [LABEL.service]: 'k6' }, binds: [`${folder}:/work`], networks: [plan.networks.candidate!],
   });
   try {

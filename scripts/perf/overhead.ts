@@ -13,8 +13,7 @@ import { main } from '../cli.ts';
 import { median } from '../compare/statistics.ts';
 import { EXIT, InfrastructureError, Interrupted } from '../errors.ts';
 import { ROOT } from '../open.ts';
-import { LABEL } from '../plan/names.ts';
-import { thisProcess } from '../plan/process.ts';
+import { ownerLabels } from '../plan/process.ts';
 import type { RunDocument } from '../types.ts';
 
 const REPEATS = 5;
@@ -115,7 +114,7 @@ async function bare(run: RunDocument, folder: string, wanted: (project: string) 
 
 /** The services as the run had them, in a network of Compose's own and with empty folders in place of the run's. */
 async function bareDocument(run: RunDocument, scratch: string, wanted: (project: string) => boolean): Promise<{ services: Record<string, object>; networks: object }> {
-  const labels = ownLabels();
+  const labels = ownerLabels(`overhead-${process.pid}`); // the next command finds and removes what a killed process leaves
   const documents = Object.entries(run.compose).filter(([project]) => wanted(project)).map(([, document]) => document as { services: Record<string, any> });
   const services: Record<string, object> = {};
   for (const [name, { networks, volumes = [], ...service }] of documents.flatMap(({ services }) => Object.entries(services))) {
@@ -131,12 +130,6 @@ async function ownVolume(volume: unknown, runId: string, folder: string): Promis
   await mkdir(folder);
   if (typeof volume === 'string') return volume.replace(/^[^:]+/, folder);
   return { ...(volume as object), source: folder };
-}
-
-/** The labels by which the next command finds and removes what this process leaves if it is killed. */
-function ownLabels(): Record<string, string> {
-  const { pid, pidStart, hostname } = thisProcess();
-  return { [LABEL.run]: `overhead-${pid}`, [LABEL.pid]: String(pid), [LABEL.pidStart]: pidStart, [LABEL.hostname]: hostname };
 }
 
 /** Runs a command to its end; `stop` ends it and throws. In a process group of its own: a Ctrl-C in the terminal is for this script. */

@@ -8,6 +8,7 @@ import { $, type ProcessOutput } from 'zx/core';
 import { isUrl } from '../config/repository.ts';
 import { InfrastructureError, UsageError } from '../errors.ts';
 import type { Context } from '../context.ts';
+import { inStep } from '../step.ts';
 
 /** A commit that can be built: where its objects are and which tree to take. */
 export interface Commit {
@@ -50,8 +51,9 @@ export async function findCommit(repository: string, ref: string, ctx: Surroundi
   return { commit, subject, repository: folder, treeish: commit };
 }
 
-/** Where git would look instead of in the folder, when it is called from a hook. */
-const ELSEWHERE = ['GIT_DIR', 'GIT_WORK_TREE', 'GIT_INDEX_FILE', 'GIT_OBJECT_DIRECTORY', 'GIT_COMMON_DIR', 'GIT_PREFIX'];
+/** Called from a git hook, the environment names the repository of the hook, and git would take it for the one it is sent to. */
+export const withoutRepository = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => !/^GIT_(DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|COMMON_DIR|PREFIX)$/.test(name)));
 
 /**
  * Runs git to its end, whatever its exit code. In a process group of its own: a Ctrl-C in the terminal reaches Mayfly
@@ -59,8 +61,7 @@ const ELSEWHERE = ['GIT_DIR', 'GIT_WORK_TREE', 'GIT_INDEX_FILE', 'GIT_OBJECT_DIR
  */
 async function git(cwd: string, args: string[], ctx: Surroundings, options: { env?: NodeJS.ProcessEnv; minutes?: number } = {}): Promise<ProcessOutput> {
   ctx.signal.throwIfAborted();
-  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !ELSEWHERE.includes(name)));
-  const env = { ...inherited, LC_ALL: 'C', GIT_TERMINAL_PROMPT: '0', ...options.env };
+  const env = { ...withoutRepository(process.env), LC_ALL: 'C', GIT_TERMINAL_PROMPT: '0', ...options.env };
   const running = $({ cwd, env, signal: ctx.signal, detached: true, quiet: true, nothrow: true })`git ${args}`;
   const output = await (options.minutes ? running.timeout(`${options.minutes}m`) : running);
   ctx.signal.throwIfAborted();
@@ -119,14 +120,7 @@ async function copyIndex(folder: string, to: string, ctx: Surroundings): Promise
 async function mirror(url: string, ctx: Surroundings): Promise<string> {
   const folder = join(ctx.paths.cache, 'git', createHash('sha256').update(url).digest('hex').slice(0, 16));
   await mkdir(folder, { recursive: true });
-  const step = ctx.progress.step(`fetch ${url}`);
-  try {
-    await bringUpToDate(folder, url, ctx);
-  } catch (error) {
-    step.fail();
-    throw error;
-  }
-  step.done();
+  await inStep(ctx.progress, `fetch ${url}`, () => bringUpToDate(folder, url, ctx));
   return folder;
 }
 

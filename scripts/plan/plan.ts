@@ -9,7 +9,7 @@ import { findCommit, type Commit } from './commit.ts';
 import { planCpuSets } from './cpusets.ts';
 import { fingerprint } from './host.ts';
 import { imageTag, LABEL, networkName, projectName } from './names.ts';
-import { thisProcess } from './process.ts';
+import { ownerLabels } from './process.ts';
 
 /** One image of one side: how it is built and the tag under which it is found again. */
 export interface BuildPlan {
@@ -67,24 +67,11 @@ export async function makePlan(config: Config, ctx: Context): Promise<Plan> {
     sides,
     pairing: sides.length === 2 ? 'interleaved' : 'solo',
     networks: Object.fromEntries((['control', ...sides.map((side) => side.name)] as const).map((name) => [name, networkName(runId, name)])) as Plan['networks'],
-    labels: runLabels(runId, stackVersion, config.keep),
+    labels: { ...ownerLabels(runId), [LABEL.stackVersion]: stackVersion, [LABEL.keep]: String(config.keep) },
     host,
     cpusets: planCpuSets(host.cores),
     stackVersion,
     stackImages,
-  };
-}
-
-/** The labels that say which run an object belongs to and which process owns it. */
-function runLabels(runId: string, stackVersion: string, keep: boolean): Record<string, string> {
-  const { pid, pidStart, hostname } = thisProcess();
-  return {
-    [LABEL.run]: runId,
-    [LABEL.pid]: String(pid),
-    [LABEL.pidStart]: pidStart,
-    [LABEL.hostname]: hostname,
-    [LABEL.stackVersion]: stackVersion,
-    [LABEL.keep]: String(keep),
   };
 }
 

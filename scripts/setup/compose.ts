@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'no
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { inStep } from '../step.ts';
 import type { Progress, ProgressStep } from '../types.ts';
 import { run } from './command.ts';
 import { aptCandidate, aptInstall, thisSystem } from './debian.ts';
@@ -44,17 +45,13 @@ export async function inspectCompose(env: NodeJS.ProcessEnv): Promise<ComposeFou
 
 /** Puts a plugin where there is none. */
 export async function mendCompose(options: ComposeOptions): Promise<ComposeFound> {
-  const step = options.progress.step('Docker Compose');
-  try {
+  return inStep(options.progress, 'Docker Compose', async (step) => {
     if (!(await fromDebian(options, step))) await fromModule(options, step);
     const found = await inspectCompose(options.env);
     if (!found) throw new Error(`a Compose plugin older than ${LEAST_VERSION} hides the new one: remove ${pluginPaths(options.env).find(existsSync)}`);
     step.done(`${found.version} at ${found.path}`);
     return found;
-  } catch (error) {
-    step.fail();
-    throw error;
-  }
+  });
 }
 
 /** Where the docker client looks, in its order. */

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { openSync, closeSync, readFileSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InfrastructureError } from '../errors.ts';
+import { inStep } from '../step.ts';
 import type { Progress } from '../types.ts';
 import { run, TAIL_LINES, which } from './command.ts';
 import { aptInstall, thisSystem, type System } from './debian.ts';
@@ -98,7 +99,7 @@ function startCommand(system: System): string {
 
 async function install(programs: { daemon: boolean; client: boolean }, options: EngineOptions): Promise<void> {
   const packages = programs.daemon ? ['docker-cli'] : ['docker.io', 'iptables'];
-  await doStep(options.progress, `installing the Debian packages ${packages.join(' and ')}`, async (step) => {
+  await inStep(options.progress, `installing the Debian packages ${packages.join(' and ')}`, async (step) => {
     await aptInstall(packages, { ...options, step });
     // From Debian 13 on the client is a package of its own.
     if (!dockerPrograms(options.env).client) await aptInstall(['docker-cli'], { ...options, step });
@@ -106,7 +107,7 @@ async function install(programs: { daemon: boolean; client: boolean }, options: 
 }
 
 async function start(system: System, options: EngineOptions): Promise<void> {
-  await doStep(options.progress, 'starting the Docker engine', async () => {
+  await inStep(options.progress, 'starting the Docker engine', async () => {
     if (system.systemd) await run('systemctl', ['start', 'docker'], { what: 'starting the Docker engine', env: options.env, signal: options.signal, hint: 'See `journalctl -u docker`, then run the command again.' });
     else await startDaemon({ ...DEFAULT_DAEMON, socket: options.socket }, options);
   });
@@ -149,16 +150,5 @@ function readOr(file: string, otherwise: string): string {
     return readFileSync(file, 'utf8');
   } catch {
     return otherwise;
-  }
-}
-
-async function doStep(progress: Progress, title: string, work: (step: ReturnType<Progress['step']>) => Promise<void>): Promise<void> {
-  const step = progress.step(title);
-  try {
-    await work(step);
-    step.done();
-  } catch (error) {
-    step.fail();
-    throw error;
   }
 }

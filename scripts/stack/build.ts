@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Context } from '../context.ts';
 import { InfrastructureError, UsageError } from '../errors.ts';
 import { imageVariable } from '../config/compose-check.ts';
+import { withoutRepository } from '../plan/commit.ts';
 import { shortCommit, sideProject } from '../plan/names.ts';
 import type { BuildPlan, Plan, SidePlan } from '../plan/plan.ts';
 import type { BuiltImage, SideName } from '../types.ts';
@@ -65,7 +66,7 @@ async function obtain(name: string, ref: string, ctx: Context): Promise<BuiltIma
   const step = ctx.progress.step(`pull ${ref}`);
   const output = new LastLines(LINES_SHOWN, (line) => step.update(line));
   try {
-    await run(['docker', 'pull', '--quiet', ref], { env: ctx.env, output, signal: ctx.signal });
+    await pull(ref, output, ctx);
     step.done();
     return { name, tag: ref, id: (await ctx.engine.image(ref))!.id, source: 'pulled' };
   } catch (error) {
@@ -104,7 +105,7 @@ async function buildOne(plan: Plan, side: SidePlan, wanted: BuildPlan, ctx: Cont
 
 async function runBuild(plan: Plan, wanted: BuildPlan, output: LastLines, ctx: Context): Promise<void> {
   const { recipe, tag } = wanted;
-  if (recipe.kind === 'image') return run(['docker', 'pull', '--quiet', tag], { env: ctx.env, output, signal: ctx.signal });
+  if (recipe.kind === 'image') return pull(tag, output, ctx);
   if (recipe.kind === 'command') {
     const env = { ...withoutSecrets(ctx.env), MAYFLY_COMMIT: commitOf(plan, wanted), MAYFLY_IMAGE: tag };
     return run(recipe.command, { env, cwd: plan.config.dir, output, signal: ctx.signal });
@@ -119,9 +120,7 @@ async function runBuild(plan: Plan, wanted: BuildPlan, output: LastLines, ctx: C
   });
 }
 
-/** Called from a git hook, the environment names the repository of the hook, and git would take it for the one it is sent to. */
-const withoutRepository = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
-  Object.fromEntries(Object.entries(env).filter(([name]) => !/^GIT_(DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|COMMON_DIR|PREFIX)$/.test(name)));
+const pull = (ref: string, output: LastLines, ctx: Context) => run(['docker', 'pull', '--quiet', ref], { env: ctx.env, output, signal: ctx.signal });
 
 /** The command line of docker build for a git recipe; the build context comes on standard input as a tar. */
 export function dockerBuildArgs(wanted: BuildPlan, plan: Plan): string[] {

@@ -66,15 +66,6 @@ export interface ImageInfo {
   labels: Labels;
 }
 
-export interface EngineInfo {
-  version: string;
-  cores: number;
-  memoryBytes: number;
-  kernel: string;
-  os: string;
-  cgroup: string;
-}
-
 export class EngineError extends InfrastructureError {
   readonly status: number;
   constructor(status: number, message: string) {
@@ -123,18 +114,6 @@ export function connectEngine(socket: string) {
   return {
     socket,
     close: () => agent.destroy(),
-
-    async info(): Promise<EngineInfo> {
-      const info = await call<Record<string, any>>('GET', '/info');
-      return {
-        version: info.ServerVersion,
-        cores: info.NCPU,
-        memoryBytes: info.MemTotal,
-        kernel: info.KernelVersion,
-        os: info.OperatingSystem,
-        cgroup: `v${info.CgroupVersion ?? '1'}`,
-      };
-    },
 
     /** The image under this tag or id, or null. */
     async image(ref: string): Promise<ImageInfo | null> {

@@ -7,6 +7,7 @@ import type { Context } from '../context.ts';
 import { InfrastructureError } from '../errors.ts';
 import { LABEL, shortCommit, sideProject } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
+import { thisUser } from '../plan/process.ts';
 import type { SideName } from '../types.ts';
 import { dockerEnv, type Built } from './build.ts';
 import { ComposeError, composeUp, type Project } from './compose.ts';
@@ -131,16 +132,15 @@ async function makeFolders(plan: Plan): Promise<void> {
 
 /** compose/run.yaml with the values of this run in place of its variables. */
 async function readRunCompose(plan: Plan, bucketBinds: string[], ctx: Context): Promise<ComposeDocument> {
-  const { uid, gid } = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   const values: Record<string, string> = {
     MAYFLY_RUN: plan.runId,
     MAYFLY_BENCHMARK: plan.config.benchmark,
     MAYFLY_HOST: plan.host.id,
-    MAYFLY_USER: `${uid}:${gid}`,
+    MAYFLY_USER: thisUser(),
     MAYFLY_ROOT: ctx.paths.root,
     MAYFLY_RUN_DIR: plan.dir,
     MAYFLY_SOCKET: ctx.engine.socket,
-    MAYFLY_SOCKET_USER: `${uid}:${(await stat(ctx.engine.socket)).gid}`,
+    MAYFLY_SOCKET_USER: `${thisUser().split(':')[0]}:${(await stat(ctx.engine.socket)).gid}`,
     MAYFLY_EXPORTER_IMAGE: ctx.machine.images.exporter!.ref,
   };
   const document: ComposeDocument = parse(await readFile(join(ctx.paths.root, 'compose', 'run.yaml'), 'utf8'));
