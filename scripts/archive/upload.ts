@@ -4,16 +4,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../context.ts';
 import { InfrastructureError } from '../errors.ts';
-import { LABEL } from '../plan/names.ts';
-import { ownerLabels, thisUser } from '../plan/process.ts';
-import type { ContainerSpec } from '../stack/engine.ts';
 import { BUCKET_CONFIG, type Bucket } from './bucket.ts';
 import type { Snapshot } from './snapshot.ts';
+import { runTool, type ToolRun } from './tool.ts';
 
 const ATTEMPTS = 3;
 const PAUSE_MS = 1000;
-/** A bucket that takes longer is treated as out of reach; the snapshot waits for `npm run archive:push`. */
-const ATTEMPT_TIMEOUT_MS = 120_000;
 
 /** What names the run in the archive. The sidecar has the same labels from prometheus.yml. */
 export interface ExternalLabels {
@@ -75,49 +71,13 @@ async function notInBucket(snapshot: Snapshot, labels: ExternalLabels, bucket: B
   return nothingToDo ? [] : snapshot.blocks;
 }
 
-interface UploaderRun {
-  exitCode: number;
-  lines: Record<string, unknown>[];
-  error: string;
-}
-
-async function runUploader(purpose: string, snapshot: Snapshot, labels: ExternalLabels, bucket: Bucket, ctx: Context): Promise<UploaderRun> {
-  const spec: ContainerSpec = {
-    name: `mayfly-${labels.run_id.toLowerCase()}-uploader-${purpose}-${process.pid}`,
-    image: ctx.machine.images.thanos!.ref,
+function runUploader(purpose: string, snapshot: Snapshot, labels: ExternalLabels, bucket: Bucket, ctx: Context): Promise<ToolRun> {
+  return runTool({
+    owner: `${labels.run_id}-upload`, // not part of the run's stack: it lives on while that goes down
+    purpose: `uploader-${purpose}`,
+    image: 'thanos',
     cmd: uploadArgs(labels),
-    user: thisUser(),
-    labels: { ...ownerLabels(`${labels.run_id}-upload`), [LABEL.service]: 'uploader' }, // not part of the run's stack: it lives on while that goes down
     binds: [`${snapshot.dir}:/snapshot`, ...bucket.binds],
-    networks: [bucket.network],
-  };
-  const id = await ctx.engine.create(spec);
-  try {
-    await ctx.engine.start(id);
-    const exitCode = await ctx.engine.wait(id, AbortSignal.any([ctx.signal, AbortSignal.timeout(ATTEMPT_TIMEOUT_MS)])).catch((error) => {
-      ctx.signal.throwIfAborted();
-      if ((error as Error).name === 'TimeoutError') return -1;
-      throw error;
-    });
-    const lines = (await ctx.engine.logs(id, 0)).all.split('\n').flatMap(parseLine);
-    const said = lines.findLast((line) => line.err ?? line.level === 'error');
-    return { exitCode, lines, error: exitCode === -1 ? `no end after ${ATTEMPT_TIMEOUT_MS / 1000} s` : thanosError(String(said?.err ?? `thanos ended with exit code ${exitCode}`)) };
-  } finally {
-    await ctx.engine.remove(id);
-  }
-}
-
-/** Thanos logs an error as its causes, the first one first, with a stack trace (two lines a frame) after each: one sentence of the causes. */
-export function thanosError(text: string): string {
-  const lines = text.split('\n');
-  const causes = lines.filter((line, index) => line && !line.startsWith('\t') && !lines[index + 1]?.startsWith('\t'));
-  return causes.reverse().join(': ');
-}
-
-function parseLine(line: string): Record<string, unknown>[] {
-  try {
-    return [JSON.parse(line)];
-  } catch {
-    return [];
-  }
+    network: bucket.network,
+  }, ctx);
 }

@@ -7,7 +7,7 @@ import { openBucket } from '../../scripts/archive/bucket.ts';
 import { lockRun } from '../../scripts/archive/lock.ts';
 import { moved, readPending } from '../../scripts/archive/pending.ts';
 import { readerSpec } from '../../scripts/archive/recover.ts';
-import { thanosError } from '../../scripts/archive/upload.ts';
+import { thanosError } from '../../scripts/archive/tool.ts';
 import { paths } from '../../scripts/paths.ts';
 import { thisProcess } from '../../scripts/plan/process.ts';
 import { createBody } from '../../scripts/stack/engine.ts';

@@ -1,0 +1,130 @@
+/** The blocks of a bucket, and what may be done to them. A folder is read as it is; of any other store Thanos is asked. */
+import { access, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ulid } from 'ulid';
+import type { Context } from '../context.ts';
+import { InfrastructureError } from '../errors.ts';
+import { BUCKET_CONFIG, type Bucket } from './bucket.ts';
+import { runTool, type ToolRun } from './tool.ts';
+
+/** What a block says about itself: the part of its meta.json that Mayfly reads. */
+export interface Block {
+  ulid: string;
+  /** Milliseconds since the epoch of the first sample, and one more than that of the last. */
+  minTime: number;
+  maxTime: number;
+  samples: number;
+  series: number;
+  chunks: number;
+  /** 1: as it was shipped. */
+  level: number;
+  /** External labels: run_id of a raw block, stream="trend" of a trend block. */
+  labels: Record<string, string>;
+  /** Size of every file but meta.json, in bytes, by path in the block. */
+  files: Record<string, number>;
+  /** Marked for deletion: Store leaves it out, the compactor removes it after its delay. */
+  marked: boolean;
+}
+
+export interface BlockList {
+  /** By time, oldest first. */
+  blocks: Block[];
+  /** Folders of a folder bucket with a block's name and no meta.json that can be read: an upload that did not end, or damage. */
+  partial: string[];
+}
+
+/** A folder or file is named as a block is: a ULID. */
+export const isBlockName = (name: string) => /^[0-9A-HJKMNP-TV-Z]{26}$/.test(name);
+export const isTrend = ({ labels }: Pick<Block, 'labels'>) => labels.stream === 'trend';
+export const sizeOf = ({ files }: Pick<Block, 'files'>) => Object.values(files).reduce((sum, bytes) => sum + bytes, 0);
+
+const LIST_TIMEOUT_MS = 600_000;
+const COPY_TIMEOUT_MS = 3_600_000;
+/** Command lines are bounded (128 KiB an argument list piece, 2 MiB in all): so many blocks go in one. */
+const IDS_AT_ONCE = 1000;
+
+/** Every block of the bucket that has a readable meta.json. Throws InfrastructureError where the bucket does not answer. */
+export async function listBlocks(bucket: Bucket, ctx: Context): Promise<BlockList> {
+  const { blocks, partial } = bucket.folder === null ? await askThanos(bucket, ctx) : await readFolder(bucket.folder);
+  return { blocks: blocks.sort((a, b) => a.minTime - b.minTime || a.ulid.localeCompare(b.ulid)), partial };
+}
+
+/** Copies blocks, with their labels and under their own ids; what is there already stays. `to`: a folder of this host. */
+export async function copyToFolder(bucket: Bucket, ids: string[], folder: string, ctx: Context): Promise<void> {
+  await replicate(bucket, ids, { binds: [...bucket.binds, `${folder}:/copy`], from: BUCKET_CONFIG, to: 'copy' }, ctx);
+}
+
+/** Copies blocks of a folder into the bucket, likewise. */
+export async function copyFromFolder(folder: string, ids: string[], bucket: Bucket, ctx: Context): Promise<void> {
+  await replicate(bucket, ids, { binds: [...bucket.binds, `${folder}:/copy`], from: 'copy', to: BUCKET_CONFIG }, ctx);
+}
+
+/** Marks blocks for deletion: Store leaves them out from its next look on, and `removeMarked` removes them. `reason` is kept in the mark. */
+export async function markForDeletion(bucket: Bucket, ids: string[], reason: string, ctx: Context): Promise<void> {
+  for (const some of inPieces(ids)) {
+    await bucketTool('mark', ['mark', '--marker=deletion-mark.json', `--details=${reason}`, ...some.map((id) => `--id=${id}`)], bucket, ctx);
+  }
+}
+
+/** Removes blocks that were marked longer ago than the delay, for good. */
+export async function removeMarked(bucket: Bucket, delayS: number, ctx: Context): Promise<void> {
+  await bucketTool('cleanup', ['cleanup', `--delete-delay=${delayS}s`], bucket, ctx);
+}
+
+async function readFolder(folder: string): Promise<BlockList> {
+  const list: BlockList = { blocks: [], partial: [] };
+  const names = (await readdir(folder).catch(() => [] as string[])).filter(isBlockName);
+  await Promise.all(names.map(async (name) => {
+    try {
+      const meta = JSON.parse(await readFile(join(folder, name, 'meta.json'), 'utf8'));
+      list.blocks.push(readMeta(meta, await access(join(folder, name, 'deletion-mark.json')).then(() => true, () => false)));
+    } catch {
+      list.partial.push(name);
+    }
+  }));
+  return { ...list, partial: list.partial.sort() };
+}
+
+async function askThanos(bucket: Bucket, ctx: Context): Promise<BlockList> {
+  const [all, unmarked] = await Promise.all([[], ['--exclude-delete']].map((flags) => bucketTool('list', ['ls', '--output=json', ...flags], bucket, ctx)));
+  const kept = new Set(readMetas(unmarked!.stdout).map((meta) => meta.ulid));
+  return { blocks: readMetas(all!.stdout).map((meta) => readMeta(meta, !kept.has(meta.ulid))), partial: [] };
+}
+
+/** The documents that `ls --output=json` prints one after the other, each from a brace to a brace at the beginning of a line. */
+const readMetas = (text: string): any[] => [...text.matchAll(/^\{$.*?^\}$/gms)].map(([document]) => JSON.parse(document));
+
+function readMeta(meta: any, marked: boolean): Block {
+  const files = (meta.thanos?.files ?? []).filter((file: any) => file.size_bytes !== undefined);
+  return {
+    ulid: String(meta.ulid),
+    minTime: Number(meta.minTime),
+    maxTime: Number(meta.maxTime),
+    samples: meta.stats?.numSamples ?? 0,
+    series: meta.stats?.numSeries ?? 0,
+    chunks: meta.stats?.numChunks ?? 0,
+    level: meta.compaction?.level ?? 1,
+    labels: meta.thanos?.labels ?? {},
+    files: Object.fromEntries(files.map((file: any) => [file.rel_path, file.size_bytes])),
+    marked,
+  };
+}
+
+async function replicate(bucket: Bucket, ids: string[], { binds, from, to }: { binds: string[]; from: string; to: string }, ctx: Context): Promise<void> {
+  const config = (suffix: string, place: string) => (place === 'copy' ? `--objstore${suffix}.config={"type": "FILESYSTEM", "config": {"directory": "/copy"}}` : `--objstore${suffix}.config-file=${place}`);
+  for (const some of inPieces(ids)) {
+    const args = ['replicate', '--single-run', '--http-address=127.0.0.1:0', config('', from), config('-to', to), '--compaction-max=99', ...some.map((id) => `--id=${id}`)];
+    await bucketTool('copy', args, { ...bucket, binds }, ctx, { configured: true, timeoutMs: COPY_TIMEOUT_MS });
+  }
+}
+
+async function bucketTool(purpose: string, args: string[], bucket: Bucket, ctx: Context, options: { configured?: boolean; timeoutMs?: number } = {}): Promise<ToolRun> {
+  const cmd = ['tools', 'bucket', ...args, ...(options.configured ? [] : [`--objstore.config-file=${BUCKET_CONFIG}`]), '--log.level=info', '--log.format=json'];
+  const run = await runTool({ owner: `${ulid()}-archive`, purpose, image: 'thanos', cmd, binds: bucket.binds, network: bucket.network, timeoutMs: options.timeoutMs ?? LIST_TIMEOUT_MS }, ctx);
+  if (run.exitCode !== 0) throw new InfrastructureError(`the bucket ${bucket.name} does not answer (${purpose}): ${run.error}`, { hint: 'Is the object store up, and are its address and keys right? Nothing was changed.' });
+  return run;
+}
+
+function inPieces(ids: string[]): string[][] {
+  return Array.from({ length: Math.ceil(ids.length / IDS_AT_ONCE) }, (_, index) => ids.slice(index * IDS_AT_ONCE, (index + 1) * IDS_AT_ONCE));
+}
