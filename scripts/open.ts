@@ -15,12 +15,12 @@ export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 type Images = Parameters<typeof setUp>[0]['images'];
 
 /** Sets the machine up for these images, opens the store and the engine, runs `work`, and closes them whatever happens. */
-export async function withContext<T>(options: { quiet: boolean; images: Images }, work: (ctx: Context) => Promise<T>): Promise<T> {
+export async function withContext<T>(options: { quiet: boolean; images: Images; optional?: Images }, work: (ctx: Context) => Promise<T>): Promise<T> {
   const { signal, release } = interruptible();
   const progress = createProgress({ stream: process.stderr, quiet: options.quiet });
   const where = paths(ROOT, process.env);
   try {
-    const machine = await setUp({ images: options.images, progress, signal });
+    const machine = await setUp({ images: options.images, optional: options.optional, progress, signal });
     using store = closing(openStore(where.db));
     using engine = closing(connectEngine(engineSocket(process.env)));
     return await work(makeContext({ paths: where, env: process.env, progress, signal, engine: engine.value, store: store.value, machine }));

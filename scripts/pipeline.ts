@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openBucket } from './archive/bucket.ts';
 import { settleFolder, sweepLeftovers } from './archive/leftovers.ts';
+import { startLive } from './archive/live.ts';
 import { takeSnapshot, writeDestination, type Destination } from './archive/pending.ts';
 import { ship } from './archive/ship.ts';
 import { collect } from './collect/collect.ts';
@@ -33,14 +34,16 @@ export async function bench(config: Config, ctx: Context): Promise<RunDocument> 
   let shipping: Promise<unknown> = Promise.resolve();
   try {
     {
-      await using stack = namingFailure(await startStack(built, bucket.binds, ctx));
+      await using stack = namingFailure(await startStack(built, ctx));
       await writeDestination(plan.dir, destination);
       ctx.store.addRun(describeRun(stack));
+      await using live = config.live ? await startLive(stack, bucket, ctx) : null;
       await measureRounds(stack, ctx).catch((error) => keepWhatIsThere(error, stack, destination, ctx));
       const snapshot = await takeSnapshot((await stack.ready).prometheus, plan.dir, destination, ctx);
       finish(plan, ctx, validRounds(plan.runId, ctx) < config.rounds ? 'invalid' : 'complete');
       shipping = ship(snapshot, plan.dir, labels, bucket, ctx);
-      shipping.catch(() => {}); // awaited below; meanwhile the stack goes down beside it
+      shipping.catch(() => {}); // awaited below; meanwhile the stack goes down beside it, unless it is being watched
+      if (live) await shipping.then(() => live.handOver());
     }
     await shipping;
     return ctx.store.run(plan.runId);

@@ -120,7 +120,7 @@ async function replicate(bucket: Bucket, ids: string[], { binds, from, to }: { b
 
 async function bucketTool(purpose: string, args: string[], bucket: Bucket, ctx: Context, options: { configured?: boolean; timeoutMs?: number } = {}): Promise<ToolRun> {
   const cmd = ['tools', 'bucket', ...args, ...(options.configured ? [] : [`--objstore.config-file=${BUCKET_CONFIG}`]), '--log.level=info', '--log.format=json'];
-  const run = await runTool({ owner: `${ulid()}-archive`, purpose, image: 'thanos', cmd, binds: bucket.binds, network: bucket.network, timeoutMs: options.timeoutMs ?? LIST_TIMEOUT_MS }, ctx);
+  const run = await runTool({ owner: `${ulid()}-archive`, purpose, image: 'thanos', cmd, binds: bucket.binds, keys: bucket.keys, network: bucket.network, timeoutMs: options.timeoutMs ?? LIST_TIMEOUT_MS }, ctx);
   if (run.exitCode !== 0) throw new InfrastructureError(`the bucket ${bucket.name} does not answer (${purpose}): ${run.error}`, { hint: 'Is the object store up, and are its address and keys right? Nothing was changed.' });
   return run;
 }

@@ -13,12 +13,17 @@ export interface Bucket {
   /** Folder on this host that holds the blocks of a FILESYSTEM bucket, with the prefix of the configuration. */
   folder: string | null;
   binds: string[];
+  /** Names of this process's environment variables that hold keys, which the container gets: never their values. */
+  keys: string[];
   /** 'none' for a folder; the host's network for anything else, since an address is meant as this host sees it. */
   network: 'none' | 'host';
 }
 
-/** Path of the bucket's configuration in the uploader's and the sidecar's container. */
+/** Path of the bucket's configuration in every container that reads it. */
 export const BUCKET_CONFIG = '/etc/thanos/bucket.yaml';
+
+/** What Thanos' S3 client reads where the configuration holds no keys (objstore, providers/s3). */
+const KEYS = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'];
 
 /** Reads a Thanos object-store configuration; without one the bucket is the data folder's. Throws UsageError for a file that is none. */
 export async function openBucket(objstore: string | undefined, paths: Paths): Promise<Bucket> {
@@ -26,14 +31,14 @@ export async function openBucket(objstore: string | undefined, paths: Paths): Pr
   const config = await readConfig(configFile);
   const mounted = `${configFile}:${BUCKET_CONFIG}:ro`;
   if (config.type.toUpperCase() !== 'FILESYSTEM') {
-    return { name: `${config.type.toUpperCase()} ${config.config.bucket ?? config.config.container ?? ''}`.trim(), configFile, folder: null, binds: [mounted], network: 'host' };
+    return { name: `${config.type.toUpperCase()} ${config.config.bucket ?? config.config.container ?? ''}`.trim(), configFile, folder: null, binds: [mounted], keys: KEYS.filter((name) => process.env[name]), network: 'host' };
   }
   const directory = String(config.config.directory);
   const folder = objstore ? directory : paths.bucket;
   await mkdir(folder, { recursive: true });
   // Thanos takes the slashes around a prefix away (objstore, prefixed_bucket.go).
   const blocks = join(folder, String(config.prefix ?? '').replace(/^\/+|\/+$/g, ''));
-  return { name: blocks, configFile, folder: blocks, binds: [mounted, `${folder}:${directory}`], network: 'none' };
+  return { name: blocks, configFile, folder: blocks, binds: [mounted, `${folder}:${directory}`], keys: [], network: 'none' };
 }
 
 async function readConfig(file: string): Promise<{ type: string; prefix?: unknown; config: Record<string, unknown> }> {

@@ -5,6 +5,7 @@ import type { Context } from '../context.ts';
 import type { MayflyError } from '../errors.ts';
 import { PENDING_FILE, runOwner } from '../stack/run-folder.ts';
 import { sweep } from '../stack/sweep.ts';
+import { showLiveRuns } from './live.ts';
 import { lockRun } from './lock.ts';
 import { moved, readPending, removeTheRest } from './pending.ts';
 import { isRecoverable, recoverSnapshot } from './recover.ts';
@@ -21,6 +22,7 @@ export async function sweepLeftovers(ctx: Context): Promise<string[]> {
     if (owner === 'dead' || owner === 'unreadable') await settleFolder(runId, ctx);
   }
   await endDeadRuns(ctx);
+  await showLiveRuns(ctx);
   return dead;
 }
 

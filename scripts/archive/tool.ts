@@ -15,6 +15,8 @@ export interface Tool {
   entrypoint?: string[];
   cmd: string[];
   binds: string[];
+  /** Names of environment variables of this process that it gets too. */
+  keys?: string[];
   /** 'host' where an address is meant as this host sees it. */
   network: 'none' | 'host';
   /** Milliseconds after which it is ended; two minutes where absent. */
@@ -41,6 +43,7 @@ export async function runTool(tool: Tool, ctx: Context): Promise<ToolRun> {
     image: ctx.machine.images[tool.image]!.ref,
     ...(tool.entrypoint ? { entrypoint: tool.entrypoint } : {}),
     cmd: tool.cmd,
+    env: Object.fromEntries((tool.keys ?? []).map((name) => [name, ctx.env[name] ?? ''])),
     user: thisUser(),
     labels: { ...ownerLabels(tool.owner), [LABEL.service]: tool.purpose },
     binds: tool.binds,

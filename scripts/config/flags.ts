@@ -22,7 +22,7 @@ export const FLAGS: readonly Flag[] = [
   { name: 'rounds', value: 'N', help: 'valid rounds; each starts fresh containers' },
   { name: 'label', value: 'KEY=VALUE', many: true, help: 'kept with the run, to find it again; may be given many times' },
   { name: 'objstore', value: 'FILE', help: 'Thanos object-store configuration to ship the metrics to; default a folder bucket' },
-  { name: 'live', help: 'ship finished blocks while the run goes on (always so for runs over two hours)' },
+  { name: 'live', help: 'show the run in the archive while it goes on, and ship its finished blocks (always so for runs over two hours)' },
   { name: 'keep', help: 'leave the stack up at the end, to look at it' },
   { name: 'json', help: 'print the run as one JSON document (schema mayfly.run/v1)' },
   { name: 'quiet', help: 'no progress; warnings and errors only' },

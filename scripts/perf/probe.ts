@@ -44,7 +44,7 @@ export async function withProbeStack<T>(environment: Record<string, string>, loa
     return await withContext({ quiet: true, images: ['prometheus', 'k6', 'node', 'exporter', ...images] }, async (ctx) => {
       const built = await build(await makePlan(config, ctx), ctx);
       try {
-        await using stack = await startStack(built, [], ctx);
+        await using stack = await startStack(built, ctx);
         return await work(stack, ctx);
       } finally {
         await rm(built.plan.dir, { recursive: true, force: true });

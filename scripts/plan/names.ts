@@ -14,6 +14,8 @@ export const LABEL = {
   service: 'dev.mayfly.service',
   /** The user asked for the stack to stay: the sweep leaves it alone. */
   keep: 'dev.mayfly.keep',
+  /** Compose project of an archive, or of the S3 gateway: lasting, so none of the others is on it. */
+  lasting: 'dev.mayfly.lasting',
 } as const;
 
 /** Compose project and name prefix of a run; project names are lower case. */

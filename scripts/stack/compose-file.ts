@@ -60,7 +60,7 @@ export function sideLabels(plan: Plan, side: SideName, round: number): Record<st
   return { [LABEL.service]: '', [LABEL.side]: side, [LABEL.round]: String(round), [LABEL.commit]: plan.sides.find((s) => s.name === side)!.commit };
 }
 
-/** Prometheus, the exporter and, live, the sidecar: on the control network; Prometheus on the sides' networks too, to scrape them. */
+/** Prometheus and the exporter: on the control network; Prometheus on the sides' networks too, to scrape them. */
 export function runCompose(resolved: ComposeDocument, plan: Plan): ComposeDocument {
   const services = Object.fromEntries(
     Object.entries(resolved.services).map(([name, service]) => [

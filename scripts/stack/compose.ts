@@ -6,8 +6,9 @@ import { InfrastructureError } from '../errors.ts';
 export interface Project {
   /** Compose project name. */
   name: string;
-  /** Absolute path of the Compose file. */
-  file: string;
+  /** Absolute path of the Compose file; or of several, each laid over those before it. */
+  file: string | string[];
+  profiles?: string[];
 }
 
 /** What Compose said when it failed. */
@@ -19,14 +20,14 @@ export class ComposeError extends InfrastructureError {
   }
 }
 
-/** Starts the project and waits until every service is up (healthy, where it has a health check), `timeoutS` at most. */
-export async function composeUp(project: Project, env: NodeJS.ProcessEnv, timeoutS: number): Promise<void> {
+/** Starts the project and waits until every service is up (healthy, where it has a health check), `timeoutS` at most; null: does not wait. */
+export async function composeUp(project: Project, env: NodeJS.ProcessEnv, timeoutS: number | null): Promise<void> {
   try {
     await upAll({
       config: project.file,
       env, // replaces the whole environment, PATH too
-      composeOptions: ['--project-name', project.name, '--progress', 'quiet'],
-      commandOptions: ['--wait', '--wait-timeout', String(Math.ceil(timeoutS)), '--no-build', '--remove-orphans'],
+      composeOptions: ['--project-name', project.name, '--progress', 'quiet', ...(project.profiles ?? []).flatMap((profile) => ['--profile', profile])],
+      commandOptions: [...(timeoutS === null ? [] : ['--wait', '--wait-timeout', String(Math.ceil(timeoutS))]), '--no-build', '--remove-orphans'],
     });
   } catch (failure) {
     // docker-compose rejects with a plain {exitCode, err, out}
@@ -40,7 +41,8 @@ export async function composeUp(project: Project, env: NodeJS.ProcessEnv, timeou
  * answers half a second after Compose has. A process group of its own: a Ctrl-C in the terminal is for the harness.
  */
 export async function composeConfig(project: Project, env: NodeJS.ProcessEnv): Promise<Record<string, any>> {
-  const { exitCode, stdout, stderr } = await $({ env, quiet: true, nothrow: true, detached: true })`docker compose --project-name ${project.name} --file ${project.file} config --format json`;
+  const files = [project.file].flat().flatMap((file) => ['--file', file]);
+  const { exitCode, stdout, stderr } = await $({ env, quiet: true, nothrow: true, detached: true })`docker compose --project-name ${project.name} ${files} config --format json`;
   if (exitCode !== 0) throw new ComposeError('config', project.name, stderr || stdout);
   return JSON.parse(stdout);
 }

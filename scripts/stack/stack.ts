@@ -1,4 +1,4 @@
-/** Built -> Stack: the lasting part of a run (Prometheus, exporter, sidecar), and fresh sides for every round. */
+/** Built -> Stack: the lasting part of a run (Prometheus, exporter), and fresh sides for every round. */
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,20 +9,20 @@ import { LABEL, shortCommit, sideProject } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
 import { thisUser } from '../plan/process.ts';
 import type { SideName } from '../types.ts';
-import { dockerEnv, type Built } from './build.ts';
-import { ComposeError, composeUp, type Project } from './compose.ts';
+import type { Built } from './build.ts';
+import { ComposeError, type Project } from './compose.ts';
 import { runCompose, sideCompose, type ComposeDocument } from './compose-file.ts';
 import { findCounters, type Counted } from './counters.ts';
 import type { ContainerState, EngineEvent } from './engine.ts';
 import { removeAll } from './remove.ts';
 import { writeOwner, writeWhole } from './run-folder.ts';
+import { describeUnwell, up } from './up.ts';
 
 /** Seconds that Prometheus and the exporter have to become ready. */
 const STACK_TIMEOUT_S = 60;
 /** Seconds that the first scrape of every target may take. */
 const SCRAPE_TIMEOUT_S = 20;
 const GRACE_S = 5;
-const LOG_LINES = 50;
 
 export interface Stack extends AsyncDisposable {
   built: Built;
@@ -63,8 +63,8 @@ export interface Incident {
   exitCode: number | null;
 }
 
-/** Starts the lasting part; `bucketBinds` are the mounts by which the sidecar reaches the object store. A stack that does not come up takes itself down. */
-export async function startStack(built: Built, bucketBinds: string[], ctx: Context): Promise<Stack> {
+/** Starts the lasting part. A stack that does not come up takes itself down. */
+export async function startStack(built: Built, ctx: Context): Promise<Stack> {
   const { plan } = built;
   const broken = new AbortController();
   const ended = new AbortController(); // ends the watch when the stack goes down on purpose
@@ -82,7 +82,7 @@ export async function startStack(built: Built, bucketBinds: string[], ctx: Conte
   try {
     ctx.signal.throwIfAborted();
     await makeFolders(plan);
-    const document = runCompose(await readRunCompose(plan, bucketBinds, ctx), plan);
+    const document = runCompose(await readRunCompose(plan, ctx), plan);
     const project = await writeProject(plan, plan.project, document);
     await Promise.all(Object.entries(plan.networks).map(([name, network]) => ctx.engine.createNetwork(network, plan.labels, { isolated: name !== 'control' })));
     watch(plan, ctx, events, broken, ended.signal);
@@ -110,7 +110,7 @@ export async function startStack(built: Built, bucketBinds: string[], ctx: Conte
 /** Starts Prometheus and its companions and waits until they are healthy. */
 async function bringUp(project: Project, plan: Plan, signal: AbortSignal, ctx: Context): Promise<Ready> {
   const label = `${LABEL.run}=${plan.runId}`;
-  await up(project, plan, ctx, signal, STACK_TIMEOUT_S).catch((error) => explain(error, `com.docker.compose.project=${plan.project}`, 'the run stack', STACK_TIMEOUT_S, ctx, signal));
+  await up(project, `${LABEL.run}=${plan.runId}`, signal, STACK_TIMEOUT_S, ctx).catch((error) => explain(error, `com.docker.compose.project=${plan.project}`, 'the run stack', STACK_TIMEOUT_S, ctx, signal));
   const mine = (await ctx.engine.containers(label)).filter((container) => container.labels[LABEL.service]);
   const containers = await Promise.all(mine.map(({ id }) => ctx.engine.inspect(id)));
   const port = containers.find((c) => c.labels[LABEL.service] === 'prometheus')?.ports['9090/tcp'];
@@ -131,7 +131,7 @@ async function makeFolders(plan: Plan): Promise<void> {
 }
 
 /** compose/run.yaml with the values of this run in place of its variables. */
-async function readRunCompose(plan: Plan, bucketBinds: string[], ctx: Context): Promise<ComposeDocument> {
+async function readRunCompose(plan: Plan, ctx: Context): Promise<ComposeDocument> {
   const values: Record<string, string> = {
     MAYFLY_RUN: plan.runId,
     MAYFLY_BENCHMARK: plan.config.benchmark,
@@ -144,10 +144,7 @@ async function readRunCompose(plan: Plan, bucketBinds: string[], ctx: Context): 
     MAYFLY_EXPORTER_IMAGE: ctx.machine.images.exporter!.ref,
   };
   const document: ComposeDocument = parse(await readFile(join(ctx.paths.root, 'compose', 'run.yaml'), 'utf8'));
-  document.services.sidecar.volumes.push(...bucketBinds);
-  const profiles = plan.config.live ? ['live'] : [];
-  const services = Object.entries(fill(document.services, values)).filter(([, service]) => (service.profiles ?? []).every((p: string) => profiles.includes(p)));
-  return { services: Object.fromEntries(services.map(([name, { profiles: _profiles, ...service }]) => [name, service])) };
+  return { services: fill(document.services, values) };
 }
 
 /** Replaces ${NAME} in every string of a document. */
@@ -162,27 +159,6 @@ async function writeProject(plan: Plan, name: string, document: ComposeDocument)
   const file = join(plan.dir, `${name.slice(plan.project.length + 1) || 'run'}.compose.json`);
   await writeFile(file, JSON.stringify(document, null, 2));
   return { name, file };
-}
-
-/** Compose cannot be told to stop: on an abort its containers are removed under it until it gives up. */
-async function up(project: Project, plan: Plan, ctx: Context, signal: AbortSignal, timeoutS: number): Promise<void> {
-  let settled = false;
-  const work = composeUp(project, dockerEnv(ctx.env), timeoutS).finally(() => (settled = true));
-  work.catch(() => {});
-  await Promise.race([work, aborted(signal)]).catch(async (error) => {
-    while (!settled) {
-      await removeAll(ctx.engine, [`${LABEL.run}=${plan.runId}`], 0).catch(() => {});
-      await Promise.race([sleep(300), work.catch(() => {})]);
-    }
-    throw signal.aborted ? signal.reason : error;
-  });
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
 }
 
 /** Follows the engine's events of the run: a part of the lasting stack that ends breaks the run; what happens to the sides is kept for the round. */
@@ -222,7 +198,7 @@ async function startSides(round: number, stack: Stack, events: EngineEvent[], ct
       await sleep(position * 100);
       const project = sideProject(plan.runId, side.name);
       const document = sideCompose(stack.built.services.get(side.name)!, plan, side.name, round);
-      await up(await writeProject(plan, project, document), plan, ctx, stack.signal, plan.config.readyTimeoutS).then(() => allHealthy(project, ctx)).catch((error) =>
+      await up(await writeProject(plan, project, document), `${LABEL.run}=${plan.runId}`, stack.signal, plan.config.readyTimeoutS, ctx).then(() => allHealthy(project, ctx)).catch((error) =>
         explain(error, `com.docker.compose.project=${project}`, `${side.name} (${side.ref}, ${shortCommit(side.commit)})`, plan.config.readyTimeoutS, ctx, stack.signal),
       );
     });
@@ -314,15 +290,7 @@ async function scraped(round: number, targets: number, stack: Stack, ctx: Contex
 /** Turns Compose's failure into a sentence with the last lines of the containers that are not well. */
 async function explain(error: unknown, label: string, what: string, timeoutS: number, ctx: Context, signal: AbortSignal): Promise<never> {
   if (signal.aborted || !(error instanceof ComposeError)) throw error;
-  const states = await Promise.all((await ctx.engine.containers(label)).map(({ id }) => ctx.engine.inspect(id)));
-  const unwell = states.filter((c) => !c.running || c.health === 'unhealthy' || c.health === 'starting');
-  const logs = await Promise.all(
-    unwell.map(async (container) => {
-      const lines = (await ctx.engine.logs(container.id, LOG_LINES)).all.trimEnd().split('\n').slice(-LOG_LINES);
-      const state = container.running ? container.health : `ended with exit code ${container.exitCode}${container.oomKilled ? ', out of memory' : ''}`;
-      return `  ${container.labels['com.docker.compose.service'] ?? container.name}: ${state}; the last lines of its log:\n${lines.map((line) => `    ${line}`).join('\n')}`;
-    }),
-  );
-  const said = unwell.length > 0 ? `\n${logs.join('\n')}` : `: ${error.output.trim()}`;
+  const unwell = await describeUnwell(label, ctx);
+  const said = unwell ? `\n${unwell}` : `: ${error.output.trim()}`;
   throw new InfrastructureError(`${what} did not become healthy in ${timeoutS} s${said}`, { hint: 'Start the image by hand, or raise ready_timeout in benchmark.yaml.', cause: error });
 }

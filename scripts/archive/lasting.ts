@@ -1,0 +1,100 @@
+/** A Compose project that outlives the command: the archive and the S3 gateway. Found again, and removed, by its label. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { request } from 'undici';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Context } from '../context.ts';
+import { InfrastructureError } from '../errors.ts';
+import { LABEL } from '../plan/names.ts';
+import { thisUser } from '../plan/process.ts';
+import { ComposeError } from '../stack/compose.ts';
+import type { ContainerState } from '../stack/engine.ts';
+import { removeAll, type Removed } from '../stack/remove.ts';
+import { describeUnwell, up } from '../stack/up.ts';
+import type { ProgressStep } from '../types.ts';
+
+const POLL_MS = 200;
+const PROBE_TIMEOUT_MS = 5000;
+const GRACE_S = 10;
+/** Restarts after which a part that is not ready is not waited for any longer. */
+const RESTARTS = 2;
+
+export interface Lasting {
+  /** Compose project. */
+  project: string;
+  /** What the messages call it: `the archive default`. */
+  title: string;
+  /** Folder for the generated Compose file. */
+  dir: string;
+  /** Absolute paths of Compose files, each laid over those before it. */
+  files: string[];
+  profiles: string[];
+  /** Values of the files' variables, beside MAYFLY_USER. */
+  variables: Record<string, string>;
+  /** What is laid over each service at the end, beside the label. */
+  services: Record<string, Record<string, unknown>>;
+  /** Service -> URL that answers 200 once it is ready. */
+  ready: Record<string, string>;
+}
+
+/**
+ * Starts what is not up, replaces what has changed, and waits until every part is ready. An interrupt, or a part that
+ * does not become ready, leaves up what was up before and removes what was not.
+ */
+export async function startLasting(lasting: Lasting, timeoutS: number, step: ProgressStep, ctx: Context): Promise<void> {
+  const label = `${LABEL.lasting}=${lasting.project}`;
+  const wasUp = (await ctx.engine.containers(label)).length > 0;
+  try {
+    const generated = join(lasting.dir, 'generated.compose.json');
+    const services = Object.entries(lasting.services).map(([name, service]) => [name, { ...service, labels: { [LABEL.lasting]: lasting.project, [LABEL.service]: name } }]);
+    await writeFile(generated, JSON.stringify({ services: Object.fromEntries(services) }, null, 2));
+    await up({ name: lasting.project, file: [...lasting.files, generated], profiles: lasting.profiles }, wasUp ? `${LABEL.lasting}=nothing` : label, ctx.signal, null, ctx, { MAYFLY_USER: thisUser(), ...lasting.variables });
+    await allReady(lasting, label, timeoutS, step, ctx);
+  } catch (error) {
+    if (!wasUp) await removeAll(ctx.engine, [label], 0).catch((cleanup) => Promise.reject(new SuppressedError(cleanup, error)));
+    ctx.signal.throwIfAborted();
+    if (error instanceof ComposeError) throw new InfrastructureError(`${lasting.title} could not be started: ${error.output.trim() || error.message}`, { hint: 'npm run doctor tells what is missing.', cause: error });
+    throw error;
+  }
+}
+
+/** Stops and removes its containers; its data stays. */
+export const endLasting = (project: string, ctx: Context): Promise<Removed> => removeAll(ctx.engine, [`${LABEL.lasting}=${project}`], GRACE_S);
+
+/** Its containers, by service. */
+export async function partsOf(project: string, ctx: Context): Promise<Map<string, ContainerState>> {
+  const containers = await ctx.engine.containers(`${LABEL.lasting}=${project}`);
+  const states = await Promise.all(containers.map(({ id }) => ctx.engine.inspect(id).catch(() => null)));
+  return new Map(states.flatMap((state) => (state ? [[state.labels[LABEL.service]!, state] as const] : [])));
+}
+
+/** What a URL answers: status and body; null where nothing answers. */
+export async function probe(url: string, signal?: AbortSignal): Promise<{ status: number; body: string } | null> {
+  try {
+    const { statusCode, body } = await request(url, { signal: AbortSignal.any([AbortSignal.timeout(PROBE_TIMEOUT_MS), ...(signal ? [signal] : [])]) });
+    return { status: statusCode, body: await body.text() };
+  } catch {
+    signal?.throwIfAborted();
+    return null;
+  }
+}
+
+async function allReady(lasting: Lasting, label: string, timeoutS: number, step: ProgressStep, ctx: Context): Promise<void> {
+  const waiting = new Set(Object.keys(lasting.ready));
+  for (const deadline = ctx.now() + timeoutS * 1000; ; ) {
+    await Promise.all([...waiting].map(async (name) => {
+      if ((await probe(lasting.ready[name]!, ctx.signal))?.status === 200) waiting.delete(name);
+    }));
+    if (waiting.size === 0) return;
+    step.update(`waiting for ${[...waiting].join(', ')}`);
+    const parts = await partsOf(lasting.project, ctx);
+    const failed = [...waiting].filter((name) => !parts.has(name) || parts.get(name)!.restartCount >= RESTARTS);
+    if (failed.length > 0 || ctx.now() > deadline) {
+      const unwell = await describeUnwell(label, ctx);
+      throw new InfrastructureError(`${lasting.title}: ${(failed.length > 0 ? failed : [...waiting]).join(', ')} did not become ready${failed.length > 0 ? '' : ` in ${timeoutS} s`}${unwell ? `\n${unwell}` : ''}`, {
+        hint: 'Is the object store up, are its address and keys right, and is there room on the disk?',
+      });
+    }
+    await sleep(POLL_MS, undefined, { signal: ctx.signal }).catch(() => ctx.signal.throwIfAborted());
+  }
+}

@@ -1,0 +1,149 @@
+/** What an archive holds and how its parts are. */
+import type { Context } from '../context.ts';
+import { archiveUrl, type Archive } from './archives.ts';
+import { isTrend, listBlocks, sizeOf, type BlockList } from './blocks.ts';
+import { openBucket } from './bucket.ts';
+import { partsOf, probe } from './lasting.ts';
+import { readyUrls } from './stack.ts';
+import { formatValue } from '../report/units.ts';
+import { plainText } from '../text.ts';
+
+/** schema mayfly.archive/v1 */
+export interface ArchiveStatus {
+  schema: 'mayfly.archive/v1';
+  archive: string;
+  /** down: not one container. unhealthy: up, with something under `unhealthy`. */
+  state: 'up' | 'down' | 'unhealthy';
+  query_url: string;
+  /** Null where Grafana is not up. */
+  grafana_url: string | null;
+  bucket: string;
+  /** All but those marked for deletion; of them, those of the trend stream. */
+  blocks: number;
+  trend_blocks: number;
+  /** Runs with a raw block. */
+  runs: number;
+  /** Series over all raw blocks. */
+  series: number;
+  /** Time of the first and of the last raw sample, ISO 8601; null for an empty bucket. */
+  oldest: string | null;
+  newest: string | null;
+  size_bytes: number;
+  /** Blocks that Store has loaded; null where it does not answer. It looks for new ones every 30 s. */
+  loaded: number | null;
+  /** Runs whose snapshot waits on this host for `npm run archive:push`. */
+  pending_uploads: string[];
+  unhealthy: Unhealthy[];
+}
+
+export interface Unhealthy {
+  /** store, query, compactor, retention, grafana, bucket, or a part of an overlay. */
+  part: string;
+  why: string;
+}
+
+/** Asks the bucket, the engine and every part. Throws InfrastructureError only where the bucket or the engine does not answer. */
+export async function archiveStatus(archive: Archive, ctx: Context): Promise<ArchiveStatus> {
+  const bucket = await openBucket(archive.objstore, ctx.paths);
+  const [list, parts] = await Promise.all([listBlocks(bucket, ctx), partsOf(archive.project, ctx)]);
+  const up = parts.size > 0;
+  const blocks = list.blocks.filter((block) => !block.marked);
+  const metrics = up ? await metricsOf(archive) : {};
+  const unhealthy = [...(up ? await unwellParts(archive, parts, metrics) : []), ...partial(list), ...(up ? await unreachable(archive) : [])];
+  const grafana = parts.has('grafana');
+  return {
+    schema: 'mayfly.archive/v1',
+    archive: archive.name,
+    state: !up ? 'down' : unhealthy.length > 0 ? 'unhealthy' : 'up',
+    query_url: archiveUrl(archive, 'query'),
+    grafana_url: grafana ? archiveUrl(archive, 'grafana') : null,
+    bucket: bucket.name,
+    ...summary(blocks),
+    loaded: number(metrics.store, 'thanos_bucket_store_blocks_loaded'),
+    pending_uploads: ctx.store.pendingArchives().map(({ run_id }) => run_id),
+    unhealthy,
+  };
+}
+
+function summary(blocks: BlockList['blocks']) {
+  const raw = blocks.filter((block) => !isTrend(block));
+  const iso = (ms: number) => (Number.isFinite(ms) ? new Date(ms).toISOString() : null);
+  return {
+    blocks: blocks.length,
+    trend_blocks: blocks.length - raw.length,
+    runs: new Set(raw.map(({ labels }) => labels.run_id).filter(Boolean)).size,
+    series: raw.reduce((sum, { series }) => sum + series, 0),
+    oldest: iso(raw.reduce((first, { minTime }) => Math.min(first, minTime), Infinity)),
+    newest: iso(raw.reduce((last, { maxTime }) => Math.max(last, maxTime - 1), -Infinity)),
+    size_bytes: blocks.reduce((sum, block) => sum + sizeOf(block), 0),
+  };
+}
+
+type Metrics = Partial<Record<'store' | 'compactor' | 'retention', string>>;
+
+async function metricsOf(archive: Archive): Promise<Metrics> {
+  const names = ['store', 'compactor', 'retention'] as const;
+  const pages = await Promise.all(names.map((name) => probe(`${archiveUrl(archive, name)}/metrics`)));
+  return Object.fromEntries(names.map((name, index) => [name, pages[index]?.status === 200 ? pages[index].body : undefined]));
+}
+
+/** Sum of a metric's series in the text format, over those that carry the label text; null where there is none. */
+export function number(page: string | undefined, metric: string, label = ''): number | null {
+  const lines = (page ?? '').split('\n').filter((line) => (line.startsWith(`${metric} `) || line.startsWith(`${metric}{`)) && line.includes(label));
+  return lines.length === 0 ? null : lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+}
+
+async function unwellParts(archive: Archive, parts: Awaited<ReturnType<typeof partsOf>>, metrics: Metrics): Promise<Unhealthy[]> {
+  const urls = readyUrls(archive, parts.has('grafana'));
+  const unready = await Promise.all(Object.entries(urls).map(async ([part, url]): Promise<Unhealthy[]> => {
+    const state = parts.get(part);
+    if (!state) return [{ part, why: 'its container is gone; npm run archive:up starts it again' }];
+    if (!state.running) return [{ part, why: `it ended with exit code ${state.exitCode}${state.oomKilled ? ', out of memory' : ''}; docker logs ${state.name}` }];
+    const answer = await probe(url);
+    if (answer?.status === 200) return [];
+    return [{ part, why: `${answer ? `not ready (${answer.status})` : 'does not answer'}${state.restartCount > 0 ? `, restarted ${state.restartCount} times` : ''}; docker logs ${state.name}` }];
+  }));
+  const others = [...parts].filter(([name, state]) => !(name in urls) && !state.running).map(([part, state]) => ({ part, why: `it does not run; docker logs ${state.name}` }));
+  return [...unready.flat(), ...others, ...troubles(metrics)];
+}
+
+/** What the parts count as trouble. Names of the metrics: thanos, pkg/store/bucket.go, pkg/block/fetcher.go, cmd/thanos/compact.go. */
+function troubles({ store, compactor, retention }: Metrics): Unhealthy[] {
+  const found: Unhealthy[] = [];
+  const failed = number(store, 'thanos_bucket_store_block_load_failures_total') ?? 0;
+  const corrupted = number(store, 'thanos_blocks_meta_synced', 'state="corrupted-meta-json"') ?? 0;
+  if (failed > 0) found.push({ part: 'store', why: `it could not load a block, ${failed} times since its start; npm run archive -- verify names what is damaged` });
+  if (corrupted > 0) found.push({ part: 'bucket', why: `${corrupted} blocks have a meta.json that cannot be read; npm run archive -- verify names them` });
+  for (const [part, page] of [['compactor', compactor], ['retention', retention]] as const) {
+    if ((number(page, 'thanos_compact_halted') ?? 0) > 0) found.push({ part, why: 'it has halted, usually over blocks that overlap; npm run archive -- verify names them' });
+  }
+  return found;
+}
+
+const partial = ({ partial: names }: BlockList): Unhealthy[] =>
+  names.length === 0 ? [] : [{ part: 'bucket', why: `${names.length} ${names.length === 1 ? 'folder is' : 'folders are'} no whole block (${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''}): an upload that goes on or did not end; npm run archive -- verify tells` }];
+
+/** Sources that Query knows and cannot reach. */
+async function unreachable(archive: Archive): Promise<Unhealthy[]> {
+  const answer = await probe(`${archiveUrl(archive, 'query')}/api/v1/stores`);
+  if (answer?.status !== 200) return []; // told already: it is not ready
+  const stores: { name: string; lastError: unknown }[] = Object.values(JSON.parse(answer.body).data ?? {}).flat() as never;
+  return stores.filter(({ lastError }) => lastError).map(({ name, lastError }) => ({ part: 'query', why: `${name} does not answer it: ${typeof lastError === 'string' ? lastError : JSON.stringify(lastError)}` }));
+}
+
+/** The status for people. */
+export function statusText(status: ArchiveStatus): string {
+  const { blocks, trend_blocks, runs, series, size_bytes, oldest, newest, loaded, pending_uploads } = status;
+  const count = (number: number, name: string) => `${number.toLocaleString('en')} ${name}${number === 1 ? '' : 's'}`;
+  const span = oldest && newest ? `, ${oldest.slice(0, 10)} to ${newest.slice(0, 10)}` : '';
+  const missing = loaded !== null && loaded < blocks ? [`         ${count(blocks - loaded, 'block')} not seen by Store yet: it looks every 30 s`] : [];
+  return [
+    `archive  ${status.archive}: ${status.state}`,
+    `Query    ${status.query_url}`,
+    ...(status.grafana_url ? [`Grafana  ${status.grafana_url}`] : []),
+    `bucket   ${plainText(status.bucket)}: ${count(runs, 'run')} in ${count(blocks - trend_blocks, 'block')}, ${count(trend_blocks, 'trend block')}, ${series.toLocaleString('en')} series, ${formatValue(size_bytes, 'bytes')}${span}`,
+    ...missing,
+    ...(pending_uploads.length > 0 ? [`waiting  ${count(pending_uploads.length, 'run')} on this host: npm run archive:push ships them`] : []),
+    ...status.unhealthy.map(({ part, why }) => `unwell   ${part}: ${plainText(why)}`),
+  ].join('\n');
+}

@@ -1,0 +1,46 @@
+/** Starts Compose projects so that an abort ends them, and says what ails their containers. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Context } from '../context.ts';
+import { dockerEnv } from './build.ts';
+import { composeUp, type Project } from './compose.ts';
+import { removeAll } from './remove.ts';
+
+const LOG_LINES = 50;
+
+/**
+ * Starts a project, whose containers carry the label, and waits as composeUp does. Compose cannot be told to stop: on an
+ * abort everything with the label is removed under it until it gives up, and the signal's reason is thrown.
+ */
+export async function up(project: Project, label: string, signal: AbortSignal, timeoutS: number | null, ctx: Context, variables: Record<string, string> = {}): Promise<void> {
+  let settled = false;
+  const work = composeUp(project, { ...dockerEnv(ctx.env), ...variables }, timeoutS).finally(() => (settled = true));
+  work.catch(() => {});
+  await Promise.race([work, aborted(signal)]).catch(async (error) => {
+    while (!settled) {
+      await removeAll(ctx.engine, [label], 0).catch(() => {});
+      await Promise.race([sleep(300), work.catch(() => {})]);
+    }
+    throw signal.aborted ? signal.reason : error;
+  });
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}
+
+/** The state and the last lines of the log of every container with the label that is not well; empty where all are. */
+export async function describeUnwell(label: string, ctx: Context): Promise<string> {
+  const states = await Promise.all((await ctx.engine.containers(label)).map(({ id }) => ctx.engine.inspect(id)));
+  const unwell = states.filter((c) => !c.running || c.restartCount > 0 || c.health === 'unhealthy' || c.health === 'starting');
+  const logs = await Promise.all(
+    unwell.map(async (container) => {
+      const lines = (await ctx.engine.logs(container.id, LOG_LINES)).all.trimEnd().split('\n').slice(-LOG_LINES);
+      const state = container.running ? container.health : `ended with exit code ${container.exitCode}${container.oomKilled ? ', out of memory' : ''}`;
+      return `  ${container.labels['com.docker.compose.service'] ?? container.name}: ${state}; the last lines of its log:\n${lines.map((line) => `    ${line}`).join('\n')}`;
+    }),
+  );
+  return logs.join('\n');
+}
