@@ -1,11 +1,9 @@
 /** npm run archive:up: the lasting stack in which every run can be browsed. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { DEFAULT_ARCHIVE, findArchive, parsePortBase, parseRetention, PASSWORD_FILE, saveArchive } from './archive/archives.ts';
-import { openBucket } from './archive/bucket.ts';
+import { DEFAULT_ARCHIVE, findArchive, parsePortBase, parseRetention, PASSWORD_FILE, planArchive } from './archive/archives.ts';
 import { partsOf } from './archive/lasting.ts';
-import { showLiveRuns } from './archive/live.ts';
-import { bringUp, takeDown } from './archive/stack.ts';
+import { bringUp } from './archive/stack.ts';
 import { archiveStatus, statusText } from './archive/status.ts';
 import { ARCHIVE_FLAG, command, jsonFlag } from './command.ts';
 import { EXIT, UsageError } from './errors.ts';
@@ -22,6 +20,8 @@ await command(
       { name: 'objstore', value: 'FILE', help: 'Thanos object-store configuration of the bucket to show; default the folder bucket (again: --objstore=default)' },
       { name: 'retain-raw', value: 'TIME', help: 'remove raw metrics older than this (90d); default 0d: keep them for ever' },
       { name: 'retain-trend', value: 'TIME', help: 'remove the points of the trends older than this (5y); default 0d: keep them for ever' },
+      { name: 'read-only', help: 'neither compact nor remove anything: for a second archive over a bucket; --keeper takes it back' },
+      { name: 'keeper', help: 'compact the trends and apply the retention: one archive for each bucket does (default)' },
       { name: 'overlay', value: 'FILE', many: true, help: 'Compose file laid over compose/archive.yaml, for example compose/fleet/sharded.yaml; none: no overlay' },
       jsonFlag('mayfly.archive/v1'),
     ],
@@ -33,16 +33,15 @@ await command(
       objstore: objstoreOf(text('objstore')),
       retention_raw: text('retain-raw') === undefined ? undefined : parseRetention('retain-raw', text('retain-raw')!),
       retention_trend: text('retain-trend') === undefined ? undefined : parseRetention('retain-trend', text('retain-trend')!),
+      read_only: has('read-only') ? true : has('keeper') ? false : undefined,
       overlays: values.overlay?.filter((file) => file !== 'none').map((file) => resolve(file)),
     };
+    if (has('read-only') && has('keeper')) throw new UsageError('--read-only and --keeper contradict each other');
     return withContext({ quiet: has('json'), images: ['thanos', ...(await imagesIn(given.overlays ?? []))], optional: ['grafana'] }, async (ctx) => {
       const before = await findArchive(name, ctx.paths);
       const isUp = before !== undefined && (await partsOf(before.project, ctx)).size > 0;
-      await openBucket(given.objstore || (given.objstore === undefined ? before?.objstore : undefined), ctx.paths); // refused before anything is started
-      const archive = await saveArchive(name, given, isUp, ctx.paths);
-      if (isUp && before.port_base !== archive.port_base) await takeDown(before, ctx);
-      await showLiveRuns(ctx);
-      await bringUp(archive, ctx);
+      const archive = await planArchive(name, given, isUp, ctx.paths);
+      await bringUp(archive, isUp ? before : undefined, ctx);
       const status = await archiveStatus(archive, ctx);
       io.stdout(has('json') ? JSON.stringify(status, null, 2) : statusText(status));
       if (!has('json') && status.grafana_url) io.stdout(`admin    the password of Grafana's user admin is in ${archive.dir}/${PASSWORD_FILE}`);

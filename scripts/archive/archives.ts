@@ -20,6 +20,8 @@ export interface ArchiveSettings {
   retention_trend: string;
   /** Absolute paths of Compose files laid over compose/archive.yaml. */
   overlays: string[];
+  /** Neither compacts nor removes anything: another archive keeps the bucket, and two must not. */
+  read_only: boolean;
 }
 
 export interface Archive extends ArchiveSettings {
@@ -66,8 +68,8 @@ export async function archiveBucket(given: { archive?: string | undefined; objst
   return openBucket(archive?.objstore, paths);
 }
 
-/** Makes or changes an archive's settings, with a port base of its own, its folders and Grafana's password. UsageError where the ports are taken. */
-export async function saveArchive(name: string, given: Partial<ArchiveSettings>, isUp: boolean, paths: Paths): Promise<Archive> {
+/** The archive as it will be: what is given laid over what it was; writes nothing. UsageError where the ports are taken. */
+export async function planArchive(name: string, given: Partial<ArchiveSettings>, isUp: boolean, paths: Paths): Promise<Archive> {
   const before = await findArchive(name, paths);
   const dir = join(paths.data, 'archives', name);
   const port_base = given.port_base ?? before?.port_base ?? (await freeBase(await allArchives(paths)));
@@ -80,11 +82,16 @@ export async function saveArchive(name: string, given: Partial<ArchiveSettings>,
     retention_raw: given.retention_raw ?? before?.retention_raw ?? '0d',
     retention_trend: given.retention_trend ?? before?.retention_trend ?? '0d',
     overlays: given.overlays ?? before?.overlays ?? [],
+    read_only: given.read_only ?? before?.read_only ?? false,
   };
+  return { ...settings, dir, project: projectOf(dir, name) };
+}
+
+/** Keeps an archive's settings; makes its folders and, once, Grafana's password. */
+export async function saveArchive({ dir, project: _, ...settings }: Archive): Promise<void> {
   for (const folder of ['store', 'compactor', 'retention', 'grafana', 'live']) await mkdir(join(dir, folder), { recursive: true });
   await addPassword(dir);
   await writeWhole(join(dir, 'archive.json'), `${JSON.stringify(settings, null, 2)}\n`);
-  return { ...settings, dir, project: projectOf(dir, name) };
 }
 
 /** Two data folders may each have an archive of one name. */

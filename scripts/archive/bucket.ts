@@ -8,6 +8,8 @@ import type { Paths } from '../paths.ts';
 export interface Bucket {
   /** Folder, or type and name; never a credential. */
   name: string;
+  /** The same for two configurations of one bucket, as far as these tell. */
+  id: string;
   /** Thanos object-store configuration on this host. */
   configFile: string;
   /** Folder on this host that holds the blocks of a FILESYSTEM bucket, with the prefix of the configuration. */
@@ -31,14 +33,15 @@ export async function openBucket(objstore: string | undefined, paths: Paths): Pr
   const config = await readConfig(configFile);
   const mounted = `${configFile}:${BUCKET_CONFIG}:ro`;
   if (config.type.toUpperCase() !== 'FILESYSTEM') {
-    return { name: `${config.type.toUpperCase()} ${config.config.bucket ?? config.config.container ?? ''}`.trim(), configFile, folder: null, binds: [mounted], keys: KEYS.filter((name) => process.env[name]), network: 'host' };
+    const { endpoint, bucket, container } = config.config;
+    return { id: JSON.stringify([endpoint, bucket, container, config.prefix]), name: `${config.type.toUpperCase()} ${config.config.bucket ?? config.config.container ?? ''}`.trim(), configFile, folder: null, binds: [mounted], keys: KEYS.filter((name) => process.env[name]), network: 'host' };
   }
   const directory = String(config.config.directory);
   const folder = objstore ? directory : paths.bucket;
   await mkdir(folder, { recursive: true });
   // Thanos takes the slashes around a prefix away (objstore, prefixed_bucket.go).
   const blocks = join(folder, String(config.prefix ?? '').replace(/^\/+|\/+$/g, ''));
-  return { name: blocks, configFile, folder: blocks, binds: [mounted, `${folder}:${directory}`], keys: [], network: 'none' };
+  return { id: blocks, name: blocks, configFile, folder: blocks, binds: [mounted, `${folder}:${directory}`], keys: [], network: 'none' };
 }
 
 async function readConfig(file: string): Promise<{ type: string; prefix?: unknown; config: Record<string, unknown> }> {

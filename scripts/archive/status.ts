@@ -1,4 +1,5 @@
 /** What an archive holds and how its parts are. */
+import { readFile } from 'node:fs/promises';
 import type { Context } from '../context.ts';
 import { archiveUrl, type Archive } from './archives.ts';
 import { isTrend, listBlocks, sizeOf, type BlockList } from './blocks.ts';
@@ -8,13 +9,17 @@ import { readyUrls } from './stack.ts';
 import { formatValue } from '../report/units.ts';
 import { plainText } from '../text.ts';
 
+/** Open files that Store may need for each block: its index, and chunks while it is read. */
+const SPARE_FILES = 1.2;
+
 /** schema mayfly.archive/v1 */
 export interface ArchiveStatus {
   schema: 'mayfly.archive/v1';
   archive: string;
   /** down: not one container. unhealthy: up, with something under `unhealthy`. */
   state: 'up' | 'down' | 'unhealthy';
-  query_url: string;
+  /** Null where the archive is down. */
+  query_url: string | null;
   /** Null where Grafana is not up. */
   grafana_url: string | null;
   bucket: string;
@@ -49,13 +54,13 @@ export async function archiveStatus(archive: Archive, ctx: Context): Promise<Arc
   const up = parts.size > 0;
   const blocks = list.blocks.filter((block) => !block.marked);
   const metrics = up ? await metricsOf(archive) : {};
-  const unhealthy = [...(up ? await unwellParts(archive, parts, metrics) : []), ...partial(list), ...(up ? await unreachable(archive) : [])];
+  const unhealthy = [...(up ? await unwellParts(archive, parts, metrics) : []), ...(await fewFiles(parts, blocks.length)), ...partial(list), ...(up ? await unreachable(archive) : [])];
   const grafana = parts.has('grafana');
   return {
     schema: 'mayfly.archive/v1',
     archive: archive.name,
     state: !up ? 'down' : unhealthy.length > 0 ? 'unhealthy' : 'up',
-    query_url: archiveUrl(archive, 'query'),
+    query_url: up ? archiveUrl(archive, 'query') : null,
     grafana_url: grafana ? archiveUrl(archive, 'grafana') : null,
     bucket: bucket.name,
     ...summary(blocks),
@@ -120,6 +125,18 @@ function troubles({ store, compactor, retention }: Metrics): Unhealthy[] {
   return found;
 }
 
+/** Every block is an open file of Store; where it may open too few, blocks are missing from every answer. */
+async function fewFiles(parts: Awaited<ReturnType<typeof partsOf>>, blocks: number): Promise<Unhealthy[]> {
+  const stores = [...parts].filter(([name, { pid }]) => name.startsWith('store') && pid > 0);
+  const limits = await Promise.all(stores.map(async ([part, { pid }]) => ({ part, limit: openFiles(await readFile(`/proc/${pid}/limits`, 'utf8').catch(() => '')) })));
+  return limits.filter(({ limit }) => blocks * SPARE_FILES > limit).map(({ part, limit }) => ({
+    part, why: `it may open ${limit} files, and the bucket has ${blocks} blocks, each an open file: raise the engine's limit (LimitNOFILE), prune, or spread the blocks over several Stores (docs/archive.md)`,
+  }));
+}
+
+/** Hard limit of a process, of /proc/PID/limits: a Go program raises its soft limit to it. */
+export const openFiles = (limits: string): number => Number(/^Max open files +\S+ +(\d+)/m.exec(limits)?.[1] ?? Infinity);
+
 const partial = ({ partial: names }: BlockList): Unhealthy[] =>
   names.length === 0 ? [] : [{ part: 'bucket', why: `${names.length} ${names.length === 1 ? 'folder is' : 'folders are'} no whole block (${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''}): an upload that goes on or did not end; npm run archive -- verify tells` }];
 
@@ -139,7 +156,7 @@ export function statusText(status: ArchiveStatus): string {
   const missing = loaded !== null && loaded < blocks ? [`         ${count(blocks - loaded, 'block')} not seen by Store yet: it looks every 30 s`] : [];
   return [
     `archive  ${status.archive}: ${status.state}`,
-    `Query    ${status.query_url}`,
+    ...(status.query_url ? [`Query    ${status.query_url}`] : ['         npm run archive:up starts it']),
     ...(status.grafana_url ? [`Grafana  ${status.grafana_url}`] : []),
     `bucket   ${plainText(status.bucket)}: ${count(runs, 'run')} in ${count(blocks - trend_blocks, 'block')}, ${count(trend_blocks, 'trend block')}, ${series.toLocaleString('en')} series, ${formatValue(size_bytes, 'bytes')}${span}`,
     ...missing,
