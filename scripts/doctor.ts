@@ -7,14 +7,15 @@ import { which } from './setup/command.ts';
 import { thisSystem } from './setup/debian.ts';
 import { diagnose, diagnosisText, isComplete } from './setup/diagnosis.ts';
 import { dockerPrograms, engineAdvice, isFault } from './setup/engine.ts';
-import { IMAGE_NAMES } from './setup/images.ts';
+import { IMAGE_NAMES, OPTIONAL_NAMES } from './setup/images.ts';
 import { inspect, type Found } from './setup/setup.ts';
 
 await command({ name: 'doctor', about: 'Says what Mayfly needs on this machine, what is there and what is missing. Changes nothing.', flags: [jsonFlag('mayfly.doctor/v1')] }, async (io, { has }) => {
   const env = process.env;
-  const found = await inspect(IMAGE_NAMES, env);
+  const images = [...IMAGE_NAMES, ...OPTIONAL_NAMES];
+  const found = await inspect(images, env);
   const docker = which('docker', env);
-  const findings = diagnose(found, IMAGE_NAMES, {
+  const findings = diagnose(found, images, {
     node: { version: process.versions.node, path: process.execPath },
     docker: docker ? { path: docker } : undefined,
     advice: advice(found),

@@ -2,7 +2,7 @@
 import { command } from './command.ts';
 import { EXIT, Interrupted } from './errors.ts';
 import { createProgress } from './report/progress.ts';
-import { IMAGE_NAMES } from './setup/images.ts';
+import { IMAGE_NAMES, OPTIONAL_NAMES } from './setup/images.ts';
 import { setUp } from './setup/setup.ts';
 
 await command({ name: 'setup', about: 'Gets what Mayfly needs on this machine: Node packages, the Docker engine, Compose, images. Does nothing when all is there.' }, async () => {
@@ -11,7 +11,7 @@ await command({ name: 'setup', about: 'Gets what Mayfly needs on this machine: N
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interrupt.abort(new Interrupted(`interrupted by ${name}; what is done already is not repeated`)));
   const begun = performance.now();
   try {
-    const { engine, compose, images } = await setUp({ images: IMAGE_NAMES, progress, signal: interrupt.signal });
+    const { engine, compose, images } = await setUp({ images: IMAGE_NAMES, optional: OPTIONAL_NAMES, progress, signal: interrupt.signal });
     progress.info(`Docker ${engine.version}, Compose ${compose.version}, ${Object.keys(images).length} images: all there (${((performance.now() - begun) / 1000).toFixed(2)} s)`);
   } finally {
     progress.close();

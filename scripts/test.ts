@@ -8,7 +8,7 @@ import { main } from './cli.ts';
 import { EXIT } from './errors.ts';
 import { ROOT } from './open.ts';
 import { createProgress } from './report/progress.ts';
-import { IMAGE_NAMES } from './setup/images.ts';
+import { FLEET_NAMES, IMAGE_NAMES } from './setup/images.ts';
 import { setUp } from './setup/setup.ts';
 import { inStep } from './step.ts';
 import type { Progress } from './types.ts';
@@ -24,7 +24,7 @@ interface Count {
 await main(async (io) => {
   const wanted = process.argv.slice(2);
   const progress = createProgress({ stream: process.stderr, quiet: false });
-  await setUp({ images: IMAGE_NAMES, progress });
+  await setUp({ images: [...IMAGE_NAMES, ...FLEET_NAMES], progress });
 
   await buildTap(progress);
   progress.close();

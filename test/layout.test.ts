@@ -66,8 +66,11 @@ t.test('one file knows each foreign package', async (t) => {
 
 t.test('every image of the stack is one that the set-up provides', async (t) => {
   const refs = Object.values(IMAGES).map((image: any) => image.ref as string);
-  const { services } = parse(readFileSync('compose/run.yaml', 'utf8'));
-  for (const [name, service] of Object.entries<any>(services)) {
-    if (!service.image.startsWith('${')) t.ok(refs.includes(service.image), `${name}: ${service.image}`);
+  const files = readdirSync('compose', { recursive: true, encoding: 'utf8' }).filter((file) => /^(fleet\/)?[^/]+\.yaml$/.test(file));
+  t.ok(files.length >= 3, files.join());
+  for (const file of files) {
+    for (const [name, service] of Object.entries<any>(parse(readFileSync(join('compose', file), 'utf8'), { merge: true }).services)) {
+      if (service.image && !service.image.startsWith('${')) t.ok(refs.includes(service.image), `${file}: ${name}: ${service.image}`);
+    }
   }
 });

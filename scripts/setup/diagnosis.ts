@@ -1,13 +1,13 @@
 /** What npm run doctor says: a pure reading of what the set-up found. */
 import { LEAST_VERSION } from './compose.ts';
 import { isFault } from './engine.ts';
-import { IMAGES, type ImageName } from './images.ts';
+import { IMAGES, OPTIONAL_NAMES, type ImageName } from './images.ts';
 import type { Found } from './setup.ts';
 
 /** One line of the doctor's answer. */
 export interface Finding {
   part: string;
-  /** 'missing': `mend` says what to do. 'unknown': only an engine that runs could tell. 'absent': not there, and not needed as long as nothing has to be built. */
+  /** 'missing': `mend` says what to do. 'unknown': only an engine that runs could tell. 'absent': not there, and not needed: only to build, or optional. */
   state: 'ok' | 'missing' | 'unknown' | 'absent';
   version?: string;
   /** Path, or for an image how it came here. */
@@ -61,6 +61,7 @@ function diagnoseImage(name: ImageName, found: Found, running: boolean): Finding
   const { ref } = IMAGES[name];
   const image = found.images[name];
   if (!running) return { part: `image ${name}`, state: 'unknown', version: ref };
-  if (!image) return { part: `image ${name}`, state: 'missing', version: ref, mend: SET_UP };
+  if (!image && OPTIONAL_NAMES.includes(name)) return { part: `image ${name} (optional)`, state: 'absent', version: ref, mend: `docker pull ${ref}` };
+  if (!image) return { part: `image ${name}`, state: 'missing', version: ref, ...(found.outdated.includes(name) ? { from: 'built by an older recipe' } : {}), mend: SET_UP };
   return { part: `image ${name}`, state: 'ok', version: ref, from: `${image.source === 'built' ? 'built from packages' : image.source}, ${image.id.replace('sha256:', '').slice(0, 12)}` };
 }

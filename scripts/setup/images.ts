@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export type ImageName = 'prometheus' | 'k6' | 'node' | 'thanos' | 'exporter' | 'vegeta' | 'versitygw';
+export type ImageName = 'prometheus' | 'k6' | 'node' | 'thanos' | 'exporter' | 'vegeta' | 'versitygw' | 'memcached' | 'grafana' | 'blocks';
 
 /** Programs of Go modules; go.mod in the image's folder pins the modules. */
 export interface GoMake {
@@ -19,15 +19,23 @@ export interface GoMake {
   variables: Record<string, string>;
 }
 
-/** A Debian root file system with the Node.js and npm that package.json in the image's folder pins. */
-export interface NodeMake {
-  kind: 'node';
+/** A Debian root file system of the essential packages and these. */
+export interface DebianMake {
+  kind: 'debian';
   suite: string;
+  packages: string[];
+  /** With the Node.js and npm that package.json in the image's folder pins. */
+  node?: boolean;
 }
 
 /** The image's folder as it is. */
 export interface FolderMake {
   kind: 'folder';
+}
+
+/** No packages to build it from: it is pulled, or it is not there. */
+export interface NoMake {
+  kind: 'none';
 }
 
 export interface ImageSpec {
@@ -36,7 +44,7 @@ export interface ImageSpec {
   pull: boolean;
   /** Absolute path of the folder with its Dockerfile. */
   folder: string;
-  make: GoMake | NodeMake | FolderMake;
+  make: GoMake | DebianMake | FolderMake | NoMake;
   /** Images that the build starts from. */
   needs: ImageName[];
 }
@@ -44,10 +52,14 @@ export interface ImageSpec {
 /** Label of an image that was built here, with the value `packages`. */
 export const BUILT_LABEL = 'dev.mayfly.built-from';
 export const BUILT_VALUE = 'packages';
+/** Label of an image that was built here: the recipe that it was built by. */
+export const RECIPE_LABEL = 'dev.mayfly.recipe';
 
 export const IMAGES_FOLDER = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'compose', 'images');
 
 const NODE_REF = 'node:24.21.0-bookworm-slim';
+/** What a health check asks with, as upstream's images do: it takes `wget -O FILE URL` and no other flag. */
+const WGET = 'github.com/u-root/u-root/cmds/core/wget';
 const COMMON_VERSION = 'github.com/prometheus/common/version';
 
 export const IMAGES: Record<ImageName, ImageSpec> = {
@@ -71,14 +83,14 @@ export const IMAGES: Record<ImageName, ImageSpec> = {
     make: { kind: 'go', programs: { k6: 'go.k6.io/k6' }, tags: [], variables: {} },
     needs: [],
   },
-  node: { ref: NODE_REF, pull: true, folder: join(IMAGES_FOLDER, 'node'), make: { kind: 'node', suite: 'bookworm' }, needs: [] },
+  node: { ref: NODE_REF, pull: true, folder: join(IMAGES_FOLDER, 'node'), make: { kind: 'debian', suite: 'bookworm', packages: [], node: true }, needs: [] },
   thanos: {
     ref: 'thanosio/thanos:v0.42.4',
     pull: true,
     folder: join(IMAGES_FOLDER, 'thanos'),
     make: {
       kind: 'go',
-      programs: { thanos: 'github.com/thanos-io/thanos/cmd/thanos' },
+      programs: { thanos: 'github.com/thanos-io/thanos/cmd/thanos', wget: WGET },
       // Without slicelabels the Store panics at its first Info call.
       tags: ['netgo', 'slicelabels'],
       variables: { [`${COMMON_VERSION}.Version`]: '0.42.4', [`${COMMON_VERSION}.Revision`]: 'v0.42.4' },
@@ -103,16 +115,47 @@ export const IMAGES: Record<ImageName, ImageSpec> = {
     ref: 'mayfly/versitygw:1.8.0',
     pull: false,
     folder: join(IMAGES_FOLDER, 'versitygw'),
-    make: { kind: 'go', programs: { versitygw: 'github.com/versity/versitygw/cmd/versitygw' }, tags: [], variables: { 'main.Version': '1.8.0' } },
+    make: { kind: 'go', programs: { versitygw: 'github.com/versity/versitygw/cmd/versitygw', wget: WGET }, tags: [], variables: { 'main.Version': '1.8.0' } },
     needs: [],
   },
+  memcached: {
+    ref: 'memcached:1.6.18',
+    pull: true,
+    folder: join(IMAGES_FOLDER, 'memcached'),
+    make: { kind: 'debian', suite: 'bookworm', packages: ['memcached'] },
+    needs: [],
+  },
+  blocks: {
+    ref: `mayfly/blocks:${folderHash(join(IMAGES_FOLDER, 'blocks'), '')}`,
+    pull: false,
+    folder: join(IMAGES_FOLDER, 'blocks'),
+    make: { kind: 'go', programs: { blocks: 'dev.mayfly/images/blocks' }, tags: [], variables: {} },
+    needs: [],
+  },
+  grafana: { ref: 'grafana/grafana:13.2.3', pull: true, folder: join(IMAGES_FOLDER, 'grafana'), make: { kind: 'none' }, needs: [] },
 };
 
-export const IMAGE_NAMES = Object.keys(IMAGES) as ImageName[];
+const ALL_NAMES = Object.keys(IMAGES) as ImageName[];
+/** Mayfly does without these, and says so. */
+export const OPTIONAL_NAMES = ALL_NAMES.filter((name) => IMAGES[name].make.kind === 'none');
+/** Only the overlays in compose/fleet/ need these. */
+export const FLEET_NAMES: ImageName[] = ['memcached'];
+/** What Mayfly needs on every machine. */
+export const IMAGE_NAMES = ALL_NAMES.filter((name) => !OPTIONAL_NAMES.includes(name) && !FLEET_NAMES.includes(name));
 
 /** Names with all that they are built from, each after what it needs. */
 export function withNeeds(names: ImageName[]): ImageName[] {
   return [...new Set(names.flatMap((name) => [...withNeeds(IMAGES[name].needs), name]))];
+}
+
+/** What an image is built by: 12 hexadecimal digits over its folder, its entry here and the recipes of what it is built from. */
+export function recipeOf(spec: ImageSpec): string {
+  return folderHash(spec.folder, JSON.stringify([spec.make, ...spec.needs.map((name) => recipeOf(IMAGES[name]))]));
+}
+
+/** Whether an image that carries these labels may be taken: one that was built here by another recipe may not, one from elsewhere always may. */
+export function isCurrent(spec: ImageSpec, labels: Record<string, string>): boolean {
+  return labels[BUILT_LABEL] !== BUILT_VALUE || labels[RECIPE_LABEL] === recipeOf(spec);
 }
 
 /** 12 hexadecimal digits over the names and contents of a folder's files and one more text. */

@@ -7,7 +7,7 @@ import { InfrastructureError } from '../errors.ts';
 import type { ProgressStep } from '../types.ts';
 import { run, which } from './command.ts';
 import { aptInstall, thisSystem } from './debian.ts';
-import { BUILT_LABEL, BUILT_VALUE, type GoMake, type ImageSpec, type NodeMake } from './images.ts';
+import { BUILT_LABEL, BUILT_VALUE, RECIPE_LABEL, recipeOf, type DebianMake, type GoMake, type ImageSpec } from './images.ts';
 
 export interface MakeOptions {
   env: NodeJS.ProcessEnv;
@@ -37,15 +37,17 @@ const CERTIFICATES = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/
 /** Builds the image under its tag. Throws InfrastructureError that says which part failed, with its last lines. */
 export async function makeImage(spec: ImageSpec, options: MakeOptions): Promise<void> {
   const { make } = spec;
-  if (make.kind === 'folder') return dockerBuild(spec.ref, spec.folder, options);
+  if (make.kind === 'none') throw new InfrastructureError('it cannot be built from packages', { hint: 'Set MAYFLY_REGISTRY to a registry that has it, or load it with `docker load`.' });
+  const labels = { [BUILT_LABEL]: BUILT_VALUE, [RECIPE_LABEL]: recipeOf(spec) }; // before anything is read: what changes meanwhile is built next time
+  if (make.kind === 'folder') return dockerBuild(spec.ref, labels, spec.folder, options);
   await inTemporaryFolder(async (temporary) => {
     const context = join(temporary, 'context');
     await cp(spec.folder, context, { recursive: true, filter: (path) => !PINS.includes(basename(path)) });
     await addSystemFiles(context, options.env, make.kind === 'go');
     const env = { ...options.env, TMPDIR: temporary };
     if (make.kind === 'go') await addPrograms(spec, make, context, { ...options, env });
-    else await addNode(spec, make, temporary, context, { ...options, env });
-    await dockerBuild(spec.ref, context, options);
+    else await addDebian(spec, make, temporary, context, { ...options, env });
+    await dockerBuild(spec.ref, labels, context, options);
   });
 }
 
@@ -78,8 +80,12 @@ async function addPrograms(spec: ImageSpec, make: GoMake, context: string, optio
   }
 }
 
-async function addNode(spec: ImageSpec, make: NodeMake, temporary: string, context: string, options: MakeOptions): Promise<void> {
+async function addDebian(spec: ImageSpec, make: DebianMake, temporary: string, context: string, options: MakeOptions): Promise<void> {
   await addRootFileSystem(make, context, options);
+  if (make.node) await addNode(spec, temporary, context, options);
+}
+
+async function addNode(spec: ImageSpec, temporary: string, context: string, options: MakeOptions): Promise<void> {
   const packages = join(temporary, 'packages');
   await mkdir(packages);
   for (const file of PINS.filter((pin) => existsSync(join(spec.folder, pin)))) await cp(join(spec.folder, file), join(packages, file));
@@ -91,10 +97,11 @@ async function addNode(spec: ImageSpec, make: NodeMake, temporary: string, conte
   await rename(join(packages, 'node_modules', 'npm'), join(context, 'node', 'lib', 'node_modules', 'npm'));
 }
 
-async function addRootFileSystem(make: NodeMake, context: string, options: MakeOptions): Promise<void> {
+async function addRootFileSystem(make: DebianMake, context: string, options: MakeOptions): Promise<void> {
   await needMmdebstrap(options);
   const excluded = ['doc', 'man', 'info', 'locale'].map((folder) => `--dpkgopt=path-exclude=/usr/share/${folder}/*`);
-  await run('mmdebstrap', ['--variant=minbase', `--architectures=${architectureOf(options).debian}`, ...excluded, make.suite, join(context, 'rootfs.tar')], {
+  const included = make.packages.map((name) => `--include=${name}`);
+  await run('mmdebstrap', ['--variant=minbase', `--architectures=${architectureOf(options).debian}`, ...included, ...excluded, make.suite, join(context, 'rootfs.tar')], {
     what: 'making a Debian root file system', env: options.env, signal: options.signal, onLine: (line) => options.step.update(line.replace(/^I: /, '')),
   });
 }
@@ -103,7 +110,7 @@ async function needMmdebstrap(options: MakeOptions): Promise<void> {
   if (which('mmdebstrap', options.env)) return;
   const { root, debian } = thisSystem();
   if (root && debian) return aptInstall(['mmdebstrap'], options);
-  throw new InfrastructureError('building the node image needs mmdebstrap, which is not installed', {
+  throw new InfrastructureError('building it needs mmdebstrap, which is not installed', {
     hint: debian ? 'Run: sudo apt-get install mmdebstrap' : 'Make the image reachable instead: set MAYFLY_REGISTRY to a registry that has it, or load it with `docker load`.',
   });
 }
@@ -120,10 +127,10 @@ async function addSystemFiles(context: string, env: NodeJS.ProcessEnv, emptyImag
   await mkdir(join(context, 'empty'));
 }
 
-async function dockerBuild(ref: string, context: string, options: MakeOptions): Promise<void> {
+async function dockerBuild(ref: string, labels: Record<string, string>, context: string, options: MakeOptions): Promise<void> {
   // The classic builder: it is in every engine, buildx is not.
   const env = { ...options.env, DOCKER_BUILDKIT: '0' };
-  await run('docker', ['build', '--force-rm', '--tag', ref, '--label', `${BUILT_LABEL}=${BUILT_VALUE}`, context], { what: `docker build of ${ref}`, env, signal: options.signal, onLine: (line) => options.step.update(line) });
+  await run('docker', ['build', '--force-rm', '--tag', ref, ...Object.entries(labels).map(([name, value]) => `--label=${name}=${value}`), context], { what: `docker build of ${ref}`, env, signal: options.signal, onLine: (line) => options.step.update(line) });
 }
 
 function architectureOf(options: { architecture: string }): Architecture {

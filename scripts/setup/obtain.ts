@@ -37,14 +37,18 @@ export async function obtain(spec: ImageSpec, options: ObtainOptions): Promise<'
   }
 }
 
-/** One try. Returns why there is no image, or undefined when there is. MAYFLY_REGISTRY names a registry to use instead of the images' own. */
-async function tryPull(ref: string, options: ObtainOptions & { update: (text: string, fraction?: number) => void }): Promise<string | undefined> {
-  const mirror = options.env.MAYFLY_REGISTRY;
-  const source = mirror ? `${mirror}/${ref}` : ref;
+/** Where an image is pulled from: MAYFLY_REGISTRY names a registry to use instead of the images' own. */
+export function pullSource(ref: string, env: NodeJS.ProcessEnv): string {
+  return env.MAYFLY_REGISTRY ? `${env.MAYFLY_REGISTRY}/${ref}` : ref;
+}
+
+/** One try. Returns why there is no image, or undefined when there is. */
+export async function tryPull(ref: string, options: Omit<ObtainOptions, 'architecture' | 'progress'> & { update: (text: string, fraction?: number) => void }): Promise<string | undefined> {
+  const source = pullSource(ref, options.env);
   options.update(`pulling ${source}`);
   try {
     await options.api.pull(source, { stallMs: options.stallMs ?? STALL_MS, onProgress: options.update, signal: options.signal });
-    if (mirror) await options.api.rename(source, ref);
+    if (source !== ref) await options.api.rename(source, ref);
     return undefined;
   } catch (error) {
     options.signal?.throwIfAborted();

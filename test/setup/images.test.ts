@@ -6,14 +6,15 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { run, which } from '../../scripts/setup/command.ts';
 import { aptInstall, thisSystem } from '../../scripts/setup/debian.ts';
 import { engineSocket } from '../../scripts/engine-socket.ts';
 import { connect } from '../../scripts/setup/engine-api.ts';
-import { BUILT_LABEL, IMAGE_NAMES, IMAGES, type ImageSpec } from '../../scripts/setup/images.ts';
+import { BUILT_LABEL, IMAGE_NAMES, IMAGES, OPTIONAL_NAMES, RECIPE_LABEL, recipeOf, type ImageName, type ImageSpec } from '../../scripts/setup/images.ts';
 import { obtain } from '../../scripts/setup/obtain.ts';
-import { setUp } from '../../scripts/setup/setup.ts';
+import { obtainOptional } from '../../scripts/setup/optional.ts';
+import { inspect, setUp } from '../../scripts/setup/setup.ts';
 import { Interrupted } from '../../scripts/errors.ts';
 import { freePort, outcome, recorder } from './helpers.ts';
 
@@ -128,6 +129,99 @@ t.test('built from a Go module', async (t) => {
   t.same(await tempFolders(), before, 'no temporary folder stays');
 });
 
+/** Makes an image one of Mayfly's own, until the end of the test. */
+function known(t: Test, spec: ImageSpec): ImageName {
+  const images = IMAGES as Record<string, ImageSpec>;
+  images.tiny = spec;
+  t.teardown(() => delete images.tiny);
+  return 'tiny' as ImageName;
+}
+
+t.test('built here: built again when its recipe has changed; from elsewhere: taken as it is', async (t) => {
+  const spec: ImageSpec = { ...(await tinyImage('recipe')), pull: false };
+  const name = known(t, spec);
+  const labels = async () => (await api.images()).get(spec.ref)!.labels;
+  const { progress, lines } = recorder();
+  const replaced: string[] = []; // without a name, but there
+  t.teardown(() => outcome('docker', ['image', 'rm', '--force', ...replaced]));
+  const first = await setUp({ images: [name], progress });
+  replaced.push(first.images.tiny!.id);
+  t.match(first.images, { tiny: { ref: spec.ref, source: 'built' } });
+  t.equal((await labels())[RECIPE_LABEL], recipeOf(spec));
+
+  lines.length = 0;
+  t.same((await setUp({ images: [name], progress })).images, first.images);
+  t.same(lines, [], 'nothing to do');
+
+  await writeFile(join(spec.folder, 'content'), 'another');
+  const outdated = await inspect([name], process.env);
+  t.match({ images: outdated.images, outdated: outdated.outdated }, { images: { tiny: undefined }, outdated: [name] });
+  const second = await setUp({ images: [name], progress });
+  replaced.push(second.images.tiny!.id);
+  t.not(second.images.tiny!.id, first.images.tiny!.id);
+  t.equal((await labels())[RECIPE_LABEL], recipeOf(spec));
+
+  await docker('build', '--tag', spec.ref, spec.folder);
+  await writeFile(join(spec.folder, 'content'), 'a third');
+  lines.length = 0;
+  t.match((await setUp({ images: [name], progress })).images, { tiny: { source: 'present' } }, 'one without our label is somebody else\'s');
+  t.same(lines, []);
+});
+
+t.test('an optional image is pulled, or absent with the reason; a refusal is remembered for an hour', async (t) => {
+  const registry = await startRegistry();
+  t.teardown(() => registry.stop());
+  const spec: ImageSpec = { ...(await tinyImage('optional')), make: { kind: 'none' } };
+  const name = known(t, spec);
+  const { progress, lines } = recorder();
+  const env = { ...process.env, XDG_CACHE_HOME: join(folder, 'cache'), MAYFLY_REGISTRY: `127.0.0.1:${await freePort()}` };
+
+  const without = await setUp({ images: [], optional: [name], progress, env });
+  t.same(without.images, {});
+  t.match(without.absent, { tiny: new RegExp(`^${env.MAYFLY_REGISTRY}/${spec.ref} could not be pulled: .*connection refused`) });
+  t.equal(lines.length, 3, 'begin, pulling, end');
+  t.match(lines.at(-1), /^done image .*: not here; this goes on without it\. It could not be pulled \(.*connection refused.*\), and is not tried again for an hour$/);
+
+  lines.length = 0;
+  t.same((await setUp({ images: [], optional: [name], progress, env })).absent, without.absent);
+  t.same(lines, [], 'the second time nothing is tried and nothing said');
+  const later = (minutes: number) => obtainOptional(spec.ref, { api, env, progress, now: () => Date.now() + minutes * 60_000 });
+  await later(59);
+  t.same(lines, []);
+  await later(61);
+  t.equal(lines.length, 3, 'an hour later it is tried again');
+
+  await docker('build', '--tag', `${registry.host}/${spec.ref}`, spec.folder);
+  await docker('push', '--quiet', `${registry.host}/${spec.ref}`);
+  await docker('image', 'rm', `${registry.host}/${spec.ref}`);
+  const pulled = await setUp({ images: [], optional: [name], progress, env: { ...env, MAYFLY_REGISTRY: registry.host } });
+  t.match(pulled, { images: { tiny: { ref: spec.ref, source: 'pulled' } }, absent: {} }, 'another registry is asked at once');
+  t.match(await setUp({ images: [], optional: [name], progress, env }), { images: { tiny: { source: 'present' } }, absent: {} }, 'there: nobody is asked');
+  await t.rejects(obtain({ ...spec, ref: `mayfly-test/none:${process.pid}` }, options('unused').options), { message: /^image mayfly-test\/none:\d+: it cannot be built from packages$/, hint: /MAYFLY_REGISTRY/ }, 'where it is needed, its absence is an error');
+});
+
+t.test('an image of Debian packages', async (t) => {
+  await setUp({ images: ['memcached'], progress: recorder().progress });
+  const { ref } = IMAGES.memcached;
+  t.match(await docker('run', '--rm', '--network=none', ref, 'memcached', '--version'), `memcached ${ref.split(':')[1]}`, 'the version that the tag says');
+  t.match(await docker('run', '--rm', '--network=none', ref, 'id', '--user', '--name'), 'memcache');
+});
+
+t.test('health checks have their wget', async (t) => {
+  for (const name of ['thanos', 'versitygw'] as const) {
+    await setUp({ images: [name], progress: recorder().progress });
+    const wget = (url: string) => outcome('docker', ['run', '--rm', '--network=none', '--entrypoint=wget', IMAGES[name].ref, '-O', '/dev/null', url]);
+    t.equal((await wget('http://127.0.0.1:9/')).code, 1, `${name}: refused`);
+  }
+  const id = (await docker('run', '--detach', '--network=none', IMAGES.thanos.ref, 'query', '--http-address=127.0.0.1:9090', '--grpc-address=127.0.0.1:9091')).trim();
+  t.teardown(() => docker('rm', '--force', id));
+  const ask = async (path: string) => (await outcome('docker', ['exec', id, 'wget', '-O', '/dev/null', `http://127.0.0.1:9090${path}`])).code;
+  const deadline = Date.now() + 20_000;
+  while ((await ask('/-/ready')) !== 0 && Date.now() < deadline) await sleep(200);
+  t.equal(await ask('/-/ready'), 0, 'ready');
+  t.equal(await ask('/no-such-page'), 1, '404');
+});
+
 t.test('a build that fails says which, with its last lines', async (t) => {
   const spec = { ...(await tinyImage('broken', 'FROM scratch\nCOPY nothing-of-this-name /\n')), pull: false };
   const { options: how, lines } = options('unused');
@@ -155,6 +249,7 @@ t.test('the doctor finds all of it', async (t) => {
   const { code, stdout } = await outcome(process.execPath, [join(import.meta.dirname, '../../scripts/doctor.ts'), '--json']);
   const answer = JSON.parse(stdout);
   t.match(answer, { schema: 'mayfly.doctor/v1', complete: true });
+  t.ok(OPTIONAL_NAMES.every((name) => answer.findings.some((finding: { part: string }) => finding.part.startsWith(`image ${name}`))));
   t.ok(IMAGE_NAMES.every((name) => answer.findings.some((finding: { part: string; state: string }) => finding.part === `image ${name}` && finding.state === 'ok')));
   t.equal(code, 0);
 

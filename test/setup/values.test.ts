@@ -7,7 +7,7 @@ import { diagnose, diagnosisText, isComplete } from '../../scripts/setup/diagnos
 import { engineSocket } from '../../scripts/engine-socket.ts';
 import { splitRef } from '../../scripts/setup/engine-api.ts';
 import { engineAdvice } from '../../scripts/setup/engine.ts';
-import { IMAGE_NAMES, IMAGES, IMAGES_FOLDER, withNeeds } from '../../scripts/setup/images.ts';
+import { BUILT_LABEL, BUILT_VALUE, FLEET_NAMES, IMAGE_NAMES, IMAGES, IMAGES_FOLDER, isCurrent, OPTIONAL_NAMES, RECIPE_LABEL, recipeOf, withNeeds } from '../../scripts/setup/images.ts';
 import { goBuildArgs } from '../../scripts/setup/make.ts';
 
 const read = (...path: string[]): string => readFileSync(join(IMAGES_FOLDER, ...path), 'utf8');
@@ -40,6 +40,26 @@ t.test('names of images', async (t) => {
 
 t.test('an image comes after what it is built from, each once', async (t) => {
   t.same(withNeeds(['exporter', 'node', 'k6']), ['node', 'exporter', 'k6']);
+});
+
+t.test('what is needed everywhere, for a fleet, and where it can be had', async (t) => {
+  t.same(OPTIONAL_NAMES, ['grafana']);
+  t.same([...IMAGE_NAMES, ...FLEET_NAMES, ...OPTIONAL_NAMES].sort(), Object.keys(IMAGES).sort(), 'each image once');
+});
+
+t.test('the recipe of an image', async (t) => {
+  const { thanos, exporter } = IMAGES;
+  t.match(recipeOf(thanos), /^[0-9a-f]{12}$/);
+  t.equal(recipeOf(thanos), recipeOf({ ...thanos }), 'the same for the same');
+  t.not(recipeOf(thanos), recipeOf({ ...thanos, make: { ...thanos.make, tags: ['netgo'] } as typeof thanos.make }), 'another entry');
+  t.not(recipeOf(thanos), recipeOf({ ...thanos, folder: IMAGES.k6.folder }), 'another folder');
+  t.not(recipeOf(exporter), recipeOf({ ...exporter, needs: [] }), 'what it is built from');
+
+  const built = { [BUILT_LABEL]: BUILT_VALUE };
+  t.ok(isCurrent(thanos, { ...built, [RECIPE_LABEL]: recipeOf(thanos) }));
+  t.notOk(isCurrent(thanos, { ...built, [RECIPE_LABEL]: 'another' }));
+  t.notOk(isCurrent(thanos, built), 'built before there were recipes');
+  t.ok(isCurrent(thanos, {}), 'pulled');
 });
 
 t.test('the socket of the engine', async (t) => {
@@ -93,7 +113,7 @@ t.test('what the user is told about the engine', async (t) => {
 t.test('the doctor reads what was found', async (t) => {
   const engine = { version: '20.10', apiVersion: '1.41', cores: 2, memoryBytes: 1, kernel: 'k', os: 'o', cgroup: '1', architecture: 'x86_64' };
   const images = Object.fromEntries(IMAGE_NAMES.map((name) => [name, { ref: IMAGES[name].ref, id: 'sha256:0123456789abcdef', source: 'built' as const }]));
-  const found = { socket: '/s', engine, client: true, compose: { version: '2.40.3', path: '/p' }, images };
+  const found = { socket: '/s', engine, client: true, compose: { version: '2.40.3', path: '/p' }, images, outdated: [] };
   const around = { node: { version: '24', path: '/node' }, docker: { path: '/docker' }, builders: [{ name: 'go' }] };
 
   const whole = diagnose(found, IMAGE_NAMES, around);
@@ -105,6 +125,11 @@ t.test('the doctor reads what was found', async (t) => {
   t.notOk(isComplete(without));
   t.match(without.find(({ part }) => part === 'image k6'), { state: 'missing', mend: 'npm run setup' });
   t.match(without.find(({ part }) => part === 'Docker Compose'), { state: 'missing', mend: 'npm run setup' });
+
+  const old = diagnose({ ...found, images: { ...images, k6: undefined }, outdated: ['k6'] }, [...IMAGE_NAMES, 'grafana'], around);
+  t.match(diagnosisText(old), /^MISSING +image k6 +grafana\/k6:1\.8\.1 {2}built by an older recipe\n +mend: npm run setup$/m);
+  t.match(diagnosisText(old), /^absent +image grafana \(optional\) +grafana\/grafana:13\.2\.3\n +docker pull grafana\/grafana:13\.2\.3$/m);
+  t.ok(isComplete(diagnose(found, [...IMAGE_NAMES, 'grafana'], around)), 'what is optional may be absent');
 
   const stopped = diagnose({ ...found, engine: { code: 'ENOENT', message: 'connect ENOENT /s' }, images: {} }, IMAGE_NAMES, { ...around, advice: { message: 'm', hint: 'Run: start it' } });
   t.match(stopped.find(({ part }) => part === 'Docker engine'), { state: 'missing', mend: 'Run: start it' });
