@@ -7,7 +7,8 @@ import { bringUp } from './archive/stack.ts';
 import { archiveStatus, statusText } from './archive/status.ts';
 import { ARCHIVE_FLAG, command, jsonFlag } from './command.ts';
 import { EXIT, UsageError } from './errors.ts';
-import { withContext } from './open.ts';
+import { ROOT, withContext } from './open.ts';
+import { paths } from './paths.ts';
 import { IMAGES, type ImageName } from './setup/images.ts';
 
 await command(
@@ -37,7 +38,7 @@ await command(
       overlays: values.overlay?.filter((file) => file !== 'none').map((file) => resolve(file)),
     };
     if (has('read-only') && has('keeper')) throw new UsageError('--read-only and --keeper contradict each other');
-    return withContext({ quiet: has('json'), images: ['thanos', ...(await imagesIn(given.overlays ?? []))], optional: ['grafana'] }, async (ctx) => {
+    return withContext({ quiet: has('json'), images: ['thanos', ...(await imagesIn(given.overlays ?? (await findArchive(name, paths(ROOT, process.env)))?.overlays ?? []))], optional: ['grafana'] }, async (ctx) => {
       const before = await findArchive(name, ctx.paths);
       const isUp = before !== undefined && (await partsOf(before.project, ctx)).size > 0;
       const archive = await planArchive(name, given, isUp, ctx.paths);

@@ -6,8 +6,9 @@ import type { Context } from '../context.ts';
 import { UsageError } from '../errors.ts';
 import { LABEL } from '../plan/names.ts';
 import { removeAll } from '../stack/remove.ts';
+import { fill } from '../stack/stack.ts';
 import { inStep } from '../step.ts';
-import { allArchives, archiveUrl, PORTS, saveArchive, type Archive } from './archives.ts';
+import { allArchives, PORTS, saveArchive, type Archive } from './archives.ts';
 import { BUCKET_CONFIG, openBucket, type Bucket } from './bucket.ts';
 import { showLiveRuns } from './live.ts';
 import { endLasting, partsOf, startLasting, type Lasting } from './lasting.ts';
@@ -17,14 +18,6 @@ const TIMEOUT_S = 600;
 /** Compose profile of the parts that write to the bucket. */
 const KEEPER = ['keeper'];
 const WRITERS = ['compactor', 'retention'];
-
-/** Where each part says that it is ready. */
-export const readyUrls = (archive: Archive, grafana: boolean): Record<string, string> => ({
-  store: `${archiveUrl(archive, 'store')}/-/ready`,
-  query: `${archiveUrl(archive, 'query')}/-/ready`,
-  ...(archive.read_only ? {} : { compactor: `${archiveUrl(archive, 'compactor')}/-/ready`, retention: `${archiveUrl(archive, 'retention')}/-/ready` }),
-  ...(grafana ? { grafana: `${archiveUrl(archive, 'grafana')}/api/health` } : {}),
-});
 
 /**
  * Keeps the archive's settings and starts it; `before`: as it is up now, where it is. UsageError, with nothing changed,
@@ -57,26 +50,42 @@ async function oneKeeper(archive: Archive, bucket: Bucket, ctx: Context): Promis
 
 /** What is started, as a value. */
 export async function archiveStack(archive: Archive, bucket: Bucket, grafana: boolean, ctx: Context): Promise<Lasting> {
-  const files = [archiveYaml(ctx), ...archive.overlays];
-  const ports = Object.entries(PORTS).map(([name, offset]) => [`MAYFLY_PORT_${name.toUpperCase()}`, String(archive.port_base + offset)]);
-  const more = Array.from({ length: 10 }, (_, index) => [`MAYFLY_PORT_${10 + index}`, String(archive.port_base + 10 + index)]);
-  const keys = Object.fromEntries(bucket.keys.map((key) => [key, ctx.env[key] ?? '']));
+  const files = [join(ctx.paths.root, 'compose', 'archive.yaml'), ...archive.overlays];
+  const isWanted = (name: string) => (name === 'grafana' ? grafana : !(archive.read_only && WRITERS.includes(name)));
+  const services = (await readServices(files)).filter(({ name }) => isWanted(name));
+  const variables = variablesOf(archive, ctx);
   return {
     project: archive.project,
     title: `the archive ${archive.name}`,
     dir: archive.dir,
     files,
     profiles: [...(grafana ? ['grafana'] : []), ...(archive.read_only ? [] : KEEPER)],
-    variables: { MAYFLY_ROOT: ctx.paths.root, MAYFLY_ARCHIVE_DIR: archive.dir, MAYFLY_RETENTION_RAW: archive.retention_raw, MAYFLY_RETENTION_TREND: archive.retention_trend, ...keys, ...Object.fromEntries([...ports, ...more]) },
-    services: withBucket(await readServices(files), bucket, (name) => (name === 'grafana' ? grafana : !(archive.read_only && WRITERS.includes(name)))),
-    ready: readyUrls(archive, grafana),
+    variables: { ...variables, ...Object.fromEntries(bucket.keys.map((key) => [key, ctx.env[key] ?? ''])) },
+    services: Object.fromEntries(services.map(({ name, parts }) => [name, withBucket(parts, bucket)])),
+    ready: fill(Object.fromEntries(services.flatMap(({ name, parts }) => readyUrl(parts).map((url) => [name, url]))), variables),
   };
 }
 
-const archiveYaml = (ctx: Context) => join(ctx.paths.root, 'compose', 'archive.yaml');
+/** Values of the variables in compose/archive.yaml and its overlays. */
+function variablesOf(archive: Archive, ctx: Context): Record<string, string> {
+  const ports = Object.entries(PORTS).map(([name, offset]) => [name.toUpperCase(), offset] as const);
+  const more = Array.from({ length: 10 }, (_, index) => [String(10 + index), 10 + index] as const);
+  return {
+    MAYFLY_ROOT: ctx.paths.root,
+    MAYFLY_ARCHIVE_DIR: archive.dir,
+    MAYFLY_RETENTION_RAW: archive.retention_raw,
+    MAYFLY_RETENTION_TREND: archive.retention_trend,
+    ...Object.fromEntries([...ports, ...more].map(([name, offset]) => [`MAYFLY_PORT_${name}`, String(archive.port_base + offset)])),
+  };
+}
 
-/** Services of the Compose files by name; what a later file says of one comes after what an earlier one says. */
-async function readServices(files: string[]): Promise<Map<string, any[]>> {
+interface Service {
+  name: string;
+  /** What each file says of it, in the order of the files. */
+  parts: any[];
+}
+
+async function readServices(files: string[]): Promise<Service[]> {
   const services = new Map<string, any[]>();
   for (const file of files) {
     const document = await readFile(file, 'utf8').then((text) => parse(text, { merge: true }), (error) => {
@@ -84,13 +93,14 @@ async function readServices(files: string[]): Promise<Map<string, any[]>> {
     });
     for (const [name, service] of Object.entries(document?.services ?? {})) services.set(name, [...(services.get(name) ?? []), service]);
   }
-  return services;
+  return [...services].map(([name, parts]) => ({ name, parts }));
 }
 
-/** Every part that reads the object store gets its configuration, its folder and its keys, as far as they come from outside the files. */
-function withBucket(services: Map<string, any[]>, bucket: Bucket, isWanted: (name: string) => boolean): Record<string, Record<string, unknown>> {
-  return Object.fromEntries([...services].filter(([name]) => isWanted(name)).map(([name, parts]) => {
-    const reads = parts.some((part) => JSON.stringify(part?.command ?? []).includes(BUCKET_CONFIG));
-    return [name, reads ? { volumes: bucket.binds, environment: Object.fromEntries(bucket.keys.map((key) => [key, null])) } : {}];
-  }));
+/** A part that reads the object store gets its configuration, its folder and its keys, as far as they come from outside the files. */
+function withBucket(parts: any[], bucket: Bucket): Record<string, unknown> {
+  const reads = parts.some((part) => JSON.stringify(part?.command ?? []).includes(BUCKET_CONFIG));
+  return reads ? { volumes: bucket.binds, environment: Object.fromEntries(bucket.keys.map((key) => [key, null])) } : {};
 }
+
+/** The URL that a service's health check asks. */
+const readyUrl = (parts: any[]): string[] => parts.flatMap((part) => part?.healthcheck?.test ?? []).filter((word) => /^http:/.test(word)).slice(-1);

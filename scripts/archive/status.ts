@@ -5,7 +5,7 @@ import { archiveUrl, type Archive } from './archives.ts';
 import { isTrend, listBlocks, sizeOf, type BlockList } from './blocks.ts';
 import { openBucket } from './bucket.ts';
 import { partsOf, probe } from './lasting.ts';
-import { readyUrls } from './stack.ts';
+import { archiveStack } from './stack.ts';
 import { formatValue } from '../report/units.ts';
 import { plainText } from '../text.ts';
 
@@ -53,8 +53,9 @@ export async function archiveStatus(archive: Archive, ctx: Context): Promise<Arc
   const [list, parts] = await Promise.all([listBlocks(bucket, ctx), partsOf(archive.project, ctx)]);
   const up = parts.size > 0;
   const blocks = list.blocks.filter((block) => !block.marked);
-  const metrics = up ? await metricsOf(archive) : {};
-  const unhealthy = [...(up ? await unwellParts(archive, parts, metrics) : []), ...(await fewFiles(parts, blocks.length)), ...partial(list), ...(up ? await unreachable(archive) : [])];
+  const { ready } = await archiveStack(archive, bucket, parts.has('grafana'), ctx);
+  const metrics = up ? await metricsOf(ready) : {};
+  const unhealthy = [...(up ? [...(await unwellParts(ready, parts)), ...troubles(metrics)] : []), ...(await fewFiles(parts, blocks.length)), ...partial(list), ...(up ? await unreachable(archive) : [])];
   const grafana = parts.has('grafana');
   return {
     schema: 'mayfly.archive/v1',
@@ -64,7 +65,7 @@ export async function archiveStatus(archive: Archive, ctx: Context): Promise<Arc
     grafana_url: grafana ? archiveUrl(archive, 'grafana') : null,
     bucket: bucket.name,
     ...summary(blocks),
-    loaded: number(metrics.store, 'thanos_bucket_store_blocks_loaded'),
+    loaded: loadedBlocks(metrics),
     pending_uploads: ctx.store.pendingArchives().map(({ run_id }) => run_id),
     unhealthy,
   };
@@ -84,12 +85,12 @@ function summary(blocks: BlockList['blocks']) {
   };
 }
 
-type Metrics = Partial<Record<'store' | 'compactor' | 'retention', string>>;
+/** Part -> its own metrics, as far as it answers. */
+type Metrics = Record<string, string>;
 
-async function metricsOf(archive: Archive): Promise<Metrics> {
-  const names = ['store', 'compactor', 'retention'] as const;
-  const pages = await Promise.all(names.map((name) => probe(`${archiveUrl(archive, name)}/metrics`)));
-  return Object.fromEntries(names.map((name, index) => [name, pages[index]?.status === 200 ? pages[index].body : undefined]));
+async function metricsOf(ready: Record<string, string>): Promise<Metrics> {
+  const pages = await Promise.all(Object.entries(ready).map(async ([part, url]) => [part, await probe(new URL('/metrics', url).href)] as const));
+  return Object.fromEntries(pages.flatMap(([part, page]) => (page?.status === 200 ? [[part, page.body]] : [])));
 }
 
 /** Sum of a metric's series in the text format, over those that carry the label text; null where there is none. */
@@ -98,31 +99,38 @@ export function number(page: string | undefined, metric: string, label = ''): nu
   return lines.length === 0 ? null : lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }
 
-async function unwellParts(archive: Archive, parts: Awaited<ReturnType<typeof partsOf>>, metrics: Metrics): Promise<Unhealthy[]> {
-  const urls = readyUrls(archive, parts.has('grafana'));
-  const unready = await Promise.all(Object.entries(urls).map(async ([part, url]): Promise<Unhealthy[]> => {
+async function unwellParts(ready: Record<string, string>, parts: Awaited<ReturnType<typeof partsOf>>): Promise<Unhealthy[]> {
+  const found = await Promise.all([...new Set([...Object.keys(ready), ...parts.keys()])].map(async (part): Promise<Unhealthy[]> => {
     const state = parts.get(part);
     if (!state) return [{ part, why: 'its container is gone; npm run archive:up starts it again' }];
-    if (!state.running) return [{ part, why: `it ended with exit code ${state.exitCode}${state.oomKilled ? ', out of memory' : ''}; docker logs ${state.name}` }];
-    const answer = await probe(url);
-    if (answer?.status === 200) return [];
-    return [{ part, why: `${answer ? `not ready (${answer.status})` : 'does not answer'}${state.restartCount > 0 ? `, restarted ${state.restartCount} times` : ''}; docker logs ${state.name}` }];
+    const more = `${state.restartCount > 0 ? `, restarted ${state.restartCount} times` : ''}; docker logs ${state.name}`;
+    if (!state.running) return [{ part, why: `it ended with exit code ${state.exitCode}${state.oomKilled ? ', out of memory' : ''}${more}` }];
+    const answer = ready[part] ? await probe(ready[part]) : undefined;
+    if (answer === null) return [{ part, why: `it does not answer${more}` }];
+    if (answer && answer.status !== 200) return [{ part, why: `it is not ready (${answer.status})${more}` }];
+    return answer === undefined && (state.health === 'unhealthy' || state.restartCount > 0) ? [{ part, why: `${state.health ?? 'up'}${more}` }] : [];
   }));
-  const others = [...parts].filter(([name, state]) => !(name in urls) && !state.running).map(([part, state]) => ({ part, why: `it does not run; docker logs ${state.name}` }));
-  return [...unready.flat(), ...others, ...troubles(metrics)];
+  return found.flat();
 }
 
 /** What the parts count as trouble. Names of the metrics: thanos, pkg/store/bucket.go, pkg/block/fetcher.go, cmd/thanos/compact.go. */
-function troubles({ store, compactor, retention }: Metrics): Unhealthy[] {
-  const found: Unhealthy[] = [];
-  const failed = number(store, 'thanos_bucket_store_block_load_failures_total') ?? 0;
-  const corrupted = number(store, 'thanos_blocks_meta_synced', 'state="corrupted-meta-json"') ?? 0;
-  if (failed > 0) found.push({ part: 'store', why: `it could not load a block, ${failed} times since its start; npm run archive -- verify names what is damaged` });
-  if (corrupted > 0) found.push({ part: 'bucket', why: `${corrupted} blocks have a meta.json that cannot be read; npm run archive -- verify names them` });
-  for (const [part, page] of [['compactor', compactor], ['retention', retention]] as const) {
-    if ((number(page, 'thanos_compact_halted') ?? 0) > 0) found.push({ part, why: 'it has halted, usually over blocks that overlap; npm run archive -- verify names them' });
-  }
-  return found;
+function troubles(metrics: Metrics): Unhealthy[] {
+  return Object.entries(metrics).flatMap(([part, page]) => {
+    const failed = number(page, 'thanos_bucket_store_block_load_failures_total') ?? 0;
+    const corrupted = part === 'store' ? (number(page, 'thanos_blocks_meta_synced', 'state="corrupted-meta-json"') ?? 0) : 0;
+    const halted = (number(page, 'thanos_compact_halted') ?? 0) > 0;
+    return [
+      ...(failed > 0 ? [{ part, why: `it could not load a block, ${failed} times since its start; npm run archive -- verify names what is damaged` }] : []),
+      ...(corrupted > 0 ? [{ part: 'bucket', why: `${corrupted} blocks have a meta.json that cannot be read; npm run archive -- verify names them` }] : []),
+      ...(halted ? [{ part, why: 'it has halted, usually over blocks that overlap; npm run archive -- verify names them' }] : []),
+    ];
+  });
+}
+
+/** Blocks that all Stores have loaded; null where none answers. */
+function loadedBlocks(metrics: Metrics): number | null {
+  const counts = Object.values(metrics).flatMap((page) => number(page, 'thanos_bucket_store_blocks_loaded') ?? []);
+  return counts.length === 0 ? null : counts.reduce((sum, count) => sum + count, 0);
 }
 
 /** Every block is an open file of Store; where it may open too few, blocks are missing from every answer. */

@@ -149,7 +149,7 @@ async function readRunCompose(plan: Plan, ctx: Context): Promise<ComposeDocument
 
 /** Replaces ${NAME} in every string of a document. */
 export function fill<T>(value: T, values: Record<string, string>): T {
-  if (typeof value === 'string') return value.replace(/\$\{([A-Z_]+)\}/g, (whole, name: string) => values[name] ?? whole) as T;
+  if (typeof value === 'string') return value.replace(/\$\{([A-Z0-9_]+)\}/g, (whole, name: string) => values[name] ?? whole) as T;
   if (Array.isArray(value)) return value.map((item) => fill(item, values)) as T;
   if (value && typeof value === 'object') return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fill(item, values)])) as T;
   return value;
