@@ -26,6 +26,8 @@ export interface Pending extends Destination {
 const DESTINATION_FILE = 'destination.json';
 /** Name of the snapshot's folder in the run's folder. */
 const SNAPSHOT = 'snapshot';
+/** Name of the folder in the run's folder with what is being shipped to the trend stream. */
+export const TREND = 'trend';
 
 /**
  * Takes a snapshot over the admin API of a Prometheus whose data is the run's tsdb/, marks it as waiting, and moves it
@@ -75,12 +77,12 @@ export async function moved(runDir: string, { from }: Pending): Promise<Snapshot
 /** Forgets a snapshot that is shipped; the mark goes first, since a mark without a snapshot could never be shipped. */
 export async function removePending(runDir: string): Promise<void> {
   await rm(join(runDir, PENDING_FILE), { force: true });
-  await rm(join(runDir, SNAPSHOT), { recursive: true, force: true });
+  for (const folder of [SNAPSHOT, TREND]) await rm(join(runDir, folder), { recursive: true, force: true });
 }
 
 /** Removes all that a waiting snapshot does not need. Only after every container that uses the folder is gone. */
 export async function removeTheRest(runDir: string): Promise<void> {
-  const needed = [SNAPSHOT, PENDING_FILE, OWNER_FILE, LOCK_FILE];
+  const needed = [SNAPSHOT, TREND, PENDING_FILE, OWNER_FILE, LOCK_FILE];
   for (const entry of await readdir(runDir)) {
     if (!needed.includes(entry)) await rm(join(runDir, entry), { recursive: true, force: true });
   }

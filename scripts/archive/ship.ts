@@ -11,6 +11,7 @@ import { lockRun } from './lock.ts';
 import { moved, readPending, removePending } from './pending.ts';
 import { knownRun } from './recover.ts';
 import type { Snapshot } from './snapshot.ts';
+import { shipTrend } from './trend-ship.ts';
 import { uploadSnapshot, type ExternalLabels } from './upload.ts';
 
 export interface Pushed {
@@ -19,28 +20,39 @@ export interface Pushed {
 }
 
 /**
- * Ships a waiting snapshot, stores what became of it and, once it is proven, removes it; the rest of the run's folder
- * stays. A store that cannot be reached is no failure of the run: the snapshot waits, and the document says why.
+ * Ships a waiting snapshot and, beside it, the trend of its run; stores what became of it and, once it is proven, removes
+ * it; the rest of the run's folder stays. A store that cannot be reached is no failure of the run: the snapshot waits,
+ * with the trend, and the document says why. A trend that alone cannot be shipped is a warning: it can be made anew.
  */
 export async function ship(snapshot: Snapshot, runDir: string, labels: ExternalLabels, bucket: Bucket, ctx: Context): Promise<ArchiveDocument> {
   const archive = { bucket: bucket.name, blocks: snapshot.blocks };
   const save = (document: ArchiveDocument) => (ctx.store.saveArchive(labels.run_id, document), document);
   save({ ...archive, verified: false, pending: true, error: 'its upload did not end' }); // true for an interrupt and for a kill
   const step = ctx.progress.step(`ship ${snapshot.blocks.length} block${snapshot.blocks.length === 1 ? '' : 's'} to ${bucket.name}`);
-  try {
-    await uploadSnapshot(snapshot, labels, bucket, ctx);
-    const shipped = save({ ...archive, verified: true, pending: false });
-    await removePending(runDir);
-    step.done();
-    return shipped;
-  } catch (error) {
+  const [failure, trendFailure] = await Promise.all([
+    failureOf(uploadSnapshot(snapshot, labels, bucket, ctx)),
+    failureOf(shipTrend(ctx.store.run(labels.run_id), runDir, bucket, ctx)),
+  ]);
+  if (failure) {
     step.fail();
     ctx.signal.throwIfAborted();
-    if (!(error instanceof MayflyError)) throw error;
-    ctx.progress.warn(`${error.message}; they are kept on this host: npm run archive:push ships them later`);
-    return save({ ...archive, verified: false, pending: true, error: error.message });
+    if (!(failure instanceof MayflyError)) throw failure;
+    ctx.progress.warn(`${failure.message}; they are kept on this host: npm run archive:push ships them later`);
+    return save({ ...archive, verified: false, pending: true, error: failure.message });
   }
+  if (trendFailure && ctx.signal.aborted) {
+    step.fail();
+    ctx.signal.throwIfAborted(); // the next push ships the trend, and finds the rest shipped
+  }
+  const shipped = save({ ...archive, verified: true, pending: false });
+  await removePending(runDir);
+  step.done();
+  if (trendFailure) ctx.progress.warn(`the trend of run ${labels.run_id} is not in ${bucket.name}: ${trendFailure.message}\nThe metrics themselves are. npm run archive -- rebuild-trends makes the trend anew`);
+  return shipped;
 }
+
+/** What made it fail; null where it has done its work. */
+const failureOf = (work: Promise<unknown>): Promise<Error | null> => work.then(() => null, (error: Error) => error);
 
 /** Ships every snapshot that waits, each by itself; returns what became of each. One that a live process ships is left to it. */
 export async function pushPending(ctx: Context): Promise<Pushed[]> {

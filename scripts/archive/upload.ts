@@ -19,33 +19,49 @@ export interface ExternalLabels {
 }
 
 /** Command line of the upload. A label's value is quoted, as Thanos wants it. */
-export function uploadArgs(labels: ExternalLabels): string[] {
+export function uploadArgs(labels: Record<string, string>): string[] {
   return [
     'tools', 'bucket', 'upload-blocks', `--objstore.config-file=${BUCKET_CONFIG}`, '--path=/snapshot', '--shipper.upload-compacted', '--log.level=info', '--log.format=json',
     ...Object.entries(labels).map(([name, value]) => `--label=${name}=${JSON.stringify(value)}`),
   ];
 }
 
-/** Uploads every block of the snapshot and proves that each is in the bucket. Repeating it changes nothing. Throws InfrastructureError. */
+export interface Upload {
+  snapshot: Snapshot;
+  /** External labels of the blocks. */
+  labels: Record<string, string>;
+  /** Owner of the containers, as runTool wants it. */
+  owner: string;
+  /** What is shipped, in a message. */
+  what: string;
+}
+
+/** Uploads every block of a run's snapshot and proves that each is in the bucket. Repeating it changes nothing. Throws InfrastructureError. */
 export async function uploadSnapshot(snapshot: Snapshot, labels: ExternalLabels, bucket: Bucket, ctx: Context): Promise<void> {
+  const owner = `${labels.run_id}-upload`; // not part of the run's stack: it lives on while that goes down
+  await uploadBlocks({ snapshot, labels: { ...labels }, owner, what: 'the metrics' }, bucket, ctx);
+}
+
+/** The same for blocks with any labels. */
+export async function uploadBlocks(upload: Upload, bucket: Bucket, ctx: Context): Promise<void> {
   let last = '';
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     if (attempt > 1) await sleep(PAUSE_MS, undefined, { signal: ctx.signal }).catch(() => ctx.signal.throwIfAborted());
-    const run = await runUploader(`upload-${attempt}`, snapshot, labels, bucket, ctx);
+    const run = await runUploader(`upload-${attempt}`, upload, bucket, ctx);
     if (run.exitCode !== 0) {
       last = run.error;
       continue;
     }
-    const missing = await notShipped(snapshot);
+    const missing = await notShipped(upload.snapshot);
     if (missing.length > 0) {
       last = `thanos.shipper.json does not list ${missing.join(', ')}`;
       continue;
     }
-    const unproven = await notInBucket(snapshot, labels, bucket, ctx);
+    const unproven = await notInBucket(upload, bucket, ctx);
     if (unproven.length === 0) return;
     last = `meta.json of ${unproven.join(', ')} is not in the bucket`;
   }
-  throw new InfrastructureError(`the metrics could not be shipped to ${bucket.name}: ${last}`);
+  throw new InfrastructureError(`${upload.what} could not be shipped to ${bucket.name}: ${last}`);
 }
 
 /** Blocks that the shipper does not list as uploaded. */
@@ -60,24 +76,26 @@ async function notShipped(snapshot: Snapshot): Promise<string[]> {
  * thanos.shipper.json, which is only its memory, the shipper looks for meta.json in the bucket before it uploads,
  * so an upload that has nothing to do is the proof (pkg/shipper/shipper.go, Sync).
  */
-async function notInBucket(snapshot: Snapshot, labels: ExternalLabels, bucket: Bucket, ctx: Context): Promise<string[]> {
+async function notInBucket(upload: Upload, bucket: Bucket, ctx: Context): Promise<string[]> {
+  const { snapshot } = upload;
   if (bucket.folder !== null) {
     const seen = await Promise.all(snapshot.blocks.map((block) => access(join(bucket.folder!, block, 'meta.json')).then(() => true, () => false)));
     return snapshot.blocks.filter((_, index) => !seen[index]);
   }
   await rm(join(snapshot.dir, 'thanos.shipper.json'), { force: true });
-  const again = await runUploader('verify', snapshot, labels, bucket, ctx);
+  const again = await runUploader('verify', upload, bucket, ctx);
   const nothingToDo = again.exitCode === 0 && again.lines.some((line) => line.uploaded === 0);
   return nothingToDo ? [] : snapshot.blocks;
 }
 
-function runUploader(purpose: string, snapshot: Snapshot, labels: ExternalLabels, bucket: Bucket, ctx: Context): Promise<ToolRun> {
+function runUploader(purpose: string, { snapshot, labels, owner }: Upload, bucket: Bucket, ctx: Context): Promise<ToolRun> {
   return runTool({
-    owner: `${labels.run_id}-upload`, // not part of the run's stack: it lives on while that goes down
+    owner,
     purpose: `uploader-${purpose}`,
     image: 'thanos',
     cmd: uploadArgs(labels),
     binds: [`${snapshot.dir}:/snapshot`, ...bucket.binds],
+    keys: bucket.keys,
     network: bucket.network,
   }, ctx);
 }

@@ -42,6 +42,34 @@ export interface BuildRecord {
   imageId: string;
 }
 
+/** A run of the list of all runs, oldest first. */
+export interface RunKey {
+  run_id: string;
+  benchmark: string;
+  status: RunStatus;
+  started_at: string;
+  /** Its metrics were shipped, or wait to be. */
+  archived: boolean;
+}
+
+/** Where a metric of a benchmark changed for good on a host. */
+export interface ChangePoint {
+  benchmark: string;
+  host_id: string;
+  metric: string;
+  /** The first commit after the change, and the last one before it. */
+  commit: string;
+  before: string;
+  /** The first run after the change. */
+  run_id: string;
+  /** Start of that run, ISO 8601. */
+  at: string;
+  /** After / before: 1.05 is 5 % more. */
+  ratio: number;
+  /** When it was found, ISO 8601. */
+  found_at: string;
+}
+
 export interface StoredEvent {
   at: string;
   kind: string;
@@ -62,12 +90,18 @@ export interface Store {
   details(runId: string): { side: SideName; round: number; detail: unknown }[];
   /** Newest first. */
   runs(filter?: RunFilter): RunSummary[];
+  /** Every run of the store, by benchmark, oldest first. */
+  runKeys(): RunKey[];
   /** Ids of the runs that have not ended, as far as the store knows. */
   runningRuns(): string[];
   /** Runs whose snapshot waits to be shipped, oldest first. */
   pendingArchives(): { run_id: string; archive: ArchiveDocument }[];
   saveBuild(build: BuildRecord): void;
   findBuild(wanted: Pick<BuildRecord, 'benchmark' | 'image' | 'commit' | 'recipeHash'>): BuildRecord | undefined;
+  /** Keeps a change point; one that is known already, by benchmark, host, metric and run, stays as it was found first. */
+  addChangePoint(point: ChangePoint): void;
+  /** In the order of their runs. */
+  changePoints(benchmark?: string): ChangePoint[];
   addEvent(kind: string, runId: string | null, detail: unknown): void;
   /** Newest first. */
   events(limit?: number): StoredEvent[];
@@ -86,11 +120,14 @@ export function openStore(file: string): Store {
     run: (idOrPrefix) => db.snapshot(() => readRun(db, findRunId(db, idOrPrefix))),
     details: (runId) => readDetails(db, runId),
     runs: (filter = {}) => listRuns(db, filter),
+    runKeys: () => listRunKeys(db),
     runningRuns: () => db.all(`SELECT run_id FROM run WHERE status = 'running' ORDER BY run_id`).map((row) => row.run_id as string),
     pendingArchives: () =>
       db.all('SELECT run_id, archive FROM run WHERE archive_pending = 1 ORDER BY run_id').map((row) => ({ run_id: row.run_id as string, archive: json(row.archive) })),
     saveBuild: (build) => db.transaction(() => saveBuild(db, build)),
     findBuild: (wanted) => findBuild(db, wanted),
+    addChangePoint: (point) => addChangePoint(db, point),
+    changePoints: (benchmark) => listChangePoints(db, benchmark),
     addEvent: (kind, runId, detail) => {
       db.run('INSERT INTO event (event_id, at, kind, run_id, detail) VALUES (?, ?, ?, ?, ?)', ulid(), new Date().toISOString(), kind, runId, text(detail ?? null));
     },
@@ -157,9 +194,10 @@ function findRunId(db: Database, wanted: string): string {
     return newest.run_id as string;
   }
   const prefix = wanted.toUpperCase();
+  if (db.get('SELECT run_id FROM run WHERE run_id = ?', prefix)) return prefix; // whole: found by the index, among any number of runs
   const found = db.all('SELECT run_id FROM run WHERE substr(run_id, 1, length(?)) = ? ORDER BY run_id LIMIT 4', prefix, prefix).map((row) => row.run_id as string);
   if (found.length === 0 || prefix === '') throw new UsageError(`there is no run ${JSON.stringify(wanted)}`, { hint });
-  if (found.length === 1 || found.includes(prefix)) return found.includes(prefix) ? prefix : found[0]!;
+  if (found.length === 1) return found[0]!;
   const shown = found.slice(0, 3).join(', ') + (found.length > 3 ? ', ...' : '');
   throw new UsageError(`${JSON.stringify(wanted)} is the beginning of several runs: ${shown}`, { hint: `Write more of it; ${hint}` });
 }
@@ -266,6 +304,27 @@ function summary(row: Row): RunSummary {
     valid_observations: row.valid_observations as number,
     archive: row.archive_pending === 1 ? 'pending' : row.archive !== null && json<ArchiveDocument>(row.archive).verified ? 'verified' : 'none',
   };
+}
+
+function listRunKeys(db: Database): RunKey[] {
+  const rows = db.all('SELECT run_id, benchmark, status, started_at, CASE WHEN archive IS NULL THEN 0 ELSE 1 END AS archived FROM run ORDER BY benchmark, started_at, run_id');
+  return rows.map((row) => ({ run_id: row.run_id as string, benchmark: row.benchmark as string, status: row.status as RunStatus, started_at: row.started_at as string, archived: row.archived === 1 }));
+}
+
+function addChangePoint(db: Database, { benchmark, host_id, metric, commit, before, run_id, at, ratio, found_at }: ChangePoint): void {
+  if (!Number.isFinite(ratio) || ratio <= 0) throw new Error(`the ratio of a change point must be a number above 0, got ${ratio}`);
+  db.run(
+    `INSERT INTO change_point (benchmark, host_id, metric, run_id, commit_id, before_commit_id, at, ratio, found_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (benchmark, host_id, metric, run_id) DO NOTHING`,
+    benchmark, host_id, metric, run_id, commit, before, at, ratio, found_at,
+  );
+}
+
+function listChangePoints(db: Database, benchmark?: string): ChangePoint[] {
+  const columns = 'SELECT benchmark, host_id, metric, commit_id, before_commit_id, run_id, at, ratio, found_at FROM change_point';
+  const order = 'ORDER BY benchmark, at, run_id, host_id, metric';
+  const rows = benchmark === undefined ? db.all(`${columns} ${order}`) : db.all(`${columns} WHERE benchmark = ? ${order}`, benchmark);
+  return rows.map(({ commit_id: commit, before_commit_id: before, ...rest }) => ({ ...rest, commit, before }) as ChangePoint);
 }
 
 function saveBuild(db: Database, { benchmark, image, commit, recipeHash, tag, imageId }: BuildRecord): void {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import t from 'tap';
@@ -108,6 +108,35 @@ t.test('listing runs', async (t) => {
   t.strictSame(store.pendingArchives(), [{ run_id: '01B', archive: { bucket: '', blocks: [], verified: false, pending: true } }]);
 });
 
+t.test('every run by its key, by benchmark, oldest first', async (t) => {
+  const store = openStore(join(t.testdir(), 'mayfly.db'));
+  t.teardown(() => store.close());
+  for (let n = 30; n > 0; n--) store.addRun(makeRun({ run_id: `01A${n}`, started_at: new Date(Date.UTC(2026, 0, n)).toISOString(), benchmark: n % 2 ? 'shop' : 'caddy', archive: undefined }));
+  store.saveArchive('01A1', { bucket: '', blocks: [], verified: false, pending: true });
+  const keys = store.runKeys();
+  t.strictSame(keys.map((key) => key.run_id), [...Array.from({ length: 15 }, (_, i) => `01A${2 * i + 2}`), ...Array.from({ length: 15 }, (_, i) => `01A${2 * i + 1}`)]);
+  t.strictSame(keys.filter((key) => key.archived).map((key) => key.run_id), ['01A1'], 'pending counts too');
+});
+
+t.test('a change point is added once and never changed', async (t) => {
+  const store = openStore(join(t.testdir(), 'mayfly.db'));
+  t.teardown(() => store.close());
+  const point = (laid = {}) => ({
+    benchmark: 'shop', host_id: 'h0st', metric: 'latency_med', commit: 'b'.repeat(40), before: 'a'.repeat(40), run_id: '01B',
+    at: '2026-01-02T00:00:00.000Z', ratio: 1.0512345678901234, found_at: '2026-01-05T00:00:00.000Z', ...laid,
+  });
+  t.throws(() => store.addChangePoint(point()), /FOREIGN KEY/, 'its run must be known');
+  for (const run_id of ['01A', '01B']) store.addRun(makeRun({ run_id }));
+  store.addRun(makeRun({ run_id: '01C', benchmark: 'caddy' }));
+  const all = [point({ run_id: '01C', benchmark: 'caddy' }), point({ run_id: '01A', at: '2026-01-01T00:00:00.000Z', ratio: 0.5 }), point(), point({ metric: 'latency_p95' })];
+  for (const one of all.toReversed()) store.addChangePoint(one);
+  store.addChangePoint(point({ ratio: 2, found_at: '2026-02-01T00:00:00.000Z' }));
+  t.strictSame(store.changePoints(), all);
+  t.strictSame(store.changePoints('caddy'), all.slice(0, 1));
+  t.strictSame(store.changePoints('none'), []);
+  for (const ratio of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) t.throws(() => store.addChangePoint(point({ ratio })), /above 0/);
+});
+
 t.test('builds and events', async (t) => {
   const store = openStore(join(t.testdir(), 'mayfly.db'));
   t.teardown(() => store.close());
@@ -160,25 +189,46 @@ t.test('a file of an older schema is brought up to date and keeps its runs', asy
   before.addRun(run);
   before.close();
 
+  const known = readdirSync(MIGRATIONS).length;
   const folder = join(dir, 'newer');
-  copyFileSync(join(MIGRATIONS, '001_runs.sql'), join(folder, '001_runs.sql'));
-  writeFileSync(join(folder, '002_note.sql'), `CREATE TABLE note (run_id TEXT); INSERT INTO note SELECT run_id FROM run;`);
+  cpSync(MIGRATIONS, folder, { recursive: true });
+  writeFileSync(join(folder, '999_note.sql'), `CREATE TABLE note (run_id TEXT); INSERT INTO note SELECT run_id FROM run;`);
   const newer = openDatabase(file, folder);
   t.strictSame(newer.all('SELECT run_id FROM note').map((row) => row.run_id), [run.run_id]);
   newer.close();
 
   const error = thrown(() => openStore(file));
   t.type(error, InfrastructureError);
-  t.match(error.message, /mayfly\.db was written by a newer Mayfly \(schema 2; this one knows up to 1\)/, 'and the older Mayfly refuses it from then on');
+  t.match(error.message, `mayfly.db was written by a newer Mayfly (schema ${known + 1}; this one knows up to ${known})`, 'and the older Mayfly refuses it from then on');
   t.match(error.hint, /git pull/);
+});
+
+t.test('a store of the first schema gets its change points and keeps its runs', async (t) => {
+  const dir = t.testdir({ first: {} });
+  const file = join(dir, 'mayfly.db');
+  copyFileSync(join(MIGRATIONS, '001_runs.sql'), join(dir, 'first/001_runs.sql'));
+  const run = makeRun();
+  const first = openDatabase(file, join(dir, 'first'));
+  first.run('INSERT INTO benchmark (name) VALUES (?)', 'shop');
+  first.run(
+    `INSERT INTO run (run_id, benchmark, status, started_at, pairing, host_id, stack_version, rounds_asked, host, load, cpusets, metrics, stack_images, compose)
+     VALUES (?, 'shop', 'complete', ?, 'solo', 'h', 's', 1, '{}', '{}', '{}', '[]', '[]', '{}')`,
+    run.run_id, run.started_at,
+  );
+  t.throws(() => first.all('SELECT * FROM change_point'), /no such table/);
+  first.close();
+  const store = openStore(file);
+  t.teardown(() => store.close());
+  t.strictSame(store.runKeys(), [{ run_id: run.run_id, benchmark: 'shop', status: 'complete', started_at: run.started_at, archived: false }]);
+  t.strictSame(store.changePoints(), []);
 });
 
 t.test('a migration that fails leaves the file as it was', async (t) => {
   const dir = t.testdir({ bad: {} });
   const file = join(dir, 'mayfly.db');
   openStore(file).close();
-  copyFileSync(join(MIGRATIONS, '001_runs.sql'), join(dir, 'bad/001_runs.sql'));
-  writeFileSync(join(dir, 'bad/002_bad.sql'), 'CREATE TABLE note (a TEXT); CREATE NONSENSE;');
+  cpSync(MIGRATIONS, join(dir, 'bad'), { recursive: true });
+  writeFileSync(join(dir, 'bad/999_bad.sql'), 'CREATE TABLE note (a TEXT); CREATE NONSENSE;');
   t.throws(() => openDatabase(file, join(dir, 'bad')), /NONSENSE/);
   const store = openStore(file);
   t.teardown(() => store.close());

@@ -1,0 +1,124 @@
+/** The whole trend stream anew from the store: after a loss, after a change of what it holds, or to correct it. */
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ulid } from 'ulid';
+import type { Context } from '../context.ts';
+import { InfrastructureError, UsageError } from '../errors.ts';
+import { inStep } from '../step.ts';
+import type { RunKey } from '../store/db.ts';
+import { isTrend, listBlocks, markForDeletion, type Block } from './blocks.ts';
+import { BUCKET_CONFIG, type Bucket } from './bucket.ts';
+import { LOCK_FILE, lockRun } from './lock.ts';
+import { readSnapshot } from './snapshot.ts';
+import { runTool } from './tool.ts';
+import { changePointSamples, openMetrics, runSamples, trendLabels, type TrendSample } from './trend.ts';
+import { makeBlocks } from './trend-blocks.ts';
+import { uploadBlocks } from './upload.ts';
+
+export interface Rebuilt {
+  /** Blocks that were made. */
+  blocks: number;
+  /** Runs that are in them. */
+  runs: number;
+  /** Blocks of before, marked for deletion. */
+  removed: number;
+}
+
+/** promtool's longest block, 2 h times 3 to the ninth. It reads its input once a block: of one with years in it thousands of times, were it left to its 2 h. */
+const BLOCK_HOURS = 39_366;
+/** A piece of about 30 MB of text: neither this process nor promtool holds the whole history. */
+const SAMPLES_AT_ONCE = 100_000;
+/** So many blocks are named in one command line. */
+const IDS_AT_ONCE = 1000;
+
+/**
+ * Makes the trend blocks of every archived run of the store, whichever bucket it was shipped to, uploads them, and only
+ * then marks those that were there before for deletion. They stay where the bucket has runs that this store does not
+ * know: they may be the only ones of theirs. A run that ends meanwhile is not lost: its block is not among those of before.
+ * Throws UsageError where the store has no such run and the bucket has trend blocks, and InfrastructureError; then the
+ * blocks of before are still there.
+ */
+export async function rebuildTrends(bucket: Bucket, ctx: Context, samplesAtOnce = SAMPLES_AT_ONCE): Promise<Rebuilt> {
+  const folder = join(ctx.paths.cache, 'trends');
+  await mkdir(folder, { recursive: true });
+  await using lock = await lockRun(folder);
+  if (!lock) throw new InfrastructureError('the trends of this data folder are being rebuilt already', { hint: 'Try again when it has ended.' });
+  try {
+    await clear(folder);
+    return await rebuild(folder, samplesAtOnce, bucket, ctx);
+  } finally {
+    await clear(folder);
+  }
+}
+
+async function rebuild(folder: string, samplesAtOnce: number, bucket: Bucket, ctx: Context): Promise<Rebuilt> {
+  const before = (await listBlocks(bucket, ctx)).blocks.filter((block) => !block.marked);
+  const old = before.filter(isTrend).map((block) => block.ulid);
+  const keys = ctx.store.runKeys(); // read after the list: whatever has a block in it is in the store by now
+  const runs = keys.filter((key) => key.archived && key.status !== 'running');
+  if (runs.length === 0 && old.length > 0) {
+    throw new UsageError(`${bucket.name} has ${old.length} trend ${old.length === 1 ? 'block' : 'blocks'}, but no run of the store ${ctx.paths.db} was ever archived`, { hint: 'Set MAYFLY_DATA to the data folder that the runs were made with.' });
+  }
+  await keepFromCompactor(bucket, old, ctx);
+  const benchmarks = [...Map.groupBy(runs, (key) => key.benchmark)];
+  let blocks = 0;
+  for (const [index, [benchmark, ofBenchmark]] of benchmarks.entries()) {
+    blocks += await inStep(ctx.progress, `rebuild the trend of ${benchmark} (${ofBenchmark.length} ${ofBenchmark.length === 1 ? 'run' : 'runs'})`, () =>
+      rebuildBenchmark(benchmark, pieces(benchmark, ofBenchmark, samplesAtOnce, ctx), join(folder, String(index)), bucket, ctx));
+  }
+  const unknown = unknownRuns(before, keys);
+  if (unknown.length === 0) await markForDeletion(bucket, old, 'rebuilt from the store', ctx);
+  else if (old.length > 0) ctx.progress.warn(`${unknown.length === 1 ? 'a run' : `${unknown.length} runs`} of ${bucket.name} (${unknown.slice(0, 3).join(', ')}) ${unknown.length === 1 ? 'is' : 'are'} not in this store: the trend blocks of before stay, since they may hold what no other block does`);
+  return { blocks, runs: runs.length, removed: unknown.length === 0 ? old.length : 0 };
+}
+
+/** Makes and ships the blocks of one benchmark; returns how many. */
+async function rebuildBenchmark(benchmark: string, pieces: AsyncIterable<TrendSample[]>, folder: string, bucket: Bucket, ctx: Context): Promise<number> {
+  const owner = `${ulid()}-trend`;
+  const dir = join(folder, 'blocks');
+  await mkdir(dir, { recursive: true });
+  for await (const samples of pieces) {
+    ctx.signal.throwIfAborted();
+    const made = await makeBlocks(openMetrics(samples), join(folder, 'piece'), { owner, hours: BLOCK_HOURS }, ctx);
+    for (const block of made.blocks) await rename(join(made.dir, block), join(dir, block));
+  }
+  const snapshot = await readSnapshot(dir);
+  await uploadBlocks({ snapshot, labels: trendLabels(benchmark), owner, what: `the trend of ${benchmark}` }, bucket, ctx);
+  await rm(folder, { recursive: true, force: true });
+  return snapshot.blocks.length;
+}
+
+/** The samples of a benchmark's runs in pieces that follow each other in time: a block for each, of which none overlaps another. */
+async function* pieces(benchmark: string, runs: RunKey[], samplesAtOnce: number, ctx: Context): AsyncGenerator<TrendSample[]> {
+  let open = changePointSamples(ctx.store.changePoints(benchmark));
+  for (const { run_id, started_at } of runs) {
+    if (open.length >= samplesAtOnce) {
+      const end = Date.parse(started_at); // runs come by their start: none of the next has a sample before it
+      const complete = open.filter(({ atMs }) => atMs < end);
+      if (complete.length > 0) yield complete;
+      open = open.filter(({ atMs }) => atMs >= end);
+    }
+    for (const sample of runSamples(ctx.store.run(run_id))) open.push(sample);
+  }
+  if (open.length > 0) yield open;
+}
+
+/** Runs with raw metrics in the bucket that the store has no record of. */
+function unknownRuns(blocks: Block[], keys: RunKey[]): string[] {
+  const known = new Set(keys.map((key) => key.run_id));
+  return [...new Set(blocks.flatMap(({ labels }) => (labels.run_id !== undefined && !known.has(labels.run_id) ? [labels.run_id] : [])))].sort();
+}
+
+/** Keeps the compactor from merging blocks that are about to be replaced: what it made of them would stay. */
+async function keepFromCompactor(bucket: Bucket, ids: string[], ctx: Context): Promise<void> {
+  for (let start = 0; start < ids.length; start += IDS_AT_ONCE) {
+    const cmd = ['tools', 'bucket', 'mark', '--marker=no-compact-mark.json', '--details=about to be rebuilt from the store', ...ids.slice(start, start + IDS_AT_ONCE).map((id) => `--id=${id}`), `--objstore.config-file=${BUCKET_CONFIG}`, '--log.level=info', '--log.format=json'];
+    const run = await runTool({ owner: `${ulid()}-trend`, purpose: 'mark', image: 'thanos', cmd, binds: bucket.binds, network: bucket.network }, ctx);
+    if (run.exitCode !== 0) throw new InfrastructureError(`the bucket ${bucket.name} does not answer (mark): ${run.error}`, { hint: 'Is the object store up, and are its address and keys right? Nothing was changed.' });
+  }
+}
+
+/** Empties the folder but for its lock. */
+async function clear(folder: string): Promise<void> {
+  for (const entry of await readdir(folder)) if (entry !== LOCK_FILE) await rm(join(folder, entry), { recursive: true, force: true });
+}

@@ -1,0 +1,130 @@
+/** The trend of a run goes the way of its metrics: shipped beside them, waiting with them, never twice; alone it may fail. */
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { openBucket, type Bucket } from '../../scripts/archive/bucket.ts';
+import { settleFolder } from '../../scripts/archive/leftovers.ts';
+import { moved, readPending } from '../../scripts/archive/pending.ts';
+import { pushPending, ship } from '../../scripts/archive/ship.ts';
+import { openMetrics, runSamples } from '../../scripts/archive/trend.ts';
+import { makeBlocks } from '../../scripts/archive/trend-blocks.ts';
+import type { Context } from '../../scripts/context.ts';
+import type { RunDocument } from '../../scripts/types.ts';
+import { dumpBlock, engine, onEngine } from '../e2e/helpers.ts';
+import { makeRun } from '../run-document.ts';
+import { blocksIn, context, type TestContext } from './trend-context.ts';
+
+t.teardown(() => engine.close());
+
+const RUN = '01K0000000000000000000000A';
+const DEAD = JSON.stringify({ pid: 5_000_000, pidStart: '1' });
+
+/** A run in the store and its folder with a snapshot that waits; the snapshot is any block. */
+async function waitingRun(ctx: TestContext, laid: Partial<RunDocument> = {}) {
+  const run = makeRun({ run_id: RUN, archive: undefined, ...laid });
+  ctx.store.addRun(run);
+  const runDir = join(ctx.paths.runs, run.run_id);
+  mkdirSync(runDir, { recursive: true });
+  writeFileSync(join(runDir, 'owner.json'), DEAD);
+  const made = await makeBlocks(openMetrics([{ series: 'up{job="services"}', value: 1, atMs: Date.parse(run.started_at) }]), join(runDir, 'made'), { owner: `${run.run_id}-raw` }, ctx);
+  cpSync(made.dir, join(runDir, 'snapshot'), { recursive: true });
+  const labels = { run_id: run.run_id, benchmark: run.benchmark, host: run.host.id };
+  writeFileSync(join(runDir, 'pending.json'), JSON.stringify({ labels, from: 'snapshot' }));
+  const bucket = await openBucket(undefined, ctx.paths);
+  const shipIt = async (to: Bucket = bucket, by: Context = ctx) => ship(await moved(runDir, (await readPending(runDir))!), runDir, labels, to, by);
+  return { run, runDir, bucket, labels, shipIt };
+}
+
+/** The same bucket, in which nothing can be written. */
+const readOnly = (bucket: Bucket): Bucket => ({ ...bucket, binds: bucket.binds.map((bind) => (bind.endsWith(':ro') ? bind : `${bind}:ro`)) });
+
+const filesOf = (folder: string) =>
+  readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)).sort().map((file) => `${file} ${statSync(file).mtimeMs}`);
+
+async function trendOf(t: Test, bucket: Bucket): Promise<string> {
+  const trends = blocksIn(bucket.folder!).filter(({ labels }) => labels.stream === 'trend');
+  t.equal(trends.length, 1, 'one trend block');
+  return dumpBlock(t, join(bucket.folder!, trends[0]!.name));
+}
+
+t.test('both are shipped, and nothing stays that waits', async (t) => {
+  const ctx = context(t);
+  const { run, runDir, bucket, labels, shipIt } = await waitingRun(ctx);
+  ctx.store.addChangePoint({ benchmark: 'shop', host_id: 'h0st', metric: 'latency_med', commit: 'a'.repeat(40), before: 'b'.repeat(40), run_id: RUN, at: run.started_at, ratio: 1.25, found_at: run.finished_at! });
+  t.match(await shipIt(), { verified: true, pending: false });
+  t.same(ctx.warnings, []);
+  const samples = openMetrics(runSamples(run)).samples + 1;
+  t.same(blocksIn(bucket.folder!).map(({ labels, samples }) => ({ labels, samples })).sort((a, b) => a.samples - b.samples), [{ labels, samples: 1 }, { labels: { stream: 'trend', benchmark: 'shop' }, samples }]);
+  t.match(await trendOf(t, bucket), /\{__name__="mayfly_change_point".*\} 1\.25 /);
+  t.same(readdirSync(runDir).sort(), ['made', 'owner.json'], 'nothing that waits is left');
+  t.same(await onEngine(), []);
+});
+
+t.test('a store that refuses: both wait, survive the settling of the folder, and the next push ships both, once', async (t) => {
+  const ctx = context(t);
+  const { runDir, bucket, shipIt } = await waitingRun(ctx);
+  t.match(await shipIt(readOnly(bucket)), { verified: false, pending: true, error: /read-only/ });
+  t.equal(ctx.warnings.length, 1, 'one warning for both');
+  t.match(ctx.warnings[0], /archive:push ships them later/);
+  t.same(blocksIn(bucket.folder!), []);
+  await settleFolder(RUN, ctx);
+  t.same(readdirSync(runDir).sort(), ['owner.json', 'pending.json', 'snapshot', 'trend']);
+  const [made] = readdirSync(join(runDir, 'trend', 'blocks')).filter((name) => /^[0-9A-Z]{26}$/.test(name));
+  cpSync(runDir, join(ctx.paths.data, 'copy'), { recursive: true });
+
+  t.match(await pushPending(ctx), [{ run_id: RUN, archive: { verified: true, pending: false } }]);
+  t.same(blocksIn(bucket.folder!).filter(({ labels }) => labels.stream === 'trend').map(({ name }) => name), [made], 'the block that was made before');
+  t.notOk(existsSync(runDir));
+
+  const files = filesOf(bucket.folder!);
+  cpSync(join(ctx.paths.data, 'copy'), runDir, { recursive: true });
+  t.match(await pushPending(ctx), [{ archive: { verified: true } }]);
+  t.same(filesOf(bucket.folder!), files, 'the same folder pushed again writes nothing');
+});
+
+t.test('killed between the two: the trend that is shipped is not made again, though the compactor has merged it away', async (t) => {
+  const ctx = context(t);
+  const { runDir, bucket, shipIt } = await waitingRun(ctx);
+  const before = { ...ctx, engine: { ...ctx.engine, create: (spec: Parameters<typeof engine.create>[0]) => (spec.name.includes('-upload-uploader') ? Promise.reject(new Error('killed')) : ctx.engine.create(spec)) } };
+  await t.rejects(shipIt(bucket, before), /killed/);
+  const [first] = blocksIn(bucket.folder!);
+  t.match(first, { labels: { stream: 'trend' } });
+  t.ok(existsSync(join(runDir, 'pending.json')));
+  rmSync(join(bucket.folder!, first!.name), { recursive: true });
+  t.match(await pushPending(ctx), [{ archive: { verified: true } }]);
+  t.same(blocksIn(bucket.folder!).map(({ labels }) => labels.stream), [undefined]);
+});
+
+t.test('a trend made before the run was known to be interrupted is made again', async (t) => {
+  const ctx = context(t);
+  const { bucket, shipIt } = await waitingRun(ctx, { status: 'running', finished_at: undefined });
+  await shipIt(readOnly(bucket));
+  ctx.store.finishRun(RUN, 'interrupted', '2026-01-02T03:05:00.000Z', 'its process was killed');
+  await pushPending(ctx);
+  const dump = await trendOf(t, bucket);
+  t.match(dump, /mayfly_run_duration_seconds.*status="interrupted"\} 60 /);
+  t.notMatch(dump, /running/);
+});
+
+t.test('a trend that alone fails is a warning, and the run is shipped', async (t) => {
+  const ctx = context(t);
+  const { runDir, bucket, shipIt } = await waitingRun(ctx);
+  const without = { ...ctx, machine: { ...ctx.machine, images: { ...ctx.machine.images, prometheus: { ref: 'mayfly/no-such-image:1' } } } } as unknown as Context;
+  t.match(await shipIt(bucket, without), { verified: true, pending: false });
+  t.match(ctx.warnings, [new RegExp(`the trend of run ${RUN} is not in .*bucket: .*no-such-image.*\nThe metrics themselves are. npm run archive -- rebuild-trends makes the trend anew`, 's')]);
+  t.equal(blocksIn(bucket.folder!).length, 1);
+  t.notOk(existsSync(join(runDir, 'pending.json')));
+});
+
+t.test('an interrupt leaves both to the next push', async (t) => {
+  const ctx = context(t);
+  const { bucket, shipIt } = await waitingRun(ctx, { status: 'invalid' });
+  const controller = new AbortController();
+  const shipping = shipIt(bucket, { ...ctx, signal: controller.signal });
+  controller.abort(new Error('interrupted by SIGINT'));
+  await t.rejects(shipping, /interrupted by SIGINT/);
+  t.match(ctx.store.run(RUN).archive, { pending: true });
+  t.same(await onEngine(), []);
+  t.match(await pushPending(ctx), [{ archive: { verified: true } }]);
+  t.match(await trendOf(t, bucket), /status="invalid", verdict="INVALID"/);
+});
