@@ -1,17 +1,12 @@
 /** Where the metrics of a run end up: a real S3 store, a sidecar that ships while the run goes on, and the data of a Prometheus that is gone. */
 import { cpSync, existsSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { IMAGES } from '../../scripts/setup/images.ts';
-import { bench, dataFolder, dumpBlock, engine, makeFolder, mayfly, nothingLeft, probeBenchmark, run, type Running } from './helpers.ts';
+import { bench, dataFolder, dumpBlock, engine, mayfly, nothingLeft, probeBenchmark, rawBlocks, run, SECRET, startGateway, type Running } from './helpers.ts';
 
 t.teardown(() => engine.close());
-
-const SECRET = 'secret-of-the-test';
-const isBlock = (name: string) => /^[0-9A-HJKMNP-TV-Z]{26}$/.test(name);
-const blocksIn = (folder: string) => (existsSync(folder) ? readdirSync(folder).filter(isBlock).sort() : []);
 
 t.test('an S3 store: shipped and proven; a wrong key lets it wait; pushing again changes nothing', async (t) => {
   const data = dataFolder(t);
@@ -24,7 +19,7 @@ t.test('an S3 store: shipped and proven; a wrong key lets it wait; pushing again
   const first = await bench(benchmark, data, [`--objstore=${objstore}`]);
   t.equal(first.code, 0, first.stderr);
   t.match(first.run.archive, { bucket: 'S3 runs', verified: true, pending: false });
-  t.same(blocksIn(join(bucket, 'team')), first.run.archive?.blocks, 'the block is in the folder of the gateway');
+  t.same(rawBlocks(join(bucket, 'team')), first.run.archive?.blocks, 'the block is in the folder of the gateway');
   await nothingLeft(t, data);
 
   configure('another-secret-of-the-test');
@@ -40,7 +35,7 @@ t.test('an S3 store: shipped and proven; a wrong key lets it wait; pushing again
   t.equal(pushed.code, 0, pushed.stderr);
   t.match(JSON.parse(pushed.stdout).runs, [{ run_id: second.run.run_id, archive: { verified: true, pending: false } }]);
   const both = [...first.run.archive!.blocks, ...second.run.archive!.blocks].sort();
-  t.same(blocksIn(join(bucket, 'team')), both);
+  t.same(rawBlocks(join(bucket, 'team')), both);
 
   const before = filesOf(bucket);
   renameSync(join(data, 'copy'), folder);
@@ -73,7 +68,7 @@ t.test('the sidecar ships a finished block while the run goes on, and nothing is
   t.match(archive, { verified: true, pending: false });
   t.ok(archive.blocks.includes(name), 'the finished block is in the record');
   t.equal(archive.blocks.length, 2);
-  t.same(blocksIn(join(data, 'bucket')), archive.blocks, 'one copy of each block, and each is in the record');
+  t.same(rawBlocks(join(data, 'bucket')), archive.blocks, 'one copy of each block, and each is in the record');
   await nothingLeft(t, data);
 });
 
@@ -116,43 +111,11 @@ async function shippedOnce(t: Test, data: string, status: string): Promise<void>
   const [summary] = JSON.parse((await mayfly('runs', ['--json'], data).done).stdout).runs;
   const shown = JSON.parse((await mayfly('show', [summary.run_id, '--json'], data).done).stdout);
   t.match(shown, { status, archive: { verified: true, pending: false } });
-  t.same(blocksIn(join(data, 'bucket')), shown.archive.blocks);
+  t.same(rawBlocks(join(data, 'bucket')), shown.archive.blocks);
   t.equal(shown.archive.blocks.length, 1);
   const dump = await dumpBlock(t, join(data, 'bucket', shown.archive.blocks[0]));
   t.ok(/__name__="k6_http_reqs_total",[^}]*round="1"/.test(dump), 'the requests of round 1 are in the block');
   await nothingLeft(t, data);
-}
-
-/** versitygw on a folder, on the host's network as an S3 store is for the uploader; removed at the end of the test. */
-async function startGateway(t: Test): Promise<{ endpoint: string; bucket: string }> {
-  const folder = dataFolder(t);
-  const bucket = makeFolder(join(folder, 'runs'));
-  const port = await freePort();
-  const id = await engine.create({
-    name: `mayfly-test-s3-${process.pid}`,
-    image: IMAGES.versitygw.ref,
-    cmd: ['--port', `127.0.0.1:${port}`, 'posix', '--nometa', '/data'],
-    env: { ROOT_ACCESS_KEY: 'key-of-the-test', ROOT_SECRET_KEY: SECRET },
-    user: `${process.getuid!()}:${process.getgid!()}`,
-    labels: { 'dev.mayfly.test': 's3' },
-    binds: [`${folder}:/data`],
-    networks: ['host'],
-  });
-  t.teardown(() => engine.remove(id));
-  await engine.start(id);
-  const endpoint = `127.0.0.1:${port}`;
-  for (const deadline = Date.now() + 20_000; !(await fetch(`http://${endpoint}`).then(() => true, () => false)); await sleep(100)) {
-    if (Date.now() > deadline) throw new Error(`the S3 gateway does not answer: ${(await engine.logs(id, 20)).all}`);
-  }
-  return { endpoint, bucket };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** A block of two hours that ended hours ago, as Prometheus would have cut it. */
@@ -163,7 +126,7 @@ async function finishedBlock(t: Test): Promise<string> {
   writeFileSync(join(folder, 'metrics'), ['# TYPE finished gauge', ...samples, '# EOF', ''].join('\n'));
   const made = await run('docker', ['run', '--rm', '--network=none', `--user=${process.getuid!()}:${process.getgid!()}`, '--volume', `${folder}:/work`, '--entrypoint=promtool', IMAGES.prometheus.ref, 'tsdb', 'create-blocks-from', 'openmetrics', '/work/metrics', '/work/out']).done;
   t.equal(made.code, 0, made.stderr);
-  const blocks = blocksIn(join(folder, 'out'));
+  const blocks = rawBlocks(join(folder, 'out'));
   t.equal(blocks.length, 1);
   return join(folder, 'out', blocks[0]!);
 }

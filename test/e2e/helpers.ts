@@ -1,13 +1,17 @@
 /** What the stories share: a benchmark of the probe service, the commands as a user runs them, and the leak check. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { stringify } from 'yaml';
+import { isBlockName } from '../../scripts/archive/blocks.ts';
 import { isAlive } from '../../scripts/plan/process.ts';
 import { engineSocket } from '../../scripts/engine-socket.ts';
+import { IMAGES } from '../../scripts/setup/images.ts';
 import { connectEngine } from '../../scripts/stack/engine.ts';
 import type { RunDocument } from '../../scripts/types.ts';
 
@@ -170,4 +174,46 @@ export async function dumpBlock(t: Test, block: string): Promise<string> {
   const { stdout, stderr, code } = await run('docker', ['run', '--rm', '--network=none', '--user=0:0', '--volume', `${tsdb}:/tsdb`, '--entrypoint=promtool', 'prom/prometheus:v3.15.0', 'tsdb', 'dump', '--sandbox-dir-root=/tmp', '/tsdb']).done;
   t.equal(code, 0, stderr);
   return stdout;
+}
+
+/** Secret of the gateway; its key is key-of-the-test. */
+export const SECRET = 'secret-of-the-test';
+
+/** versitygw on a folder, on the host's network as an S3 store is for the uploader; removed at the end of the test. */
+export async function startGateway(t: Test): Promise<{ endpoint: string; bucket: string }> {
+  const folder = dataFolder(t);
+  const bucket = makeFolder(join(folder, 'runs'));
+  const port = await freePort();
+  const id = await engine.create({
+    name: `mayfly-test-s3-${process.pid}`,
+    image: IMAGES.versitygw.ref,
+    cmd: ['--port', `127.0.0.1:${port}`, 'posix', '--nometa', '/data'],
+    env: { ROOT_ACCESS_KEY: 'key-of-the-test', ROOT_SECRET_KEY: SECRET },
+    user: `${process.getuid!()}:${process.getgid!()}`,
+    labels: { 'dev.mayfly.test': 's3' },
+    binds: [`${folder}:/data`],
+    networks: ['host'],
+  });
+  t.teardown(() => engine.remove(id));
+  await engine.start(id);
+  const endpoint = `127.0.0.1:${port}`;
+  for (const deadline = Date.now() + 20_000; !(await fetch(`http://${endpoint}`).then(() => true, () => false)); await sleep(100)) {
+    if (Date.now() > deadline) throw new Error(`the S3 gateway does not answer: ${(await engine.logs(id, 20)).all}`);
+  }
+  return { endpoint, bucket };
+}
+
+/** A port of 127.0.0.1 that nobody has. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Blocks of a folder that were measured: all but those of the trend stream. */
+export function rawBlocks(folder: string): string[] {
+  const blocks = existsSync(folder) ? readdirSync(folder).filter(isBlockName).sort() : [];
+  return blocks.filter((block) => JSON.parse(readFileSync(join(folder, block, 'meta.json'), 'utf8')).thanos?.labels?.stream !== 'trend');
 }
