@@ -1,4 +1,6 @@
 /** npm run bench: measures a commit. */
+import { openBucket } from './archive/bucket.ts';
+import { linksTo, seen } from './archive/links.ts';
 import { main } from './cli.ts';
 import { loadConfig, parseBenchArgs } from './config/config.ts';
 import { EXIT } from './errors.ts';
@@ -14,7 +16,10 @@ await main(async (io) => {
     return EXIT.pass;
   }
   const config = await loadConfig(args, { root: ROOT, cwd: process.cwd() });
-  const run = await withContext({ quiet: flags.quiet, images: ['prometheus', 'k6', 'thanos', 'node', 'exporter'] }, (ctx) => bench(config, ctx));
-  io.stdout(flags.json ? JSON.stringify(run, null, 2) : runTable(run, { color: Boolean(process.stdout.isTTY) }));
+  const { run, links } = await withContext({ quiet: flags.quiet, images: ['prometheus', 'k6', 'thanos', 'node', 'exporter'] }, async (ctx) => {
+    const run = await bench(config, ctx);
+    return { run, links: flags.json ? [] : await linksTo(seen(run), await openBucket(config.objstore, ctx.paths), ctx) };
+  });
+  io.stdout(flags.json ? JSON.stringify(run, null, 2) : runTable(run, { color: Boolean(process.stdout.isTTY), links }));
   return run.status === 'invalid' ? EXIT.invalid : EXIT.pass;
 });

@@ -8,6 +8,8 @@ import { formatDifference, formatElapsed, formatPercent, formatValue, NO_VALUE }
 
 export interface TableOptions {
   color: boolean;
+  /** URLs of the run in archives that are up. */
+  links?: string[];
 }
 
 /** Metrics that are shown, as k6 users know them; the benchmark's own follow. Others are in the JSON. */
@@ -29,7 +31,7 @@ const SHOWN: Record<string, string> = {
 
 /** The whole result of a run. */
 export function runTable(run: RunDocument, options: TableOptions): string {
-  return [...heading(run, options), '', figures(run, options), '', ...notes(run), '', ...whereNext(run)].join('\n');
+  return [...heading(run, options), '', figures(run, options), '', ...notes(run), '', ...whereNext(run, options)].join('\n');
 }
 
 /** One line for each run, newest first as they come. */
@@ -137,16 +139,18 @@ function notes(run: RunDocument): string[] {
 function archiveLine(archive: ArchiveDocument | undefined): string {
   if (!archive) return 'metrics: not shipped';
   if (archive.pending) return `metrics: wait on this host${archive.error ? ` (${plainText(archive.error)})` : ''}; npm run archive:push ships them`;
+  if (archive.removed_at) return `metrics: removed from ${plainText(archive.bucket)} on ${archive.removed_at.slice(0, 10)}; the samples above stay`;
   const blocks = `${archive.blocks.length} ${archive.blocks.length === 1 ? 'block' : 'blocks'}`;
   return `metrics: ${blocks} in ${plainText(archive.bucket)}${archive.verified ? ', verified' : `, not verified${archive.error ? `: ${plainText(archive.error)}` : ''}`}`;
 }
 
-function whereNext(run: RunDocument): string[] {
+function whereNext(run: RunDocument, { links = [] }: TableOptions): string[] {
   return [
     'Where to look next:',
     `  npm run show -- ${run.run_id}`,
     `  npm run -s show -- ${run.run_id} --json`,
     `  npm run runs -- --benchmark=${run.benchmark}`,
     `  npm run compare -- OTHER_RUN ${run.run_id}`,
+    ...(links.length > 0 ? links.map((link) => `  ${link}`) : ['  npm run archive:up']),
   ];
 }

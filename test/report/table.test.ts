@@ -34,6 +34,7 @@ Where to look next:
   npm run -s show -- 01JZZZZZZZZZZZZZZZZZZZZZZA --json
   npm run runs -- --benchmark=shop
   npm run compare -- OTHER_RUN 01JZZZZZZZZZZZZZZZZZZZZZZA
+  npm run archive:up
 `),
   );
 });

@@ -1,0 +1,43 @@
+/** Where a run can be looked at. */
+import { UIDS } from '../../grafana/src/links.ts';
+import type { Context } from '../context.ts';
+import type { RunDocument } from '../types.ts';
+import { allArchives, archiveUrl } from './archives.ts';
+import { openBucket, type Bucket } from './bucket.ts';
+import { partsOf } from './lasting.ts';
+
+export interface Seen {
+  run_id: string;
+  benchmark: string;
+  /** Milliseconds since the epoch. */
+  from: number;
+  to: number;
+}
+
+/** The time of a run that has ended, with a second on each side. */
+export function seen({ run_id, benchmark, started_at, finished_at }: RunDocument): Seen {
+  return { run_id, benchmark, from: Date.parse(started_at) - 1000, to: Date.parse(finished_at ?? started_at) + 1000 };
+}
+
+/** URLs of the run in every archive of the bucket that is up: its dashboard, or Query's own page where Grafana is not up. */
+export async function linksTo(run: Seen, bucket: Bucket, ctx: Context): Promise<string[]> {
+  const links = await Promise.all((await allArchives(ctx.paths)).map(async (archive) => {
+    if ((await openBucket(archive.objstore, ctx.paths)).name !== bucket.name) return [];
+    const parts = await partsOf(archive.project, ctx);
+    if (parts.get('grafana')?.running) return [dashboardUrl(archiveUrl(archive, 'grafana'), run)];
+    return parts.get('query')?.running ? [queryUrl(archiveUrl(archive, 'query'), run)] : [];
+  }));
+  return links.flat();
+}
+
+/** The dashboard Run, at the run's time. */
+export function dashboardUrl(grafana: string, { run_id, benchmark, from, to }: Seen): string {
+  return `${grafana}/d/${UIDS.run}?${new URLSearchParams({ 'var-benchmark': benchmark, 'var-run': run_id, from: String(from), to: String(to) })}`;
+}
+
+/** Query's own page with the median latency of the run as a graph. */
+export function queryUrl(query: string, { run_id, from, to }: Seen): string {
+  const expression = `histogram_quantile(0.5, sum by (side) (rate(k6_http_req_duration_seconds{run_id="${run_id}"}[5s])))`;
+  const range = `${Math.max(1, Math.ceil((to - from) / 1000))}s`;
+  return `${query}/graph?${new URLSearchParams({ 'g0.expr': expression, 'g0.tab': '0', 'g0.range_input': range, 'g0.end_input': new Date(to).toISOString().slice(0, 19).replace('T', ' ') })}`;
+}
