@@ -196,6 +196,8 @@ export interface ArchiveDocument {
   pending: boolean;
   /** Why it waits. */
   error?: string;
+  /** When its blocks were marked for removal, ISO 8601 with milliseconds: the record of the run stays, its raw metrics go. */
+  removed_at?: string;
 }
 
 /** schema mayfly.run/v1: what --json prints and what the store keeps of a run. */
