@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { archiveBucket } from './archive/archives.ts';
 import { listBlocks } from './archive/blocks.ts';
 import type { Bucket } from './archive/bucket.ts';
+import { linksTo } from './archive/links.ts';
 import { alone } from './archive/care/alone.ts';
 import { listRuns, listText, showRun, showText } from './archive/care/list.ts';
 import { markRun, markText, prune, pruneText } from './archive/care/prune.ts';
@@ -58,8 +59,12 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     takes: ONE_RUN,
     flags: [...BUCKET, jsonFlag('mayfly.archive-run/v1')],
     work: async (io, given) => {
-      const run = await onBucket(given, ['thanos'], (bucket, ctx) => showRun(given.positionals[0]!, bucket, ctx));
-      io.stdout(printed(given, run, () => showText(run, [])));
+      const { run, links } = await onBucket(given, ['thanos'], async (bucket, ctx) => {
+        const run = await showRun(given.positionals[0]!, bucket, ctx);
+        const times = run.blocks.map(({ from, to }) => [Date.parse(from), Date.parse(to)]).flat();
+        return { run, links: times.length > 0 ? await linksTo({ run_id: run.run_id, benchmark: run.blocks[0]!.labels.benchmark ?? '', from: Math.min(...times), to: Math.max(...times) }, bucket, ctx) : [] };
+      });
+      io.stdout(printed(given, run, () => showText(run, links.length > 0 ? links : ['npm run archive:up'])));
       return EXIT.pass;
     },
   },

@@ -15,6 +15,8 @@ const KNOWN_BY: Record<string, string[]> = {
   'log-update': ['scripts/report/progress.ts'],
   'cli-table3': ['scripts/report/columns.ts'],
   ajv: ['scripts/config/schema.ts'],
+  tar: ['scripts/archive/care/bundle.ts'],
+  '@node-rs/crc32': ['scripts/archive/block-check.ts'],
 };
 
 interface Import {

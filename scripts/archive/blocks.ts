@@ -60,10 +60,13 @@ export async function copyFromFolder(folder: string, ids: string[], bucket: Buck
 }
 
 /** Marks blocks for deletion: Store leaves them out from its next look on, and `removeMarked` removes them. `reason` is kept in the mark. */
-export async function markForDeletion(bucket: Bucket, ids: string[], reason: string, ctx: Context): Promise<void> {
-  for (const some of inPieces(ids)) {
-    await bucketTool('mark', ['mark', '--marker=deletion-mark.json', `--details=${reason}`, ...some.map((id) => `--id=${id}`)], bucket, ctx);
-  }
+export const markForDeletion = (bucket: Bucket, ids: string[], reason: string, ctx: Context) => mark('deletion-mark.json', bucket, ids, reason, ctx);
+
+/** Marks blocks that the compactor is to leave as they are. */
+export const keepFromCompactor = (bucket: Bucket, ids: string[], reason: string, ctx: Context) => mark('no-compact-mark.json', bucket, ids, reason, ctx);
+
+async function mark(marker: string, bucket: Bucket, ids: string[], reason: string, ctx: Context): Promise<void> {
+  for (const some of inPieces(ids)) await bucketTool('mark', ['mark', `--marker=${marker}`, `--details=${reason}`, ...some.map((id) => `--id=${id}`)], bucket, ctx);
 }
 
 /** Removes blocks that were marked longer ago than the delay, for good. */
@@ -86,7 +89,11 @@ async function readFolder(folder: string): Promise<BlockList> {
 }
 
 async function askThanos(bucket: Bucket, ctx: Context): Promise<BlockList> {
-  const [all, unmarked] = await Promise.all([[], ['--exclude-delete']].map((flags) => bucketTool('list', ['ls', '--output=json', ...flags], bucket, ctx)));
+  const lists = await Promise.allSettled([[], ['--exclude-delete']].map((flags) => bucketTool('list', ['ls', '--output=json', ...flags], bucket, ctx)));
+  const [all, unmarked] = lists.map((list) => {
+    if (list.status === 'rejected') throw list.reason; // only now: the container of the other is gone too
+    return list.value;
+  });
   const kept = new Set(readMetas(unmarked!.stdout).map((meta) => meta.ulid));
   return { blocks: readMetas(all!.stdout).map((meta) => readMeta(meta, !kept.has(meta.ulid))), partial: [] };
 }

@@ -31,16 +31,17 @@ const KEYS = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN']
 export async function openBucket(objstore: string | undefined, paths: Paths): Promise<Bucket> {
   const configFile = objstore ?? join(paths.root, 'thanos', 'bucket.filesystem.yaml');
   const config = await readConfig(configFile);
+  const prefix = String(config.prefix ?? '').replace(/^\/+|\/+$/g, ''); // Thanos takes the slashes around it away (objstore, prefixed_bucket.go)
   const mounted = `${configFile}:${BUCKET_CONFIG}:ro`;
   if (config.type.toUpperCase() !== 'FILESYSTEM') {
     const { endpoint, bucket, container } = config.config;
-    return { id: JSON.stringify([endpoint, bucket, container, config.prefix]), name: `${config.type.toUpperCase()} ${config.config.bucket ?? config.config.container ?? ''}`.trim(), configFile, folder: null, binds: [mounted], keys: KEYS.filter((name) => process.env[name]), network: 'host' };
+    const name = [config.type.toUpperCase(), [bucket ?? container, prefix].filter(Boolean).join('/')].filter(Boolean).join(' ');
+    return { id: JSON.stringify([endpoint, bucket, container, prefix]), name, configFile, folder: null, binds: [mounted], keys: KEYS.filter((name) => process.env[name]), network: 'host' };
   }
   const directory = String(config.config.directory);
   const folder = objstore ? directory : paths.bucket;
   await mkdir(folder, { recursive: true });
-  // Thanos takes the slashes around a prefix away (objstore, prefixed_bucket.go).
-  const blocks = join(folder, String(config.prefix ?? '').replace(/^\/+|\/+$/g, ''));
+  const blocks = join(folder, prefix);
   return { id: blocks, name: blocks, configFile, folder: blocks, binds: [mounted, `${folder}:${directory}`], keys: [], network: 'none' };
 }
 

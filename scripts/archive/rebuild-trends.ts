@@ -5,13 +5,13 @@ import { ulid } from 'ulid';
 import type { Context } from '../context.ts';
 import { InfrastructureError, UsageError } from '../errors.ts';
 import { inStep } from '../step.ts';
-import type { RunKey } from '../store/db.ts';
-import { isTrend, listBlocks, markForDeletion, type Block } from './blocks.ts';
-import { BUCKET_CONFIG, type Bucket } from './bucket.ts';
+import type { StoredRun } from '../store/db.ts';
+import type { ProgressStep } from '../types.ts';
+import { isTrend, keepFromCompactor, listBlocks, markForDeletion, type Block } from './blocks.ts';
+import type { Bucket } from './bucket.ts';
 import { LOCK_FILE, lockRun } from './lock.ts';
 import { readSnapshot } from './snapshot.ts';
-import { runTool } from './tool.ts';
-import { changePointSamples, openMetrics, runSamples, trendLabels, type TrendSample } from './trend.ts';
+import { changePointSamples, openMetrics, runSamples, TREND_LABELS, type TrendSample } from './trend.ts';
 import { makeBlocks } from './trend-blocks.ts';
 import { uploadBlocks } from './upload.ts';
 
@@ -28,8 +28,6 @@ export interface Rebuilt {
 const BLOCK_HOURS = 39_366;
 /** A piece of about 30 MB of text: neither this process nor promtool holds the whole history. */
 const SAMPLES_AT_ONCE = 100_000;
-/** So many blocks are named in one command line. */
-const IDS_AT_ONCE = 1000;
 
 /**
  * Makes the trend blocks of every archived run of the store, whichever bucket it was shipped to, uploads them, and only
@@ -54,26 +52,21 @@ export async function rebuildTrends(bucket: Bucket, ctx: Context, samplesAtOnce 
 async function rebuild(folder: string, samplesAtOnce: number, bucket: Bucket, ctx: Context): Promise<Rebuilt> {
   const before = (await listBlocks(bucket, ctx)).blocks.filter((block) => !block.marked);
   const old = before.filter(isTrend).map((block) => block.ulid);
-  const keys = ctx.store.runKeys(); // read after the list: whatever has a block in it is in the store by now
-  const runs = keys.filter((key) => key.archived && key.status !== 'running');
+  const stored = ctx.store.stored(); // read after the list: whatever has a block in it is in the store by now
+  const runs = stored.filter(({ archive, status }) => archive && status !== 'running');
   if (runs.length === 0 && old.length > 0) {
     throw new UsageError(`${bucket.name} has ${old.length} trend ${old.length === 1 ? 'block' : 'blocks'}, but no run of the store ${ctx.paths.db} was ever archived`, { hint: 'Set MAYFLY_DATA to the data folder that the runs were made with.' });
   }
-  await keepFromCompactor(bucket, old, ctx);
-  const benchmarks = [...Map.groupBy(runs, (key) => key.benchmark)];
-  let blocks = 0;
-  for (const [index, [benchmark, ofBenchmark]] of benchmarks.entries()) {
-    blocks += await inStep(ctx.progress, `rebuild the trend of ${benchmark} (${ofBenchmark.length} ${ofBenchmark.length === 1 ? 'run' : 'runs'})`, () =>
-      rebuildBenchmark(benchmark, pieces(benchmark, ofBenchmark, samplesAtOnce, ctx), join(folder, String(index)), bucket, ctx));
-  }
-  const unknown = unknownRuns(before, keys);
+  await keepFromCompactor(bucket, old, 'about to be rebuilt from the store', ctx); // what it made of them meanwhile would stay
+  const blocks = await inStep(ctx.progress, `rebuild the trend of ${runs.length} ${runs.length === 1 ? 'run' : 'runs'}`, (step) => makeAndShip(pieces(runs, samplesAtOnce, step, ctx), folder, bucket, ctx));
+  const unknown = unknownRuns(before, stored);
   if (unknown.length === 0) await markForDeletion(bucket, old, 'rebuilt from the store', ctx);
   else if (old.length > 0) ctx.progress.warn(`${unknown.length === 1 ? 'a run' : `${unknown.length} runs`} of ${bucket.name} (${unknown.slice(0, 3).join(', ')}) ${unknown.length === 1 ? 'is' : 'are'} not in this store: the trend blocks of before stay, since they may hold what no other block does`);
   return { blocks, runs: runs.length, removed: unknown.length === 0 ? old.length : 0 };
 }
 
-/** Makes and ships the blocks of one benchmark; returns how many. */
-async function rebuildBenchmark(benchmark: string, pieces: AsyncIterable<TrendSample[]>, folder: string, bucket: Bucket, ctx: Context): Promise<number> {
+/** Makes a block of each piece and ships them all; returns how many. */
+async function makeAndShip(pieces: AsyncIterable<TrendSample[]>, folder: string, bucket: Bucket, ctx: Context): Promise<number> {
   const owner = `${ulid()}-trend`;
   const dir = join(folder, 'blocks');
   await mkdir(dir, { recursive: true });
@@ -83,16 +76,16 @@ async function rebuildBenchmark(benchmark: string, pieces: AsyncIterable<TrendSa
     for (const block of made.blocks) await rename(join(made.dir, block), join(dir, block));
   }
   const snapshot = await readSnapshot(dir);
-  await uploadBlocks({ snapshot, labels: trendLabels(benchmark), owner, what: `the trend of ${benchmark}` }, bucket, ctx);
-  await rm(folder, { recursive: true, force: true });
+  if (snapshot.blocks.length > 0) await uploadBlocks({ snapshot, labels: TREND_LABELS, owner, what: 'the trend' }, bucket, ctx);
   return snapshot.blocks.length;
 }
 
-/** The samples of a benchmark's runs in pieces that follow each other in time: a block for each, of which none overlaps another. */
-async function* pieces(benchmark: string, runs: RunKey[], samplesAtOnce: number, ctx: Context): AsyncGenerator<TrendSample[]> {
-  let open = changePointSamples(ctx.store.changePoints(benchmark));
-  for (const { run_id, started_at } of runs) {
+/** The samples of all runs in pieces that follow each other in time: a block for each, of which none overlaps another. */
+async function* pieces(runs: StoredRun[], samplesAtOnce: number, step: ProgressStep, ctx: Context): AsyncGenerator<TrendSample[]> {
+  let open = changePointSamples(ctx.store.changePoints());
+  for (const [index, { run_id, started_at }] of runs.entries()) {
     if (open.length >= samplesAtOnce) {
+      step.update(`run ${index + 1} of ${runs.length}`, index / runs.length);
       const end = Date.parse(started_at); // runs come by their start: none of the next has a sample before it
       const complete = open.filter(({ atMs }) => atMs < end);
       if (complete.length > 0) yield complete;
@@ -104,18 +97,9 @@ async function* pieces(benchmark: string, runs: RunKey[], samplesAtOnce: number,
 }
 
 /** Runs with raw metrics in the bucket that the store has no record of. */
-function unknownRuns(blocks: Block[], keys: RunKey[]): string[] {
-  const known = new Set(keys.map((key) => key.run_id));
+function unknownRuns(blocks: Block[], stored: StoredRun[]): string[] {
+  const known = new Set(stored.map(({ run_id }) => run_id));
   return [...new Set(blocks.flatMap(({ labels }) => (labels.run_id !== undefined && !known.has(labels.run_id) ? [labels.run_id] : [])))].sort();
-}
-
-/** Keeps the compactor from merging blocks that are about to be replaced: what it made of them would stay. */
-async function keepFromCompactor(bucket: Bucket, ids: string[], ctx: Context): Promise<void> {
-  for (let start = 0; start < ids.length; start += IDS_AT_ONCE) {
-    const cmd = ['tools', 'bucket', 'mark', '--marker=no-compact-mark.json', '--details=about to be rebuilt from the store', ...ids.slice(start, start + IDS_AT_ONCE).map((id) => `--id=${id}`), `--objstore.config-file=${BUCKET_CONFIG}`, '--log.level=info', '--log.format=json'];
-    const run = await runTool({ owner: `${ulid()}-trend`, purpose: 'mark', image: 'thanos', cmd, binds: bucket.binds, network: bucket.network }, ctx);
-    if (run.exitCode !== 0) throw new InfrastructureError(`the bucket ${bucket.name} does not answer (mark): ${run.error}`, { hint: 'Is the object store up, and are its address and keys right? Nothing was changed.' });
-  }
 }
 
 /** Empties the folder but for its lock. */

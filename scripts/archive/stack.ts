@@ -53,7 +53,7 @@ export async function archiveStack(archive: Archive, bucket: Bucket, grafana: bo
   const files = [join(ctx.paths.root, 'compose', 'archive.yaml'), ...archive.overlays];
   const isWanted = (name: string) => (name === 'grafana' ? grafana : !(archive.read_only && WRITERS.includes(name)));
   const services = (await readServices(files)).filter(({ name }) => isWanted(name));
-  const variables = variablesOf(archive, ctx);
+  const variables = variablesOf(archive, bucket, ctx);
   return {
     project: archive.project,
     title: `the archive ${archive.name}`,
@@ -67,12 +67,14 @@ export async function archiveStack(archive: Archive, bucket: Bucket, grafana: bo
 }
 
 /** Values of the variables in compose/archive.yaml and its overlays. */
-function variablesOf(archive: Archive, ctx: Context): Record<string, string> {
+function variablesOf(archive: Archive, bucket: Bucket, ctx: Context): Record<string, string> {
   const ports = Object.entries(PORTS).map(([name, offset]) => [name.toUpperCase(), offset] as const);
   const more = Array.from({ length: 10 }, (_, index) => [String(10 + index), 10 + index] as const);
   return {
     MAYFLY_ROOT: ctx.paths.root,
     MAYFLY_ARCHIVE_DIR: archive.dir,
+    // A folder is asked for each meta.json; a store whose every request costs is listed (thanos, docs/components/store.md).
+    MAYFLY_DISCOVERY: bucket.folder === null ? 'recursive' : 'concurrent',
     MAYFLY_RETENTION_RAW: archive.retention_raw,
     MAYFLY_RETENTION_TREND: archive.retention_trend,
     ...Object.fromEntries([...ports, ...more].map(([name, offset]) => [`MAYFLY_PORT_${name}`, String(archive.port_base + offset)])),

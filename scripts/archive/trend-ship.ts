@@ -7,7 +7,7 @@ import type { RunDocument } from '../types.ts';
 import type { Bucket } from './bucket.ts';
 import { TREND } from './pending.ts';
 import { readSnapshot } from './snapshot.ts';
-import { changePointSamples, openMetrics, runSamples, trendLabels } from './trend.ts';
+import { changePointSamples, openMetrics, runSamples, TREND_LABELS } from './trend.ts';
 import { makeBlocks } from './trend-blocks.ts';
 import { uploadBlocks } from './upload.ts';
 
@@ -32,7 +32,7 @@ export async function shipTrend(run: RunDocument, runDir: string, bucket: Bucket
     await makeBlocks(trend, folder, { owner }, ctx);
     await writeWhole(join(folder, MADE), trend.text);
   }
-  await uploadBlocks({ snapshot: await readSnapshot(join(folder, 'blocks')), labels: trendLabels(run.benchmark), owner, what: 'the trend' }, bucket, ctx);
+  await uploadBlocks({ snapshot: await readSnapshot(join(folder, 'blocks')), labels: TREND_LABELS, owner, what: 'the trend' }, bucket, ctx);
   await writeWhole(join(folder, SHIPPED), trend.text);
   await rm(join(folder, 'blocks'), { recursive: true, force: true });
 }

@@ -20,30 +20,30 @@ export interface TrendText {
   lastMs: number;
 }
 
-/** External labels of a trend block. */
-export const trendLabels = (benchmark: string) => ({ stream: 'trend', benchmark });
+/** External labels of every trend block: one stream, so that all of it is merged into few blocks. */
+export const TREND_LABELS = { stream: 'trend' };
 
 /** Everything the trend has of a run: when it was, how it went, and each sample of each round that counts, at the start of its window. */
 export function runSamples(run: RunDocument): TrendSample[] {
-  const { run_id, status, pairing } = run;
+  const { run_id, benchmark, status, pairing } = run;
   const host = run.host.id;
   const { ref, commit } = run.sides.candidate;
   const verdict = status === 'invalid' ? 'INVALID' : '';
   const startMs = Date.parse(run.started_at);
-  const start = { series: series('mayfly_run_start_timestamp_seconds', { run_id, commit, ref, against: run.sides.baseline?.commit ?? '', host, pairing, status, verdict }), value: startMs / 1000, atMs: startMs };
-  const duration = run.finished_at === undefined ? [] : [{ series: series('mayfly_run_duration_seconds', { run_id, commit, host, status, verdict }), value: (Date.parse(run.finished_at) - startMs) / 1000, atMs: startMs }];
+  const start = { series: series('mayfly_run_start_timestamp_seconds', { benchmark, run_id, commit, ref, against: run.sides.baseline?.commit ?? '', host, pairing, status, verdict }), value: startMs / 1000, atMs: startMs };
+  const duration = run.finished_at === undefined ? [] : [{ series: series('mayfly_run_duration_seconds', { benchmark, run_id, commit, host, status, verdict }), value: (Date.parse(run.finished_at) - startMs) / 1000, atMs: startMs }];
   return [start, ...duration, ...sidesOf(run).flatMap(([side, { commit }]) => sideSamples(run, side, commit, startMs))];
 }
 
 function sideSamples(run: RunDocument, side: SideName, commit: string, startMs: number): TrendSample[] {
-  const { run_id } = run;
+  const { run_id, benchmark } = run;
   const host = run.host.id;
   const counted = countedRounds(run, side);
   const measured = run.rounds.filter((round) => round.side === side).length;
   const rounds = [{ valid: 'true', value: counted.length }, { valid: 'false', value: measured - counted.length }];
   return [
-    ...rounds.map(({ valid, value }) => ({ series: series('mayfly_rounds', { run_id, commit, host, side, valid }), value, atMs: startMs })),
-    ...counted.flatMap((round) => Object.entries(round.samples).map(([metric, { value, unit }]) => ({ series: series('mayfly_sample', { run_id, commit, side, host, metric, unit }), value, atMs: Date.parse(round.started_at) }))),
+    ...rounds.map(({ valid, value }) => ({ series: series('mayfly_rounds', { benchmark, run_id, commit, host, side, valid }), value, atMs: startMs })),
+    ...counted.flatMap((round) => Object.entries(round.samples).map(([metric, { value, unit }]) => ({ series: series('mayfly_sample', { benchmark, run_id, commit, side, host, metric, unit }), value, atMs: Date.parse(round.started_at) }))),
   ];
 }
 
@@ -51,7 +51,7 @@ const sidesOf = (run: RunDocument) => Object.entries(run.sides) as [SideName, Si
 
 /** Each change point, at the start of the first run after it. */
 export function changePointSamples(points: ChangePoint[]): TrendSample[] {
-  return points.map(({ metric, commit, before, host_id, ratio, at }) => ({ series: series('mayfly_change_point', { metric, commit, before, host: host_id }), value: ratio, atMs: Date.parse(at) }));
+  return points.map(({ benchmark, metric, commit, before, host_id, ratio, at }) => ({ series: series('mayfly_change_point', { benchmark, metric, commit, before, host: host_id }), value: ratio, atMs: Date.parse(at) }));
 }
 
 /**

@@ -119,7 +119,7 @@ export async function dropPageCache(): Promise<boolean> {
 function variables(folder: string, ports: Record<string, number>, ctx: Context): Record<string, string> {
   const others = Object.fromEntries(['GRAFANA', 'COMPACTOR', 'RETENTION'].map((name) => [`MAYFLY_PORT_${name}`, '0']));
   const ours = Object.fromEntries(Object.entries(ports).map(([name, port]) => [`MAYFLY_PORT_${name.toUpperCase()}`, String(port)]));
-  return { MAYFLY_USER: thisUser(), MAYFLY_ROOT: ctx.paths.root, MAYFLY_ARCHIVE_DIR: folder, MAYFLY_RETENTION_RAW: '0d', MAYFLY_RETENTION_TREND: '0d', ...others, ...ours };
+  return { MAYFLY_USER: thisUser(), MAYFLY_ROOT: ctx.paths.root, MAYFLY_ARCHIVE_DIR: folder, MAYFLY_DISCOVERY: 'concurrent', MAYFLY_RETENTION_RAW: '0d', MAYFLY_RETENTION_TREND: '0d', ...others, ...ours };
 }
 
 /** A service as compose/archive.yaml has it, with the bucket and the changes; it is not started again by itself. */

@@ -42,14 +42,18 @@ export interface BuildRecord {
   imageId: string;
 }
 
-/** A run of the list of all runs, oldest first. */
-export interface RunKey {
+/** What the care of the archive needs of a run. */
+export interface StoredRun {
   run_id: string;
   benchmark: string;
+  host_id: string;
   status: RunStatus;
   started_at: string;
-  /** Its metrics were shipped, or wait to be. */
-  archived: boolean;
+  labels: Record<string, string>;
+  /** Observations, valid or not. */
+  observations: number;
+  /** Absent: its metrics were never shipped, nor do they wait to be. */
+  archive?: ArchiveDocument;
 }
 
 /** Where a metric of a benchmark changed for good on a host. */
@@ -90,8 +94,8 @@ export interface Store {
   details(runId: string): { side: SideName; round: number; detail: unknown }[];
   /** Newest first. */
   runs(filter?: RunFilter): RunSummary[];
-  /** Every run of the store, by benchmark, oldest first. */
-  runKeys(): RunKey[];
+  /** Every run, oldest first. */
+  stored(): StoredRun[];
   /** Ids of the runs that have not ended, as far as the store knows. */
   runningRuns(): string[];
   /** Runs whose snapshot waits to be shipped, oldest first. */
@@ -120,7 +124,7 @@ export function openStore(file: string): Store {
     run: (idOrPrefix) => db.snapshot(() => readRun(db, findRunId(db, idOrPrefix))),
     details: (runId) => readDetails(db, runId),
     runs: (filter = {}) => listRuns(db, filter),
-    runKeys: () => listRunKeys(db),
+    stored: () => listStored(db),
     runningRuns: () => db.all(`SELECT run_id FROM run WHERE status = 'running' ORDER BY run_id`).map((row) => row.run_id as string),
     pendingArchives: () =>
       db.all('SELECT run_id, archive FROM run WHERE archive_pending = 1 ORDER BY run_id').map((row) => ({ run_id: row.run_id as string, archive: json(row.archive) })),
@@ -306,9 +310,19 @@ function summary(row: Row): RunSummary {
   };
 }
 
-function listRunKeys(db: Database): RunKey[] {
-  const rows = db.all('SELECT run_id, benchmark, status, started_at, CASE WHEN archive IS NULL THEN 0 ELSE 1 END AS archived FROM run ORDER BY benchmark, started_at, run_id');
-  return rows.map((row) => ({ run_id: row.run_id as string, benchmark: row.benchmark as string, status: row.status as RunStatus, started_at: row.started_at as string, archived: row.archived === 1 }));
+function listStored(db: Database): StoredRun[] {
+  const labels = Map.groupBy(db.all('SELECT run_id, name, value FROM run_label ORDER BY name'), (row) => row.run_id);
+  const rows = db.all('SELECT run_id, benchmark, host_id, status, started_at, archive, (SELECT count(*) FROM round r WHERE r.run_id = run.run_id) AS observations FROM run ORDER BY started_at, run_id');
+  return rows.map((row) => ({
+    run_id: row.run_id as string,
+    benchmark: row.benchmark as string,
+    host_id: row.host_id as string,
+    status: row.status as RunStatus,
+    started_at: row.started_at as string,
+    labels: Object.fromEntries((labels.get(row.run_id) ?? []).map(({ name, value }) => [name, value as string])),
+    observations: row.observations as number,
+    ...(row.archive === null ? {} : { archive: json<ArchiveDocument>(row.archive) }),
+  }));
 }
 
 function addChangePoint(db: Database, { benchmark, host_id, metric, commit, before, run_id, at, ratio, found_at }: ChangePoint): void {

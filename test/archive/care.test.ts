@@ -4,7 +4,8 @@ import type { Block } from '../../scripts/archive/blocks.ts';
 import { judge, type Evidence } from '../../scripts/archive/care/judge.ts';
 import { pieces } from '../../scripts/archive/care/read.ts';
 import { onlyBlocks } from '../../scripts/archive/care/remove.ts';
-import { groupRuns, sumOf, type StoredRun } from '../../scripts/archive/care/runs.ts';
+import { groupRuns, sumOf } from '../../scripts/archive/care/runs.ts';
+import type { StoredRun } from '../../scripts/store/db.ts';
 import { selectRuns, selectTrends, type Criteria } from '../../scripts/archive/care/select.ts';
 import { parseAge, parseCount, parseKeepLabel, parseSize } from '../../scripts/archive/care/values.ts';
 import { runTable } from '../../scripts/report/table.ts';
@@ -26,7 +27,7 @@ function raw(n: number, days: number, laid: Partial<Block> = {}): Block {
   };
 }
 
-const trend = (n: number, days: number, laid: Partial<Block> = {}): Block => raw(n, days, { labels: { stream: 'trend', benchmark: 'shop' }, ...laid });
+const trend = (n: number, days: number, laid: Partial<Block> = {}): Block => raw(n, days, { labels: { stream: 'trend' }, ...laid });
 
 function stored(n: number, days: number, laid: Partial<StoredRun> = {}): StoredRun {
   return {

@@ -54,7 +54,7 @@ t.test('both are shipped, and nothing stays that waits', async (t) => {
   t.match(await shipIt(), { verified: true, pending: false });
   t.same(ctx.warnings, []);
   const samples = openMetrics(runSamples(run)).samples + 1;
-  t.same(blocksIn(bucket.folder!).map(({ labels, samples }) => ({ labels, samples })).sort((a, b) => a.samples - b.samples), [{ labels, samples: 1 }, { labels: { stream: 'trend', benchmark: 'shop' }, samples }]);
+  t.same(blocksIn(bucket.folder!).map(({ labels, samples }) => ({ labels, samples })).sort((a, b) => a.samples - b.samples), [{ labels, samples: 1 }, { labels: { stream: 'trend' }, samples }]);
   t.match(await trendOf(t, bucket), /\{__name__="mayfly_change_point".*\} 1\.25 /);
   t.same(readdirSync(runDir).sort(), ['made', 'owner.json'], 'nothing that waits is left');
   t.same(await onEngine(), []);

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { changePointSamples, openMetrics, runSamples, trendLabels, type TrendText } from '../../scripts/archive/trend.ts';
+import { changePointSamples, openMetrics, runSamples, TREND_LABELS, type TrendText } from '../../scripts/archive/trend.ts';
 import { makeBlocks, promtoolArgs } from '../../scripts/archive/trend-blocks.ts';
 import type { Context } from '../../scripts/context.ts';
 import { InfrastructureError } from '../../scripts/errors.ts';
@@ -77,7 +77,7 @@ t.test('change points, and no series twice at one time', async (t) => {
   t.match(two, { samples: 3, lastMs: START * 1000 + 2 });
   t.same(two.text.split('\n').slice(1, 4), [`${line} 1.05 ${START}.0005`, `${line} 1.06 ${START}.0015`, `${line} 1.07 ${START}.0025`], 'others move on by a millisecond');
   t.throws(() => openMetrics(changePointSamples([{ ...point, at: 'yesterday' }])), /no place for/);
-  t.same(trendLabels('shop'), { stream: 'trend', benchmark: 'shop' });
+  t.same(TREND_LABELS, { stream: 'trend' });
 });
 
 /** The samples in the blocks, as promtool dumps them: series without quotes' escapes undone, value, milliseconds. */

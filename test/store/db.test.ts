@@ -108,14 +108,16 @@ t.test('listing runs', async (t) => {
   t.strictSame(store.pendingArchives(), [{ run_id: '01B', archive: { bucket: '', blocks: [], verified: false, pending: true } }]);
 });
 
-t.test('every run by its key, by benchmark, oldest first', async (t) => {
+t.test('every run, oldest first, with its labels and what became of its metrics', async (t) => {
   const store = openStore(join(t.testdir(), 'mayfly.db'));
   t.teardown(() => store.close());
-  for (let n = 30; n > 0; n--) store.addRun(makeRun({ run_id: `01A${n}`, started_at: new Date(Date.UTC(2026, 0, n)).toISOString(), benchmark: n % 2 ? 'shop' : 'caddy', archive: undefined }));
+  for (let n = 30; n > 0; n--) store.addRun(makeRun({ run_id: `01A${n}`, started_at: new Date(Date.UTC(2026, 0, n)).toISOString(), benchmark: n % 2 ? 'shop' : 'caddy', labels: n === 2 ? { b: '2', a: '1' } : {}, archive: undefined }));
   store.saveArchive('01A1', { bucket: '', blocks: [], verified: false, pending: true });
-  const keys = store.runKeys();
-  t.strictSame(keys.map((key) => key.run_id), [...Array.from({ length: 15 }, (_, i) => `01A${2 * i + 2}`), ...Array.from({ length: 15 }, (_, i) => `01A${2 * i + 1}`)]);
-  t.strictSame(keys.filter((key) => key.archived).map((key) => key.run_id), ['01A1'], 'pending counts too');
+  const stored = store.stored();
+  t.strictSame(stored.map(({ run_id }) => run_id), Array.from({ length: 30 }, (_, i) => `01A${i + 1}`));
+  t.strictSame(stored.filter(({ archive }) => archive).map(({ run_id, archive }) => [run_id, archive!.pending]), [['01A1', true]]);
+  t.strictSame(stored.filter(({ labels }) => Object.keys(labels).length > 0).map(({ run_id, labels }) => [run_id, labels]), [['01A2', { a: '1', b: '2' }]]);
+  t.ok(stored.every(({ observations, run_id }) => observations === store.run(run_id).rounds.length));
 });
 
 t.test('a change point is added once and never changed', async (t) => {
@@ -219,7 +221,7 @@ t.test('a store of the first schema gets its change points and keeps its runs', 
   first.close();
   const store = openStore(file);
   t.teardown(() => store.close());
-  t.strictSame(store.runKeys(), [{ run_id: run.run_id, benchmark: 'shop', status: 'complete', started_at: run.started_at, archived: false }]);
+  t.match(store.stored(), [{ run_id: run.run_id, benchmark: 'shop', status: 'complete', started_at: run.started_at }]);
   t.strictSame(store.changePoints(), []);
 });
 

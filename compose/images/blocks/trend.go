@@ -39,7 +39,7 @@ const (
 	changeEvery  = 40
 )
 
-// writeTrend writes one block for every benchmark and 14 days, as the compactor leaves them, and one for each of the newest runs.
+// writeTrend writes one block for every 14 days, as the compactor leaves them, and one for each of the newest runs.
 func writeTrend(runs []*Run, template *Template, out string, recent int) (TrendInfo, error) {
 	groups := trendGroups(runs, recent)
 	bytes := make([]int64, len(groups))
@@ -56,10 +56,10 @@ func writeTrend(runs []*Run, template *Template, out string, recent int) (TrendI
 
 func trendGroups(runs []*Run, recent int) [][]*Run {
 	compacted := max(0, len(runs)-recent)
-	index := map[string]int{}
+	index := map[int64]int{}
 	var groups [][]*Run
 	for i, run := range runs {
-		key := fmt.Sprintf("%s %d", run.Benchmark, run.StartMs/compactionMs)
+		key := run.StartMs / compactionMs
 		at, there := index[key]
 		if i >= compacted || !there {
 			at = len(groups)
@@ -75,7 +75,7 @@ func trendGroups(runs []*Run, recent int) [][]*Run {
 
 func writeTrendBlock(group []*Run, template *Template, out string) (int64, error) {
 	first := group[0]
-	kind := blockKind{id: first.ulid(trendBlock), external: map[string]string{"stream": "trend", "benchmark": first.Benchmark}, level: 1, source: "bucket.upload", uploaded: true}
+	kind := blockKind{id: first.ulid(trendBlock), external: map[string]string{"stream": "trend"}, level: 1, source: "bucket.upload", uploaded: true}
 	if len(group) > 1 {
 		kind.id, kind.level, kind.source = first.ulid(compactedBlock), 3, "compactor"
 		for _, run := range group {
@@ -98,7 +98,7 @@ func (run *Run) trend(template *Template) []series {
 	if run.Against != "" {
 		pairing = "alternating"
 	}
-	common := []string{"run_id", run.ID, "commit", run.Commit, "host", run.Host}
+	common := []string{"benchmark", run.Benchmark, "run_id", run.ID, "commit", run.Commit, "host", run.Host}
 	at := func(v float64, name string, more ...string) series {
 		return series{labels: named(name, append(more, common...)), chunks: [][]sample{{{t: run.StartMs, v: v}}}}
 	}
@@ -121,7 +121,7 @@ func (run *Run) trend(template *Template) []series {
 		}
 	}
 	if run.index/benchmarks%changeEvery == changeEvery-1 && run.Against == "" {
-		all = append(all, series{labels: named("mayfly_change_point", []string{"metric", "latency_med", "commit", run.Commit, "before", fmt.Sprintf("%040x", run.seed), "host", run.Host}), chunks: [][]sample{{{t: run.StartMs, v: 1 + 0.1*unit(run.seed, 9)}}}})
+		all = append(all, series{labels: named("mayfly_change_point", []string{"benchmark", run.Benchmark, "metric", "latency_med", "commit", run.Commit, "before", fmt.Sprintf("%040x", run.seed), "host", run.Host}), chunks: [][]sample{{{t: run.StartMs, v: 1 + 0.1*unit(run.seed, 9)}}}})
 	}
 	return all
 }
@@ -137,7 +137,7 @@ func (run *Run) samples(metric TrendMetric, number int, side string, moments []i
 		}
 		made[i] = sample{t: t, v: v}
 	}
-	return series{labels: named("mayfly_sample", []string{"run_id", run.ID, "commit", run.commitOf(side), "side", side, "host", run.Host, "metric", metric.Name, "unit", metric.Unit}), chunks: [][]sample{made}}
+	return series{labels: named("mayfly_sample", []string{"benchmark", run.Benchmark, "run_id", run.ID, "commit", run.commitOf(side), "side", side, "host", run.Host, "metric", metric.Name, "unit", metric.Unit}), chunks: [][]sample{made}}
 }
 
 // roundsOf gives the moments at which the side's rounds start, in order: those of the first sample of latency.

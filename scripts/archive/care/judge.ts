@@ -1,7 +1,7 @@
 /** What is wrong with an archive, from what the bucket and the store say and what the check of the blocks found. Pure. */
 import { isTrend, type Block } from '../blocks.ts';
 import type { BlockReport } from '../block-check.ts';
-import type { StoredRun } from './runs.ts';
+import type { StoredRun } from '../../store/db.ts';
 
 export type FindingKind =
   | 'damaged' // a file of a block is not as it was written
@@ -68,7 +68,7 @@ function damaged({ reports, blocks }: Evidence): Finding[] {
   const known = new Map(blocks.filter(({ marked }) => !marked).map((block) => [block.ulid, block]));
   return reports.filter(({ faults, ulid }) => faults.length > 0 && known.has(ulid)).map(({ ulid, faults }) => {
     const labels = known.get(ulid)?.labels ?? {};
-    const what = isTrend({ labels }) ? `trend block of ${labels.benchmark}` : `block of run ${labels.run_id}`;
+    const what = isTrend({ labels }) ? 'trend block' : `block of run ${labels.run_id}`;
     return { kind: 'damaged', fault: true, ...(labels.run_id ? { run_id: labels.run_id } : {}), blocks: [ulid], message: `${what}: ${faults.map(({ file, message }) => `${file} ${message}`).join('; ')}` };
   });
 }

@@ -11,7 +11,8 @@ import { isTrend, listBlocks, markForDeletion, removeMarked, sizeOf, type Block,
 import type { Bucket } from '../bucket.ts';
 import { knownRun } from '../recover.ts';
 import { removeNow, unmark } from './remove.ts';
-import { findRunId, groupRuns, plural, recordRemoval, storedRuns, type StoredRun } from './runs.ts';
+import { findRunId, groupRuns, plural, recordRemoval } from './runs.ts';
+import type { StoredRun } from '../../store/db.ts';
 import { selectRuns, selectTrends, type Criteria } from './select.ts';
 
 /** Seconds between the mark and the removal: Store stops showing a marked block in that time, and the mark can be taken back. */
@@ -49,7 +50,7 @@ export interface PruneOptions {
 export async function prune(bucket: Bucket, options: PruneOptions, ctx: Context): Promise<PruneDocument> {
   const list = await listBlocks(bucket, ctx);
   const runs = groupRuns(list.blocks);
-  const stored = storedRuns(ctx);
+  const stored = ctx.store.stored();
   const selection = selectRuns(runs, stored, options.criteria, ctx.now());
   const trends = options.trendOlderThanMs === undefined ? [] : selectTrends(list.blocks.filter(isTrend), options.trendOlderThanMs, ctx.now());
   const chosen = selection.chosen.map(({ run, reason }) => ({ run, reason, blocks: run.blocks.filter((block) => !block.marked) }));

@@ -1,7 +1,6 @@
 /** The bucket seen by runs: the blocks of each, and what the store knows of them. */
 import type { Context } from '../../context.ts';
 import { UsageError } from '../../errors.ts';
-import type { ArchiveDocument, RunStatus } from '../../types.ts';
 import { isTrend, sizeOf, type Block } from '../blocks.ts';
 import { knownRun } from '../recover.ts';
 
@@ -14,19 +13,6 @@ export interface ArchivedRun {
   from: number;
   to: number;
   blocks: Block[];
-}
-
-/** What the care of the archive needs of a stored run. */
-export interface StoredRun {
-  run_id: string;
-  benchmark: string;
-  host_id: string;
-  status: RunStatus;
-  started_at: string;
-  labels: Record<string, string>;
-  /** Observations, valid or not. */
-  observations: number;
-  archive?: ArchiveDocument;
 }
 
 /** The raw blocks by run, newest first; blocks without run_id (of others, in a shared bucket) and trend blocks are left out. Pure. */
@@ -47,14 +33,6 @@ export function groupRuns(blocks: Block[]): ArchivedRun[] {
 export function sumOf(blocks: Block[]): { blocks: number; bytes: number; samples: number; series: number } {
   const sum = (value: (block: Block) => number) => blocks.reduce((total, block) => total + value(block), 0);
   return { blocks: blocks.length, bytes: sum(sizeOf), samples: sum(({ samples }) => samples), series: sum(({ series }) => series) };
-}
-
-/** Every run of the store, newest first. */
-export function storedRuns(ctx: Context): StoredRun[] {
-  return ctx.store.runs({ limit: Number.MAX_SAFE_INTEGER }).map(({ run_id }) => {
-    const { benchmark, host, status, started_at, labels, rounds, archive } = ctx.store.run(run_id);
-    return { run_id, benchmark, host_id: host.id, status, started_at, labels, observations: rounds.length, ...(archive ? { archive } : {}) };
-  });
 }
 
 /** The id that the user means: one of the store, or of a run that only the bucket has. Throws UsageError. */

@@ -1,7 +1,8 @@
 /** Which runs' blocks go: by age, number, size and label. Pure. */
 import { decodeTime, isValid } from 'ulid';
 import { sizeOf, type Block } from '../blocks.ts';
-import type { ArchivedRun, StoredRun } from './runs.ts';
+import type { StoredRun } from '../../store/db.ts';
+import type { ArchivedRun } from './runs.ts';
 
 /** What the user asked for. Without any of olderThanMs, keepLast, maxBytes nothing goes. */
 export interface Criteria {

@@ -14,7 +14,7 @@ import { TREND_PRUNED } from './prune.ts';
 import { push } from './push.ts';
 import { checkBlocks } from './read.ts';
 import { removeNow } from './remove.ts';
-import { plural, recordRemoval, storedRuns } from './runs.ts';
+import { plural, recordRemoval } from './runs.ts';
 
 export interface VerifyOptions {
   /** Id of the only run to look at. */
@@ -88,12 +88,12 @@ async function inspect(bucket: Bucket, options: VerifyOptions, ctx: Context): Pr
 }
 
 async function gather(bucket: Bucket, options: VerifyOptions, ctx: Context): Promise<Omit<Evidence, 'reports'>> {
-  const stored = storedRuns(ctx);
+  const stored = ctx.store.stored();
   const { blocks, partial } = await listBlocks(bucket, ctx);
   const ids = new Set(stored.map(({ run_id }) => run_id));
   const strange = blocks.some(({ labels }) => labels.run_id && !ids.has(labels.run_id));
   // Begun after the store was read: known, but not yet to be held against the bucket.
-  const added = strange ? storedRuns(ctx).filter(({ run_id }) => !ids.has(run_id)).map(({ archive: _later, ...run }) => run) : [];
+  const added = strange ? ctx.store.stored().filter(({ run_id }) => !ids.has(run_id)).map(({ archive: _later, ...run }) => run) : [];
   const pruned = ctx.store.events(Number.MAX_SAFE_INTEGER).filter(({ kind, detail }) => kind === TREND_PRUNED && (detail as { bucket: string }).bucket === bucket.name);
   return {
     bucket: bucket.name,
