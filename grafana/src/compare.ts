@@ -5,10 +5,10 @@
 import { benchmarkVariable } from './run.ts';
 import { swapped, timeOfA, toRun, UIDS } from './links.ts';
 import { choice, dashboard, seriesPanel, tablePanel, variable, type Dashboard, type Link, type SeriesSpec } from './panels.ts';
-import { durations, EVER, failedShare, garbageCollection, linkRange, medians, percentile, rateOf, RUN_REGEX, runOptions, starts, UNITS } from './queries.ts';
+import { durations, EVER, failedShare, garbageCollection, linkRange, medians, percentile, rateOf, RAW, RUN_REGEX, runOptions, starts, UNITS } from './queries.ts';
 
-const A = { selector: 'run_id="$run_a",side="$side_a"', shift: '' };
-const B = { selector: 'run_id="$run_b",side="$side_b"', shift: ' offset ${delta}ms' };
+const A = { selector: `${RAW},run_id="$run_a",side="$side_a"`, shift: '' };
+const B = { selector: `${RAW},run_id="$run_b",side="$side_b"`, shift: ' offset ${delta}ms' };
 
 const NEEDS_RANGE = 'no data: set the time range to run A with the link in the table at the top';
 const LATENCY = 'k6_http_req_duration_seconds';

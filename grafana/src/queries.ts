@@ -1,7 +1,8 @@
 /** PromQL that several dashboards and the alerting rules share. Pure. `$name` is a variable of the dashboard. */
 
-/** Selects the trend stream alone: Store then opens no raw block. */
+/** Select one stream alone: Store then looks into no block of the other. */
 export const TREND = 'stream="trend"';
+export const RAW = 'stream="raw"';
 
 /**
  * A window around every run ever made, whatever the time range of the dashboard is. The variables of a dashboard that

@@ -1,10 +1,12 @@
 /** Dashboard *Run*: one run from its raw metrics, over the time it took. */
 import { toCompare, toRun, UIDS } from './links.ts';
 import { annotation, dashboard, heatmapPanel, seriesPanel, tablePanel, variable, type Dashboard, type SeriesSpec } from './panels.ts';
-import { durations, EVER, failedShare, garbageCollection, heapUsed, linkRange, medians, percentile, rateOf, RUN_REGEX, runOptions, starts, TREND, UNITS } from './queries.ts';
+import { durations, EVER, failedShare, garbageCollection, heapUsed, linkRange, medians, percentile, rateOf, RAW, RUN_REGEX, runOptions, starts, TREND, UNITS } from './queries.ts';
 
 const RUN = 'run_id="$run"';
-const SERVICES = `${RUN},job="services"`;
+/** Its raw metrics. */
+const METRICS = `${RAW},${RUN}`;
+const SERVICES = `${METRICS},job="services"`;
 const LATENCY = 'k6_http_req_duration_seconds';
 const PERCENTILES = [0.5, 0.9, 0.95, 0.99];
 const NOT_K6 = 'no metrics of k6: the benchmark has another load generator, or the time range is not the run\'s';
@@ -16,8 +18,8 @@ export const benchmarkVariable = () =>
 
 /** Two queries of a container's counter: of the services by side, and of the run stack's own containers. */
 const byContainer = (make: (selector: string, labels: string) => string): SeriesSpec['queries'] => [
-  { expr: make(`${RUN},job="containers",side!=""`, 'side, service'), legend: '{{service}} ({{side}})' },
-  { expr: make(`${RUN},job="containers",side=""`, 'service'), legend: '{{service}} (run stack)' },
+  { expr: make(`${METRICS},job="containers",side!=""`, 'side, service'), legend: '{{service}} ({{side}})' },
+  { expr: make(`${METRICS},job="containers",side=""`, 'service'), legend: '{{service}} (run stack)' },
 ];
 const rateByContainer = (counter: string) => byContainer((selector, labels) => rateOf(counter, selector, labels));
 
@@ -34,8 +36,8 @@ export function runDashboard(): Dashboard {
       variable({ name: 'side', label: 'Side', description: 'Sides of the run', query: `query_result(group by (side) (last_over_time(mayfly_rounds{${TREND},${RUN}}${EVER})))`, regex: '/side="([^"]+)"/', multi: true }),
     ],
     annotations: [
-      annotation({ name: 'Rounds', expr: `count by (round) (container_cpu_usage_seconds_total{${RUN},side!=""}) > 0`, colour: 'rgba(128, 128, 128, 0.5)', title: 'round {{round}}', text: 'the containers of its sides are up', step: '1s' }),
-      annotation({ name: 'Windows', expr: `sum by (round) (rate(k6_iterations_total{${RUN},scenario="measure"}[3s])) > 0`, colour: 'blue', title: 'window of round {{round}}', text: 'what is measured', step: '1s' }),
+      annotation({ name: 'Rounds', expr: `count by (round) (container_cpu_usage_seconds_total{${METRICS},side!=""}) > 0`, colour: 'rgba(128, 128, 128, 0.5)', title: 'round {{round}}', text: 'the containers of its sides are up', step: '1s' }),
+      annotation({ name: 'Windows', expr: `sum by (round) (rate(k6_iterations_total{${METRICS},scenario="measure"}[3s])) > 0`, colour: 'blue', title: 'window of round {{round}}', text: 'what is measured', step: '1s' }),
     ],
     rows: [
       {
@@ -102,38 +104,38 @@ export function runDashboard(): Dashboard {
             unit: 's',
             repeat: 'side',
             noValue: NOT_K6,
-            queries: [{ expr: `sum by (side) (rate(${LATENCY}{${RUN},side=~"$side"}[$__rate_interval]))`, legend: '{{side}}' }],
+            queries: [{ expr: `sum by (side) (rate(${LATENCY}{${METRICS},side=~"$side"}[$__rate_interval]))`, legend: '{{side}}' }],
           }),
           seriesPanel({
             title: 'Percentiles of latency by side',
             description: 'p50, p90, p95 and p99 of the last seconds, from the native histogram.',
             unit: 's',
             noValue: NOT_K6,
-            queries: PERCENTILES.map((share) => ({ expr: percentile(share, LATENCY, RUN, 'side'), legend: `p${share * 100} {{side}}` })),
+            queries: PERCENTILES.map((share) => ({ expr: percentile(share, LATENCY, METRICS, 'side'), legend: `p${share * 100} {{side}}` })),
           }),
           seriesPanel({
             title: 'Percentiles of response time by side',
             description: 'From the scheduled start to the end of the answer: latency and start lag together, so that a stall cannot hide.',
             unit: 's',
             noValue: NOT_K6,
-            queries: PERCENTILES.map((share) => ({ expr: percentile(share, 'k6_mayfly_response_time_seconds', RUN, 'side'), legend: `p${share * 100} {{side}}` })),
+            queries: PERCENTILES.map((share) => ({ expr: percentile(share, 'k6_mayfly_response_time_seconds', METRICS, 'side'), legend: `p${share * 100} {{side}}` })),
           }),
           seriesPanel({
             title: 'p95 latency by request',
             description: 'p95 of each kind of request, as the load script names it, by side.',
             unit: 's',
             noValue: NOT_K6,
-            queries: [{ expr: percentile(0.95, LATENCY, RUN, 'side, name'), legend: '{{name}} ({{side}})' }],
+            queries: [{ expr: percentile(0.95, LATENCY, METRICS, 'side, name'), legend: '{{name}} ({{side}})' }],
           }),
         ],
       },
       {
         title: 'Load',
         panels: [
-          seriesPanel({ title: 'Request rate by side', description: 'Requests sent per second.', unit: 'reqps', noValue: NOT_K6, queries: [{ expr: rateOf('k6_http_reqs_total', RUN, 'side'), legend: '{{side}}' }] }),
-          seriesPanel({ title: 'Failed requests by side', description: 'Share of the requests without an answer or with a status other than 2xx and 3xx.', unit: 'percentunit', noValue: NOT_K6, queries: [{ expr: failedShare(RUN, 'side'), legend: '{{side}}' }] }),
-          seriesPanel({ title: 'Start lag by side', description: 'How late the iterations start: p99 and median. Above 5 ms at p99 a round is INVALID by default: the load generator, not the service, is what would be measured.', unit: 's', noValue: NOT_K6, queries: [0.99, 0.5].map((share) => ({ expr: percentile(share, 'k6_mayfly_start_lag_seconds', RUN, 'side'), legend: `p${share * 100} {{side}}` })) }),
-          seriesPanel({ title: 'Virtual users', description: 'Virtual users of k6: allocated, and waiting or at work. An iteration that finds none free is dropped, and the round INVALID.', unit: 'short', steps: true, noValue: NOT_K6, queries: [{ expr: `sum by (round) (k6_vus_max{${RUN}})`, legend: 'allocated, round {{round}}' }, { expr: `sum by (round) (k6_vus{${RUN}})`, legend: 'active, round {{round}}' }] }),
+          seriesPanel({ title: 'Request rate by side', description: 'Requests sent per second.', unit: 'reqps', noValue: NOT_K6, queries: [{ expr: rateOf('k6_http_reqs_total', METRICS, 'side'), legend: '{{side}}' }] }),
+          seriesPanel({ title: 'Failed requests by side', description: 'Share of the requests without an answer or with a status other than 2xx and 3xx.', unit: 'percentunit', noValue: NOT_K6, queries: [{ expr: failedShare(METRICS, 'side'), legend: '{{side}}' }] }),
+          seriesPanel({ title: 'Start lag by side', description: 'How late the iterations start: p99 and median. Above 5 ms at p99 a round is INVALID by default: the load generator, not the service, is what would be measured.', unit: 's', noValue: NOT_K6, queries: [0.99, 0.5].map((share) => ({ expr: percentile(share, 'k6_mayfly_start_lag_seconds', METRICS, 'side'), legend: `p${share * 100} {{side}}` })) }),
+          seriesPanel({ title: 'Virtual users', description: 'Virtual users of k6: allocated, and waiting or at work. An iteration that finds none free is dropped, and the round INVALID.', unit: 'short', steps: true, noValue: NOT_K6, queries: [{ expr: `sum by (round) (k6_vus_max{${METRICS}})`, legend: 'allocated, round {{round}}' }, { expr: `sum by (round) (k6_vus{${METRICS}})`, legend: 'active, round {{round}}' }] }),
         ],
       },
       {

@@ -11,7 +11,7 @@ import { runTool, type ToolRun } from './tool.ts';
 const ATTEMPTS = 3;
 const PAUSE_MS = 1000;
 
-/** What names the run in the archive. The sidecar has the same labels from prometheus.yml. */
+/** What names the run in the archive. */
 export interface ExternalLabels {
   run_id: string;
   benchmark: string;
@@ -36,10 +36,16 @@ export interface Upload {
   what: string;
 }
 
+/**
+ * External labels of a run's raw blocks; the sidecar has the same from prometheus.yml. `stream` keeps Store from looking
+ * into ten thousand raw blocks for a question of the trend stream.
+ */
+export const rawLabels = ({ run_id, benchmark, host }: ExternalLabels): Record<string, string> => ({ stream: 'raw', run_id, benchmark, host });
+
 /** Uploads every block of a run's snapshot and proves that each is in the bucket. Repeating it changes nothing. Throws InfrastructureError. */
 export async function uploadSnapshot(snapshot: Snapshot, labels: ExternalLabels, bucket: Bucket, ctx: Context): Promise<void> {
   const owner = `${labels.run_id}-upload`; // not part of the run's stack: it lives on while that goes down
-  await uploadBlocks({ snapshot, labels: { ...labels }, owner, what: 'the metrics' }, bucket, ctx);
+  await uploadBlocks({ snapshot, labels: rawLabels(labels), owner, what: 'the metrics' }, bucket, ctx);
 }
 
 /** The same for blocks with any labels. */

@@ -1,6 +1,6 @@
 /** What perf:archive asks of Query, as the dashboards ask it, and what must come back: an answer that is not whole is an error, never a time. */
 import { request } from 'undici';
-import { EVER, failedShare, garbageCollection, heapUsed, medians, percentile, rateOf, starts } from '../../grafana/src/queries.ts';
+import { EVER, failedShare, garbageCollection, heapUsed, medians, percentile, rateOf, RAW, starts } from '../../grafana/src/queries.ts';
 import { InfrastructureError } from '../errors.ts';
 import type { Made, MadeRun } from './archive-bucket.ts';
 
@@ -96,7 +96,7 @@ function overRun(run: MadeRun, query: string, wrong: Ask['wrong']): Ask {
 
 function latency(run: MadeRun, made: Made, over: MadeRun = run): Ask {
   const shift = over === run ? '' : ` offset ${Math.round((over.start_ms - run.start_ms) / 1000)}s`;
-  const query = filled(percentile(0.95, 'k6_http_req_duration_seconds', `run_id="${run.run_id}"`, 'side', shift));
+  const query = filled(percentile(0.95, 'k6_http_req_duration_seconds', `${RAW},run_id="${run.run_id}"`, 'side', shift));
   // An offset is in whole seconds here, so the moments of the other run lie up to half a second beside its own.
   const moved = over === run ? 0 : over.start_ms - run.start_ms - 1000 * Math.round((over.start_ms - run.start_ms) / 1000);
   return overRun(over, query, (data) => wrongPoints(data, expectedPoints(run, made, moved)));
@@ -125,7 +125,7 @@ function wrongPoints(data: any, expected: Record<string, number>): string | null
 
 /** The queries of the dashboard Run, all at once. */
 function dashboard(run: MadeRun, made: Made): Ask[] {
-  const selector = `run_id="${run.run_id}"`;
+  const selector = `${RAW},run_id="${run.run_id}"`;
   const containers = `${selector},job="containers"`;
   // A service need not have telemetry: then the panels about it are empty, and rightly so.
   const measured = (expression: string) => made.template.metrics.some((name) => new RegExp(`\\b${name}\\b`).test(expression));

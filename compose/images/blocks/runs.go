@@ -101,7 +101,7 @@ func (run *Run) ulid(purpose uint64) ulid.ULID {
 }
 
 func (run *Run) rawLabels() map[string]string {
-	return map[string]string{"run_id": run.ID, "benchmark": run.Benchmark, "host": run.Host}
+	return map[string]string{"stream": "raw", "run_id": run.ID, "benchmark": run.Benchmark, "host": run.Host}
 }
 
 func (run *Run) commitOf(side string) string {

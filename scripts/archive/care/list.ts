@@ -133,7 +133,7 @@ export function showText(run: ArchiveRun, links: string[]): string {
     ...blocks,
     '',
     'How to look at it:',
-    ...[...(run.known ? [`npm run show -- ${run.run_id}`] : []), ...(run.blocks.length > 0 ? [`PromQL: {run_id="${run.run_id}"}`] : []), ...links].map((line) => `  ${line}`),
+    ...[...(run.known ? [`npm run show -- ${run.run_id}`] : []), ...(run.blocks.length > 0 ? [`PromQL: {stream="raw",run_id="${run.run_id}",__name__=~".+"}`] : []), ...links].map((line) => `  ${line}`),
   ].map(plainText).join('\n');
 }
 

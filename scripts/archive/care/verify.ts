@@ -9,6 +9,7 @@ import { restoreMeta, type BlockReport } from '../block-check.ts';
 import { isTrend, listBlocks, markForDeletion } from '../blocks.ts';
 import type { Bucket } from '../bucket.ts';
 import { rebuildTrends } from '../rebuild-trends.ts';
+import { rawLabels } from '../upload.ts';
 import { judge, type Evidence, type Finding } from './judge.ts';
 import { TREND_PRUNED } from './prune.ts';
 import { push } from './push.ts';
@@ -165,7 +166,7 @@ async function waitingBlocks(ctx: Context): Promise<Set<string>> {
 /** The external labels that a run's raw blocks have. */
 function labelsOf(runId: string, ctx: Context): Record<string, string> {
   const { benchmark, host } = ctx.store.run(runId);
-  return { benchmark, host: host.id, run_id: runId };
+  return rawLabels({ run_id: runId, benchmark, host: host.id });
 }
 
 /** So many findings of one kind are printed. */
