@@ -157,3 +157,11 @@ export function parseRetention(flag: string, text: string): string {
   if (!/^\d+[dwy]$/.test(text)) throw new UsageError(`--${flag} must be a time such as 90d, 12w or 2y (0d: for ever), got ${JSON.stringify(text)}`);
   return text;
 }
+
+const DAYS = { d: 1, w: 7, y: 365 };
+
+/** A retention in milliseconds; infinite for 0d. */
+export function retentionMs(text: string): number {
+  const [, count, unit] = /^(\d+)([dwy])$/.exec(text) ?? [];
+  return Number(count) > 0 ? Number(count) * DAYS[unit as keyof typeof DAYS] * 86_400_000 : Infinity;
+}

@@ -62,17 +62,36 @@ export async function copyFromFolder(folder: string, ids: string[], bucket: Buck
 /** Marks blocks for deletion: Store leaves them out from its next look on, and `removeMarked` removes them. `reason` is kept in the mark. */
 export const markForDeletion = (bucket: Bucket, ids: string[], reason: string, ctx: Context) => mark('deletion-mark.json', bucket, ids, reason, ctx);
 
+/** Takes the mark for deletion back; a block without one stays as it is. */
+export const unmark = (bucket: Bucket, ids: string[], ctx: Context) => mark('deletion-mark.json', bucket, ids, null, ctx);
+
 /** Marks blocks that the compactor is to leave as they are. */
 export const keepFromCompactor = (bucket: Bucket, ids: string[], reason: string, ctx: Context) => mark('no-compact-mark.json', bucket, ids, reason, ctx);
 
-async function mark(marker: string, bucket: Bucket, ids: string[], reason: string, ctx: Context): Promise<void> {
-  for (const some of inPieces(ids)) await bucketTool('mark', ['mark', `--marker=${marker}`, `--details=${reason}`, ...some.map((id) => `--id=${id}`)], bucket, ctx);
+/** `reason` null takes the mark away. */
+async function mark(marker: string, bucket: Bucket, ids: string[], reason: string | null, ctx: Context): Promise<void> {
+  for (const some of inPieces(ids)) await bucketTool('mark', ['mark', `--marker=${marker}`, reason === null ? '--remove' : `--details=${reason}`, ...some.map((id) => `--id=${id}`)], bucket, ctx);
 }
 
 /** Removes blocks that were marked longer ago than the delay, for good. */
 export async function removeMarked(bucket: Bucket, delayS: number, ctx: Context): Promise<void> {
   await bucketTool('cleanup', ['cleanup', `--delete-delay=${delayS}s`], bucket, ctx);
 }
+
+/** Marks these blocks and removes them for good at once; other marked blocks keep their delay. Throws InfrastructureError where one is still there. */
+export async function removeNow(bucket: Bucket, ids: string[], reason: string, ctx: Context): Promise<void> {
+  await markForDeletion(bucket, ids, reason, ctx);
+  for (const some of inPieces(ids)) {
+    // Without --consistency-delay a block of the last half hour would be left out.
+    await bucketTool('remove', ['cleanup', '--delete-delay=0s', '--consistency-delay=0s', `--selector.relabel-config=${onlyBlocks(some)}`], bucket, ctx);
+  }
+  const removed = new Set(ids);
+  const left = (await listBlocks(bucket, ctx)).blocks.map(({ ulid }) => ulid).filter((id) => removed.has(id));
+  if (left.length > 0) throw new InfrastructureError(`${left.join(', ')} could not be removed from ${bucket.name}`, { hint: 'They are marked for deletion: a later prune or the compactor of the archive removes them.' });
+}
+
+/** Thanos' selection of these blocks and no others (pkg/block/fetcher.go, LabelShardedMetaFilter). */
+export const onlyBlocks = (ids: string[]): string => JSON.stringify([{ action: 'keep', source_labels: ['__block_id'], regex: ids.join('|') }]);
 
 async function readFolder(folder: string): Promise<BlockList> {
   const list: BlockList = { blocks: [], partial: [] };
@@ -128,7 +147,7 @@ async function replicate(bucket: Bucket, ids: string[], { binds, from, to }: { b
 async function bucketTool(purpose: string, args: string[], bucket: Bucket, ctx: Context, options: { configured?: boolean; timeoutMs?: number } = {}): Promise<ToolRun> {
   const cmd = ['tools', 'bucket', ...args, ...(options.configured ? [] : [`--objstore.config-file=${BUCKET_CONFIG}`]), '--log.level=info', '--log.format=json'];
   const run = await runTool({ owner: `${ulid()}-archive`, purpose, image: 'thanos', cmd, binds: bucket.binds, keys: bucket.keys, network: bucket.network, timeoutMs: options.timeoutMs ?? LIST_TIMEOUT_MS }, ctx);
-  if (run.exitCode !== 0) throw new InfrastructureError(`the bucket ${bucket.name} does not answer (${purpose}): ${run.error}`, { hint: 'Is the object store up, and are its address and keys right? Nothing was changed.' });
+  if (run.exitCode !== 0) throw new InfrastructureError(`the bucket ${bucket.name} does not answer (${purpose}): ${run.error}`, { hint: 'Is the object store up, are its address and keys right, and may they write? The same command can be run again.' });
   return run;
 }
 

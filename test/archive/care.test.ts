@@ -3,7 +3,7 @@ import t from 'tap';
 import type { Block } from '../../scripts/archive/blocks.ts';
 import { judge, type Evidence } from '../../scripts/archive/care/judge.ts';
 import { pieces } from '../../scripts/archive/care/read.ts';
-import { onlyBlocks } from '../../scripts/archive/care/remove.ts';
+import { onlyBlocks } from '../../scripts/archive/blocks.ts';
 import { groupRuns, sumOf } from '../../scripts/archive/care/runs.ts';
 import type { StoredRun } from '../../scripts/store/db.ts';
 import { selectRuns, selectTrends, type Criteria } from '../../scripts/archive/care/select.ts';

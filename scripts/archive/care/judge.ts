@@ -36,6 +36,8 @@ export interface Evidence {
   stored: StoredRun[];
   /** Runs whose snapshot is being shipped by a process that is alive. */
   shipping: string[];
+  /** Runs with a start before this were removed by the retention of the archive that keeps the bucket; ISO 8601. */
+  retiredBefore?: string;
   /** Runs with a start before this have no trend samples any more, on purpose; ISO 8601. */
   trendSince?: string;
   /** Whether the contents were read, so that the runs in trend blocks are known. */
@@ -74,13 +76,13 @@ function damaged({ reports, blocks }: Evidence): Finding[] {
 }
 
 /** Runs that were shipped to this bucket: are their blocks there? */
-function ofRuns(shipped: StoredRun[], { blocks, partial }: Evidence): Finding[] {
+function ofRuns(shipped: StoredRun[], { blocks, partial, retiredBefore = '' }: Evidence): Finding[] {
   const there = new Map(blocks.map((block) => [block.ulid, block]));
   const broken = new Set(partial.map(({ ulid }) => ulid));
-  return shipped.flatMap((run) => ofRun(run, there, broken));
+  return shipped.flatMap((run) => ofRun(run, there, broken, run.started_at < retiredBefore));
 }
 
-function ofRun({ run_id, archive }: StoredRun, there: Map<string, Block>, partial: Set<string>): Finding[] {
+function ofRun({ run_id, archive }: StoredRun, there: Map<string, Block>, partial: Set<string>, retired: boolean): Finding[] {
   const found = archive!.blocks.flatMap((id) => there.get(id) ?? []);
   if (archive!.removed_at) {
     const left = found.filter((block) => !block.marked).map(({ ulid }) => ulid);
@@ -89,10 +91,11 @@ function ofRun({ run_id, archive }: StoredRun, there: Map<string, Block>, partia
   const lost = archive!.blocks.filter((id) => !there.has(id));
   const broken = lost.filter((id) => partial.has(id));
   const gone = lost.filter((id) => !broken.includes(id));
+  if (retired && gone.length > 0 && broken.length === 0) return [{ kind: 'unrecorded', fault: false, run_id, blocks: gone, message: 'removed by the retention of the archive, and its record does not say so; --repair writes it down' }];
   const marked = found.length > 0 && lost.length === 0 && found.every((block) => block.marked);
   return [
     ...broken.map((id): Finding => ({ kind: 'damaged', fault: true, run_id, blocks: [id], message: 'block of a stored run: meta.json is missing or cannot be read' })),
-    ...(gone.length > 0 ? [{ kind: 'missing' as const, fault: true, run_id, blocks: gone, message: 'the bucket does not have it any more; import of an export brings it back; if it was removed on purpose (retention), mark-delete RUN --yes records that' }] : []),
+    ...(gone.length > 0 ? [{ kind: 'missing' as const, fault: true, run_id, blocks: gone, message: 'the bucket does not have it any more; import of an export brings it back; if it was removed on purpose, mark-delete RUN --yes records that' }] : []),
     ...(marked ? [{ kind: 'unrecorded' as const, fault: false, run_id, blocks: found.map(({ ulid }) => ulid), message: 'its blocks are marked for deletion, and its record does not say so' }] : []),
   ];
 }

@@ -8,13 +8,12 @@ import { InfrastructureError, UsageError } from '../../errors.ts';
 import { inStep } from '../../step.ts';
 import type { RunDocument, SideName } from '../../types.ts';
 import { checkBlock } from '../block-check.ts';
-import { copyFromFolder, copyToFolder, listBlocks, sizeOf, type Block } from '../blocks.ts';
+import { copyFromFolder, copyToFolder, listBlocks, removeNow, sizeOf, type Block } from '../blocks.ts';
 import type { Bucket } from '../bucket.ts';
 import { knownRun } from '../recover.ts';
 import { shipTrend } from '../trend-ship.ts';
 import { blocksFolder, DETAILS_FILE, proveBundle, readBundle, RUN_FILE, writeBundle, type Manifest } from './bundle.ts';
 import { checkBlocks, inTemporary } from './read.ts';
-import { removeNow } from './remove.ts';
 import { plural } from './runs.ts';
 
 const SCHEMA: RunDocument['schema'] = 'mayfly.run/v1';

@@ -6,15 +6,15 @@ import { plainText } from '../../text.ts';
 import { inStep } from '../../step.ts';
 import { runOwner } from '../../stack/run-folder.ts';
 import { restoreMeta, type BlockReport } from '../block-check.ts';
-import { isTrend, listBlocks, markForDeletion } from '../blocks.ts';
-import type { Bucket } from '../bucket.ts';
+import { isTrend, listBlocks, markForDeletion, removeNow } from '../blocks.ts';
+import { allArchives, retentionMs, type Archive } from '../archives.ts';
+import { openBucket, type Bucket } from '../bucket.ts';
 import { rebuildTrends } from '../rebuild-trends.ts';
 import { rawLabels } from '../upload.ts';
 import { judge, type Evidence, type Finding } from './judge.ts';
 import { TREND_PRUNED } from './prune.ts';
 import { push } from './push.ts';
 import { checkBlocks } from './read.ts';
-import { removeNow } from './remove.ts';
 import { plural, recordRemoval } from './runs.ts';
 
 export interface VerifyOptions {
@@ -96,16 +96,30 @@ async function gather(bucket: Bucket, options: VerifyOptions, ctx: Context): Pro
   // Begun after the store was read: known, but not yet to be held against the bucket.
   const added = strange ? ctx.store.stored().filter(({ run_id }) => !ids.has(run_id)).map(({ archive: _later, ...run }) => run) : [];
   const pruned = ctx.store.events(Number.MAX_SAFE_INTEGER).filter(({ kind, detail }) => kind === TREND_PRUNED && (detail as { bucket: string }).bucket === bucket.name);
+  const { trend, ...retired } = await retiredBefore(bucket, ctx);
+  const trendSince = [...pruned.map(({ detail }) => (detail as { before: string }).before), ...trend];
   return {
     bucket: bucket.name,
     blocks,
     partial: await Promise.all(partial.map(async (ulid) => ({ ulid, ageS: await secondsSinceWritten(join(bucket.folder!, ulid), ctx) }))),
     stored: [...stored, ...added],
     shipping: await shippingNow(ctx),
-    ...(pruned.length > 0 ? { trendSince: pruned.map(({ detail }) => (detail as { before: string }).before).sort().at(-1)! } : {}),
+    ...retired,
+    ...(trendSince.length > 0 ? { trendSince: trendSince.sort().at(-1)! } : {}),
     read: !options.quick,
     ...(options.run === undefined ? {} : { run: options.run }),
   };
+}
+
+/** Up to when the retention of the archive that keeps this bucket has removed raw and trend blocks by now; ISO 8601. */
+async function retiredBefore(bucket: Bucket, ctx: Context): Promise<{ retiredBefore?: string; trend: string[] }> {
+  const keepers: Archive[] = [];
+  for (const archive of await allArchives(ctx.paths)) {
+    if (!archive.read_only && (await openBucket(archive.objstore, ctx.paths)).id === bucket.id) keepers.push(archive);
+  }
+  const before = (ages: number[]) => ages.filter(Number.isFinite).map((ms) => new Date(ctx.now() - ms).toISOString()).sort();
+  const raw = before(keepers.map((archive) => retentionMs(archive.retention_raw))).at(-1);
+  return { ...(raw ? { retiredBefore: raw } : {}), trend: before(keepers.map((archive) => retentionMs(archive.retention_trend))) };
 }
 
 /** Runs whose folder a live process has: it ships them itself. */
@@ -146,7 +160,7 @@ async function repair({ findings, partial }: Inspection, bucket: Bucket, options
   const cleared = await mend(`remove ${plural(replaceable.length, 'damaged block')} of which copies wait on this host`, replaceable.length > 0, () => removeNow(bucket, replaceable, 'damaged; a copy waits on the host of the run', ctx));
   await mend('ship what waits on this host', cleared && of('pending').some(({ fault }) => fault), () => push(ctx));
   await mend('mark blocks that are there twice', of('duplicate').length > 0, () => markForDeletion(bucket, of('duplicate').flatMap(({ blocks }) => blocks), 'a duplicate of a block that the store names', ctx));
-  await mend('record what is marked for deletion', of('unrecorded').length > 0, async () => {
+  await mend('record what was removed', of('unrecorded').length > 0, async () => {
     for (const { run_id } of of('unrecorded')) recordRemoval(run_id!, new Date(ctx.now()).toISOString(), ctx);
   });
   await mend('write meta.json anew from index and chunks', withoutMeta.length > 0, async () => {
