@@ -54,7 +54,7 @@ t.test('both are shipped, and nothing stays that waits', async (t) => {
   t.match(await shipIt(), { verified: true, pending: false });
   t.same(ctx.warnings, []);
   const samples = openMetrics(runSamples(run)).samples + 1;
-  t.same(blocksIn(bucket.folder!).map(({ labels, samples }) => ({ labels, samples })).sort((a, b) => a.samples - b.samples), [{ labels, samples: 1 }, { labels: { stream: 'trend' }, samples }]);
+  t.same(blocksIn(bucket.folder!).map(({ labels, samples }) => ({ labels, samples })).sort((a, b) => a.samples - b.samples), [{ labels: { stream: 'raw', ...labels }, samples: 1 }, { labels: { stream: 'trend' }, samples }]);
   t.match(await trendOf(t, bucket), /\{__name__="mayfly_change_point".*\} 1\.25 /);
   t.same(readdirSync(runDir).sort(), ['made', 'owner.json'], 'nothing that waits is left');
   t.same(await onEngine(), []);
@@ -92,7 +92,7 @@ t.test('killed between the two: the trend that is shipped is not made again, tho
   t.ok(existsSync(join(runDir, 'pending.json')));
   rmSync(join(bucket.folder!, first!.name), { recursive: true });
   t.match(await pushPending(ctx), [{ archive: { verified: true } }]);
-  t.same(blocksIn(bucket.folder!).map(({ labels }) => labels.stream), [undefined]);
+  t.same(blocksIn(bucket.folder!).map(({ labels }) => labels.stream), ['raw']);
 });
 
 t.test('a trend made before the run was known to be interrupted is made again', async (t) => {

@@ -26,7 +26,7 @@ const spoilt: RoundDocument['reasons'] = [{ code: 'host-load', message: 'the hos
 
 t.test('a run of one side, line by line', async (t) => {
   const run = makeRun({ rounds: [makeRound('candidate', 1, { latency_med: 0.0011, memory_peak: 5e7 }), makeRound('candidate', 2, { latency_med: 9 }, spoilt), makeRound('candidate', 3, { latency_med: 1e-7 })] });
-  const labels = `run_id="${RUN}",commit="${A}"`;
+  const labels = `benchmark="shop",run_id="${RUN}",commit="${A}"`;
   t.equal(textOf(run).text, [
     '# TYPE mayfly_rounds gauge',
     `mayfly_rounds{${labels},host="h0st",side="candidate",valid="false"} 1 ${START}.0005`,
@@ -51,8 +51,8 @@ t.test('a run of two sides: each with its commit; a round that one side spoils c
   const { text } = textOf(run);
   t.ok(text.includes(`ref="HEAD",against="${B}",host="h0st",pairing="interleaved"`));
   for (const [side, commit] of [['candidate', A], ['baseline', B]]) {
-    t.ok(text.includes(`mayfly_rounds{run_id="${RUN}",commit="${commit}",host="h0st",side="${side}",valid="true"} 2 `));
-    const lines = text.split('\n').filter((line) => line.startsWith(`mayfly_sample{run_id="${RUN}",commit="${commit}",side="${side}",host="h0st",metric="latency_med"`));
+    t.ok(text.includes(`mayfly_rounds{benchmark="shop",run_id="${RUN}",commit="${commit}",host="h0st",side="${side}",valid="true"} 2 `));
+    const lines = text.split('\n').filter((line) => line.startsWith(`mayfly_sample{benchmark="shop",run_id="${RUN}",commit="${commit}",side="${side}",host="h0st",metric="latency_med"`));
     t.same(lines.map((line) => line.split(' ').at(-1)), [`${START + 2}.0005`, `${START + 3}.0005`]);
   }
 });
@@ -71,7 +71,7 @@ t.test('how a run ended: a run without a valid round has no sample, and says INV
 
 t.test('change points, and no series twice at one time', async (t) => {
   const point: ChangePoint = { benchmark: 'shop', host_id: 'h0st', metric: 'latency_med', commit: A, before: B, run_id: RUN, at: '2026-01-02T03:04:00.000Z', ratio: 1.05, found_at: '2026-01-09T00:00:00.000Z' };
-  const line = `mayfly_change_point{metric="latency_med",commit="${A}",before="${B}",host="h0st"}`;
+  const line = `mayfly_change_point{benchmark="shop",metric="latency_med",commit="${A}",before="${B}",host="h0st"}`;
   t.equal(openMetrics(changePointSamples([point, point])).text, `# TYPE mayfly_change_point gauge\n${line} 1.05 ${START}.0005\n# EOF\n`, 'the same one twice is one');
   const two = openMetrics(changePointSamples([point, { ...point, ratio: 1.06 }, { ...point, at: '2026-01-02T03:04:00.001Z', ratio: 1.07 }]));
   t.match(two, { samples: 3, lastMs: START * 1000 + 2 });
