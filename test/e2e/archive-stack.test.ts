@@ -73,8 +73,8 @@ t.test('a run is watched while it goes on: no gap on the way to Store, and nothi
   let over = false;
   const live = mayfly('bench', [`--benchmark=${probeBenchmark(t, { load: { duration: '5s' } })}`, '--live', '--json'], data);
   void live.done.then(() => (over = true));
-  // Every scrape of the window once, wherever it comes from.
-  const expression = 'sum(count_over_time(up{job="services",run_id!=""}[10m]))';
+  // Every sample that k6 has pushed, once, wherever it comes from. (Prometheus scrapes on after the snapshot.)
+  const expression = 'sum(count_over_time(k6_iterations_total{stream="raw",run_id!=""}[10m]))';
   let after = 6;
   while (!over || after-- > 0) {
     const answer = await query(query_url, expression);

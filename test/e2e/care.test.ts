@@ -174,7 +174,7 @@ t.test('an S3 store: verify reads a copy, and export, import and removal go the 
   t.match(waiting.run.archive, { pending: true });
   const refused = await archive(data, 'verify', s3);
   t.equal(refused.code, 4);
-  t.match(refused.stderr, /the bucket S3 runs does not answer/);
+  t.match(refused.stderr, /the bucket S3 runs\/team does not answer/);
   configure(SECRET);
   // A damaged block in the bucket would look shipped to Thanos; its good copy waits here.
   const [half] = waiting.run.archive!.blocks;
