@@ -10,6 +10,7 @@ import { EXIT, UsageError } from './errors.ts';
 import { ROOT, withContext } from './open.ts';
 import { paths } from './paths.ts';
 import { IMAGES, type ImageName } from './setup/images.ts';
+import { hostLock } from './setup/lock.ts';
 
 await command(
   {
@@ -39,6 +40,8 @@ await command(
     };
     if (has('read-only') && has('keeper')) throw new UsageError('--read-only and --keeper contradict each other');
     return withContext({ quiet: has('json'), images: ['thanos', ...(await imagesIn(given.overlays ?? (await findArchive(name, paths(ROOT, process.env)))?.overlays ?? []))], optional: ['grafana'] }, async (ctx) => {
+      // Ports are looked for, and then listened on: two at once would find the same.
+      using _alone = await hostLock({ signal: ctx.signal, onWait: () => ctx.progress.info('another command on this machine brings something up; waiting for it') });
       const before = await findArchive(name, ctx.paths);
       const isUp = before !== undefined && (await partsOf(before.project, ctx)).size > 0;
       const archive = await planArchive(name, given, isUp, ctx.paths);

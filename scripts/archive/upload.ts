@@ -10,6 +10,8 @@ import { runTool, type ToolRun } from './tool.ts';
 
 const ATTEMPTS = 3;
 const PAUSE_MS = 1000;
+/** What the store or the network has refused at once will be refused again; `npm run archive:push` tries later. */
+const REFUSED = /connection refused|no such host|access denied|signature|access key|no such bucket|bucket does not exist/i;
 
 /** What names the run in the archive. */
 export interface ExternalLabels {
@@ -56,6 +58,7 @@ export async function uploadBlocks(upload: Upload, bucket: Bucket, ctx: Context)
     const run = await runUploader(`upload-${attempt}`, upload, bucket, ctx);
     if (run.exitCode !== 0) {
       last = run.error;
+      if (REFUSED.test(last)) break;
       continue;
     }
     const missing = await notShipped(upload.snapshot);

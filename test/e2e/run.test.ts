@@ -33,7 +33,7 @@ t.test('one commit is measured, stored, shipped, and nothing is left', async (t)
   t.equal(doc.archive!.blocks.length, 1);
   const block = join(data, 'bucket', doc.archive!.blocks[0]!);
   const meta = JSON.parse(readFileSync(join(block, 'meta.json'), 'utf8'));
-  t.same(meta.thanos.labels, { run_id: doc.run_id, benchmark: doc.benchmark, host: doc.host.id });
+  t.same(meta.thanos.labels, { stream: 'raw', run_id: doc.run_id, benchmark: doc.benchmark, host: doc.host.id });
   t.ok(meta.stats.numSamples > 500);
   const dump = await dumpBlock(t, block);
   for (const name of ['k6_http_req_duration_seconds', 'k6_mayfly_response_time_seconds', 'container_cpu_usage_seconds_total', 'container_memory_working_set_bytes', 'probe_requests_total', 'up']) {

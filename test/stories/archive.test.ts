@@ -8,7 +8,7 @@ import t, { type Test } from 'tap';
 import { parse } from 'yaml';
 import { freePort } from '../../scripts/archive/archives.ts';
 import { isBlockName } from '../../scripts/archive/blocks.ts';
-import { bench, dataFolder, engine, mayfly, nothingLeft, probeBenchmark, type Ended } from './helpers.ts';
+import { bench, dataFolder, engine, mayfly, nothingLeft, probeBenchmark, type Ended } from '../e2e/helpers.ts';
 
 t.teardown(() => engine.close());
 
@@ -200,7 +200,7 @@ async function archiveUp(t: Test, data: string, args: string[] = [], env: Record
 const bases = new Map<string, number>();
 function basePort(data: string, args: string[]): number {
   const key = [data, ...args.filter((arg) => arg.startsWith('--archive='))].join();
-  if (!bases.has(key)) bases.set(key, 20_000 + (process.pid % 500) * 40 + bases.size * 20);
+  if (!bases.has(key)) bases.set(key, 20_000 + (process.pid % 100) * 120 + bases.size * 20);
   return bases.get(key)!;
 }
 

@@ -9,7 +9,7 @@ import t, { type Test } from 'tap';
 import { ulid } from 'ulid';
 import { parse } from 'yaml';
 import { isBlockName } from '../../scripts/archive/blocks.ts';
-import { bench, dataFolder, engine, mayfly, nothingLeft, probeBenchmark, ROOT } from './helpers.ts';
+import { bench, dataFolder, engine, mayfly, nothingLeft, probeBenchmark, ROOT } from '../e2e/helpers.ts';
 
 t.teardown(() => engine.close());
 

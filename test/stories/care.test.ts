@@ -2,7 +2,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { bench, dataFolder, engine, mayfly, nothingLeft, probeBenchmark, SECRET, startGateway, type Ended } from './helpers.ts';
+import { bench, dataFolder, engine, mayfly, nothingLeft, probeBenchmark, SECRET, startGateway, type Ended } from '../e2e/helpers.ts';
 
 t.teardown(() => engine.close());
 

@@ -16,7 +16,7 @@ import { IMAGES } from '../../scripts/setup/images.ts';
 import type { RunDocument } from '../../scripts/types.ts';
 import { blocksIn, context, type TestContext } from '../archive/trend-context.ts';
 import { makeComparison, makeRun } from '../run-document.ts';
-import { bench, dataFolder, engine, makeFolder, nothingLeft, onEngine, probeBenchmark } from './helpers.ts';
+import { bench, dataFolder, engine, makeFolder, nothingLeft, onEngine, probeBenchmark } from '../e2e/helpers.ts';
 
 t.teardown(() => engine.close());
 

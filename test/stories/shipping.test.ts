@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { IMAGES } from '../../scripts/setup/images.ts';
-import { bench, dataFolder, dumpBlock, engine, mayfly, nothingLeft, probeBenchmark, rawBlocks, run, SECRET, startGateway, type Running } from './helpers.ts';
+import { bench, dataFolder, dumpBlock, engine, mayfly, nothingLeft, probeBenchmark, rawBlocks, run, SECRET, startGateway, type Running } from '../e2e/helpers.ts';
 
 t.teardown(() => engine.close());
 
@@ -89,7 +89,8 @@ t.test('Prometheus is killed in the second round: the metrics of the first wait'
   const data = dataFolder(t);
   const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { top: { rounds: 2 } })}`], data);
   await secondRound(running);
-  const [prometheus] = await engine.containers('dev.mayfly.run', 'dev.mayfly.service=prometheus');
+  const [runId] = readdirSync(join(data, 'runs'));
+  const [prometheus] = await engine.containers(`dev.mayfly.run=${runId}`, 'dev.mayfly.service=prometheus');
   await engine.kill(prometheus!.id, 'SIGKILL');
   const { code, stderr } = await running.done;
   t.equal(code, 4, stderr);
