@@ -5,15 +5,17 @@ import { takeDown } from './archive/stack.ts';
 import { ARCHIVE_FLAG, command } from './command.ts';
 import { EXIT, UsageError } from './errors.ts';
 import { withContext } from './open.ts';
+import { hostLock } from './setup/lock.ts';
 
 await command({ name: 'archive:down', about: 'Stops the archive and removes its containers. The bucket and everything in it stay.', flags: [ARCHIVE_FLAG] }, (io, { text }) =>
   withContext({ quiet: false, images: [] }, async (ctx) => {
     const name = text('archive') ?? DEFAULT_ARCHIVE;
     const archive = await findArchive(name, ctx.paths);
     if (!archive) throw new UsageError(`there is no archive ${JSON.stringify(name)}`, { hint: 'npm run archive:up makes one; --archive=NAME names another.' });
+    using _alone = await hostLock({ signal: ctx.signal, onWait: () => ctx.progress.info('another command on this machine brings something up; waiting for it') });
     const { containers } = await takeDown(archive, ctx);
-    const bucket = await openBucket(archive.objstore, ctx.paths);
-    io.stdout(containers.length > 0 ? `archive ${name}: removed ${containers.length} containers; its runs stay in ${bucket.name}` : `archive ${name} was not up`);
+    const bucket = await openBucket(archive.objstore, ctx.paths).then(({ name }) => name, () => 'its bucket');
+    io.stdout(containers.length > 0 ? `archive ${name}: removed ${containers.length} containers; its runs stay in ${bucket}` : `archive ${name} was not up`);
     return EXIT.pass;
   }),
 );

@@ -45,7 +45,7 @@ await command(
       const before = await findArchive(name, ctx.paths);
       const isUp = before !== undefined && (await partsOf(before.project, ctx)).size > 0;
       const archive = await planArchive(name, given, isUp, ctx.paths);
-      await bringUp(archive, isUp ? before : undefined, ctx);
+      await bringUp(archive, before, isUp, ctx);
       const status = await archiveStatus(archive, ctx);
       io.stdout(has('json') ? JSON.stringify(status, null, 2) : statusText(status));
       if (!has('json') && status.grafana_url) io.stdout(`admin    the password of Grafana's user admin is in ${archive.dir}/${PASSWORD_FILE}`);

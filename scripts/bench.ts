@@ -18,7 +18,7 @@ await main(async (io) => {
   const config = await loadConfig(args, { root: ROOT, cwd: process.cwd() });
   const { run, links } = await withContext({ quiet: flags.quiet, images: ['prometheus', 'k6', 'thanos', 'node', 'exporter'] }, async (ctx) => {
     const run = await bench(config, ctx);
-    return { run, links: flags.json ? [] : await linksTo(seen(run), await openBucket(config.objstore, ctx.paths), ctx) };
+    return { run, links: flags.json ? [] : await openBucket(config.objstore, ctx.paths).then((bucket) => linksTo(seen(run), bucket, ctx)).catch(() => []) };
   });
   io.stdout(flags.json ? JSON.stringify(run, null, 2) : runTable(run, { color: Boolean(process.stdout.isTTY), links }));
   return run.status === 'invalid' ? EXIT.invalid : EXIT.pass;

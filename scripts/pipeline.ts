@@ -18,7 +18,7 @@ import type { Plan } from './plan/plan.ts';
 import { build } from './stack/build.ts';
 import { startStack, type Stack } from './stack/stack.ts';
 import { inStep } from './step.ts';
-import type { Config, RunDocument, RunStatus } from './types.ts';
+import type { ArchiveDocument, Config, RunDocument, RunStatus } from './types.ts';
 
 /** Two scrape intervals: the last counters of the services and the last push of k6 are in Prometheus. */
 const SETTLE_MS = 2000;
@@ -31,7 +31,7 @@ export async function bench(config: Config, ctx: Context): Promise<RunDocument> 
   const built = await build(plan, ctx);
   const labels = { run_id: plan.runId, benchmark: config.benchmark, host: plan.host.id };
   const destination = { labels, ...(config.objstore ? { objstore: config.objstore } : {}) };
-  let shipping: Promise<unknown> = Promise.resolve();
+  let shipping: Promise<ArchiveDocument | undefined> = Promise.resolve(undefined);
   try {
     {
       await using stack = namingFailure(await startStack(built, ctx));
@@ -43,7 +43,7 @@ export async function bench(config: Config, ctx: Context): Promise<RunDocument> 
       finish(plan, ctx, validRounds(plan.runId, ctx) < config.rounds ? 'invalid' : 'complete');
       shipping = ship(snapshot, plan.dir, labels, bucket, ctx);
       shipping.catch(() => {}); // awaited below; meanwhile the stack goes down beside it, unless it is being watched
-      if (live) await shipping.then(() => live.handOver());
+      if (live) await shipping.then((archive) => (archive?.verified ? live.handOver() : undefined));
     }
     await shipping;
     return ctx.store.run(plan.runId);

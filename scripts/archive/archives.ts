@@ -1,6 +1,6 @@
 /** The archives of a data folder: what each is called, where it listens, and which bucket it shows. */
 import { createHash, randomBytes } from 'node:crypto';
-import { access, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { UsageError } from '../errors.ts';
@@ -20,6 +20,8 @@ export interface ArchiveSettings {
   retention_trend: string;
   /** Absolute paths of Compose files laid over compose/archive.yaml. */
   overlays: string[];
+  /** Names of the environment variables that the keys of the object store came from. */
+  keys: string[];
   /** Neither compacts nor removes anything: another archive keeps the bucket, and two must not. */
   read_only: boolean;
 }
@@ -47,11 +49,14 @@ export async function findArchive(name: string, paths: Paths): Promise<Archive |
   const dir = join(paths.data, 'archives', name);
   const text = await readFile(join(dir, 'archive.json'), 'utf8').catch(() => null);
   if (text === null) return undefined;
+  let settings: ArchiveSettings;
   try {
-    return { ...JSON.parse(text), dir, project: projectOf(dir, name) };
+    settings = JSON.parse(text);
+    if (!Number.isInteger(settings?.port_base)) throw new Error('port_base is missing');
   } catch (error) {
-    throw new UsageError(`${join(dir, 'archive.json')} is not JSON: ${(error as Error).message}`, { hint: 'Remove it: archive:up writes it anew. The bucket is not touched by that.' });
+    throw new UsageError(`${join(dir, 'archive.json')} cannot be read: ${(error as Error).message}`, { hint: 'Remove it: archive:up writes it anew. The bucket is not touched by that.' });
   }
+  return { ...settings, dir, project: projectOf(dir, name) };
 }
 
 /** Every archive of the data folder that was ever brought up. */
@@ -60,8 +65,16 @@ export async function allArchives(paths: Paths): Promise<Archive[]> {
   return (await Promise.all(names.sort().map((name) => findArchive(name, paths).catch(() => undefined)))).filter((one) => one !== undefined);
 }
 
+/** The archives that show this bucket. One whose configuration cannot be read is not among them: its own commands say so. */
+export async function archivesOver(bucket: Bucket, paths: Paths): Promise<Archive[]> {
+  const archives = await allArchives(paths);
+  const names = await Promise.all(archives.map(({ objstore }) => openBucket(objstore, paths).then(({ name }) => name, () => null)));
+  return archives.filter((_, index) => names[index] === bucket.name);
+}
+
 /** The bucket that a command means: of --objstore, else of the archive, else the data folder's own. */
 export async function archiveBucket(given: { archive?: string | undefined; objstore?: string | undefined }, paths: Paths): Promise<Bucket> {
+  if (given.objstore !== undefined && given.archive !== undefined) throw new UsageError('--archive and --objstore each name a bucket', { hint: 'Give one of them.' });
   if (given.objstore !== undefined) return openBucket(given.objstore, paths);
   const archive = await findArchive(given.archive ?? DEFAULT_ARCHIVE, paths);
   if (!archive && given.archive !== undefined) throw new UsageError(`there is no archive ${JSON.stringify(given.archive)}`, { hint: `npm run archive:up -- --archive=${given.archive} makes it.` });
@@ -82,6 +95,7 @@ export async function planArchive(name: string, given: Partial<ArchiveSettings>,
     retention_raw: given.retention_raw ?? before?.retention_raw ?? '0d',
     retention_trend: given.retention_trend ?? before?.retention_trend ?? '0d',
     overlays: given.overlays ?? before?.overlays ?? [],
+    keys: [],
     read_only: given.read_only ?? before?.read_only ?? false,
   };
   return { ...settings, dir, project: projectOf(dir, name) };
@@ -98,6 +112,12 @@ export async function saveArchive({ dir, project: _, ...settings }: Archive): Pr
 const projectOf = (dir: string, name: string) => `mayfly-archive-${name}-${createHash('sha256').update(dir).digest('hex').slice(0, 8)}`;
 
 export const PASSWORD_FILE = 'grafana-admin-password';
+
+/** Brings an archive's settings back to what they were before a start that failed. */
+export async function restoreArchive({ dir }: Archive, before: Archive | undefined): Promise<void> {
+  if (before) await saveArchive(before);
+  else await rm(join(dir, 'archive.json'), { force: true });
+}
 
 /** Grafana reads it once, when it makes its database. */
 async function addPassword(dir: string): Promise<void> {
@@ -125,7 +145,8 @@ async function busyPorts(base: number): Promise<number[]> {
   return ports.filter((_, index) => !free[index]);
 }
 
-function isFree(port: number): Promise<boolean> {
+/** Whether nothing listens on a port of 127.0.0.1. */
+export function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', () => resolve(false));

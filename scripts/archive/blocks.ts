@@ -68,6 +68,9 @@ export const unmark = (bucket: Bucket, ids: string[], ctx: Context) => mark('del
 /** Marks blocks that the compactor is to leave as they are. */
 export const keepFromCompactor = (bucket: Bucket, ids: string[], reason: string, ctx: Context) => mark('no-compact-mark.json', bucket, ids, reason, ctx);
 
+/** Takes that mark away. */
+export const giveToCompactor = (bucket: Bucket, ids: string[], ctx: Context) => mark('no-compact-mark.json', bucket, ids, null, ctx);
+
 /** `reason` null takes the mark away. */
 async function mark(marker: string, bucket: Bucket, ids: string[], reason: string | null, ctx: Context): Promise<void> {
   for (const some of inPieces(ids)) await bucketTool('mark', ['mark', `--marker=${marker}`, reason === null ? '--remove' : `--details=${reason}`, ...some.map((id) => `--id=${id}`)], bucket, ctx);

@@ -6,10 +6,8 @@ import { UsageError } from '../errors.ts';
 import type { Paths } from '../paths.ts';
 
 export interface Bucket {
-  /** Folder, or type and name; never a credential. */
+  /** Folder; or type, address and name. Never a credential. One bucket has one name, also over the gateway of its own data folder. */
   name: string;
-  /** The same for two configurations of one bucket, as far as these tell. */
-  id: string;
   /** Thanos object-store configuration on this host. */
   configFile: string;
   /** Folder on this host that holds the blocks of a FILESYSTEM bucket, with the prefix of the configuration. */
@@ -24,6 +22,9 @@ export interface Bucket {
 /** Path of the bucket's configuration in every container that reads it. */
 export const BUCKET_CONFIG = '/etc/thanos/bucket.yaml';
 
+/** Object-store configuration that `npm run s3:up` writes: the folder bucket of the data folder, over S3. */
+export const gatewayConfig = (paths: Paths) => join(paths.data, 's3.yaml');
+
 /** What Thanos' S3 client reads where the configuration holds no keys (objstore, providers/s3). */
 const KEYS = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'];
 
@@ -35,14 +36,14 @@ export async function openBucket(objstore: string | undefined, paths: Paths): Pr
   const mounted = `${configFile}:${BUCKET_CONFIG}:ro`;
   if (config.type.toUpperCase() !== 'FILESYSTEM') {
     const { endpoint, bucket, container } = config.config;
-    const name = [config.type.toUpperCase(), [bucket ?? container, prefix].filter(Boolean).join('/')].filter(Boolean).join(' ');
-    return { id: JSON.stringify([endpoint, bucket, container, prefix]), name, configFile, folder: null, binds: [mounted], keys: KEYS.filter((name) => process.env[name]), network: 'host' };
+    const place = [config.type.toUpperCase(), [endpoint, bucket ?? container, prefix].filter(Boolean).join('/')].filter(Boolean).join(' ');
+    return { name: configFile === gatewayConfig(paths) ? paths.bucket : place, configFile, folder: null, binds: [mounted], keys: KEYS.filter((name) => process.env[name]), network: 'host' };
   }
   const directory = String(config.config.directory);
   const folder = objstore ? directory : paths.bucket;
   await mkdir(folder, { recursive: true });
   const blocks = join(folder, prefix);
-  return { id: blocks, name: blocks, configFile, folder: blocks, binds: [mounted, `${folder}:${directory}`], keys: [], network: 'none' };
+  return { name: blocks, configFile, folder: blocks, binds: [mounted, `${folder}:${directory}`], keys: [], network: 'none' };
 }
 
 async function readConfig(file: string): Promise<{ type: string; prefix?: unknown; config: Record<string, unknown> }> {

@@ -1,13 +1,15 @@
 /** The S3 gateway of a data folder: versitygw over its bucket, and the object-store configuration with its keys. */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import type { Context } from '../context.ts';
 import { UsageError } from '../errors.ts';
 import type { Paths } from '../paths.ts';
 import { inStep } from '../step.ts';
-import { endLasting, startLasting } from './lasting.ts';
+import { isFree } from './archives.ts';
+import { gatewayConfig } from './bucket.ts';
+import { endLasting, partsOf, startLasting } from './lasting.ts';
 
 const TIMEOUT_S = 60;
 const BUCKET = 'mayfly';
@@ -24,8 +26,11 @@ export interface Gateway {
 
 /** Starts the gateway, or finds it up. Its keys are made once and stay; a port stays until another is given. */
 export async function gatewayUp(port: number | undefined, ctx: Context): Promise<Gateway> {
-  const configFile = join(ctx.paths.data, 's3.yaml');
-  const config = await gatewayConfig(configFile, port);
+  const configFile = gatewayConfig(ctx.paths);
+  const { config, before } = await readConfig(configFile, port);
+  const isUp = (await partsOf(projectOf(ctx.paths), ctx)).size > 0;
+  const asBefore = isUp && before?.endpoint === config.endpoint;
+  if (!asBefore && !(await isFree(Number(config.endpoint.split(':')[1])))) throw new UsageError(`the port of ${config.endpoint} is taken`, { hint: 'Choose another with --port=N; nothing was changed.' });
   const dir = join(ctx.paths.data, 's3');
   await mkdir(dir, { recursive: true });
   await mkdir(ctx.paths.bucket, { recursive: true });
@@ -39,6 +44,7 @@ export async function gatewayUp(port: number | undefined, ctx: Context): Promise
     services: { s3: {} },
     ready: { s3: `http://${config.endpoint}/health` },
   }, TIMEOUT_S, step, ctx));
+  if (JSON.stringify(before) !== JSON.stringify(config)) await writeConfig(configFile, config);
   return { endpoint: config.endpoint, configFile, folder: ctx.paths.bucket };
 }
 
@@ -56,9 +62,10 @@ interface S3Config {
   region: string;
 }
 
-async function gatewayConfig(file: string, port: number | undefined): Promise<S3Config> {
-  const before = await readFile(file, 'utf8').then((text) => parse(text)?.config as S3Config, () => undefined);
-  if (before && !(before.endpoint && before.access_key && before.secret_key)) throw new UsageError(`${file} has no endpoint or no keys`, { hint: 'Remove it: s3:up writes it anew, with new keys.' });
+async function readConfig(file: string, port: number | undefined): Promise<{ config: S3Config; before: S3Config | undefined }> {
+  const text = await readFile(file, 'utf8').catch(() => null);
+  const before = text === null ? undefined : parseConfig(file, text);
+  if (text !== null && !(before?.endpoint && before.access_key && before.secret_key)) throw new UsageError(`${file} has no endpoint or no keys`, { hint: 'Remove it: s3:up writes it anew, with new keys.' });
   const config: S3Config = {
     bucket: BUCKET,
     endpoint: port === undefined ? (before?.endpoint ?? `127.0.0.1:${DEFAULT_PORT}`) : `127.0.0.1:${port}`,
@@ -67,6 +74,20 @@ async function gatewayConfig(file: string, port: number | undefined): Promise<S3
     insecure: true,
     region: 'us-east-1',
   };
-  await writeFile(file, `# Written by npm run s3:up. It holds keys.\n${stringify({ type: 'S3', config })}`, { mode: 0o600 });
-  return config;
+  return { config, before };
+}
+
+function parseConfig(file: string, text: string): S3Config {
+  try {
+    return parse(text).config;
+  } catch (error) {
+    throw new UsageError(`${file} is not YAML: ${(error as Error).message.split('\n')[0]}`, { hint: 'Remove it: s3:up writes it anew, with new keys.' });
+  }
+}
+
+/** Whole or not at all, and readable by its owner only. */
+async function writeConfig(file: string, config: S3Config): Promise<void> {
+  const temporary = `${file}.${process.pid}.tmp`;
+  await writeFile(temporary, `# Written by npm run s3:up. It holds keys.\n${stringify({ type: 'S3', config })}`, { mode: 0o600, flush: true });
+  await rename(temporary, file);
 }

@@ -46,10 +46,10 @@ export async function startLasting(lasting: Lasting, timeoutS: number, step: Pro
   const wasUp = (await ctx.engine.containers(label)).length > 0;
   try {
     const generated = join(lasting.dir, 'generated.compose.json');
-    const services = Object.entries(lasting.services).map(([name, service]) => [name, { ...service, labels: { [LABEL.lasting]: lasting.project, [LABEL.service]: name } }]);
-    await writeFile(generated, JSON.stringify({ services: Object.fromEntries(services) }, null, 2));
+    const services = Object.entries(lasting.services).map(([name, service]) => [name, { ...service, labels: { ...(service.labels as object), [LABEL.lasting]: lasting.project, [LABEL.folder]: lasting.dir, [LABEL.service]: name } }]);
+    await writeFile(generated, JSON.stringify({ services: Object.fromEntries(services) }, null, 2).replaceAll('$', '$$$$')); // Compose would expand it
     await up({ name: lasting.project, file: [...lasting.files, generated], profiles: lasting.profiles }, wasUp ? `${LABEL.lasting}=nothing` : label, ctx.signal, null, ctx, { MAYFLY_USER: thisUser(), ...lasting.variables });
-    await allReady(lasting, label, timeoutS, step, ctx);
+    await allReady(lasting, label, wasUp, timeoutS, step, ctx);
   } catch (error) {
     if (!wasUp) await removeAll(ctx.engine, [label], 0).catch((cleanup) => Promise.reject(new SuppressedError(cleanup, error)));
     ctx.signal.throwIfAborted();
@@ -79,16 +79,18 @@ export async function probe(url: string, signal?: AbortSignal): Promise<{ status
   }
 }
 
-async function allReady(lasting: Lasting, label: string, timeoutS: number, step: ProgressStep, ctx: Context): Promise<void> {
+async function allReady(lasting: Lasting, label: string, wasUp: boolean, timeoutS: number, step: ProgressStep, ctx: Context): Promise<void> {
   const waiting = new Set(Object.keys(lasting.ready));
   for (const deadline = ctx.now() + timeoutS * 1000; ; ) {
     await Promise.all([...waiting].map(async (name) => {
       if ((await probe(lasting.ready[name]!, ctx.signal))?.status === 200) waiting.delete(name);
     }));
-    if (waiting.size === 0) return;
-    step.update(`waiting for ${[...waiting].join(', ')}`);
     const parts = await partsOf(lasting.project, ctx);
-    const failed = [...waiting].filter((name) => !parts.has(name) || parts.get(name)!.restartCount >= RESTARTS);
+    // Another program may answer at its port: a part that cannot listen ends, and is started again and again.
+    const steady = Object.keys(lasting.ready).every((name) => parts.get(name)?.running && parts.get(name)!.restartCount === 0);
+    if (waiting.size === 0 && (steady || wasUp)) return;
+    if (waiting.size > 0) step.update(`waiting for ${[...waiting].join(', ')}`);
+    const failed = Object.keys(lasting.ready).filter((name) => !parts.has(name) || parts.get(name)!.restartCount >= RESTARTS);
     if (failed.length > 0 || ctx.now() > deadline) {
       const unwell = await describeUnwell(label, ctx);
       throw new InfrastructureError(`${lasting.title}: ${(failed.length > 0 ? failed : [...waiting]).join(', ')} did not become ready${failed.length > 0 ? '' : ` in ${timeoutS} s`}${unwell ? `\n${unwell}` : ''}`, {

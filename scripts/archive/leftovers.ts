@@ -1,8 +1,12 @@
 /** What dead runs have left: objects on the engine, folders, records that say running. Nothing measured is removed. */
+import { existsSync } from 'node:fs';
 import { access, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../context.ts';
 import type { MayflyError } from '../errors.ts';
+import { LABEL } from '../plan/names.ts';
+import { isAlive, processStart } from '../plan/process.ts';
+import { removeAll } from '../stack/remove.ts';
 import { PENDING_FILE, runOwner } from '../stack/run-folder.ts';
 import { sweep } from '../stack/sweep.ts';
 import { showLiveRuns } from './live.ts';
@@ -13,6 +17,22 @@ import { isRecoverable, recoverSnapshot } from './recover.ts';
 /** A folder of a run is named by a ULID; whatever else lies among them is not ours. */
 export const RUN_ID = /^[0-9A-HJKMNP-TV-Z]{26}$/;
 
+/** Beginning of the name of a temporary folder in the cache: the sweep removes it when the process is gone. */
+export const temporaryPrefix = (purpose: string) => `temporary-${process.pid}-${processStart(process.pid)}-${purpose}-`;
+
+/** Removes temporary folders of dead processes, and lasting containers whose folder is gone: nothing else could take them down. */
+async function sweepTemporary(ctx: Context): Promise<void> {
+  for (const name of await readdir(ctx.paths.cache).catch(() => [] as string[])) {
+    const [, pid, start] = /^temporary-(\d+)-(\d+)-/.exec(name) ?? [];
+    if (pid && !isAlive(Number(pid), start!)) await rm(join(ctx.paths.cache, name), { recursive: true, force: true });
+  }
+  const lost = (await ctx.engine.containers(LABEL.lasting)).filter(({ labels }) => labels[LABEL.folder] && !existsSync(labels[LABEL.folder]!));
+  for (const project of new Set(lost.map(({ labels }) => labels[LABEL.lasting]!))) {
+    await removeAll(ctx.engine, [`${LABEL.lasting}=${project}`], 0);
+    ctx.progress.warn(`removed ${project}: its folder is gone`);
+  }
+}
+
 /** Removes what dead runs have left and says so; the metrics of their finished rounds wait for upload from now on. Returns the runs that were on the engine. */
 export async function sweepLeftovers(ctx: Context): Promise<string[]> {
   const dead = await sweep(ctx);
@@ -22,6 +42,7 @@ export async function sweepLeftovers(ctx: Context): Promise<string[]> {
     if (owner === 'dead' || owner === 'unreadable') await settleFolder(runId, ctx);
   }
   await endDeadRuns(ctx);
+  await sweepTemporary(ctx);
   await showLiveRuns(ctx);
   return dead;
 }

@@ -3,8 +3,8 @@ import { UIDS } from '../../grafana/src/links.ts';
 import { RAW } from '../../grafana/src/queries.ts';
 import type { Context } from '../context.ts';
 import type { RunDocument } from '../types.ts';
-import { allArchives, archiveUrl } from './archives.ts';
-import { openBucket, type Bucket } from './bucket.ts';
+import { archivesOver, archiveUrl } from './archives.ts';
+import type { Bucket } from './bucket.ts';
 import { partsOf } from './lasting.ts';
 
 export interface Seen {
@@ -22,8 +22,7 @@ export function seen({ run_id, benchmark, started_at, finished_at }: RunDocument
 
 /** URLs of the run in every archive of the bucket that is up: its dashboard, or Query's own page where Grafana is not up. */
 export async function linksTo(run: Seen, bucket: Bucket, ctx: Context): Promise<string[]> {
-  const links = await Promise.all((await allArchives(ctx.paths)).map(async (archive) => {
-    if ((await openBucket(archive.objstore, ctx.paths)).name !== bucket.name) return [];
+  const links = await Promise.all((await archivesOver(bucket, ctx.paths)).map(async (archive) => {
     const parts = await partsOf(archive.project, ctx);
     if (parts.get('grafana')?.running) return [dashboardUrl(archiveUrl(archive, 'grafana'), run)];
     return parts.get('query')?.running ? [queryUrl(archiveUrl(archive, 'query'), run)] : [];

@@ -11,7 +11,7 @@ import type { ContainerSpec } from '../stack/engine.ts';
 import { writeWhole } from '../stack/run-folder.ts';
 import type { Stack } from '../stack/stack.ts';
 import { inStep } from '../step.ts';
-import { allArchives, archiveUrl, freePort, type Archive } from './archives.ts';
+import { allArchives, archivesOver, archiveUrl, freePort, type Archive } from './archives.ts';
 import { BUCKET_CONFIG, openBucket, type Bucket } from './bucket.ts';
 import { probe } from './lasting.ts';
 
@@ -70,25 +70,24 @@ export async function showLiveRuns(ctx: Context, ending?: string): Promise<void>
   const sidecars = async (...labels: string[]) => (await ctx.engine.containers(`${LABEL.service}=sidecar`, ...labels)).filter((one) => one.state === 'running' && one.labels[ADDRESS_LABEL]);
   const all = (await sidecars()).filter(({ labels }) => labels[LABEL.run] !== ending);
   for (const archive of await allArchives(ctx.paths)) {
-    const { name } = await openBucket(archive.objstore, ctx.paths);
+    const name = await openBucket(archive.objstore, ctx.paths).then((bucket) => bucket.name, () => null); // its own commands say what is wrong with it
     const folder = join(archive.dir, 'live');
     await mkdir(folder, { recursive: true });
     const shown = all.filter(({ labels }) => labels[BUCKET_LABEL] === name);
     for (const { labels } of shown) await writeWhole(join(folder, `${labels[LABEL.run]}.json`), JSON.stringify([{ targets: [labels[ADDRESS_LABEL]] }]));
-    for (const file of await readdir(folder)) {
+    for (const file of (await readdir(folder)).filter((one) => one.endsWith('.json'))) { // others are about to get this name
       const runId = file.replace(/\.json$/, '');
       if (shown.some(({ labels }) => labels[LABEL.run] === runId)) continue;
       // Another run may have begun since the engine was asked.
-      if (runId === ending || !file.endsWith('.json') || (await sidecars(`${LABEL.run}=${runId}`)).length === 0) await rm(join(folder, file), { force: true });
+      if (runId === ending || (await sidecars(`${LABEL.run}=${runId}`)).length === 0) await rm(join(folder, file), { force: true });
     }
   }
 }
 
 async function handOver(runId: string, bucket: Bucket, ctx: Context): Promise<void> {
   const archives: Archive[] = [];
-  for (const archive of await allArchives(ctx.paths)) {
-    const same = (await openBucket(archive.objstore, ctx.paths)).name === bucket.name;
-    if (same && (await probe(`${archiveUrl(archive, 'query')}/-/ready`, ctx.signal))) archives.push(archive);
+  for (const archive of await archivesOver(bucket, ctx.paths)) {
+    if ((await probe(`${archiveUrl(archive, 'query')}/-/ready`, ctx.signal))) archives.push(archive);
   }
   await Promise.all(archives.map((archive) => seen(archive, 'has the run', (sources) => sources.some(({ kind, runs }) => kind === 'store' && runs.includes(runId)), ctx)));
   await showLiveRuns(ctx, runId);

@@ -7,7 +7,7 @@ import { InfrastructureError, UsageError } from '../errors.ts';
 import { inStep } from '../step.ts';
 import type { StoredRun } from '../store/db.ts';
 import type { ProgressStep } from '../types.ts';
-import { isTrend, keepFromCompactor, listBlocks, markForDeletion, type Block } from './blocks.ts';
+import { giveToCompactor, isTrend, keepFromCompactor, listBlocks, markForDeletion, type Block } from './blocks.ts';
 import type { Bucket } from './bucket.ts';
 import { LOCK_FILE, lockRun } from './lock.ts';
 import { readSnapshot } from './snapshot.ts';
@@ -57,12 +57,20 @@ async function rebuild(folder: string, samplesAtOnce: number, bucket: Bucket, ct
   if (runs.length === 0 && old.length > 0) {
     throw new UsageError(`${bucket.name} has ${old.length} trend ${old.length === 1 ? 'block' : 'blocks'}, but no run of the store ${ctx.paths.db} was ever archived`, { hint: 'Set MAYFLY_DATA to the data folder that the runs were made with.' });
   }
-  await keepFromCompactor(bucket, old, 'about to be rebuilt from the store', ctx); // what it made of them meanwhile would stay
-  const blocks = await inStep(ctx.progress, `rebuild the trend of ${runs.length} ${runs.length === 1 ? 'run' : 'runs'}`, (step) => makeAndShip(pieces(runs, samplesAtOnce, step, ctx), folder, bucket, ctx));
+  const blocks = await withoutCompaction(bucket, old, ctx, () => inStep(ctx.progress, `rebuild the trend of ${runs.length} ${runs.length === 1 ? 'run' : 'runs'}`, (step) => makeAndShip(pieces(runs, samplesAtOnce, step, ctx), folder, bucket, ctx)));
   const unknown = unknownRuns(before, stored);
   if (unknown.length === 0) await markForDeletion(bucket, old, 'rebuilt from the store', ctx);
   else if (old.length > 0) ctx.progress.warn(`${unknown.length === 1 ? 'a run' : `${unknown.length} runs`} of ${bucket.name} (${unknown.slice(0, 3).join(', ')}) ${unknown.length === 1 ? 'is' : 'are'} not in this store: the trend blocks of before stay, since they may hold what no other block does`);
   return { blocks, runs: runs.length, removed: unknown.length === 0 ? old.length : 0 };
+}
+
+/** Keeps the compactor from the blocks, since what it made of them meanwhile would stay; where `work` fails they are its own again. */
+async function withoutCompaction<T>(bucket: Bucket, ids: string[], ctx: Context, work: () => Promise<T>): Promise<T> {
+  await keepFromCompactor(bucket, ids, 'about to be rebuilt from the store', ctx);
+  return work().catch(async (error) => {
+    await giveToCompactor(bucket, ids, { ...ctx, signal: new AbortController().signal }).catch((failure: Error) => ctx.progress.warn(`${ids.length} trend blocks stay unmerged until the next rebuild: ${failure.message}`));
+    throw error;
+  });
 }
 
 /** Makes a block of each piece and ships them all; returns how many. */

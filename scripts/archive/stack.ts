@@ -8,30 +8,37 @@ import { LABEL } from '../plan/names.ts';
 import { removeAll } from '../stack/remove.ts';
 import { fill } from '../stack/stack.ts';
 import { inStep } from '../step.ts';
-import { allArchives, PORTS, saveArchive, type Archive } from './archives.ts';
+import { PORTS, restoreArchive, saveArchive, type Archive } from './archives.ts';
 import { BUCKET_CONFIG, openBucket, type Bucket } from './bucket.ts';
 import { showLiveRuns } from './live.ts';
-import { endLasting, partsOf, startLasting, type Lasting } from './lasting.ts';
+import { endLasting, startLasting, type Lasting } from './lasting.ts';
 
 /** Store reads the index of every block before it is ready: a minute for ten thousand, cold. */
 const TIMEOUT_S = 600;
 /** Compose profile of the parts that write to the bucket. */
 const KEEPER = ['keeper'];
 const WRITERS = ['compactor', 'retention'];
+/** Label of a container that writes to a bucket: the bucket's name. */
+const KEEPS = 'dev.mayfly.keeps';
 
 /**
- * Keeps the archive's settings and starts it; `before`: as it is up now, where it is. UsageError, with nothing changed,
+ * Keeps the archive's settings and starts it; `before`: as it was last brought up; after a failure the settings are those again. UsageError, with nothing changed,
  * where the settings cannot be; InfrastructureError with the log of the part that failed.
  */
-export async function bringUp(archive: Archive, before: Archive | undefined, ctx: Context): Promise<void> {
+export async function bringUp(archive: Archive, before: Archive | undefined, isUp: boolean, ctx: Context): Promise<void> {
   const bucket = await openBucket(archive.objstore, ctx.paths);
+  const missing = (before?.objstore === archive.objstore ? (before?.keys ?? []) : []).filter((key) => !bucket.keys.includes(key));
+  if (missing.length > 0) throw new UsageError(`the archive ${archive.name} was brought up with keys from the environment, and ${missing.join(' and ')} ${missing.length === 1 ? 'is' : 'are'} not set`, { hint: 'Set what it was started with; nothing was changed.' });
   const lasting = await archiveStack(archive, bucket, Boolean(ctx.machine.images.grafana), ctx);
   await oneKeeper(archive, bucket, ctx);
-  await saveArchive(archive);
+  await saveArchive({ ...archive, keys: bucket.keys });
   await showLiveRuns(ctx);
-  if (before && before.port_base !== archive.port_base) await takeDown(before, ctx);
+  if (isUp && before && before.port_base !== archive.port_base) await takeDown(before, ctx);
   if (archive.read_only) await Promise.all(WRITERS.map((name) => removeAll(ctx.engine, [`${LABEL.lasting}=${archive.project}`, `${LABEL.service}=${name}`], 10)));
-  await inStep(ctx.progress, `start the archive ${archive.name} over ${bucket.name}`, (step) => startLasting(lasting, TIMEOUT_S, step, ctx));
+  await inStep(ctx.progress, `start the archive ${archive.name} over ${bucket.name}`, (step) => startLasting(lasting, TIMEOUT_S, step, ctx)).catch(async (error) => {
+    await restoreArchive(archive, before);
+    throw error;
+  });
 }
 
 /** Stops and removes the archive's containers. The bucket and what the archive keeps beside it stay. */
@@ -40,12 +47,9 @@ export const takeDown = (archive: Archive, ctx: Context) => endLasting(archive.p
 /** Two compactors over one stream of blocks would damage it (thanos.io/tip/components/compact.md). */
 async function oneKeeper(archive: Archive, bucket: Bucket, ctx: Context): Promise<void> {
   if (archive.read_only) return;
-  const gateway = join(ctx.paths.data, 's3.yaml'); // the folder bucket, over S3
-  const idOf = async ({ objstore }: Archive) => (objstore === gateway ? ctx.paths.bucket : (await openBucket(objstore, ctx.paths)).id);
-  for (const other of (await allArchives(ctx.paths)).filter(({ name, read_only }) => name !== archive.name && !read_only)) {
-    if ((await idOf(other)) !== (await idOf(archive)) || (await partsOf(other.project, ctx)).size === 0) continue;
-    throw new UsageError(`the archive ${other.name} keeps ${bucket.name} already: it compacts and removes, and two must not`, { hint: `Add --read-only, or stop the other: npm run archive:down -- --archive=${other.name}` });
-  }
+  const writers = await ctx.engine.containers(`${KEEPS}=${bucket.name}`);
+  const other = writers.find(({ labels }) => labels[LABEL.lasting] !== archive.project);
+  if (other) throw new UsageError(`the archive ${other.labels[LABEL.lasting]!.replace(/^mayfly-archive-|-[0-9a-f]+$/g, '')} keeps ${bucket.name} already: it compacts and removes, and two must not`, { hint: 'Add --read-only, or stop the other: npm run archive:down -- --archive=NAME, with its own MAYFLY_DATA if it has another.' });
 }
 
 /** What is started, as a value. */
@@ -61,7 +65,7 @@ export async function archiveStack(archive: Archive, bucket: Bucket, grafana: bo
     files,
     profiles: [...(grafana ? ['grafana'] : []), ...(archive.read_only ? [] : KEEPER)],
     variables: { ...variables, ...Object.fromEntries(bucket.keys.map((key) => [key, ctx.env[key] ?? ''])) },
-    services: Object.fromEntries(services.map(({ name, parts }) => [name, withBucket(parts, bucket)])),
+    services: Object.fromEntries(services.map(({ name, parts }) => [name, { ...withBucket(parts, bucket), ...(WRITERS.includes(name) ? { labels: { [KEEPS]: bucket.name } } : {}) }])),
     ready: fill(Object.fromEntries(services.flatMap(({ name, parts }) => readyUrl(parts).map((url) => [name, url]))), variables),
   };
 }
@@ -90,8 +94,8 @@ interface Service {
 async function readServices(files: string[]): Promise<Service[]> {
   const services = new Map<string, any[]>();
   for (const file of files) {
-    const document = await readFile(file, 'utf8').then((text) => parse(text, { merge: true }), (error) => {
-      throw new UsageError(`${file} cannot be read: ${(error as Error).message.split('\n')[0]}`, { hint: '--overlay takes Compose files; those of compose/fleet are described in docs/archive.md.' });
+    const document = await readFile(file, 'utf8').then((text) => parse(text, { merge: true })).catch((error) => {
+      throw new UsageError(`${file} cannot be read: ${(error as Error).message.split('\n')[0]}`, { hint: '--overlay takes Compose files; those of compose/fleet are described in docs/fleet.md.' });
     });
     for (const [name, service] of Object.entries(document?.services ?? {})) services.set(name, [...(services.get(name) ?? []), service]);
   }

@@ -1,14 +1,17 @@
 /** What an archive holds and how its parts are. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Context } from '../context.ts';
 import { archiveUrl, type Archive } from './archives.ts';
 import { isTrend, listBlocks, sizeOf, type BlockList } from './blocks.ts';
-import { openBucket } from './bucket.ts';
+import { openBucket, type Bucket } from './bucket.ts';
 import { partsOf, probe } from './lasting.ts';
 import { archiveStack } from './stack.ts';
 import { formatValue } from '../report/units.ts';
 import { plainText } from '../text.ts';
 
+/** An upload is done in less. */
+const UPLOAD_MS = 600_000;
 /** Open files that Store may need for each block: its index, and chunks while it is read. */
 const SPARE_FILES = 1.2;
 
@@ -47,15 +50,15 @@ export interface Unhealthy {
   why: string;
 }
 
-/** Asks the bucket, the engine and every part. Throws InfrastructureError only where the bucket or the engine does not answer. */
+/** Asks the bucket, the engine and every part. Throws InfrastructureError only where the engine does not answer. */
 export async function archiveStatus(archive: Archive, ctx: Context): Promise<ArchiveStatus> {
   const bucket = await openBucket(archive.objstore, ctx.paths);
-  const [list, parts] = await Promise.all([listBlocks(bucket, ctx), partsOf(archive.project, ctx)]);
+  const [{ list, silent }, parts] = await Promise.all([lookInto(bucket, ctx), partsOf(archive.project, ctx)]);
   const up = parts.size > 0;
   const blocks = list.blocks.filter((block) => !block.marked);
   const { ready } = await archiveStack(archive, bucket, parts.has('grafana'), ctx);
   const metrics = up ? await metricsOf(ready) : {};
-  const unhealthy = [...(up ? [...(await unwellParts(ready, parts)), ...troubles(metrics)] : []), ...(await fewFiles(parts, blocks.length)), ...partial(list), ...(up ? await unreachable(archive) : [])];
+  const unhealthy = [...(up ? [...(await unwellParts(ready, parts)), ...troubles(metrics)] : []), ...(await fewFiles(parts, metrics)), ...silent, ...(await partial(list, bucket, ctx)), ...(up ? await unreachable(archive) : [])];
   const grafana = parts.has('grafana');
   return {
     schema: 'mayfly.archive/v1',
@@ -69,6 +72,14 @@ export async function archiveStatus(archive: Archive, ctx: Context): Promise<Arc
     pending_uploads: ctx.store.pendingArchives().map(({ run_id }) => run_id),
     unhealthy,
   };
+}
+
+/** The bucket's blocks; where it does not answer none, and why. */
+async function lookInto(bucket: Bucket, ctx: Context): Promise<{ list: BlockList; silent: Unhealthy[] }> {
+  return listBlocks(bucket, ctx).then((list) => ({ list, silent: [] }), (error: Error) => {
+    ctx.signal.throwIfAborted();
+    return { list: { blocks: [], partial: [] }, silent: [{ part: 'bucket', why: error.message }] };
+  });
 }
 
 function summary(blocks: BlockList['blocks']) {
@@ -133,20 +144,24 @@ function loadedBlocks(metrics: Metrics): number | null {
   return counts.length === 0 ? null : counts.reduce((sum, count) => sum + count, 0);
 }
 
-/** Every block is an open file of Store; where it may open too few, blocks are missing from every answer. */
-async function fewFiles(parts: Awaited<ReturnType<typeof partsOf>>, blocks: number): Promise<Unhealthy[]> {
+/** Every block that a query reads is an open file of Store; where it may open too few, queries over all runs fail. */
+async function fewFiles(parts: Awaited<ReturnType<typeof partsOf>>, metrics: Metrics): Promise<Unhealthy[]> {
   const stores = [...parts].filter(([name, { pid }]) => name.startsWith('store') && pid > 0);
-  const limits = await Promise.all(stores.map(async ([part, { pid }]) => ({ part, limit: openFiles(await readFile(`/proc/${pid}/limits`, 'utf8').catch(() => '')) })));
-  return limits.filter(({ limit }) => blocks * SPARE_FILES > limit).map(({ part, limit }) => ({
-    part, why: `it may open ${limit} files, and the bucket has ${blocks} blocks, each an open file: raise the engine's limit (LimitNOFILE), prune, or spread the blocks over several Stores (docs/archive.md)`,
+  const limits = await Promise.all(stores.map(async ([part, { pid }]) => ({ part, blocks: number(metrics[part], 'thanos_bucket_store_blocks_loaded') ?? 0, limit: openFiles(await readFile(`/proc/${pid}/limits`, 'utf8').catch(() => '')) })));
+  return limits.filter(({ blocks, limit }) => blocks * SPARE_FILES > limit).map(({ part, blocks, limit }) => ({
+    part, why: `it may open ${limit} files, and has ${blocks} blocks, each an open file for a query over all of them: raise the engine's limit (LimitNOFILE), prune, or spread the blocks over several Stores (docs/archive.md)`,
   }));
 }
 
 /** Hard limit of a process, of /proc/PID/limits: a Go program raises its soft limit to it. */
 export const openFiles = (limits: string): number => Number(/^Max open files +\S+ +(\d+)/m.exec(limits)?.[1] ?? Infinity);
 
-const partial = ({ partial: names }: BlockList): Unhealthy[] =>
-  names.length === 0 ? [] : [{ part: 'bucket', why: `${names.length} ${names.length === 1 ? 'folder is' : 'folders are'} no whole block (${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''}): an upload that goes on or did not end; npm run archive -- verify tells` }];
+/** Folders that are no whole block, and that nobody has written to for longer than an upload takes. */
+async function partial({ partial: names }: BlockList, bucket: Bucket, ctx: Context): Promise<Unhealthy[]> {
+  const ages = await Promise.all(names.map((name) => stat(join(bucket.folder!, name)).then(({ mtimeMs }) => ctx.now() - mtimeMs, () => 0)));
+  const old = names.filter((_, index) => ages[index]! > UPLOAD_MS);
+  return old.length === 0 ? [] : [{ part: 'bucket', why: `${old.length} ${old.length === 1 ? 'folder is' : 'folders are'} no whole block (${old.slice(0, 3).join(', ')}${old.length > 3 ? ', …' : ''}): an upload that did not end, or damage; npm run archive -- verify tells` }];
+}
 
 /** Sources that Query knows and cannot reach. */
 async function unreachable(archive: Archive): Promise<Unhealthy[]> {

@@ -9,6 +9,7 @@ import { cpus, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openBucket, type Bucket } from '../archive/bucket.ts';
+import { temporaryPrefix } from '../archive/leftovers.ts';
 import type { Snapshot } from '../archive/snapshot.ts';
 import { uploadSnapshot } from '../archive/upload.ts';
 import { command, type Given } from '../command.ts';
@@ -98,7 +99,7 @@ await command(
     const options = readOptions(given);
     const figures = await withContext({ quiet: true, images: ['thanos', 'blocks'] }, async (ctx) => {
       await mkdir(ctx.paths.cache, { recursive: true });
-      const temporary = await mkdtemp(join(ctx.paths.cache, 'perf-archive-'));
+      const temporary = await mkdtemp(join(ctx.paths.cache, temporaryPrefix('perf-archive')));
       try {
         return await measureAll(options, temporary, io.stderr, ctx);
       } finally {

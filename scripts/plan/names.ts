@@ -16,6 +16,8 @@ export const LABEL = {
   keep: 'dev.mayfly.keep',
   /** Compose project of an archive, or of the S3 gateway: lasting, so none of the others is on it. */
   lasting: 'dev.mayfly.lasting',
+  /** Folder of an archive or a gateway: without it nothing can take its containers down but the sweep. */
+  folder: 'dev.mayfly.folder',
 } as const;
 
 /** Compose project and name prefix of a run; project names are lower case. */

@@ -23,7 +23,7 @@ function raw(n: number, days: number, laid: Partial<Block> = {}): Block {
   const maxTime = NOW - days * DAY;
   return {
     ulid: blockId(n), minTime: maxTime - 60_000, maxTime, samples: 10, series: 5, chunks: 5, level: 1,
-    labels: { run_id: runId(n), benchmark: 'shop', host: 'h0st' }, files: { index: 40, 'chunks/000001': 60 }, marked: false, ...laid,
+    labels: { stream: 'raw', run_id: runId(n), benchmark: 'shop', host: 'h0st' }, files: { index: 40, 'chunks/000001': 60 }, marked: false, ...laid,
   };
 }
 
@@ -123,7 +123,7 @@ t.test('what is wrong with an archive', async (t) => {
   t.strictSame(seen({ partial: [{ ulid: blockId(8), ageS: 7200 }, { ulid: blockId(9), ageS: 5 }] }), [['partial', false, '08'], ['partial', false, '09']], 'of nobody: told');
 
   t.strictSame(seen({ stored: whole.stored.slice(1) }), [['unknown', false, '00', '00']]);
-  t.strictSame(seen({ blocks: [raw(0, 9, { labels: { run_id: runId(0), benchmark: 'other', host: 'h0st' } }), raw(1, 3), trend(5, 1)] }), [['labels', true, '00', '00']]);
+  t.strictSame(seen({ blocks: [raw(0, 9, { labels: { stream: 'raw', run_id: runId(0), benchmark: 'other', host: 'h0st' } }), raw(1, 3), trend(5, 1)] }), [['labels', true, '00', '00']]);
   t.strictSame(seen({ blocks: [...whole.blocks, raw(0, 9, { ulid: blockId(7) })] }), [['duplicate', true, '00', '07']]);
   t.strictSame(seen({ blocks: [...whole.blocks, raw(0, 9, { ulid: blockId(7), maxTime: raw(0, 9).maxTime + 1 })] }), [['overlap', true, '00', '00 07']], 'it holds more: it may not go');
   t.strictSame(seen({ blocks: [...whole.blocks, raw(0, 8, { ulid: blockId(7) })] }), [], 'a second block after the first');

@@ -71,6 +71,7 @@ t.test('a run is watched while it goes on: no gap on the way to Store, and nothi
   const seen: number[] = [];
   const errors: string[] = [];
   let over = false;
+  let firstSeen = Infinity;
   const live = mayfly('bench', [`--benchmark=${probeBenchmark(t, { load: { duration: '5s' } })}`, '--live', '--json'], data);
   void live.done.then(() => (over = true));
   // Every sample that k6 has pushed, once, wherever it comes from. (Prometheus scrapes on after the snapshot.)
@@ -80,12 +81,14 @@ t.test('a run is watched while it goes on: no gap on the way to Store, and nothi
     const answer = await query(query_url, expression);
     if (answer.error) errors.push(answer.error);
     else seen.push(Number(answer.data.result[0]?.value[1] ?? 0));
+    if (firstSeen === Infinity && seen.at(-1)! > 0) firstSeen = Date.now();
     await sleep(500);
   }
   const { code, stderr, stdout } = await live.done;
   t.equal(code, 0, stderr);
   t.same(errors, [], 'no query failed');
   const first = seen.findIndex((count) => count > 0);
+  t.ok(firstSeen < Date.parse(JSON.parse(stdout).finished_at), 'it was seen while it went on');
   const end = stderr.indexOf('has let go');
   t.ok(first >= 0 && first < seen.length - 6 && end > 0, `seen while it went on: ${seen}`);
   t.ok(seen.slice(first).every((count, index, counts) => index === 0 || count >= counts[index - 1]!), `never fewer than before: ${seen}`);
@@ -116,7 +119,7 @@ t.test('a Store that dies, an emptied bucket, a damaged block, a block of the fu
 
   const store = await containerOf(data, 'store');
   const answers: (number | string)[] = [];
-  for (let index = 0; index < 40; index++) {
+  for (let index = 0; index < 40 || (!answers.includes('error') && index < 200); index++) {
     if (index === 10) process.kill((await engine.inspect(store.id)).pid, 'SIGKILL');
     const answer = await query(query_url, `count by (run_id) (up{run_id="${runs[0]!.run_id}"})`, Date.parse(runs[0]!.started_at) / 1000 + 8);
     answers.push(answer.error ? 'error' : answer.data.result.length);
@@ -163,22 +166,34 @@ t.test('an S3 store with keys from the environment: slow, cut off in the middle,
   const archive = await archiveUp(t, data, [`--objstore=${objstore}`], env);
   t.equal(archive.code, 0, archive.stderr);
   const status = await archiveStatus(data, [], env);
-  t.match(status, { state: 'up', bucket: 'S3 mayfly', runs: 2, unhealthy: [] });
+  t.match(status, { state: 'up', bucket: /^S3 [^/]+\/mayfly$/, runs: 2, unhealthy: [] });
   t.equal(await runsServed(status.query_url), 2);
-  t.match((await mayfly('archive-status', [], data, { ...env, AWS_SECRET_ACCESS_KEY: 'wrong' }).done).stderr, /S3 mayfly does not answer/);
+  const wrong = await mayfly('archive-status', [], data, { ...env, AWS_SECRET_ACCESS_KEY: 'wrong' }).done;
+  t.equal(wrong.code, 4);
+  t.match(wrong.stdout, /unwell   bucket: the bucket S3 .* does not answer/);
+  const without = await mayfly('archive-up', [], data).done;
+  t.equal(without.code, 2, 'the keys that it was started with are missing');
+  t.match(without.stderr, /AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set/);
+  t.match(await archiveStatus(data, [], env), { state: 'up' }, 'it goes on as it was');
 
   const said = [up, cut, pushed, slow, archive].map(({ stdout, stderr }) => stdout + stderr).join('\n');
   const kept = filesUnder(data).filter((file) => !file.endsWith('/s3.yaml')).map((file) => readFileSync(file, 'latin1')).join('\n');
-  t.notOk(said.includes(gateway.secret_key), 'the secret is in no output');
-  t.notOk(kept.includes(gateway.secret_key), 'nor in any file but the one that is meant to hold it');
+  const commands = (await containersOf(data)).length > 0 ? spawnSync('docker', ['ps', '--no-trunc', '--format', '{{.Command}} {{.Labels}}']).stdout.toString() : '';
+  t.ok(commands.includes('store'));
+  for (const key of [gateway.secret_key, gateway.access_key]) {
+    t.notOk(said.includes(key), 'the key is in no output');
+    t.notOk(kept.includes(key), 'nor in any file but the one that is meant to hold it');
+    t.notOk(commands.includes(key), 'nor in a command line or a label');
+  }
   await nothingLeft(t, data);
 });
 
 t.test('Ctrl-C while the archive starts leaves nothing', async (t) => {
   const data = dataFolder(t);
+  t.teardown(() => mayfly('archive-down', [], data).done);
   const starting = mayfly('archive-up', [], data);
   await starting.said(/start the archive/);
-  await sleep(300);
+  await sleep(100);
   starting.child.kill('SIGINT');
   const { code, stderr } = await starting.done;
   t.equal(code, 130, stderr);

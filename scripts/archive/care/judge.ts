@@ -133,7 +133,7 @@ function wrongLabels(stored: StoredRun[], { blocks }: Evidence): Finding[] {
   return blocks.filter((block) => !isTrend(block)).flatMap((block): Finding[] => {
     const run = byBlock.get(block.ulid) ?? byId.get(block.labels.run_id ?? '');
     if (!run) return [];
-    const wanted = { run_id: run.run_id, benchmark: run.benchmark, host: run.host_id };
+    const wanted = { stream: 'raw', run_id: run.run_id, benchmark: run.benchmark, host: run.host_id };
     const wrong = Object.entries(wanted).filter(([name, value]) => block.labels[name] !== value);
     return wrong.length === 0 ? [] : [{ kind: 'labels', fault: true, run_id: run.run_id, blocks: [block.ulid], message: wrong.map(([name, value]) => `${name} is ${JSON.stringify(block.labels[name])} in the block and ${JSON.stringify(value)} in the store`).join('; ') }];
   });

@@ -77,10 +77,12 @@ export async function prune(bucket: Bucket, options: PruneOptions, ctx: Context)
 }
 
 /** Thanos' clean-up also takes every folder without a readable meta.json that is two days old for an upload that did not end: it must not meet a damaged block of a run. */
-function whyNotCleanUp({ partial }: BlockList, stored: StoredRun[], bucket: Bucket): string | null {
+function whyNotCleanUp({ partial, blocks }: BlockList, stored: StoredRun[], bucket: Bucket): string | null {
   const shipped = new Set(stored.flatMap(({ archive }) => (archive?.verified && archive.bucket === bucket.name && !archive.removed_at ? archive.blocks : [])));
-  const damaged = partial.filter((id) => shipped.has(id));
-  return damaged.length > 0 ? `the meta.json of ${damaged.join(', ')} is damaged, and the clean-up would remove such blocks whole; npm run archive -- verify --repair first` : null;
+  // Of a store that is no folder the broken ones are not listed: there every block that should be there and is not may be one.
+  const there = new Set(blocks.map(({ ulid }) => ulid));
+  const damaged = bucket.folder === null ? [...shipped].filter((id) => !there.has(id)) : partial.filter((id) => shipped.has(id));
+  return damaged.length > 0 ? `the meta.json of ${damaged.slice(0, 3).join(', ')}${damaged.length > 3 ? `, and of ${damaged.length - 3} more,` : ''} is damaged or gone, and the clean-up would remove such blocks whole; npm run archive -- verify --repair first` : null;
 }
 
 export function pruneText(document: PruneDocument, now: boolean): string {

@@ -5,6 +5,7 @@ import type { Context } from '../../context.ts';
 import type { ProgressStep } from '../../types.ts';
 import { checkBlock, type BlockReport } from '../block-check.ts';
 import { copyToFolder, sizeOf, type Block } from '../blocks.ts';
+import { temporaryPrefix } from '../leftovers.ts';
 import type { Bucket } from '../bucket.ts';
 
 /** So much is on this host at once: blocks, and bytes where they are large. */
@@ -41,7 +42,7 @@ export async function inCopy<T>(ids: string[], bucket: Bucket, work: (folder: st
 /** A folder of its own in the cache, for as long as `work` takes. */
 export async function inTemporary<T>(purpose: string, work: (folder: string) => Promise<T>, ctx: Context): Promise<T> {
   await mkdir(ctx.paths.cache, { recursive: true });
-  const folder = await mkdtemp(join(ctx.paths.cache, `${purpose}-`));
+  const folder = await mkdtemp(join(ctx.paths.cache, temporaryPrefix(purpose)));
   try {
     return await work(folder);
   } finally {

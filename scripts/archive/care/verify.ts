@@ -7,8 +7,8 @@ import { inStep } from '../../step.ts';
 import { runOwner } from '../../stack/run-folder.ts';
 import { restoreMeta, type BlockReport } from '../block-check.ts';
 import { isTrend, listBlocks, markForDeletion, removeNow } from '../blocks.ts';
-import { allArchives, retentionMs, type Archive } from '../archives.ts';
-import { openBucket, type Bucket } from '../bucket.ts';
+import { archivesOver, retentionMs } from '../archives.ts';
+import type { Bucket } from '../bucket.ts';
 import { rebuildTrends } from '../rebuild-trends.ts';
 import { rawLabels } from '../upload.ts';
 import { judge, type Evidence, type Finding } from './judge.ts';
@@ -113,10 +113,7 @@ async function gather(bucket: Bucket, options: VerifyOptions, ctx: Context): Pro
 
 /** Up to when the retention of the archive that keeps this bucket has removed raw and trend blocks by now; ISO 8601. */
 async function retiredBefore(bucket: Bucket, ctx: Context): Promise<{ retiredBefore?: string; trend: string[] }> {
-  const keepers: Archive[] = [];
-  for (const archive of await allArchives(ctx.paths)) {
-    if (!archive.read_only && (await openBucket(archive.objstore, ctx.paths)).id === bucket.id) keepers.push(archive);
-  }
+  const keepers = (await archivesOver(bucket, ctx.paths)).filter((archive) => !archive.read_only);
   const before = (ages: number[]) => ages.filter(Number.isFinite).map((ms) => new Date(ctx.now() - ms).toISOString()).sort();
   const raw = before(keepers.map((archive) => retentionMs(archive.retention_raw))).at(-1);
   return { ...(raw ? { retiredBefore: raw } : {}), trend: before(keepers.map((archive) => retentionMs(archive.retention_trend))) };
