@@ -5,7 +5,8 @@
 import { benchmarkVariable } from './run.ts';
 import { swapped, timeOfA, toRun, UIDS } from './links.ts';
 import { choice, dashboard, seriesPanel, tablePanel, variable, type Dashboard, type Link, type SeriesSpec } from './panels.ts';
-import { durations, EVER, failedShare, garbageCollection, linkRange, medians, percentile, rateOf, RAW, RUN_REGEX, runOptions, starts, UNITS } from './queries.ts';
+import { durations, EVER, failedShare, garbageCollection, linkRange, medians, percentile, rateOf, RAW, RUN_REGEX, runOptions, starts } from './queries.ts';
+import { metricTables } from './tables.ts';
 
 const A = { selector: `${RAW},run_id="$run_a",side="$side_a"`, shift: '' };
 const B = { selector: `${RAW},run_id="$run_b",side="$side_b"`, shift: ' offset ${delta}ms' };
@@ -60,7 +61,8 @@ const difference = ({ title, make }: Compared): SeriesSpec => ({
   queries: [{ expr: `sum(${make(B.selector, B.shift)}) / sum(${make(A.selector, A.shift)} > 0) - 1`, legend: 'B / A - 1' }],
 });
 
-const medianOf = (letter: 'a' | 'b', unit: string): string => `sum by (metric) (${medians(`run_id="$run_${letter}",side="$side_${letter}",unit=~"${unit}"`, EVER)})`;
+const medianOf = (letter: 'a' | 'b') => ({ ref: letter, title: letter.toUpperCase(), expr: (unit: string): string => `sum by (metric) (${medians(`run_id="$run_${letter}",side="$side_${letter}",unit=~"${unit}"`, EVER)})` });
+const MEDIANS = { a: medianOf('a'), b: medianOf('b') };
 
 /** Time that B is moved by: milliseconds, since an offset takes whole ones only. */
 const delta = `query_result(round(1000 * (sum(${starts('run_id="$run_a"', EVER)}) - sum(${starts('run_id="$run_b"', EVER)}))))`;
@@ -117,27 +119,10 @@ export function compareDashboard(): Dashboard {
         panels: [
           oneRun('A', timeOfA),
           oneRun('B', swapped),
-          ...UNITS.map(({ unit, grafana, title }) =>
-            tablePanel({
-              title,
-              description: 'The median over the valid rounds of each run, and how much more B has. Runs at different times differ by what the host does: `npm run compare` says what that is worth.',
-              unit: grafana,
-              width: 12,
-              height: 9,
-              joinBy: 'metric',
-              noValue: 'no metric in this unit, or no valid round',
-              queries: [
-                { ref: 'a', expr: medianOf('a', unit) },
-                { ref: 'b', expr: medianOf('b', unit) },
-                { ref: 'change', expr: `(${medianOf('b', unit)}) / (${medianOf('a', unit)} != 0) - 1` },
-              ],
-              columns: [
-                { field: 'metric', title: 'Metric' },
-                { field: 'Value #a', title: 'A' },
-                { field: 'Value #b', title: 'B' },
-                { field: 'Value #change', title: 'B against A', unit: 'percentunit' },
-              ],
-            }),
+          ...metricTables(
+            'The median over the valid rounds of each run, and how much more B has. Runs at different times differ by what the host does: `npm run compare` says what that is worth.',
+            [MEDIANS.a, MEDIANS.b],
+            { title: 'B against A', of: MEDIANS.b, to: MEDIANS.a },
           ),
         ],
       },

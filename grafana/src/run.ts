@@ -1,7 +1,8 @@
 /** Dashboard *Run*: one run from its raw metrics, over the time it took. */
 import { toCompare, toRun, UIDS } from './links.ts';
 import { annotation, dashboard, heatmapPanel, seriesPanel, tablePanel, variable, type Dashboard, type SeriesSpec } from './panels.ts';
-import { durations, EVER, failedShare, garbageCollection, heapUsed, linkRange, medians, percentile, rateOf, RAW, RUN_REGEX, runOptions, starts, TREND, UNITS } from './queries.ts';
+import { durations, EVER, failedShare, garbageCollection, heapUsed, linkRange, medians, percentile, rateOf, RAW, RUN_REGEX, runOptions, starts, TREND } from './queries.ts';
+import { metricTables } from './tables.ts';
 
 const RUN = 'run_id="$run"';
 /** Its raw metrics. */
@@ -71,27 +72,10 @@ export function runDashboard(): Dashboard {
               { field: 'Value #to', title: 'to', hidden: true },
             ],
           }),
-          ...UNITS.map(({ unit, grafana, title }) =>
-            tablePanel({
-              title,
-              description: 'The median over the valid rounds, exact where the raw metrics are histograms. Change is that of the two medians; `npm run compare` judges the change within each round instead.',
-              unit: grafana,
-              width: 12,
-              height: 9,
-              joinBy: 'metric',
-              noValue: 'no metric in this unit, or no valid round',
-              queries: [
-                { ref: 'candidate', expr: ofSide('candidate', unit) },
-                { ref: 'baseline', expr: ofSide('baseline', unit) },
-                { ref: 'change', expr: `(${ofSide('candidate', unit)}) / (${ofSide('baseline', unit)} != 0) - 1` },
-              ],
-              columns: [
-                { field: 'metric', title: 'Metric' },
-                { field: 'Value #candidate', title: 'Candidate' },
-                { field: 'Value #baseline', title: 'Baseline' },
-                { field: 'Value #change', title: 'Change from baseline', unit: 'percentunit' },
-              ],
-            }),
+          ...metricTables(
+            'The median over the valid rounds, exact where the raw metrics are histograms. Change is that of the two medians; `npm run compare` judges the change within each round instead.',
+            [CANDIDATE, BASELINE],
+            { title: 'Change from baseline', of: CANDIDATE, to: BASELINE },
           ),
         ],
       },
@@ -162,4 +146,6 @@ export function runDashboard(): Dashboard {
   });
 }
 
-const ofSide = (side: string, unit: string): string => `sum by (metric) (${medians(`${RUN},side="${side}",unit=~"${unit}"`, EVER)})`;
+const ofSide = (side: string, title: string) => ({ ref: side, title, expr: (unit: string): string => `sum by (metric) (${medians(`${RUN},side="${side}",unit=~"${unit}"`, EVER)})` });
+const CANDIDATE = ofSide('candidate', 'Candidate');
+const BASELINE = ofSide('baseline', 'Baseline');
