@@ -135,7 +135,14 @@ const segmentsIn = async (dir: string) => (await readdir(join(dir, 'chunks')).ca
 
 /** Reads and checks one file; what is wrong goes to `faults`. */
 async function checked<T>(dir: string, file: string, check: (data: Buffer) => T, faults: BlockFault[]): Promise<{ content: T | null; bytes: number }> {
-  const data = await readFile(join(dir, file));
+  const data = await readFile(join(dir, file)).catch((error) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  });
+  if (data === null) {
+    faults.push({ file, message: 'is gone' }); // removed while it was being checked
+    return { content: null, bytes: 0 };
+  }
   try {
     return { content: check(data), bytes: data.length };
   } catch (error) {

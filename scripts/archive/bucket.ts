@@ -23,6 +23,7 @@ export interface Bucket {
 export const BUCKET_CONFIG = '/etc/thanos/bucket.yaml';
 
 /** Object-store configuration that `npm run s3:up` writes: the folder bucket of the data folder, over S3. */
+export const GATEWAY_BUCKET = 'mayfly';
 export const gatewayConfig = (paths: Paths) => join(paths.data, 's3.yaml');
 
 /** What Thanos' S3 client reads where the configuration holds no keys (objstore, providers/s3). */
@@ -37,7 +38,8 @@ export async function openBucket(objstore: string | undefined, paths: Paths): Pr
   if (config.type.toUpperCase() !== 'FILESYSTEM') {
     const { endpoint, bucket, container } = config.config;
     const place = [config.type.toUpperCase(), [endpoint, bucket ?? container, prefix].filter(Boolean).join('/')].filter(Boolean).join(' ');
-    return { name: configFile === gatewayConfig(paths) ? paths.bucket : place, configFile, folder: null, binds: [mounted], keys: KEYS.filter((name) => process.env[name]), network: 'host' };
+    const own = configFile === gatewayConfig(paths) && bucket === GATEWAY_BUCKET && prefix === '';
+    return { name: own ? paths.bucket : place, configFile, folder: null, binds: [mounted], keys: KEYS.filter((name) => process.env[name]), network: 'host' };
   }
   const directory = String(config.config.directory);
   const folder = objstore ? directory : paths.bucket;

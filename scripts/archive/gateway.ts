@@ -8,11 +8,10 @@ import { UsageError } from '../errors.ts';
 import type { Paths } from '../paths.ts';
 import { inStep } from '../step.ts';
 import { isFree } from './archives.ts';
-import { gatewayConfig } from './bucket.ts';
+import { GATEWAY_BUCKET, gatewayConfig } from './bucket.ts';
 import { endLasting, partsOf, startLasting } from './lasting.ts';
 
 const TIMEOUT_S = 60;
-const BUCKET = 'mayfly';
 const DEFAULT_PORT = 9580;
 
 export interface Gateway {
@@ -67,7 +66,7 @@ async function readConfig(file: string, port: number | undefined): Promise<{ con
   const before = text === null ? undefined : parseConfig(file, text);
   if (text !== null && !(before?.endpoint && before.access_key && before.secret_key)) throw new UsageError(`${file} has no endpoint or no keys`, { hint: 'Remove it: s3:up writes it anew, with new keys.' });
   const config: S3Config = {
-    bucket: BUCKET,
+    bucket: GATEWAY_BUCKET,
     endpoint: port === undefined ? (before?.endpoint ?? `127.0.0.1:${DEFAULT_PORT}`) : `127.0.0.1:${port}`,
     access_key: before?.access_key ?? randomBytes(10).toString('hex'),
     secret_key: before?.secret_key ?? randomBytes(24).toString('base64url'),

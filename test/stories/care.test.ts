@@ -182,7 +182,7 @@ t.test('an S3 store: verify reads a copy, and export, import and removal go the 
   const meta = JSON.parse(readFileSync(join(copy, 'meta.json'), 'utf8'));
   const torn = join(bucket, 'team', half!);
   cpSync(copy, torn, { recursive: true });
-  writeFileSync(join(torn, 'meta.json'), JSON.stringify({ ...meta, thanos: { labels: { run_id: waiting.run.run_id, benchmark: 'probe', host: waiting.run.host.id }, downsample: { resolution: 0 }, source: 'bucket.upload' } }));
+  writeFileSync(join(torn, 'meta.json'), JSON.stringify({ ...meta, thanos: { labels: { stream: 'raw', run_id: waiting.run.run_id, benchmark: 'probe', host: waiting.run.host.id }, downsample: { resolution: 0 }, source: 'bucket.upload' } }));
   cpSync(join(copy, 'index'), join(data, 'index-of-the-copy'));
   damage(join(torn, 'index'));
   t.same(kinds(await archive(data, 'verify', s3)), ['damaged', 'pending']);

@@ -148,7 +148,7 @@ async function readRun(folder: string, manifest: Manifest): Promise<RunDocument>
 
 async function readDetails(folder: string, run: RunDocument): Promise<{ side: SideName; round: number; detail: unknown }[]> {
   const details = await readJson(join(folder, DETAILS_FILE));
-  if (!Array.isArray(details)) throw new UsageError(`${DETAILS_FILE} in the export of run ${run.run_id} is no list`);
+  if (!Array.isArray(details) || details.some((one) => typeof one?.round !== 'number' || !(one.side in run.sides))) throw new UsageError(`${DETAILS_FILE} in the export of run ${run.run_id} is no list of the material of its rounds`);
   return details;
 }
 
