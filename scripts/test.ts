@@ -15,7 +15,7 @@ import type { Progress } from './types.ts';
 
 /** Tests in this folder measure: one file at a time, and nothing beside them. */
 const MEASURING = 'test/e2e';
-/** Tests in these folders make whole runs, and mind neither each other nor how fast they are. */
+/** Tests in these folders make whole runs and mostly wait: they mind neither each other nor how fast they are. */
 const STORIES = ['test/stories', 'test/perf'];
 
 interface Count {
@@ -34,7 +34,7 @@ await main(async (io) => {
   const measuring = files.filter((file) => file.startsWith(MEASURING));
   const stories = files.filter((file) => STORIES.some((folder) => file.startsWith(folder)));
   const others = files.filter((file) => !measuring.includes(file) && !stories.includes(file));
-  const counts = [await runTap(others, 2), await runTap(stories, 2), await runTap(measuring, 1)];
+  const counts = [await runTap(others, 2), await runTap(stories, 3), await runTap(measuring, 1)];
   const passed = counts.reduce((sum, count) => sum + count.passed, 0);
   const failed = counts.reduce((sum, count) => sum + count.failed, 0);
   io.stdout(`${passed} passed, ${failed} failed`);
