@@ -8,7 +8,7 @@ import { alone } from './archive/care/alone.ts';
 import { listRuns, listText, showRun, showText } from './archive/care/list.ts';
 import { markRun, markText, prune, pruneText } from './archive/care/prune.ts';
 import { push, PUSH_ABOUT, PUSH_SCHEMA, pushDocument, pushExit, pushText } from './archive/care/push.ts';
-import { findRunId, groupRuns, plural } from './archive/care/runs.ts';
+import { findRunId, groupRuns } from './archive/care/runs.ts';
 import { exportRun, importRun } from './archive/care/transfer.ts';
 import { parseAge, parseCount, parseKeepLabel, parseSize } from './archive/care/values.ts';
 import { verify, verifyText } from './archive/care/verify.ts';
@@ -19,6 +19,7 @@ import type { Context } from './context.ts';
 import { EXIT, UsageError } from './errors.ts';
 import { withContext } from './open.ts';
 import { formatValue } from './report/units.ts';
+import { plural } from './text.ts';
 
 const BUCKET: readonly Flag[] = [
   { name: 'archive', value: 'NAME', help: 'the bucket of the archive of that name; default: default' },

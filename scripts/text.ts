@@ -10,3 +10,6 @@ export function plainText(text: string): string {
 export function plainLines(text: string): string {
   return text.split(/\r?\n/).map((line) => plainText(line.replaceAll('\t', ' '))).join('\n');
 }
+
+/** "1 block", "2 blocks", "10,000 blocks". */
+export const plural = (count: number, thing: string): string => `${count.toLocaleString('en')} ${thing}${count === 1 ? '' : 's'}`;

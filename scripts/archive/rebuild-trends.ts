@@ -6,6 +6,7 @@ import type { Context } from '../context.ts';
 import { InfrastructureError, UsageError } from '../errors.ts';
 import { inStep } from '../step.ts';
 import type { StoredRun } from '../store/db.ts';
+import { plural } from '../text.ts';
 import type { ProgressStep } from '../types.ts';
 import { giveToCompactor, isTrend, keepFromCompactor, listBlocks, markForDeletion, type Block } from './blocks.ts';
 import type { Bucket } from './bucket.ts';
@@ -55,9 +56,9 @@ async function rebuild(folder: string, samplesAtOnce: number, bucket: Bucket, ct
   const stored = ctx.store.stored(); // read after the list: whatever has a block in it is in the store by now
   const runs = stored.filter(({ archive, status }) => archive && status !== 'running');
   if (runs.length === 0 && old.length > 0) {
-    throw new UsageError(`${bucket.name} has ${old.length} trend ${old.length === 1 ? 'block' : 'blocks'}, but no run of the store ${ctx.paths.db} was ever archived`, { hint: 'Set MAYFLY_DATA to the data folder that the runs were made with.' });
+    throw new UsageError(`${bucket.name} has ${plural(old.length, 'trend block')}, but no run of the store ${ctx.paths.db} was ever archived`, { hint: 'Set MAYFLY_DATA to the data folder that the runs were made with.' });
   }
-  const blocks = await withoutCompaction(bucket, old, ctx, () => inStep(ctx.progress, `rebuild the trend of ${runs.length} ${runs.length === 1 ? 'run' : 'runs'}`, (step) => makeAndShip(pieces(runs, samplesAtOnce, step, ctx), folder, bucket, ctx)));
+  const blocks = await withoutCompaction(bucket, old, ctx, () => inStep(ctx.progress, `rebuild the trend of ${plural(runs.length, 'run')}`, (step) => makeAndShip(pieces(runs, samplesAtOnce, step, ctx), folder, bucket, ctx)));
   const unknown = unknownRuns(before, stored);
   if (unknown.length === 0) await markForDeletion(bucket, old, 'rebuilt from the store', ctx);
   else if (old.length > 0) ctx.progress.warn(`${unknown.length === 1 ? 'a run' : `${unknown.length} runs`} of ${bucket.name} (${unknown.slice(0, 3).join(', ')}) ${unknown.length === 1 ? 'is' : 'are'} not in this store: the trend blocks of before stay, since they may hold what no other block does`);

@@ -5,6 +5,7 @@ import type { Context } from '../context.ts';
 import { InfrastructureError, MayflyError } from '../errors.ts';
 import { LABEL } from '../plan/names.ts';
 import { runOwner } from '../stack/run-folder.ts';
+import { plural } from '../text.ts';
 import type { ArchiveDocument } from '../types.ts';
 import { openBucket, type Bucket } from './bucket.ts';
 import { lockRun } from './lock.ts';
@@ -28,7 +29,7 @@ export async function ship(snapshot: Snapshot, runDir: string, labels: ExternalL
   const archive = { bucket: bucket.name, blocks: snapshot.blocks };
   const save = (document: ArchiveDocument) => (ctx.store.saveArchive(labels.run_id, document), document);
   save({ ...archive, verified: false, pending: true, error: 'its upload did not end' }); // true for an interrupt and for a kill
-  const step = ctx.progress.step(`ship ${snapshot.blocks.length} block${snapshot.blocks.length === 1 ? '' : 's'} to ${bucket.name}`);
+  const step = ctx.progress.step(`ship ${plural(snapshot.blocks.length, 'block')} to ${bucket.name}`);
   const [failure, trendFailure] = await Promise.all([
     failureOf(uploadSnapshot(snapshot, labels, bucket, ctx)),
     failureOf(shipTrend(ctx.store.run(labels.run_id), runDir, bucket, ctx)),

@@ -8,7 +8,7 @@ import { openBucket, type Bucket } from './bucket.ts';
 import { partsOf, probe } from './lasting.ts';
 import { archiveStack } from './stack.ts';
 import { formatValue } from '../report/units.ts';
-import { plainText } from '../text.ts';
+import { plainText, plural } from '../text.ts';
 
 /** An upload is done in less. */
 const UPLOAD_MS = 600_000;
@@ -105,7 +105,7 @@ async function metricsOf(ready: Record<string, string>): Promise<Metrics> {
 }
 
 /** Sum of a metric's series in the text format, over those that carry the label text; null where there is none. */
-export function number(page: string | undefined, metric: string, label = ''): number | null {
+function number(page: string | undefined, metric: string, label = ''): number | null {
   const lines = (page ?? '').split('\n').filter((line) => (line.startsWith(`${metric} `) || line.startsWith(`${metric}{`)) && line.includes(label));
   return lines.length === 0 ? null : lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }
@@ -154,7 +154,7 @@ async function fewFiles(parts: Awaited<ReturnType<typeof partsOf>>, metrics: Met
 }
 
 /** Hard limit of a process, of /proc/PID/limits: a Go program raises its soft limit to it. */
-export const openFiles = (limits: string): number => Number(/^Max open files +\S+ +(\d+)/m.exec(limits)?.[1] ?? Infinity);
+const openFiles = (limits: string): number => Number(/^Max open files +\S+ +(\d+)/m.exec(limits)?.[1] ?? Infinity);
 
 /** Folders that are no whole block, and that nobody has written to for longer than an upload takes. */
 async function partial({ partial: names }: BlockList, bucket: Bucket, ctx: Context): Promise<Unhealthy[]> {
@@ -174,16 +174,15 @@ async function unreachable(archive: Archive): Promise<Unhealthy[]> {
 /** The status for people. */
 export function statusText(status: ArchiveStatus): string {
   const { blocks, trend_blocks, runs, series, size_bytes, oldest, newest, loaded, pending_uploads } = status;
-  const count = (number: number, name: string) => `${number.toLocaleString('en')} ${name}${number === 1 ? '' : 's'}`;
   const span = oldest && newest ? `, ${oldest.slice(0, 10)} to ${newest.slice(0, 10)}` : '';
-  const missing = loaded !== null && loaded < blocks ? [`         ${count(blocks - loaded, 'block')} not seen by Store yet: it looks every 30 s`] : [];
+  const missing = loaded !== null && loaded < blocks ? [`         ${plural(blocks - loaded, 'block')} not seen by Store yet: it looks every 30 s`] : [];
   return [
     `archive  ${status.archive}: ${status.state}`,
     ...(status.query_url ? [`Query    ${status.query_url}`] : ['         npm run archive:up starts it']),
     ...(status.grafana_url ? [`Grafana  ${status.grafana_url}`] : []),
-    `bucket   ${plainText(status.bucket)}: ${count(runs, 'run')} in ${count(blocks - trend_blocks, 'block')}, ${count(trend_blocks, 'trend block')}, ${series.toLocaleString('en')} series, ${formatValue(size_bytes, 'bytes')}${span}`,
+    `bucket   ${plainText(status.bucket)}: ${plural(runs, 'run')} in ${plural(blocks - trend_blocks, 'block')}, ${plural(trend_blocks, 'trend block')}, ${series.toLocaleString('en')} series, ${formatValue(size_bytes, 'bytes')}${span}`,
     ...missing,
-    ...(pending_uploads.length > 0 ? [`waiting  ${count(pending_uploads.length, 'run')} on this host: npm run archive:push ships them`] : []),
+    ...(pending_uploads.length > 0 ? [`waiting  ${plural(pending_uploads.length, 'run')} on this host: npm run archive:push ships them`] : []),
     ...status.unhealthy.map(({ part, why }) => `unwell   ${part}: ${plainText(why)}`),
   ].join('\n');
 }

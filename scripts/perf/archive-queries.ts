@@ -103,7 +103,7 @@ function latency(run: MadeRun, made: Made, over: MadeRun = run): Ask {
 }
 
 /** Side -> how many points a rate over RATE has, by the moments of the template's samples: two of one series are needed. */
-export function expectedPoints(run: MadeRun, made: Made, movedMs = 0): Record<string, number> {
+function expectedPoints(run: MadeRun, made: Made, movedMs = 0): Record<string, number> {
   const points: Record<string, Set<number>> = {};
   const windowMs = 1000 * Number.parseInt(RATE);
   for (const { round, offsets_ms } of made.template.latency) {

@@ -1,7 +1,6 @@
 /** What the stories share: a benchmark of the probe service, the commands as a user runs them, and the leak check. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,6 +13,7 @@ import { engineSocket } from '../../scripts/engine-socket.ts';
 import { IMAGES } from '../../scripts/setup/images.ts';
 import { connectEngine } from '../../scripts/stack/engine.ts';
 import type { RunDocument } from '../../scripts/types.ts';
+import { freePort } from '../../scripts/archive/archives.ts';
 
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const PROBE = join(ROOT, 'test', 'fixtures', 'probe');
@@ -201,15 +201,6 @@ export async function startGateway(t: Test): Promise<{ endpoint: string; bucket:
     if (Date.now() > deadline) throw new Error(`the S3 gateway does not answer: ${(await engine.logs(id, 20)).all}`);
   }
   return { endpoint, bucket };
-}
-
-/** A port of 127.0.0.1 that nobody has. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** Blocks of a folder that were measured: all but those of the trend stream. */

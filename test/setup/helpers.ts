@@ -1,8 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createServer } from 'node:net';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import type { Progress } from '../../scripts/types.ts';
+export { freePort } from '../../scripts/archive/archives.ts';
 
 /** Progress that keeps what it is told. */
 export function recorder(): { progress: Progress; lines: string[] } {
@@ -17,16 +16,6 @@ export function recorder(): { progress: Progress; lines: string[] } {
     close: () => {},
   };
   return { progress, lines };
-}
-
-/** A port of the loopback that nobody listens on now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** Runs a program; resolves with its output and exit code, whatever it is. */

@@ -1,6 +1,5 @@
 /** The trend stream read back through Thanos: what a run ships, what a rebuild makes of the store, and what the compactor does to both. */
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
@@ -17,6 +16,7 @@ import type { RunDocument } from '../../scripts/types.ts';
 import { blocksIn, context, type TestContext } from '../archive/trend-context.ts';
 import { makeComparison, makeRun } from '../run-document.ts';
 import { bench, dataFolder, engine, makeFolder, nothingLeft, onEngine, probeBenchmark } from '../e2e/helpers.ts';
+import { freePort } from '../../scripts/archive/archives.ts';
 
 t.teardown(() => engine.close());
 
@@ -227,11 +227,3 @@ async function samples({ url }: Query, selector: string): Promise<Read[]> {
 const keyOf = ({ series, at }: Read) => `${JSON.stringify(Object.entries(series).sort())} ${at}`;
 const sorted = (reads: Read[]) => reads.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
 const text = async (url: string) => (await fetch(url, { signal: AbortSignal.timeout(10_000) })).text();
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

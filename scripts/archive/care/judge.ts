@@ -47,7 +47,7 @@ export interface Evidence {
 }
 
 /** An upload may go on for so long without writing a file, in seconds. */
-export const UPLOAD_PAUSE_S = 3600;
+const UPLOAD_PAUSE_S = 3600;
 
 /** Everything there is to say, faults first. */
 export function judge(evidence: Evidence): Finding[] {

@@ -4,12 +4,12 @@ import type { Context } from '../../context.ts';
 import { UsageError } from '../../errors.ts';
 import { columns } from '../../report/columns.ts';
 import { formatValue } from '../../report/units.ts';
-import { plainText } from '../../text.ts';
+import { plainText, plural } from '../../text.ts';
 import type { ArchiveDocument } from '../../types.ts';
 import { isTrend, listBlocks, type Block } from '../blocks.ts';
 import type { Bucket } from '../bucket.ts';
 import { knownRun } from '../recover.ts';
-import { findRunId, groupRuns, plural, sumOf, type ArchivedRun } from './runs.ts';
+import { findRunId, groupRuns, sumOf, type ArchivedRun } from './runs.ts';
 
 export interface ListedRun {
   run_id: string;

@@ -10,12 +10,13 @@ import { formatValue } from '../../report/units.ts';
 import { isTrend, listBlocks, markForDeletion, removeMarked, removeNow, sizeOf, unmark, type Block, type BlockList } from '../blocks.ts';
 import type { Bucket } from '../bucket.ts';
 import { knownRun } from '../recover.ts';
-import { findRunId, groupRuns, plural, recordRemoval } from './runs.ts';
+import { findRunId, groupRuns, recordRemoval } from './runs.ts';
 import type { StoredRun } from '../../store/db.ts';
 import { selectRuns, selectTrends, type Criteria } from './select.ts';
+import { plural } from '../../text.ts';
 
 /** Seconds between the mark and the removal: Store stops showing a marked block in that time, and the mark can be taken back. */
-export const REMOVAL_DELAY_S = 48 * 3600;
+const REMOVAL_DELAY_S = 48 * 3600;
 /** Event in the store: trend samples of runs before this were removed on purpose. */
 export const TREND_PRUNED = 'archive-trend-pruned';
 

@@ -32,7 +32,7 @@ export async function checkBlocks(blocks: Block[], bucket: Bucket, options: { qu
 }
 
 /** Copies blocks of a bucket to a folder that is removed afterwards. */
-export async function inCopy<T>(ids: string[], bucket: Bucket, work: (folder: string) => Promise<T>, ctx: Context): Promise<T> {
+async function inCopy<T>(ids: string[], bucket: Bucket, work: (folder: string) => Promise<T>, ctx: Context): Promise<T> {
   return inTemporary('copy', async (folder) => {
     await copyToFolder(bucket, ids, folder, ctx);
     return work(folder);

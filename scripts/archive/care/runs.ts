@@ -56,6 +56,3 @@ export function recordRemoval(runId: string, removedAt: string | null, ctx: Cont
   const { removed_at: _before, ...rest } = archive;
   ctx.store.saveArchive(runId, removedAt === null ? rest : { ...rest, removed_at: removedAt });
 }
-
-/** "1 block", "2 blocks". Pure. */
-export const plural = (count: number, thing: string): string => `${count} ${thing}${count === 1 ? '' : 's'}`;

@@ -14,7 +14,7 @@ import { knownRun } from '../recover.ts';
 import { shipTrend } from '../trend-ship.ts';
 import { blocksFolder, DETAILS_FILE, proveBundle, readBundle, RUN_FILE, writeBundle, type Manifest } from './bundle.ts';
 import { checkBlocks, inTemporary } from './read.ts';
-import { plural } from './runs.ts';
+import { plural } from '../../text.ts';
 
 const SCHEMA: RunDocument['schema'] = 'mayfly.run/v1';
 

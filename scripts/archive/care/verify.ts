@@ -2,7 +2,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../../context.ts';
-import { plainText } from '../../text.ts';
+import { plainText, plural } from '../../text.ts';
 import { inStep } from '../../step.ts';
 import { runOwner } from '../../stack/run-folder.ts';
 import { restoreMeta, type BlockReport } from '../block-check.ts';
@@ -15,7 +15,7 @@ import { judge, type Evidence, type Finding } from './judge.ts';
 import { TREND_PRUNED } from './prune.ts';
 import { push } from './push.ts';
 import { checkBlocks } from './read.ts';
-import { plural, recordRemoval } from './runs.ts';
+import { recordRemoval } from './runs.ts';
 
 export interface VerifyOptions {
   /** Id of the only run to look at. */
