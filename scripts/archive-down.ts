@@ -1,17 +1,16 @@
 /** npm run archive:down: stops the archive. Its data stays. */
-import { DEFAULT_ARCHIVE, findArchive } from './archive/archives.ts';
+import { DEFAULT_ARCHIVE, needArchive } from './archive/archives.ts';
 import { openBucket } from './archive/bucket.ts';
 import { takeDown } from './archive/stack.ts';
 import { ARCHIVE_FLAG, command } from './command.ts';
-import { EXIT, UsageError } from './errors.ts';
+import { EXIT } from './errors.ts';
 import { withContext } from './open.ts';
 import { hostLock } from './setup/lock.ts';
 
 await command({ name: 'archive:down', about: 'Stops the archive and removes its containers. The bucket and everything in it stay.', flags: [ARCHIVE_FLAG] }, (io, { text }) =>
   withContext({ quiet: false, images: [] }, async (ctx) => {
     const name = text('archive') ?? DEFAULT_ARCHIVE;
-    const archive = await findArchive(name, ctx.paths);
-    if (!archive) throw new UsageError(`there is no archive ${JSON.stringify(name)}`, { hint: 'npm run archive:up makes one; --archive=NAME names another.' });
+    const archive = await needArchive(name, ctx.paths);
     using _alone = await hostLock({ signal: ctx.signal, onWait: () => ctx.progress.info('another command on this machine brings something up; waiting for it') });
     const { containers } = await takeDown(archive, ctx);
     const bucket = await openBucket(archive.objstore, ctx.paths).then(({ name }) => name, () => 'its bucket');

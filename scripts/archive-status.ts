@@ -1,8 +1,8 @@
 /** npm run archive:status: what the archive holds and how its parts are. */
-import { DEFAULT_ARCHIVE, findArchive } from './archive/archives.ts';
+import { DEFAULT_ARCHIVE, needArchive } from './archive/archives.ts';
 import { archiveStatus, statusText } from './archive/status.ts';
 import { ARCHIVE_FLAG, command, jsonFlag } from './command.ts';
-import { EXIT, UsageError } from './errors.ts';
+import { EXIT } from './errors.ts';
 import { withContext } from './open.ts';
 
 await command(
@@ -10,8 +10,7 @@ await command(
   (io, { text, has }) =>
     withContext({ quiet: has('json'), images: ['thanos'] }, async (ctx) => {
       const name = text('archive') ?? DEFAULT_ARCHIVE;
-      const archive = await findArchive(name, ctx.paths);
-      if (!archive) throw new UsageError(`there is no archive ${JSON.stringify(name)}`, { hint: 'npm run archive:up makes one; --archive=NAME names another.' });
+      const archive = await needArchive(name, ctx.paths);
       const status = await archiveStatus(archive, ctx);
       io.stdout(has('json') ? JSON.stringify(status, null, 2) : statusText(status));
       return status.state === 'unhealthy' ? EXIT.infrastructure : EXIT.pass;

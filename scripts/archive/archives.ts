@@ -59,6 +59,13 @@ export async function findArchive(name: string, paths: Paths): Promise<Archive |
   return { ...settings, dir, project: projectOf(dir, name) };
 }
 
+/** The same, where it must be there: UsageError where it is not. */
+export async function needArchive(name: string, paths: Paths): Promise<Archive> {
+  const archive = await findArchive(name, paths);
+  if (!archive) throw new UsageError(`there is no archive ${JSON.stringify(name)}`, { hint: `npm run archive:up${name === DEFAULT_ARCHIVE ? '' : ` -- --archive=${name}`} makes it; --archive=NAME names another.` });
+  return archive;
+}
+
 /** Every archive of the data folder that was ever brought up. */
 export async function allArchives(paths: Paths): Promise<Archive[]> {
   const names = await readdir(join(paths.data, 'archives')).catch(() => [] as string[]);
@@ -76,8 +83,7 @@ export async function archivesOver(bucket: Bucket, paths: Paths): Promise<Archiv
 export async function archiveBucket(given: { archive?: string | undefined; objstore?: string | undefined }, paths: Paths): Promise<Bucket> {
   if (given.objstore !== undefined && given.archive !== undefined) throw new UsageError('--archive and --objstore each name a bucket', { hint: 'Give one of them.' });
   if (given.objstore !== undefined) return openBucket(given.objstore, paths);
-  const archive = await findArchive(given.archive ?? DEFAULT_ARCHIVE, paths);
-  if (!archive && given.archive !== undefined) throw new UsageError(`there is no archive ${JSON.stringify(given.archive)}`, { hint: `npm run archive:up -- --archive=${given.archive} makes it.` });
+  const archive = given.archive === undefined ? await findArchive(DEFAULT_ARCHIVE, paths) : await needArchive(given.archive, paths);
   return openBucket(archive?.objstore, paths);
 }
 

@@ -29,6 +29,9 @@ export const gatewayConfig = (paths: Paths) => join(paths.data, 's3.yaml');
 /** What Thanos' S3 client reads where the configuration holds no keys (objstore, providers/s3). */
 const KEYS = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'];
 
+/** These environment variables with their values, for a container. */
+export const keyValues = (names: string[], env: NodeJS.ProcessEnv): Record<string, string> => Object.fromEntries(names.map((name) => [name, env[name] ?? '']));
+
 /** Reads a Thanos object-store configuration; without one the bucket is the data folder's. Throws UsageError for a file that is none. */
 export async function openBucket(objstore: string | undefined, paths: Paths): Promise<Bucket> {
   const configFile = objstore ?? join(paths.root, 'thanos', 'bucket.filesystem.yaml');

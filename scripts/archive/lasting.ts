@@ -38,13 +38,16 @@ export interface Lasting {
 }
 
 /**
- * Starts what is not up, replaces what has changed, and waits until every part is ready. An interrupt, or a part that
+ * Starts what is not up, replaces what has changed, ends what is not wanted any more, and waits until every part is ready. An interrupt, or a part that
  * does not become ready, leaves up what was up before and removes what was not.
  */
 export async function startLasting(lasting: Lasting, timeoutS: number, step: ProgressStep, ctx: Context): Promise<void> {
   const label = `${LABEL.lasting}=${lasting.project}`;
-  const wasUp = (await ctx.engine.containers(label)).length > 0;
+  const present = [...(await partsOf(lasting.project, ctx)).keys()];
+  const wasUp = present.length > 0;
   try {
+    const unwanted = present.filter((name) => !(name in lasting.services));
+    await Promise.all(unwanted.map((name) => removeAll(ctx.engine, [label, `${LABEL.service}=${name}`], GRACE_S))); // Compose leaves those of a profile that is off
     const generated = join(lasting.dir, 'generated.compose.json');
     const services = Object.entries(lasting.services).map(([name, service]) => [name, { ...service, labels: { ...(service.labels as object), [LABEL.lasting]: lasting.project, [LABEL.folder]: lasting.dir, [LABEL.service]: name } }]);
     await writeFile(generated, JSON.stringify({ services: Object.fromEntries(services) }, null, 2).replaceAll('$', '$$$$')); // Compose would expand it

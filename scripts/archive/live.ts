@@ -12,7 +12,7 @@ import { writeWhole } from '../stack/run-folder.ts';
 import type { Stack } from '../stack/stack.ts';
 import { inStep } from '../step.ts';
 import { allArchives, archivesOver, archiveUrl, freePort, type Archive } from './archives.ts';
-import { BUCKET_CONFIG, openBucket, type Bucket } from './bucket.ts';
+import { BUCKET_CONFIG, keyValues, openBucket, type Bucket } from './bucket.ts';
 import { probe } from './lasting.ts';
 
 /** Where a sidecar answers, and the bucket of its run: labels of its container. */
@@ -56,7 +56,7 @@ function sidecarSpec(plan: Plan, prometheusUrl: string, port: number, bucket: Bu
       // It asks for Prometheus' first sample so often: there is none yet when it starts, and until it knows of one Query does not ask it.
       '--prometheus.get_config_interval=5s', '--log.level=warn',
     ],
-    env: Object.fromEntries(bucket.keys.map((name) => [name, ctx.env[name] ?? ''])),
+    env: keyValues(bucket.keys, ctx.env),
     user: thisUser(),
     labels: { ...plan.labels, [LABEL.service]: 'sidecar', [ADDRESS_LABEL]: address, [BUCKET_LABEL]: bucket.name },
     binds: [`${join(plan.dir, 'tsdb')}:/prometheus`, ...bucket.binds],

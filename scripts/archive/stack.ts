@@ -5,11 +5,10 @@ import { parse } from 'yaml';
 import type { Context } from '../context.ts';
 import { UsageError } from '../errors.ts';
 import { LABEL } from '../plan/names.ts';
-import { removeAll } from '../stack/remove.ts';
 import { fill } from '../stack/stack.ts';
 import { inStep } from '../step.ts';
 import { PORTS, restoreArchive, saveArchive, type Archive } from './archives.ts';
-import { BUCKET_CONFIG, openBucket, type Bucket } from './bucket.ts';
+import { BUCKET_CONFIG, keyValues, openBucket, type Bucket } from './bucket.ts';
 import { showLiveRuns } from './live.ts';
 import { endLasting, startLasting, type Lasting } from './lasting.ts';
 
@@ -22,8 +21,9 @@ const WRITERS = ['compactor', 'retention'];
 const KEEPS = 'dev.mayfly.keeps';
 
 /**
- * Keeps the archive's settings and starts it; `before`: as it was last brought up; after a failure the settings are those again. UsageError, with nothing changed,
- * where the settings cannot be; InfrastructureError with the log of the part that failed.
+ * Keeps the archive's settings and starts it; `before`: as it was last brought up; after a failure the settings are those
+ * again. UsageError, with nothing changed, where the settings cannot be; InfrastructureError with the log of the part that
+ * failed.
  */
 export async function bringUp(archive: Archive, before: Archive | undefined, isUp: boolean, ctx: Context): Promise<void> {
   const bucket = await openBucket(archive.objstore, ctx.paths);
@@ -34,7 +34,6 @@ export async function bringUp(archive: Archive, before: Archive | undefined, isU
   await saveArchive({ ...archive, keys: bucket.keys });
   await showLiveRuns(ctx);
   if (isUp && before && before.port_base !== archive.port_base) await takeDown(before, ctx);
-  if (archive.read_only) await Promise.all(WRITERS.map((name) => removeAll(ctx.engine, [`${LABEL.lasting}=${archive.project}`, `${LABEL.service}=${name}`], 10)));
   await inStep(ctx.progress, `start the archive ${archive.name} over ${bucket.name}`, (step) => startLasting(lasting, TIMEOUT_S, step, ctx)).catch(async (error) => {
     await restoreArchive(archive, before);
     throw error;
@@ -64,7 +63,7 @@ export async function archiveStack(archive: Archive, bucket: Bucket, grafana: bo
     dir: archive.dir,
     files,
     profiles: [...(grafana ? ['grafana'] : []), ...(archive.read_only ? [] : KEEPER)],
-    variables: { ...variables, ...Object.fromEntries(bucket.keys.map((key) => [key, ctx.env[key] ?? ''])) },
+    variables: { ...variables, ...keyValues(bucket.keys, ctx.env) },
     services: Object.fromEntries(services.map(({ name, parts }) => [name, { ...withBucket(parts, bucket), ...(WRITERS.includes(name) ? { labels: { [KEEPS]: bucket.name } } : {}) }])),
     ready: fill(Object.fromEntries(services.flatMap(({ name, parts }) => readyUrl(parts).map((url) => [name, url]))), variables),
   };

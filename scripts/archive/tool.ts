@@ -2,6 +2,7 @@
 import type { Context } from '../context.ts';
 import { LABEL } from '../plan/names.ts';
 import { ownerLabels, thisUser } from '../plan/process.ts';
+import { keyValues } from './bucket.ts';
 
 const TIMEOUT_MS = 120_000;
 
@@ -43,7 +44,7 @@ export async function runTool(tool: Tool, ctx: Context): Promise<ToolRun> {
     image: ctx.machine.images[tool.image]!.ref,
     ...(tool.entrypoint ? { entrypoint: tool.entrypoint } : {}),
     cmd: tool.cmd,
-    env: Object.fromEntries((tool.keys ?? []).map((name) => [name, ctx.env[name] ?? ''])),
+    env: keyValues(tool.keys ?? [], ctx.env),
     user: thisUser(),
     labels: { ...ownerLabels(tool.owner), [LABEL.service]: tool.purpose },
     binds: tool.binds,
