@@ -1,12 +1,19 @@
-/** npm run bench: measures a commit. */
+/** npm run bench: measures a commit, and compares it. */
 import { openBucket } from './archive/bucket.ts';
 import { linksTo, seen } from './archive/links.ts';
 import { main } from './cli.ts';
-import { loadConfig, parseBenchArgs } from './config/config.ts';
+import { screenRun } from './compare/screen.ts';
+import { loadConfig, parseBenchArgs, type BenchFlags } from './config/config.ts';
+import type { Context } from './context.ts';
+import { suspectChanges } from './confirm-changes.ts';
 import { EXIT } from './errors.ts';
 import { ROOT, withContext } from './open.ts';
+import { withStore } from './open-store.ts';
 import { bench } from './pipeline.ts';
+import { screenText } from './report/history.ts';
 import { runTable } from './report/table.ts';
+import type { RunDocument } from './types.ts';
+import { checkVerdictFiles, exitCodeOf, writeVerdictFiles } from './verdict-files.ts';
 
 await main(async (io) => {
   const args = process.argv.slice(2);
@@ -15,11 +22,35 @@ await main(async (io) => {
     io.stdout(flags.help);
     return EXIT.pass;
   }
-  const config = await loadConfig(args, { root: ROOT, cwd: process.cwd() });
-  const { run, links } = await withContext({ quiet: flags.quiet, images: ['prometheus', 'k6', 'thanos', 'node', 'exporter'] }, async (ctx) => {
+  const cwd = process.cwd();
+  const config = await loadConfig([...args, ...benchmarkToResume(flags)], { root: ROOT, cwd });
+  checkVerdictFiles(flags.verdict, cwd);
+  const { run, links, remarks } = await withContext({ quiet: flags.quiet, images: ['prometheus', 'k6', 'thanos', 'node', 'exporter'] }, async (ctx) => {
     const run = await bench(config, ctx);
-    return { run, links: flags.json ? [] : await openBucket(config.objstore, ctx.paths).then((bucket) => linksTo(seen(run), bucket, ctx)).catch(() => []) };
+    const links = await openBucket(config.objstore, ctx.paths).then((bucket) => linksTo(seen(run), bucket, ctx)).catch(() => []);
+    return { run, links, remarks: remarksOn(run, config.against, ctx) };
   });
-  io.stdout(flags.json ? JSON.stringify(run, null, 2) : runTable(run, { color: Boolean(process.stdout.isTTY), links }));
-  return run.status === 'invalid' ? EXIT.invalid : EXIT.pass;
+  io.stdout(flags.json ? JSON.stringify(run, null, 2) : [runTable(run, { color: Boolean(process.stdout.isTTY), links }), ...remarks].join('\n\n'));
+  if (flags.json) for (const remark of remarks) io.stderr(remark);
+  if (!run.verdict) {
+    for (const [format, file] of Object.entries(flags.verdict.files)) io.stderr(`${file} is not written: --${format} is for a verdict, and ${run.sides.candidate.ref} was measured alone`);
+    return run.status === 'invalid' ? EXIT.invalid : EXIT.pass;
+  }
+  await writeVerdictFiles(flags.verdict, cwd, run.verdict, run, links);
+  return exitCodeOf(run.verdict.verdict, flags.verdict.strict);
 });
+
+/** The run that is gone on with says of which benchmark it is. */
+function benchmarkToResume({ resume, benchmark }: BenchFlags): string[] {
+  if (resume === undefined || benchmark !== undefined) return [];
+  return [`--benchmark=${withStore((store) => store.run(resume).benchmark)}`];
+}
+
+/** What the history says: of one commit alone, where it lies; of the default branch, whether it seems to have changed. */
+function remarksOn(run: RunDocument, against: string | undefined, { store }: Context): string[] {
+  const { benchmark, host, status, sides } = run;
+  if (status !== 'complete') return [];
+  const known = store.masterRuns(benchmark, host.id);
+  const alone = !sides.baseline && (against === 'master-set' || (against === undefined && known.some(({ run_id }) => run_id !== run.run_id)));
+  return [...(alone ? [screenText(screenRun(run, known, store.changePoints(benchmark)))] : []), ...(run.master ? suspectChanges(benchmark, host.id, store, known) : [])];
+}

@@ -1,25 +1,35 @@
-/** npm run compare: two runs beside each other, without a verdict. */
+/** npm run compare: two stored runs, before and after. */
 import { command, jsonFlag } from './command.ts';
-import { comparable, sideBySide } from './compare/compare.ts';
-import { EXIT } from './errors.ts';
+import { judgeTwoRuns } from './compare/two-runs.ts';
+import { VERDICT_FLAGS, verdictOutputs } from './config/flags.ts';
+import { UsageError } from './errors.ts';
 import { withStore } from './open-store.ts';
 import { comparisonTable } from './report/table.ts';
+import { verdictText } from './report/verdict.ts';
+import type { RunDocument } from './types.ts';
+import { checkVerdictFiles, exitCodeOf, writeVerdictFiles } from './verdict-files.ts';
 
 await command(
   {
     name: 'compare',
-    about: 'Puts the second run beside the first. RUN is an id, the beginning of one, or last.',
+    about: 'Compares two stored runs: the first is before, the second after. Only runs against the same baseline can be decided. RUN is an id, the beginning of one, or last.',
     takes: { text: 'RUN RUN', min: 2, max: 2, what: 'two runs', hint: 'npm run runs lists the runs.' },
-    flags: [jsonFlag('mayfly.comparison/v1')],
+    flags: [...VERDICT_FLAGS, jsonFlag('mayfly.verdict/v1, docs/verdict-document.md')],
   },
-  async (io, { positionals, has }) => {
+  async (io, { positionals, text, has }) => {
+    const outputs = verdictOutputs(text, has);
+    checkVerdictFiles(outputs, process.cwd());
     const [a, b] = withStore((store) => [store.run(positionals[0]!), store.run(positionals[1]!)] as const);
-    const reasons = comparable(a, b);
-    io.stdout(
-      has('json')
-        ? JSON.stringify({ schema: 'mayfly.comparison/v1', a: a.run_id, b: b.run_id, comparable: reasons.length === 0, reasons, metrics: sideBySide(a, b) }, null, 2)
-        : comparisonTable(a, b, { color: process.stdout.isTTY }),
-    );
-    return EXIT.pass;
+    if (a.run_id === b.run_id) throw oneRun(a);
+    const verdict = judgeTwoRuns(a, b);
+    const color = Boolean(process.stdout.isTTY);
+    io.stdout(has('json') ? JSON.stringify(verdict, null, 2) : [verdictText(verdict, { color }), '', comparisonTable(a, b, { color })].join('\n'));
+    writeVerdictFiles(outputs, process.cwd(), verdict, b, []);
+    return exitCodeOf(verdict.verdict, outputs.strict);
   },
 );
+
+function oneRun({ run_id, sides }: RunDocument): UsageError {
+  const hint = sides.baseline ? `It compared two commits itself: npm run judge -- ${run_id} judges it again.` : 'npm run runs lists the runs.';
+  return new UsageError(`both are the same run, ${run_id}`, { hint });
+}

@@ -2,32 +2,36 @@
  * One run, end to end: the table of contents of the system. A round is one observation; it is stored as soon as it is
  * measured, so that whatever ends the run early loses no finished round.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { openBucket } from './archive/bucket.ts';
 import { settleFolder, sweepLeftovers } from './archive/leftovers.ts';
 import { startLive } from './archive/live.ts';
 import { takeSnapshot, writeDestination, type Destination } from './archive/pending.ts';
 import { ship } from './archive/ship.ts';
-import { collect } from './collect/collect.ts';
+import { calibratedMargins, quoteOf } from './compare/calibration.ts';
+import { judgeRun } from './compare/verdict.ts';
 import type { Context } from './context.ts';
 import { InfrastructureError, Interrupted, original } from './errors.ts';
-import { driveLoad } from './load/drive.ts';
 import { LABEL } from './plan/names.ts';
 import { makePlan } from './plan/plan.ts';
 import type { Plan } from './plan/plan.ts';
+import { asBegun, mustBeTheSame, runToResume, takenOver } from './resume.ts';
+import { measureRounds } from './rounds.ts';
 import { build } from './stack/build.ts';
 import { startStack, type Stack } from './stack/stack.ts';
-import { inStep } from './step.ts';
 import type { ArchiveDocument, Config, RunDocument, RunStatus } from './types.ts';
 
-/** Two scrape intervals: the last counters of the services and the last push of k6 are in Prometheus. */
-const SETTLE_MS = 2000;
-
-/** Measures what the configuration asks for. Throws only after everything is taken down and what was measured is kept. */
+/** Measures what the configuration asks for, and judges it. Throws only after everything is taken down and what was measured is kept. */
 export async function bench(config: Config, ctx: Context): Promise<RunDocument> {
+  if (config.resume === undefined) return withRun(config, ctx, (stack) => measureRounds(stack, ctx));
+  const before = runToResume(config, ctx);
+  return withRun(asBegun(config, before), ctx, (stack) => measureRounds(stack, ctx), before);
+}
+
+/** One life of a run stack around `measure`, which stores rounds and says how it ended. `before`: the run whose rounds are taken over. */
+export async function withRun(config: Config, ctx: Context, measure: (stack: Stack) => Promise<RunStatus>, before?: RunDocument): Promise<RunDocument> {
   await sweepLeftovers(ctx);
   const bucket = await openBucket(config.objstore, ctx.paths);
-  const plan = await makePlan(config, ctx);
+  const plan = await planRun(config, ctx, before);
   const built = await build(plan, ctx);
   const labels = { run_id: plan.runId, benchmark: config.benchmark, host: plan.host.id };
   const destination = { labels, ...(config.objstore ? { objstore: config.objstore } : {}) };
@@ -36,11 +40,11 @@ export async function bench(config: Config, ctx: Context): Promise<RunDocument> 
     {
       await using stack = namingFailure(await startStack(built, ctx));
       await writeDestination(plan.dir, destination);
-      ctx.store.addRun(describeRun(stack));
+      ctx.store.addRun(describeRun(stack, before));
       await using live = config.live ? await startLive(stack, bucket, ctx) : null;
-      await measureRounds(stack, ctx).catch((error) => keepWhatIsThere(error, stack, destination, ctx));
+      const status = await measure(stack).catch((error) => keepWhatIsThere(error, stack, destination, ctx));
       const snapshot = await takeSnapshot((await stack.ready).prometheus, plan.dir, destination, ctx);
-      finish(plan, ctx, validRounds(plan.runId, ctx) < config.rounds ? 'invalid' : 'complete');
+      finish(plan, ctx, status);
       shipping = ship(snapshot, plan.dir, labels, bucket, ctx);
       shipping.catch(() => {}); // awaited below; meanwhile the stack goes down beside it, unless it is being watched
       if (live) await shipping.then((archive) => (archive?.verified ? live.handOver() : undefined));
@@ -56,6 +60,14 @@ export async function bench(config: Config, ctx: Context): Promise<RunDocument> 
   }
 }
 
+/** Commits and names fixed; margins that the benchmark leaves open are those that the host can see. */
+async function planRun(config: Config, ctx: Context, before?: RunDocument): Promise<Plan> {
+  const plan = await makePlan(config, ctx);
+  if (before) mustBeTheSame(plan, before);
+  const calibration = before || plan.pairing === 'solo' ? undefined : ctx.store.calibration(config.benchmark, plan.host.id);
+  return calibration ? { ...plan, config: { ...config, metrics: calibratedMargins(config.metrics, calibration) } } : plan;
+}
+
 /** The same stack; a failure to take it down says whose stack it is and what happens to it. */
 function namingFailure(stack: Stack): Stack {
   const { runId } = stack.built.plan;
@@ -63,32 +75,6 @@ function namingFailure(stack: Stack): Stack {
     throw new InfrastructureError(`the stack of run ${runId} could not be removed: ${cause.message}; the next command does it`, { hint: `npm run show -- ${runId} shows what was measured.`, cause });
   });
   return { ...stack, [Symbol.asyncDispose]: takeDown };
-}
-
-/** Measures until enough rounds are valid or too many were not; every round is stored at once. */
-async function measureRounds(stack: Stack, ctx: Context): Promise<void> {
-  const { config, runId } = stack.built.plan;
-  let valid = 0;
-  let invalid = 0;
-  for (let round = 1; valid < config.rounds && invalid <= config.retries; round++) {
-    const collected = await measureRound(round, `round ${valid + 1} of ${config.rounds}${invalid > 0 ? ` (${invalid} invalid)` : ''}`, stack, ctx);
-    for (const { document, detail } of collected) ctx.store.saveRound(runId, document, detail);
-    const reasons = collected.flatMap(({ document }) => document.reasons.map((reason) => `${document.side}: ${reason.message}`));
-    if (reasons.length === 0) valid++;
-    else invalid++;
-    for (const reason of reasons) ctx.progress.warn(`round ${round} is INVALID: ${reason}`);
-  }
-}
-
-function measureRound(round: number, title: string, stack: Stack, ctx: Context) {
-  return inStep(ctx.progress, title, async (step) => {
-    await using sides = await stack.startSides(round);
-    const load = await driveLoad(stack, sides, step, ctx);
-    await sleep(Math.max(0, load.endMs + SETTLE_MS - ctx.now()), undefined, { signal: stack.signal }).catch(() => stack.signal.throwIfAborted());
-    const collected = await collect(load, sides, stack, ctx);
-    step.done(collected.every(({ document }) => document.valid) ? undefined : 'INVALID');
-    return collected;
-  });
 }
 
 /** After a failure or an interrupt: a snapshot of the finished rounds, if Prometheus still answers; if not, tidy() reads what it has written. Throws the error again. */
@@ -104,16 +90,13 @@ async function keepWhatIsThere(error: unknown, stack: Stack, destination: Destin
   throw error;
 }
 
-/** Rounds in which every side is valid. */
-function validRounds(runId: string, ctx: Context): number {
-  const rounds = Map.groupBy(ctx.store.run(runId).rounds, (round) => round.round);
-  return [...rounds.values()].filter((sides) => sides.every((side) => side.valid)).length;
-}
-
-/** Ends the run's record and gives it back. */
-function finish(plan: Plan, ctx: Context, status: RunStatus, reason?: string): RunDocument {
+/** Ends the run's record, and judges it where there is something to compare. */
+function finish(plan: Plan, ctx: Context, status: RunStatus, reason?: string): void {
   ctx.store.finishRun(plan.runId, status, new Date(ctx.now()).toISOString(), reason);
-  return ctx.store.run(plan.runId);
+  const run = ctx.store.run(plan.runId);
+  if (!run.sides.baseline) return;
+  const calibration = ctx.store.calibration(run.benchmark, run.host.id);
+  ctx.store.saveVerdict(run.run_id, judgeRun(run, calibration && quoteOf(calibration)));
 }
 
 /** Removes of the run's folder what nothing needs any more; all of it stays while the stack does. */
@@ -125,7 +108,7 @@ async function tidy(plan: Plan, ctx: Context): Promise<void> {
 
 const firstLine = (error: unknown) => (original(error) as Error).message.split('\n')[0]!;
 
-function describeRun(stack: Stack): RunDocument {
+function describeRun(stack: Stack, before?: RunDocument): RunDocument {
   const { plan, images } = stack.built;
   const { config } = plan;
   const sides = Object.fromEntries(plan.sides.map(({ name, ref, commit, subject }) => [name, { ref, commit, ...(subject ? { subject } : {}), images: images[name]! }]));
@@ -143,9 +126,12 @@ function describeRun(stack: Stack): RunDocument {
     labels: config.labels,
     load: { generator: generator.kind === 'k6' ? 'k6' : generator.image, target: config.load.target, rate: config.load.rate, duration_s: config.load.durationS, warmup_s: config.load.warmupS, vus: config.load.vus },
     cpusets: plan.cpusets,
-    rounds_asked: config.rounds,
+    rounds_asked: plan.comparison?.max ?? config.rounds,
+    ...(plan.comparison ? { comparison: plan.comparison } : {}),
+    ...(config.master ? { master: true } : {}),
+    ...(before ? { continues: before.run_id } : {}),
     metrics: config.metrics,
-    rounds: [],
+    rounds: before ? takenOver(before) : [],
     stack_images: plan.stackImages,
     compose: stack.documents,
   };

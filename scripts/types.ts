@@ -8,6 +8,8 @@ import type { BenchmarkSpec } from './config/benchmark.types.ts';
 export type { BenchmarkSpec };
 
 export type SideName = 'candidate' | 'baseline';
+/** How two sides meet; 'solo' for one side. */
+export type Pairing = 'solo' | 'interleaved' | 'alternating';
 export type Better = 'lower' | 'higher';
 /** s: seconds. bytes. ratio: 0 to 1. 1/s: per second. count: a number of things. */
 export type Unit = string;
@@ -27,6 +29,8 @@ export interface Metric {
   primary: boolean;
   /** Smallest relative change worth calling a change: 0.01 is 1 %. */
   margin: number;
+  /** Where the margin is from; absent in documents of runs before there was a verdict. 'calibration': the host sees nothing smaller. */
+  margin_from?: 'benchmark' | 'default' | 'calibration';
   /** PromQL with $window and $selector; absent for a metric that the harness measures itself. */
   promql?: string;
 }
@@ -88,6 +92,8 @@ export interface Allowances {
   outsideLoad: number;
   /** Milliseconds that the 99th percentile of the start lag may reach. */
   startLagMs: number;
+  /** Share of the services' CPU time that a round with both sides up may use, 0 to 1. */
+  saturation: number;
 }
 
 /** The benchmark's file, with the flags laid over it and every default filled in. */
@@ -99,7 +105,15 @@ export interface Config {
   /** Absolute path of benchmark.yaml. */
   file: string;
   commit: string;
+  /** A name for a commit, or one of AGAINST. Absent: the merge-base, where the candidate is not on the default branch. */
   against?: string;
+  comparison: ComparisonConfig;
+  /** Limits of `npm run capacity`: metric name -> greatest value (least, where more is better), in the metric's unit. */
+  objectives: Record<string, number>;
+  /** The run belongs to the master set. */
+  master: boolean;
+  /** Id of the run to go on with. */
+  resume?: string;
   /** Image name -> how to build it. */
   builds: Record<string, BuildRecipe>;
   /** Absolute path of the Compose file of the services under test. */
@@ -122,6 +136,21 @@ export interface Config {
   /** Absolute path of a Thanos object-store configuration; absent: the folder bucket. */
   objstore?: string;
 }
+
+/** How two sides are compared. An observation is a round (interleaved) or a block of four (alternating). */
+export interface ComparisonConfig {
+  pairing: 'auto' | 'interleaved' | 'alternating';
+  /** Exactly so many observations and one look at the end; absent: sequential. */
+  fixed?: number;
+  /** Sequential: least and greatest number of observations; max absent: 40 rounds or 20 blocks. */
+  min: number;
+  max?: number;
+  /** Minutes after which no round is begun any more. */
+  maxMinutes?: number;
+}
+
+/** What --against takes besides the name of a commit. */
+export const AGAINST = ['merge-base', 'anchor', 'master-set', 'none'] as const;
 
 export interface Host {
   /** Hash of the fields below, for grouping runs that may be compared. */
@@ -162,7 +191,7 @@ export interface SideDocument {
 
 export type InvalidCode =
   | 'dropped-iterations' | 'rate-missed' | 'start-lag' | 'out-of-memory' | 'restarted' | 'throttled'
-  | 'failed-requests' | 'host-steal' | 'host-load' | 'generator-failed' | 'no-samples';
+  | 'failed-requests' | 'host-steal' | 'host-load' | 'generator-failed' | 'no-samples' | 'saturated';
 
 /** Why a round is INVALID: a code for machines, a sentence for people. */
 export interface InvalidReason {
@@ -175,6 +204,12 @@ export interface RoundDocument {
   side: SideName;
   /** 1 for the first round; a round measured again has a number of its own. */
   round: number;
+  /** Alternating: number of the block of four rounds that it belongs to, from 1. */
+  block?: number;
+  /** Requests per second asked for, where it is not the run's: a probe of `npm run capacity`. */
+  rate?: number;
+  /** The run that measured it, where it was taken over from an interrupted one. */
+  from_run?: string;
   valid: boolean;
   reasons: InvalidReason[];
   /** Start of the measured window, ISO 8601 with milliseconds. */
@@ -210,8 +245,7 @@ export interface RunDocument {
   status_reason?: string;
   started_at: string;
   finished_at?: string;
-  /** How two sides meet; 'solo' for one side. */
-  pairing: 'solo' | 'interleaved';
+  pairing: Pairing;
   sides: { candidate: SideDocument; baseline?: SideDocument };
   host: Host;
   /** Hash of everything in the stack that could change a measurement but the services under test. */
@@ -220,13 +254,159 @@ export interface RunDocument {
   load: { generator: string; target: string; rate: number; duration_s: number; warmup_s: number; vus: number };
   cpusets: CpuSets;
   rounds_asked: number;
+  /** What was agreed before the first round of a comparison: the verdict depends on it. */
+  comparison?: Comparison;
+  /** It belongs to the master set. */
+  master?: boolean;
+  /** The interrupted run whose rounds it has taken over. */
+  continues?: string;
   metrics: Metric[];
   rounds: RoundDocument[];
+  /** Of a comparison, once there is one. */
+  verdict?: VerdictDocument;
+  /** What `npm run capacity` found. */
+  capacity?: CapacityDocument;
   archive?: ArchiveDocument;
   /** Images of the stack itself: where each came from and its id. */
   stack_images: { ref: string; id: string; source: string }[];
   /** The Compose configuration as it was started, by project. */
   compose: Record<string, unknown>;
+}
+
+/** The design of a comparison, fixed before its first round. */
+export interface Comparison {
+  design: 'sequential' | 'fixed';
+  /** Observations: least before the first look, greatest; the same for a fixed design. */
+  min: number;
+  max: number;
+  max_minutes?: number;
+}
+
+export type Verdict = 'REGRESSION' | 'IMPROVEMENT' | 'PASS' | 'INCONCLUSIVE' | 'INVALID';
+
+/** One metric of a comparison. Relative changes are of the value: 0.01 is 1 % more in the candidate. */
+export interface MetricVerdict {
+  name: string;
+  unit: Unit;
+  better: Better;
+  primary: boolean;
+  margin: number;
+  /** Of a primary metric; null for one that is only shown, and for one without values. */
+  verdict: Exclude<Verdict, 'INVALID'> | null;
+  /** Medians over the observations. */
+  candidate: number | null;
+  baseline: number | null;
+  /** Hodges-Lehmann estimate of the relative change; null where there is none. */
+  change: number | null;
+  /** Interval of the change at `level`, for its own number of observations; null of fewer than six. */
+  interval: { level: number; low: number; high: number } | null;
+  /** What the verdict rests on: bounds that hold over all looks together, in the direction of worse, 0.02 is 2 % worse; null: no bound yet. */
+  worse: { at_least: number | null; at_most: number | null };
+  /** One-sided exact p-value of the signed-rank test: worse, and better. */
+  p: { worse: number; better: number } | null;
+  /** How the candidate varies from observation to observation against the baseline: 2 is twice as much; p of the exact test that it varies more. */
+  dispersion: { ratio: number; p: number } | null;
+  /** Robust standard deviation of the log ratio over observations. */
+  noise: number | null;
+  observations: number;
+  /** The effect in words: `8.1 % slower, 95 % interval 6.2 to 9.9 %`. */
+  words: string;
+}
+
+/** schema mayfly.verdict/v1: what was decided, on what grounds. */
+export interface VerdictDocument {
+  schema: 'mayfly.verdict/v1';
+  verdict: Verdict;
+  /** One sentence, without the verdict's name. */
+  summary: string;
+  /** 'paired': both sides in one run. 'baseline': two runs through the same baseline. 'levels': two runs at different times, which cannot decide. */
+  kind: 'paired' | 'baseline' | 'levels';
+  run_id: string;
+  /** The run that stands for the baseline, where it is another one. */
+  other_run_id?: string;
+  benchmark: string;
+  candidate: { ref: string; commit: string; subject?: string };
+  baseline: { ref: string; commit: string; subject?: string };
+  pairing: Pairing;
+  method: {
+    name: 'mayfly.judge/v1';
+    design: 'sequential' | 'fixed';
+    /** Probability of a false REGRESSION over all primary metrics and looks; the same for IMPROVEMENT. */
+    alpha: number;
+    /** Probability that PASS is said of a metric whose true slowdown is its margin. */
+    beta: number;
+    min: number;
+    max: number;
+    /** Numbers of observations at which it was looked. */
+    looks: number[];
+  };
+  observations: number;
+  /** Rounds that did not count. */
+  invalid_rounds: number;
+  /** Observations more that would probably decide; null where it is decided or none would. */
+  more: number | null;
+  /** Why it is INVALID, one sentence each. */
+  reasons: string[];
+  /** What else the reader must know, one sentence each. */
+  notes: string[];
+  metrics: MetricVerdict[];
+  /** The last calibration of this benchmark on this host, when it was judged. */
+  calibration?: CalibrationQuote;
+}
+
+/** What a report says of a calibration. */
+export interface CalibrationQuote {
+  run_id: string;
+  at: string;
+  rounds: number;
+  decisions: number;
+  /** Share of false REGRESSIONs, with its 95 % interval. */
+  false_alarms: { share: number; low: number; high: number };
+  /** Metric -> smallest slowdown found with 95 % power in `observations` observations; null: none below 100 %. */
+  detects: Record<string, number | null>;
+  observations: number;
+}
+
+/** schema mayfly.calibration/v1: one build against itself, on one host. */
+export interface CalibrationDocument extends CalibrationQuote {
+  schema: 'mayfly.calibration/v1';
+  benchmark: string;
+  host_id: string;
+  stack_version: string;
+  pairing: Pairing;
+  commit: string;
+  /** Share of false IMPROVEMENTs, with its 95 % interval. */
+  false_improvements: { share: number; low: number; high: number };
+  /** Observations that a decision took, median and 95th percentile. */
+  length: { median: number; p95: number };
+  metrics: {
+    name: string;
+    primary: boolean;
+    /** Standard deviation of the log ratio, robust. */
+    noise: number;
+    /** Correlation of a round's log ratio with the next one's. */
+    correlation: number;
+    /** Number of observations -> smallest slowdown found with 95 % power; null: none below 100 %. */
+    detects: { observations: number; slowdown: number | null }[];
+    /** What the rounds show where there is no difference, with its 95 % interval; null of fewer than six values. */
+    difference: { change: number; low: number; high: number } | null;
+    /** Fit to gate, or why not. */
+    fit: boolean;
+    why?: string;
+  }[];
+}
+
+/** schema mayfly.capacity/v1: the highest rate at which a commit still meets its objectives. */
+export interface CapacityDocument {
+  schema: 'mayfly.capacity/v1';
+  /** Requests per second; null where not even the lowest rate met them. */
+  capacity: number | null;
+  /** The lowest rate that was seen to fail; null where the search ended at its cap. */
+  fails_at: number | null;
+  /** 'objectives': the service's own limit. 'generator': the load generator could not go on. 'cap': --max-rate was reached. */
+  limited_by: 'objectives' | 'generator' | 'cap';
+  objectives: Record<string, number>;
+  probes: { rate: number; met: boolean; why?: string; round: number }[];
 }
 
 /** Where progress goes: stderr, a live line on a terminal, plain lines elsewhere, nothing with --quiet. */

@@ -1,4 +1,5 @@
 /** A run as it is stored and printed, for the tests of what reads runs. */
+import { judgeRun } from '../scripts/compare/verdict.ts';
 import type { Metric, RoundDocument, RunDocument, Sample, SideName } from '../scripts/types.ts';
 
 const METRICS: Metric[] = [
@@ -66,4 +67,35 @@ export function makeComparison(factor: number): RunDocument {
     sides: { ...solo.sides, baseline: { ref: 'main', commit: commit('b'), images: [] } },
     rounds: solo.rounds.flatMap((round, i) => [round, baseline[i]!]),
   };
+}
+
+export interface JudgedOptions extends Partial<RunDocument> {
+  /** Valid rounds; default 12. */
+  count?: number;
+  /** The candidate is so many times the baseline, metric by metric; default 1. */
+  factors?: Record<string, number>;
+  /** Standard deviation, about, of the log ratio of a round; default 0.2 %. */
+  noise?: number;
+  /** Other noise of the same kind. */
+  seed?: number;
+}
+
+/** A comparison as `npm run bench` leaves it, with its verdict: `count` rounds on a host that drifts by tens of per cent, in which both sides differ by `factors` and noise. */
+export function makeJudged({ count = 12, factors = {}, noise = 0.002, seed = 1, ...laid }: JudgedOptions = {}): RunDocument {
+  const random = generator(seed);
+  const shape = makeComparison(1);
+  const levels = Object.entries(shape.rounds[0]!.samples).map(([name, { value }]) => [name, value] as const);
+  const rounds = Array.from({ length: count }, (_, i) => i + 1).flatMap((round) => {
+    const host = 1 + 0.3 * Math.sin(round);
+    const side = (factor: (name: string) => number) => Object.fromEntries(levels.map(([name, value]) => [name, value * host * factor(name) * Math.exp(noise * (random() + random() + random() - 1.5) * Math.SQRT2)]));
+    return [makeRound('candidate', round, side((name) => factors[name] ?? 1)), makeRound('baseline', round, side(() => 1))];
+  });
+  const run: RunDocument = { ...shape, rounds_asked: count, comparison: { design: 'sequential', min: 6, max: 40 }, rounds, ...laid };
+  return { ...run, verdict: judgeRun(run) };
+}
+
+/** Evenly from 0 to 1, the same every time. Park and Miller, Commun. ACM 31 (1988). */
+function generator(seed: number): () => number {
+  let state = seed;
+  return () => (state = (state * 48271) % 2147483647) / 2147483647;
 }

@@ -28,7 +28,8 @@ export function runSamples(run: RunDocument): TrendSample[] {
   const { run_id, benchmark, status, pairing } = run;
   const host = run.host.id;
   const { ref, commit } = run.sides.candidate;
-  const verdict = status === 'invalid' ? 'INVALID' : '';
+  // What a comparison did not come to the end of has no verdict yet.
+  const verdict = status === 'invalid' ? (run.verdict?.verdict ?? 'INVALID') : status === 'complete' ? (run.verdict?.verdict ?? '') : '';
   const startMs = Date.parse(run.started_at);
   const start = { series: series('mayfly_run_start_timestamp_seconds', { benchmark, run_id, commit, ref, against: run.sides.baseline?.commit ?? '', host, pairing, status, verdict }), value: startMs / 1000, atMs: startMs };
   const duration = run.finished_at === undefined ? [] : [{ series: series('mayfly_run_duration_seconds', { benchmark, run_id, commit, host, status, verdict }), value: (Date.parse(run.finished_at) - startMs) / 1000, atMs: startMs }];
@@ -39,7 +40,7 @@ function sideSamples(run: RunDocument, side: SideName, commit: string, startMs: 
   const { run_id, benchmark } = run;
   const host = run.host.id;
   const counted = countedRounds(run, side);
-  const measured = run.rounds.filter((round) => round.side === side).length;
+  const measured = run.rounds.filter((round) => round.side === side && round.rate === undefined).length;
   const rounds = [{ valid: 'true', value: counted.length }, { valid: 'false', value: measured - counted.length }];
   return [
     ...rounds.map(({ valid, value }) => ({ series: series('mayfly_rounds', { benchmark, run_id, commit, host, side, valid }), value, atMs: startMs })),

@@ -3,6 +3,7 @@ import type { Context } from '../context.ts';
 import type { Edge } from '../load/edges.ts';
 import type { LoadResult } from '../load/drive.ts';
 import { droppedIterations, sideSummary, type SideSummary } from '../load/summary.ts';
+import { cpuCount } from '../plan/cpusets.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Sides, Stack } from '../stack/stack.ts';
 import type { RoundDocument, Sample, SideName } from '../types.ts';
@@ -16,11 +17,11 @@ export interface CollectedRound {
 }
 
 export async function collect(load: LoadResult, sides: Sides, stack: Stack, ctx: Context): Promise<CollectedRound[]> {
-  return Promise.all(stack.built.plan.sides.map((side) => collectSide(side.name, load, sides, stack, ctx)));
+  return Promise.all(sides.plan.sides.map((side) => collectSide(side.name, load, sides, stack, ctx)));
 }
 
 async function collectSide(side: SideName, load: LoadResult, sides: Sides, stack: Stack, ctx: Context): Promise<CollectedRound> {
-  const { plan } = stack.built;
+  const { plan } = sides;
   const { prometheus } = await stack.ready;
   const prom = within(prometheus, { fromMs: load.startMs, toMs: load.endMs }, side, sides.round);
   const counter = within(prometheus, load.counted, side, sides.round);
@@ -48,6 +49,7 @@ async function collectSide(side: SideName, load: LoadResult, sides: Sides, stack
     failedShare: counts.failedShare,
     services: await serviceSignals(side, load, sides, ctx),
     ...hostShares(load.before, load.after),
+    saturation: plan.sides.length === 2 ? saturation(load, sides) : null,
     generatorFailure: load.failure,
     missing: plan.config.metrics.filter((metric) => metric.primary && !samples[metric.name]).map((metric) => metric.name),
   };
@@ -128,6 +130,15 @@ async function serviceSignals(side: SideName, load: LoadResult, sides: Sides, ct
       };
     }),
   );
+}
+
+/** Share of the CPU time of the services' CPUs that all services used; where these have no set of their own, share of the host that the whole run used. What others use is host-load. */
+function saturation(load: LoadResult, { plan, containers }: Sides): number {
+  const { services } = plan.cpusets;
+  const used = (ids: Iterable<string>) => [...ids].reduce((total, id) => total + grown(load, id, 'cpuSeconds'), 0);
+  if (services !== null) return used(containers.map(({ id }) => id)) / (plan.config.load.durationS * cpuCount(services, plan.host.cores));
+  const total = load.after.host.total - load.before.host.total;
+  return total > 0 ? used(load.after.containers.keys()) / total : 0;
 }
 
 /** Shares of the host's CPU time over the window: stolen by the hypervisor, and used by anything but this run and its harness. */

@@ -14,6 +14,8 @@ export interface Signals {
   /** Share of the host's CPU time over the window. */
   steal: number;
   outsideLoad: number;
+  /** Share of the services' CPU time that both sides together used; null for one side. */
+  saturation: number | null;
   /** Why the generator itself failed, if it did. */
   generatorFailure: string | null;
   /** Primary metrics without a value. */
@@ -61,6 +63,9 @@ export function judgeValidity(signals: Signals, load: Load, allow: Allowances): 
   if (signals.steal > allow.steal) add('host-steal', `other machines took ${percent(signals.steal)} of this host's CPU time (at most ${percent(allow.steal)} is allowed)`);
   if (signals.outsideLoad > allow.outsideLoad) {
     add('host-load', `processes outside of the run used ${percent(signals.outsideLoad)} of this host's CPU time (at most ${percent(allow.outsideLoad)} is allowed)`);
+  }
+  if (signals.saturation !== null && signals.saturation > allow.saturation) {
+    add('saturated', `both sides together came near the limit of the CPUs: ${percent(signals.saturation)} was used (at most ${percent(allow.saturation)} is allowed), where a slow side slows the other; --pairing=alternating measures them apart`);
   }
   for (const metric of signals.missing) add('no-samples', `there is no value for the primary metric ${metric}`);
   return reasons;

@@ -1,4 +1,4 @@
-/** What the rounds of one run say together, and two runs beside each other. Pure; no verdict. */
+/** What the rounds of one run say together, two runs beside each other, and whether they may be compared. Pure; no verdict. */
 import type { Better, Host, Metric, RoundDocument, RunDocument, SideName, Unit } from '../types.ts';
 import { median, relativeChange, relativeSpread } from './statistics.ts';
 
@@ -24,14 +24,14 @@ export interface SideBySide {
   difference: number | null;
 }
 
-/** Rounds that count: those in which every side is valid. One side's rounds, in order. */
-export function countedRounds(run: RunDocument, side: SideName): RoundDocument[] {
+/** Rounds that count: those in which every side is valid, and no probes at another rate. One side's rounds, in order. */
+export function countedRounds(run: Pick<RunDocument, 'rounds'>, side: SideName): RoundDocument[] {
   const bad = new Set(run.rounds.filter((round) => !round.valid).map((round) => round.round));
-  return run.rounds.filter((round) => round.side === side && !bad.has(round.round));
+  return run.rounds.filter((round) => round.side === side && round.rate === undefined && !bad.has(round.round));
 }
 
 /** One metric of one side over its counted rounds; null where no round has a value. */
-export function summarise(run: RunDocument, side: SideName, metric: string): Summary | null {
+export function summarise(run: Pick<RunDocument, 'rounds'>, side: SideName, metric: string): Summary | null {
   const values = countedRounds(run, side).flatMap(({ samples }) => (samples[metric] ? [samples[metric].value] : []));
   const middle = median(values);
   return middle === null ? null : { median: middle, min: Math.min(...values), max: Math.max(...values), spread: relativeSpread(values), rounds: values.length };
@@ -70,7 +70,7 @@ export function comparable(a: RunDocument, b: RunDocument): string[] {
     ...withoutValues(b),
     ...hostDifferences(a.host, b.host),
     ...(a.stack_version === b.stack_version ? [] : [`they were measured by different stacks: ${a.stack_version} and ${b.stack_version}`]),
-    ...(a.pairing === b.pairing ? [] : [`one was measured alone, the other beside a second side (${a.pairing} and ${b.pairing})`]),
+    ...pairingDifference(a, b),
     ...loadDifferences(a.load, b.load),
     ...(sameJson(a.cpusets, b.cpusets) ? [] : ['their services had different CPU sets']),
     ...metricDifferences(a.metrics, b.metrics),
@@ -79,6 +79,12 @@ export function comparable(a: RunDocument, b: RunDocument): string[] {
 
 function withoutValues(run: RunDocument): string[] {
   return countedRounds(run, 'candidate').length > 0 ? [] : [`run ${run.run_id} has no valid round`];
+}
+
+function pairingDifference(a: RunDocument, b: RunDocument): string[] {
+  if (a.pairing === b.pairing) return [];
+  const alone = a.pairing === 'solo' || b.pairing === 'solo';
+  return [`${alone ? 'one was measured alone, the other beside a second side' : 'their sides met in different ways'} (${a.pairing} and ${b.pairing})`];
 }
 
 const HOST_WORDS: Record<keyof Host, string> = {

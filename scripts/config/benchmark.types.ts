@@ -24,17 +24,24 @@ export interface BenchmarkSpec {
    */
   scrape: Scrape[];
   /**
-   * Valid rounds of a run. Each starts fresh containers, warms up and measures one window. Overridden by `--rounds`.
+   * Valid rounds of a run of one commit. Each starts fresh containers, warms up and measures one window. Overridden by `--rounds`. A comparison takes as many as it needs: see `comparison`.
    */
   rounds: number;
   /**
-   * Invalid rounds that are measured again, in the whole run.
+   * Invalid rounds that are measured again, in the whole run; in a comparison one more for every two valid rounds.
    */
   retries: number;
   /**
    * Built-in metrics that are judged in a special way, by name alone, and metrics of the benchmark's own, with PromQL. Built-in metrics that are not listed are measured too.
    */
   metrics: Metric[];
+  comparison: Comparison;
+  /**
+   * What the service must keep to: metric to its limit, the greatest value where less is better, the least where more is. `npm run capacity` searches the highest rate at which all of them hold.
+   */
+  objectives: {
+    [k: string]: number | string;
+  };
   allow: Allow;
   /**
    * How long the services may take to become healthy.
@@ -191,6 +198,27 @@ export interface Metric {
   margin?: number | string;
 }
 /**
+ * How two commits are compared. The number of rounds is not set: rounds are added while the verdict is open.
+ */
+export interface Comparison {
+  /**
+   * `interleaved`: both sides are up in every round and get requests in turn. `alternating`: rounds of one side each, in blocks A B B A, for what cannot run side by side or needs the whole machine. `auto`: interleaved, unless that comes near the limit of the CPUs. Overridden by `--pairing`.
+   */
+  pairing: 'auto' | 'interleaved' | 'alternating';
+  /**
+   * Least number of observations before the first look: rounds, or blocks of four alternating rounds.
+   */
+  min_rounds: number;
+  /**
+   * Greatest number of observations. Overridden by `--max-rounds`.
+   */
+  max_rounds?: number;
+  /**
+   * No round is begun after so many minutes. Overridden by `--max-minutes`.
+   */
+  max_minutes?: number;
+}
+/**
  * What a valid round may show. Above one of these it is INVALID, with the reason, and is measured again.
  */
 export interface Allow {
@@ -214,4 +242,8 @@ export interface Allow {
    * 99th percentile of how late an iteration may start.
    */
   start_lag: string;
+  /**
+   * Share of the CPU time of the services' CPUs (of the whole host, where they share it with the load generator) that a round with both sides up may use: near the limit a slow side slows the other.
+   */
+  saturation: number | string;
 }

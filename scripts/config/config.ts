@@ -2,12 +2,13 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
 import { UsageError } from '../errors.ts';
-import type { BuildRecipe, Config, K6Load, ImageLoad, Load } from '../types.ts';
+import { AGAINST, type BuildRecipe, type ComparisonConfig, type Config, type K6Load, type ImageLoad, type Load } from '../types.ts';
 import type { BenchmarkSpec, Build } from './benchmark.types.ts';
 import { checkSpec, loadFault } from './check.ts';
 import { checkCompose, composeServices } from './compose-check.ts';
 import { parseBenchArgs, parseLabels, type BenchFlags } from './flags.ts';
 import { allMetrics } from './metrics.ts';
+import { parseObjectives } from './objectives.ts';
 import { didYouMean } from './nearest.ts';
 import { checkBenchmark, shown } from './schema.ts';
 import { parseDuration, parseShare } from './values.ts';
@@ -103,34 +104,76 @@ function makeConfig(benchmark: string, dir: string, spec: BenchmarkSpec, flags: 
   const builds = Object.fromEntries(Object.entries(spec.build).map(([name, build]) => [name, recipe(build)]));
   const fromGit = Object.values(builds).some(({ kind }) => kind === 'git');
   const load = chooseLoad(spec.load, dir, flags);
-  const rounds = wholeFlag('rounds', flags.rounds, 'rounds') ?? spec.rounds;
+  const rounds = wholeFlag('rounds', flags.rounds, 'rounds');
+  const comparison = chooseComparison(spec, flags, rounds);
+  const compared = flags.against !== undefined && flags.against !== 'none' && flags.against !== 'master-set';
+  const longest = compared ? (rounds ?? comparison.max ?? 40) : (rounds ?? spec.rounds);
   return {
     benchmark,
     description: spec.description,
     dir,
     file: join(dir, 'benchmark.yaml'),
     commit: chooseCommit(flags.commit, benchmark, fromGit),
-    ...(flags.against === undefined ? {} : { against: checkRef('against', flags.against, fromGit) }),
+    ...(flags.against === undefined ? {} : { against: chooseAgainst(flags.against, fromGit) }),
+    comparison,
+    objectives: parseObjectives(spec.objectives, allMetrics(spec)),
+    master: flags.master,
+    ...(flags.resume === undefined ? {} : { resume: checkResume(flags) }),
     builds,
     services: resolve(dir, spec.services),
     load,
     scrape: spec.scrape,
     metrics: allMetrics(spec),
-    rounds,
+    rounds: rounds ?? spec.rounds,
     retries: spec.retries,
     allow: {
       failedRequests: parseShare(spec.allow.failed_requests),
       throttledPeriods: parseShare(spec.allow.throttled),
       steal: parseShare(spec.allow.steal),
       outsideLoad: parseShare(spec.allow.outside_load),
+      saturation: parseShare(spec.allow.saturation),
       startLagMs: Math.round(parseDuration(spec.allow.start_lag)! * 1e6) / 1e3,
     },
     readyTimeoutS: parseDuration(spec.ready_timeout)!,
     labels: parseLabels(flags.label),
     keep: flags.keep,
-    live: flags.live || rounds * (load.durationS + load.warmupS) > BLOCK_S,
+    live: flags.live || longest * (load.durationS + load.warmupS) > BLOCK_S,
     ...(flags.objstore === undefined ? {} : { objstore: objstoreFile(flags.objstore, env.cwd) }),
   };
+}
+
+/** Names that mean no commit are kept as they are. */
+function chooseAgainst(against: string, fromGit: boolean): string {
+  if (against === 'merge-base' && !fromGit) throw new UsageError('--against=merge-base means nothing: this benchmark is not built from git', { hint: 'Name the version to compare with, for example --against=v2.10.0.' });
+  return (AGAINST as readonly string[]).includes(against) ? against : checkRef('against', against, fromGit);
+}
+
+function chooseComparison({ comparison }: BenchmarkSpec, flags: BenchFlags, fixed: number | undefined): ComparisonConfig {
+  const asked = flags.pairing ?? comparison.pairing;
+  const pairing = (['auto', 'interleaved', 'alternating'] as const).find((one) => one === asked);
+  if (!pairing) throw new UsageError(`--pairing must be auto, interleaved or alternating, got ${shown(asked)}`, { hint: HELP });
+  const max = wholeFlag('max-rounds', flags.maxRounds, 'rounds') ?? comparison.max_rounds;
+  if (flags.rounds !== undefined && flags.maxRounds !== undefined) throw new UsageError('--rounds and --max-rounds exclude each other: --rounds measures exactly so many', { hint: HELP });
+  if (max !== undefined && max < comparison.min_rounds) throw new UsageError(`--max-rounds must be at least ${comparison.min_rounds}, the least number of rounds of a comparison, got ${max}`, { hint: HELP });
+  const maxMinutes = minutesFlag(flags.maxMinutes) ?? comparison.max_minutes;
+  return { pairing, min: comparison.min_rounds, ...(fixed === undefined ? {} : { fixed }), ...(max === undefined ? {} : { max }), ...(maxMinutes === undefined ? {} : { maxMinutes }) };
+}
+
+function minutesFlag(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const minutes = decimal(text);
+  if (minutes === null || !(minutes > 0) || minutes > 1440) throw new UsageError(`--max-minutes must be a number of minutes above 0 and up to 1440, got ${shown(text)}`, { hint: HELP });
+  return minutes;
+}
+
+/** What was agreed for a run that is gone on with stays: flags that would change it are refused. */
+function checkResume(flags: BenchFlags): string {
+  const given = (['commit', 'against', 'rate', 'duration', 'warmup', 'rounds', 'pairing', 'maxRounds'] as const).find((name) => flags[name] !== undefined);
+  if (given || flags.master || flags.label.length > 0) {
+    throw new UsageError(`--resume goes on with a run as it was begun, so --${given?.replace('maxRounds', 'max-rounds') ?? (flags.master ? 'master' : 'label')} cannot be given with it`, { hint: 'Leave it out, or begin a new run.' });
+  }
+  if (!/^([0-9A-Za-z]{1,26}|last)$/.test(flags.resume!)) throw new UsageError(`--resume must be the id of a run, the beginning of one, or last, got ${shown(flags.resume!)}`, { hint: 'npm run runs lists them.' });
+  return flags.resume!;
 }
 
 function recipe({ git, image, command }: Build): BuildRecipe {

@@ -12,19 +12,34 @@ export interface Flag {
   help: string;
 }
 
+/** Of every command that gives a verdict. */
+export const VERDICT_FLAGS: readonly Flag[] = [
+  { name: 'strict', help: 'exit with 1 for INCONCLUSIVE too' },
+  { name: 'markdown', value: 'FILE', help: 'write the verdict as the text of a pull-request comment' },
+  { name: 'junit', value: 'FILE', help: 'write the verdict as JUnit XML' },
+  { name: 'bmf', value: 'FILE', help: 'write the candidate\'s figures in Bencher Metric Format' },
+  { name: 'openmetrics', value: 'FILE', help: 'write verdict and figures in OpenMetrics text' },
+];
+
 export const FLAGS: readonly Flag[] = [
   { name: 'benchmark', value: 'NAME', help: 'folder in benchmarks/, or the path of any folder with a benchmark.yaml; default shop, or the only one' },
   { name: 'commit', value: 'REF', help: 'what is measured: hash, branch, tag, HEAD or worktree (the uncommitted state); the version where nothing is built from git; default HEAD' },
-  { name: 'against', value: 'REF', help: 'measure this as the baseline too, in the same rounds, and print the difference' },
+  { name: 'against', value: 'REF', help: 'what it is compared with, in the same rounds: a commit, merge-base (the default off the default branch), anchor (of the default branch: the first commit after its last change), master-set (the stored runs of the default branch; nothing else is measured) or none' },
+  { name: 'pairing', value: 'HOW', help: 'how two sides meet: auto, interleaved or alternating' },
+  { name: 'max-rounds', value: 'N', help: 'most rounds of a comparison, which ends as soon as the verdict is clear; default 40 (alternating: 20 blocks of four)' },
+  { name: 'max-minutes', value: 'N', help: 'begin no round after so many minutes; what is decided by then is said' },
+  { name: 'resume', value: 'RUN', help: 'go on with a comparison that was interrupted' },
+  { name: 'master', help: 'the run joins the master set: the history of the default branch' },
   { name: 'rate', value: 'N', help: 'requests per second for each side' },
   { name: 'duration', value: 'TIME', help: 'length of the measured window: 20s, 2m, 1m30s' },
   { name: 'warmup', value: 'TIME', help: 'load before the window, not measured' },
-  { name: 'rounds', value: 'N', help: 'valid rounds; each starts fresh containers' },
+  { name: 'rounds', value: 'N', help: 'valid rounds; each starts fresh containers. For a comparison: exactly so many, and one look at the end' },
   { name: 'label', value: 'KEY=VALUE', many: true, help: 'kept with the run, to find it again; may be given many times' },
   { name: 'objstore', value: 'FILE', help: 'Thanos object-store configuration to ship the metrics to; default a folder bucket' },
   { name: 'live', help: 'show the run in the archive while it goes on, and ship its finished blocks (always so for runs over two hours)' },
   { name: 'keep', help: 'leave the stack up at the end, to look at it' },
-  { name: 'json', help: 'print the run as one JSON document (schema mayfly.run/v1)' },
+  ...VERDICT_FLAGS,
+  { name: 'json', help: 'print the run as one JSON document (schema mayfly.run/v1, the verdict in it is mayfly.verdict/v1)' },
   { name: 'quiet', help: 'no progress; warnings and errors only' },
   { name: 'help', help: 'this text' },
 ];
@@ -34,6 +49,11 @@ export interface BenchFlags {
   benchmark?: string;
   commit?: string;
   against?: string;
+  pairing?: string;
+  maxRounds?: string;
+  maxMinutes?: string;
+  resume?: string;
+  master: boolean;
   rate?: string;
   duration?: string;
   warmup?: string;
@@ -44,6 +64,7 @@ export interface BenchFlags {
   keep: boolean;
   json: boolean;
   quiet: boolean;
+  verdict: VerdictOutputs;
   /** The help text, where the user asked for it. */
   help?: string;
 }
@@ -58,10 +79,25 @@ export function parseBenchArgs(args: string[]): BenchFlags {
   const on = (name: string) => given.values[name] !== undefined;
   return {
     benchmark: text('benchmark'), commit: text('commit'), against: text('against'),
+    pairing: text('pairing'), maxRounds: text('max-rounds'), maxMinutes: text('max-minutes'), resume: text('resume'), master: on('master'), verdict: verdictOutputs(text, on),
     rate: text('rate'), duration: text('duration'), warmup: text('warmup'), rounds: text('rounds'),
     label: given.values.label ?? [], objstore: text('objstore'),
     live: on('live'), keep: on('keep'), json: on('json'), quiet: on('quiet'), help: on('help') ? benchHelp() : undefined,
   };
+}
+
+/** What a command that gives a verdict does with it. */
+export interface VerdictOutputs {
+  /** Exit code 1 for INCONCLUSIVE. */
+  strict: boolean;
+  /** Format -> file, as the user wrote it. */
+  files: Partial<Record<'markdown' | 'junit' | 'bmf' | 'openmetrics', string>>;
+}
+
+/** Reads VERDICT_FLAGS. */
+export function verdictOutputs(text: (name: string) => string | undefined, on: (name: string) => boolean): VerdictOutputs {
+  const files = (['markdown', 'junit', 'bmf', 'openmetrics'] as const).flatMap((format) => (text(format) === undefined ? [] : [[format, text(format)!] as const]));
+  return { strict: on('strict'), files: Object.fromEntries(files) };
 }
 
 export interface GivenFlags {
@@ -123,13 +159,14 @@ export function helpText(usage: string, about: string, flags: readonly Flag[], m
 
 /** The help of `npm run bench`. */
 export function benchHelp(): string {
-  return helpText('npm run bench -- [flags]', 'Builds a benchmark\'s services at a commit, measures them in a throw-away stack, stores and prints the result.', FLAGS, [
+  return helpText('npm run bench -- [flags]', 'Builds a benchmark\'s services at a commit, measures them in a throw-away stack, compares them with a baseline, stores and prints the result.', FLAGS, [
     'Examples:',
     '  npm run bench -- --commit=HEAD',
-    '  npm run bench -- --commit=my-branch --against=main --rounds=6',
+    '  npm run bench -- --commit=my-branch --against=main',
+    '  npm run bench -- --commit=HEAD --max-minutes=10 --markdown=comment.md --junit=report.xml',
     '  npm run bench -- --benchmark=caddy --commit=v2.10.0',
     '',
-    'Exit codes: 0 measured, 2 wrong flags or files, 3 too few valid rounds, 4 engine, build or stack failed, 130 interrupted.',
+    'Exit codes: 0 PASS, IMPROVEMENT, INCONCLUSIVE, or measured alone; 1 REGRESSION; 2 wrong flags or files; 3 INVALID: too few valid rounds; 4 engine, build or stack failed; 130 interrupted.',
     'The fields of benchmark.yaml: docs/benchmark.md. The printed document: docs/run.md.',
   ]);
 }

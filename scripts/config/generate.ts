@@ -1,6 +1,7 @@
 /** What is generated from the schemas and tables: types and reference pages. Only `npm run generate` and its test use it. */
 import { compile } from 'json-schema-to-typescript';
 import runSchema from '../../docs/schemas/mayfly.run.v1.json' with { type: 'json' };
+import verdictSchema from '../../docs/schemas/mayfly.verdict.v1.json' with { type: 'json' };
 import schema from './benchmark.schema.json' with { type: 'json' };
 import { FLAGS } from './flags.ts';
 import { BUILTIN_METRICS } from './metrics.ts';
@@ -12,7 +13,7 @@ export interface Schema {
   description?: string;
   default?: unknown;
   examples?: unknown[];
-  enum?: string[];
+  enum?: (string | null)[];
   required?: string[];
   properties?: Record<string, Schema>;
   additionalProperties?: boolean | Schema;
@@ -37,6 +38,7 @@ export async function generatedFiles(): Promise<Record<string, string>> {
     'scripts/config/benchmark.types.ts': await benchmarkTypes(),
     'docs/benchmark.md': benchmarkPage(),
     'docs/run.md': runPage(),
+    'docs/verdict-document.md': verdictPage(),
   };
 }
 
@@ -78,6 +80,7 @@ function benchmarkPage(): string {
     ...section('load/scrape', deref({ $ref: '#/$defs/load' }, root).properties!.scrape!, root),
     ...section('scrape/&lt;n&gt;', deref({ $ref: '#/$defs/scrape' }, root), root),
     ...section('metrics/&lt;n&gt;', deref({ $ref: '#/$defs/metric' }, root), root),
+    ...section('comparison', deref({ $ref: '#/$defs/comparison' }, root), root),
     ...section('allow', deref({ $ref: '#/$defs/allow' }, root), root),
     '## Built-in metrics',
     '',
@@ -106,7 +109,7 @@ function runPage(): string {
   const root = runSchema as Schema;
   const of = (name: string) => deref({ $ref: `#/$defs/${name}` }, root);
   const inner = (name: string) => root.properties![name]!;
-  const part = (title: string, node: Schema) => section(title, node, root, (required) => (required ? 'always' : 'where there is one'));
+  const part = partOf(root);
   return [
     '<!-- Generated from docs/schemas/mayfly.run.v1.json by `npm run generate`. -->',
     '# The run document, mayfly.run/v1',
@@ -124,9 +127,36 @@ function runPage(): string {
     ...part('rounds/&lt;n&gt;', of('round')),
     ...part('rounds/&lt;n&gt;/reasons/&lt;n&gt;', of('round').properties!.reasons!.items!),
     ...part('rounds/&lt;n&gt;/samples/&lt;name&gt;', of('sample')),
+    ...part('comparison', of('comparison')),
+    ...part('capacity', of('capacity')),
+    ...part('capacity/probes/&lt;n&gt;', of('probe')),
     ...part('archive', of('archive')),
   ].join('\n');
 }
+
+function verdictPage(): string {
+  const root = verdictSchema as Schema;
+  const of = (name: string) => deref({ $ref: `#/$defs/${name}` }, root);
+  const inMetric = (name: string) => of('metric').properties![name]!;
+  const part = partOf(root);
+  return [
+    '<!-- Generated from docs/schemas/mayfly.verdict.v1.json by `npm run generate`. -->',
+    '# The verdict document, mayfly.verdict/v1',
+    '',
+    'The JSON schema is [schemas/mayfly.verdict.v1.json](schemas/mayfly.verdict.v1.json). How a verdict is reached is explained in [verdict.md](verdict.md), the words in [glossary.md](glossary.md).',
+    '',
+    ...part('The document', root),
+    ...part('candidate, baseline', of('commit')),
+    ...part('method', of('method')),
+    ...part('metrics/&lt;n&gt;', of('metric')),
+    ...['interval', 'worse', 'p', 'dispersion'].flatMap((name) => part(`metrics/&lt;n&gt;/${name}`, inMetric(name))),
+    ...part('calibration', of('calibration')),
+    ...part('calibration/false_alarms', of('calibration').properties!.false_alarms!),
+  ].join('\n');
+}
+
+/** A part of a page about a document: its fields are there always, or where there is one. */
+const partOf = (root: Schema) => (title: string, node: Schema) => section(title, node, root, (required) => (required ? 'always' : 'where there is one'));
 
 /** A heading and a table of the fields. `presence`: what the third column says of fields without a default. */
 function section(title: string, node: Schema, root: Schema, presence?: (required: boolean) => string): string[] {
@@ -155,9 +185,9 @@ export function deref(node: Schema, root: Schema): Schema {
 function typeText(field: Schema): string {
   if (field.enum) return field.enum.map((word) => `\`${word}\``).join(', ');
   if (field['x-form']) return field['x-form'];
-  if (field.type === 'array') return `list of ${field.items?.properties || field.items?.$ref ? 'maps' : 'texts'}`;
+  if (field.type === 'array') return `list of ${field.items?.properties || field.items?.$ref ? 'maps' : field.items?.type === 'integer' ? 'whole numbers' : 'texts'}`;
   if (field.type === 'object') return 'map';
-  const names: Record<string, string> = { integer: 'whole number', string: 'text', boolean: '`true` or `false`' };
+  const names: Record<string, string> = { integer: 'whole number', string: 'text', boolean: '`true` or `false`', object: 'map' };
   const type = [field.type].flat().map((name) => names[name!] ?? name).join(' or ');
   return [type, field['x-unit'] && `of ${field['x-unit']}`, bounds(field)].filter(Boolean).join(' ');
 }

@@ -56,10 +56,13 @@ export function allMetrics(spec: BenchmarkSpec): Metric[] {
   return [
     ...BUILTIN_METRICS.map(({ name, unit, better, margin }) => {
       const laid = said.get(name);
-      return { name, unit, better, primary: laid?.primary ?? false, margin: laid?.margin === undefined ? margin : parseShare(laid.margin) };
+      return { name, unit, better, primary: laid?.primary ?? false, ...marginOf(laid?.margin, margin) };
     }),
     ...own.map(({ name, unit, better, primary, margin, promql }) => ({
-      name, unit: unit!, better: better ?? ('lower' as const), primary, margin: margin === undefined ? ONE_PERCENT : parseShare(margin), promql: promql!,
+      name, unit: unit!, better: better ?? ('lower' as const), primary, ...marginOf(margin, ONE_PERCENT), promql: promql!,
     })),
   ];
 }
+
+const marginOf = (said: number | string | undefined, otherwise: number): Pick<Metric, 'margin' | 'margin_from'> =>
+  said === undefined ? { margin: otherwise, margin_from: 'default' } : { margin: parseShare(said), margin_from: 'benchmark' };

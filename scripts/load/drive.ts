@@ -36,11 +36,11 @@ const K6_THRESHOLDS_FAILED = 99;
 const SLACK_S = 60;
 
 export async function driveLoad(stack: Stack, sides: Sides, step: ProgressStep, ctx: Context): Promise<LoadResult> {
-  return stack.built.plan.config.load.generator.kind === 'k6' ? driveK6(stack, sides, step, ctx) : driveImage(stack, sides, step, ctx);
+  return sides.plan.config.load.generator.kind === 'k6' ? driveK6(stack, sides, step, ctx) : driveImage(stack, sides, step, ctx);
 }
 
 async function driveK6(stack: Stack, sides: Sides, step: ProgressStep, ctx: Context): Promise<LoadResult> {
-  const { plan } = stack.built;
+  const { plan } = sides;
   const { load } = plan.config;
   const id = await ctx.engine.create(k6Container(plan, sides.round, ctx.machine.images.k6!.ref, ctx.paths));
   const following = new AbortController();
@@ -121,7 +121,7 @@ async function until(atMs: number, signal: AbortSignal, ctx: Context): Promise<v
 /** Shows the current rate, latency and errors once a second, as Prometheus has them. */
 async function watchLive(stack: Stack, sides: Sides, step: ProgressStep, window: { startMs: number; endMs: number }, signal: AbortSignal, ctx: Context): Promise<void> {
   const { prometheus } = await stack.ready;
-  const beganMs = window.startMs - (stack.built.plan.config.load.warmupS + GAP_S) * 1000;
+  const beganMs = window.startMs - (sides.plan.config.load.warmupS + GAP_S) * 1000;
   while (!signal.aborted) {
     const [phase, scenario] = ctx.now() < window.startMs ? ['warm-up', 'warmup'] : ['measuring', 'measure'];
     const selector = `round="${sides.round}",scenario="${scenario}"`;
@@ -139,7 +139,7 @@ async function watchLive(stack: Stack, sides: Sides, step: ProgressStep, window:
 
 /** Any other generator: one container for each side, first for the warm-up, then for the window. */
 async function driveImage(stack: Stack, sides: Sides, step: ProgressStep, ctx: Context): Promise<LoadResult> {
-  const { load } = stack.built.plan.config;
+  const { load } = sides.plan.config;
   if (load.warmupS > 0) {
     step.update('warm-up', 0);
     const { failure } = await runGenerators(stack, sides, 'warmup', ctx);
@@ -173,7 +173,7 @@ interface GeneratorsEnded {
 }
 
 async function runGenerators(stack: Stack, sides: Sides, phase: 'warmup' | 'measure', ctx: Context): Promise<GeneratorsEnded> {
-  const { plan } = stack.built;
+  const { plan } = sides;
   const { load } = plan.config;
   const ids: string[] = [];
   const cpu = new Map<string, ContainerCpu>();

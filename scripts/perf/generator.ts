@@ -40,7 +40,7 @@ await main(async (io) => {
   const vegeta: Measured[] = [];
   await withProbeStack({ MODE: 'ok' }, { rate: RATE, durationS: DURATION_S, warmupS: 2, vus: 50 }, ['vegeta'], async (stack, ctx) => {
     for (let round = 1; round <= PAIRS; round++) {
-      await using sides = await stack.startSides(round);
+      await using sides = await stack.startSides(round, stack.built.plan);
       const tools = [async () => k6.push(await driveK6(stack, sides, ctx)), async () => vegeta.push(await driveVegeta(stack, sides, ctx))];
       for (const tool of round % 2 === 1 ? tools : tools.toReversed()) await tool();
       io.stderr(`${round} of ${PAIRS}: k6 ${line(k6.at(-1)!)}; vegeta ${line(vegeta.at(-1)!)}`);

@@ -19,7 +19,7 @@ const DRAINED = 200;
 
 await main(async (io) => {
   const { measured, stall, startMs } = await withProbeStack({ MODE: 'stall', STALL_AFTER_S: String(STALL_AFTER_S) }, { rate: RATE, durationS: DURATION_S, warmupS: WARMUP_S, vus: 400 }, [], async (stack, ctx) => {
-    await using sides = await stack.startSides(1);
+    await using sides = await stack.startSides(1, stack.built.plan);
     const load = await driveLoad(stack, sides, { update() {}, done() {}, fail() {} }, ctx);
     const measured = load.summary && sideSummary(load.summary, 'candidate');
     if (!measured) throw new InfrastructureError(`k6 gave no summary: ${load.failure}`);

@@ -4,11 +4,11 @@ import { copyFile, mkdir, mkdtemp, rm, stat, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { $, type ProcessOutput } from 'zx/core';
+import type { ProcessOutput } from 'zx/core';
 import { isUrl } from '../config/repository.ts';
 import { InfrastructureError, UsageError } from '../errors.ts';
-import type { Context } from '../context.ts';
 import { inStep } from '../step.ts';
+import { complaint, git, type Surroundings } from './git.ts';
 
 /** A commit that can be built: where its objects are and which tree to take. */
 export interface Commit {
@@ -20,8 +20,6 @@ export interface Commit {
   /** Commit or tree hash for git archive. */
   treeish: string;
 }
-
-type Surroundings = Pick<Context, 'paths' | 'progress' | 'signal'>;
 
 const WORKTREE = 'worktree';
 const FETCH_MINUTES = 10;
@@ -41,36 +39,29 @@ export async function findCommit(repository: string, ref: string, ctx: Surroundi
   const folder = remote ? await mirror(repository, ctx) : resolve(ctx.paths.root, repository);
   if (!remote) await mustBeRepository(folder, ctx);
   if (ref === WORKTREE) return worktree(folder, ctx);
+  const tree = /^worktree-([0-9a-f]{40,64})$/.exec(ref)?.[1];
+  if (tree) return storedWorktree(folder, tree, ctx);
   const commit = await revParse(folder, ref, ctx);
   if (!commit) {
     throw new UsageError(`commit ${JSON.stringify(ref)} is not in the repository ${remote ? repository : folder}`, {
       hint: `Name a full or short hash, a branch, a tag${remote ? ' or HEAD.' : ', HEAD or worktree; `git fetch` brings what others have pushed.'}`,
     });
   }
+  return describeCommit(folder, commit, ctx);
+}
+
+/** A commit that is known to be there, by its full hash. */
+export async function describeCommit(folder: string, commit: string, ctx: Pick<Surroundings, 'signal'>): Promise<Commit> {
   const subject = (await git(folder, ['log', '-1', '--format=%s', '--end-of-options', commit], ctx)).stdout.trim();
   return { commit, subject, repository: folder, treeish: commit };
 }
 
-/** Called from a git hook, the environment names the repository of the hook, and git would take it for the one it is sent to. */
-export const withoutRepository = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
-  Object.fromEntries(Object.entries(env).filter(([name]) => !/^GIT_(DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|COMMON_DIR|PREFIX)$/.test(name)));
-
-/**
- * Runs git to its end, whatever its exit code. In a process group of its own: a Ctrl-C in the terminal reaches Mayfly
- * alone, which ends git and throws the interrupt.
- */
-async function git(cwd: string, args: string[], ctx: Surroundings, options: { env?: NodeJS.ProcessEnv; minutes?: number } = {}): Promise<ProcessOutput> {
-  ctx.signal.throwIfAborted();
-  const env = { ...withoutRepository(process.env), LC_ALL: 'C', GIT_TERMINAL_PROMPT: '0', ...options.env };
-  const running = $({ cwd, env, signal: ctx.signal, detached: true, quiet: true, nothrow: true })`git ${args}`;
-  const output = await (options.minutes ? running.timeout(`${options.minutes}m`) : running);
-  ctx.signal.throwIfAborted();
-  if (output.exitCode === 127) throw new InfrastructureError('git is not installed on this host', { hint: 'Install git and run the command again.' });
-  return output;
+/** An uncommitted state that was measured before: its tree is still among the objects, until git collects its garbage. */
+async function storedWorktree(folder: string, tree: string, ctx: Surroundings): Promise<Commit> {
+  const found = await git(folder, ['cat-file', '-e', `${tree}^{tree}`], ctx);
+  if (found.exitCode !== 0) throw new UsageError(`the uncommitted state ${tree.slice(0, 12)} is gone from the repository ${folder}`, { hint: 'Measure it anew with --commit=worktree, or commit it first next time.' });
+  return { commit: `worktree-${tree}`, subject: 'uncommitted state', repository: folder, treeish: tree };
 }
-
-/** The sentence in which git says what went wrong. */
-const complaint = ({ stderr }: ProcessOutput): string => stderr.split('\n').find((line) => /^(fatal|error): /.test(line)) ?? (stderr.trim().split('\n').at(-1) || 'git says nothing');
 
 async function mustBeRepository(folder: string, ctx: Surroundings): Promise<void> {
   const hint = 'build/.../git/repository in benchmark.yaml must name a git repository, counted from the root of the checkout.';

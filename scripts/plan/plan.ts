@@ -4,10 +4,11 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { UsageError } from '../errors.ts';
 import type { Context } from '../context.ts';
-import type { BuildRecipe, Config, CpuSets, Host, SideName } from '../types.ts';
+import type { BuildRecipe, Comparison, Config, CpuSets, Host, Pairing, SideName } from '../types.ts';
 import { findCommit, type Commit } from './commit.ts';
 import { planCpuSets } from './cpusets.ts';
 import { fingerprint } from './host.ts';
+import { mergeBase } from './merge-base.ts';
 import { imageTag, LABEL, networkName, projectName } from './names.ts';
 import { ownerLabels } from './process.ts';
 
@@ -38,7 +39,9 @@ export interface Plan {
   dir: string;
   startedAt: Date;
   sides: SidePlan[];
-  pairing: 'solo' | 'interleaved';
+  pairing: Pairing;
+  /** Of two sides: how many observations there may be. */
+  comparison?: Comparison;
   networks: { control: string } & Partial<Record<SideName, string>>;
   /** Labels of every object of the run on the engine. */
   labels: Record<string, string>;
@@ -48,12 +51,15 @@ export interface Plan {
   stackImages: { ref: string; id: string; source: string }[];
 }
 
+/** Observations of a comparison at most: rounds, and blocks of four alternating rounds. */
+const MOST = { interleaved: 40, alternating: 20 };
+
 export async function makePlan(config: Config, ctx: Context): Promise<Plan> {
   const runId = ctx.newRunId();
-  const wanted: [SideName, string][] = [['candidate', config.commit]];
-  if (config.against !== undefined) wanted.push(['baseline', config.against]);
-  const sides: SidePlan[] = [];
-  for (const [name, ref] of wanted) sides.push(await planSide(name, ref, config, ctx));
+  const candidate = await planSide('candidate', config.commit, config, ctx);
+  const baseline = await planBaseline(candidate, config, ctx);
+  const sides = baseline ? [candidate, baseline] : [candidate];
+  const pairing = baseline ? (config.comparison.pairing === 'alternating' ? 'alternating' : 'interleaved') : 'solo';
 
   const host = fingerprint(ctx.machine.engine);
   const stackImages = Object.values(ctx.machine.images);
@@ -65,7 +71,8 @@ export async function makePlan(config: Config, ctx: Context): Promise<Plan> {
     dir: join(ctx.paths.runs, runId),
     startedAt: new Date(ctx.now()),
     sides,
-    pairing: sides.length === 2 ? 'interleaved' : 'solo',
+    pairing,
+    ...(pairing === 'solo' ? {} : { comparison: designComparison(config, pairing) }),
     networks: Object.fromEntries((['control', ...sides.map((side) => side.name)] as const).map((name) => [name, networkName(runId, name)])) as Plan['networks'],
     labels: { ...ownerLabels(runId), [LABEL.stackVersion]: stackVersion, [LABEL.keep]: String(config.keep) },
     host,
@@ -75,11 +82,60 @@ export async function makePlan(config: Config, ctx: Context): Promise<Plan> {
   };
 }
 
+/** How many observations a comparison may have, decided before the first. */
+export function designComparison({ comparison: { fixed, min, max, maxMinutes } }: Config, pairing: 'interleaved' | 'alternating'): Comparison {
+  const limit = maxMinutes === undefined ? {} : { max_minutes: maxMinutes };
+  if (fixed !== undefined) return { design: 'fixed', min: fixed, max: fixed, ...limit };
+  return { design: 'sequential', min, max: max ?? Math.max(min, MOST[pairing]), ...limit };
+}
+
+/** The other side: what was named, or where the candidate left the default branch; null where it is measured alone. */
+async function planBaseline(candidate: SidePlan, config: Config, ctx: Context): Promise<SidePlan | null> {
+  const { against } = config;
+  if (against === 'none' || against === 'master-set') return null;
+  if (against === 'anchor') return planAnchor(candidate, config, ctx);
+  if (against !== undefined && against !== 'merge-base') return planSide('baseline', against, config, ctx);
+  if (against === undefined && config.master) return null;
+  const sources = new Map(candidate.builds.flatMap(({ recipe, source }) => (recipe.kind === 'git' ? [[recipe.repository, source!] as const] : [])));
+  const bases = new Map<string, Commit>();
+  for (const [repository, source] of sources) {
+    const found = await mergeBase(source, ctx);
+    if (found && !found.onBranch) bases.set(repository, found.base);
+    else if (against !== undefined) throw noBase(candidate, found?.branch);
+    else return null;
+  }
+  if (bases.size === 0) return null;
+  if (against === undefined) ctx.progress.info(`compared with the merge-base, ${[...bases.values()][0]!.commit.slice(0, 12)}; --against=none measures ${candidate.ref} alone`);
+  return sideOf('baseline', 'merge-base', bases, config);
+}
+
+/** The first commit of the master set after its last change point on this host; null where it would be the candidate itself, or there is none yet. */
+async function planAnchor(candidate: SidePlan, config: Config, ctx: Context): Promise<SidePlan | null> {
+  const host_id = fingerprint(ctx.machine.engine).id;
+  const changed = ctx.store.changePoints(config.benchmark).filter((point) => point.host_id === host_id).at(-1);
+  const anchor = changed?.commit ?? ctx.store.runs({ benchmark: config.benchmark, host_id, master: true, limit: 1_000_000 }).at(-1)?.commit;
+  if (anchor === undefined || anchor === candidate.commit) {
+    ctx.progress.info(`measured alone: ${anchor === undefined ? 'there is no run of the default branch yet' : 'it is the anchor of the default branch itself'}`);
+    return null;
+  }
+  return planSide('baseline', anchor, config, ctx);
+}
+
+function noBase({ ref }: SidePlan, branch: string | undefined): UsageError {
+  const why = branch ? `${ref} is on the default branch (${branch}) itself` : 'this repository has no default branch that is known here (origin/HEAD, main or master), or none in common with the commit';
+  return new UsageError(`there is no merge-base to compare with: ${why}`, { hint: 'Name a commit, for example --against=HEAD~1.' });
+}
+
 async function planSide(name: SideName, ref: string, config: Config, ctx: Context): Promise<SidePlan> {
   const found = new Map<string, Commit>();
   for (const recipe of Object.values(config.builds)) {
     if (recipe.kind === 'git' && !found.has(recipe.repository)) found.set(recipe.repository, await findCommit(recipe.repository, ref, ctx));
   }
+  return sideOf(name, ref, found, config);
+}
+
+/** `found`: repository -> its commit. */
+async function sideOf(name: SideName, ref: string, found: Map<string, Commit>, config: Config): Promise<SidePlan> {
   const first = found.values().next().value;
   if (!first && (ref === 'HEAD' || ref === 'worktree')) {
     throw new UsageError(`${config.file}: nothing is built from git here, so --commit=${ref} means nothing`, { hint: 'Name a version, for example --commit=v2.10.0.' });
@@ -101,7 +157,7 @@ async function planSide(name: SideName, ref: string, config: Config, ctx: Contex
  * the k6 library, and the code that starts k6 and limits the services.
  */
 async function stackHash(root: string, imageRefs: string[]): Promise<string> {
-  const files = ['compose/run.yaml', 'prometheus/prometheus.yml', 'scripts/load/k6.ts', 'scripts/stack/compose-file.ts', ...(await readdir(join(root, 'loadgen'))).filter((f) => f.endsWith('.js')).map((f) => `loadgen/${f}`)].sort();
+  const files = ['compose/run.yaml', 'prometheus/prometheus.yml', 'scripts/load/k6.ts', 'scripts/plan/cpusets.ts', 'scripts/stack/compose-file.ts', ...(await readdir(join(root, 'loadgen'))).filter((f) => f.endsWith('.js')).map((f) => `loadgen/${f}`)].sort();
   const contents = await Promise.all(files.map(async (file) => `${file}\n${await readFile(join(root, file), 'utf8')}`));
   return hash([...imageRefs.toSorted(), ...contents].join('\n')).slice(0, 12);
 }

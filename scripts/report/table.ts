@@ -1,10 +1,12 @@
-/** A run, a list of runs, two runs beside each other: as text for a terminal. Pure. */
-import { comparable, countedRounds, difference, sideBySide, summarise, type Summary } from '../compare/compare.ts';
+/** A run, a list of runs, two runs beside each other: as text for a terminal. Pure. The verdict's own text is in verdict.ts. */
+import { countedRounds, difference, sideBySide, summarise, type Summary } from '../compare/compare.ts';
+import { titleOf } from '../compare/words.ts';
 import { shortCommit } from '../plan/names.ts';
 import { plainText } from '../text.ts';
 import type { ArchiveDocument, Metric, RunDocument, SideDocument, SideName } from '../types.ts';
 import { columns, styled } from './columns.ts';
 import { formatDifference, formatElapsed, formatPercent, formatValue, NO_VALUE } from './units.ts';
+import { inOrder, invalidRounds, isShown, sideWords, verdictText } from './verdict.ts';
 
 export interface TableOptions {
   color: boolean;
@@ -12,47 +14,31 @@ export interface TableOptions {
   links?: string[];
 }
 
-/** Metrics that are shown, as k6 users know them; the benchmark's own follow. Others are in the JSON. */
-const SHOWN: Record<string, string> = {
-  latency_avg: 'latency avg',
-  latency_min: 'latency min',
-  latency_med: 'latency med',
-  latency_max: 'latency max',
-  latency_p90: 'latency p90',
-  latency_p95: 'latency p95',
-  latency_p99: 'latency p99',
-  response_p95: 'p95 from the scheduled start',
-  response_p99: 'p99 from the scheduled start',
-  request_rate: 'requests',
-  cpu_seconds_per_request: 'CPU per request',
-  memory_peak: 'peak memory',
-  failed_requests: 'errors',
-};
-
-/** The whole result of a run. */
+/** The whole result of a run; of one with a verdict the verdict first. */
 export function runTable(run: RunDocument, options: TableOptions): string {
-  return [...heading(run, options), '', figures(run, options), '', ...notes(run), '', ...whereNext(run, options)].join('\n');
+  const result = run.verdict
+    ? [verdictText(run.verdict, { color: options.color, invalid: invalidRounds(run) }), '', ...heading(run, options), archiveLine(run.archive)]
+    : [...heading(run, options), '', figures(run, options), '', ...invalidRounds(run), archiveLine(run.archive)];
+  return [...result, '', ...whereNext(run, options)].join('\n');
 }
 
 /** One line for each run, newest first as they come. */
 export function runsTable(runs: RunDocument[], options: TableOptions): string {
-  const head = ['run', 'started', 'benchmark', 'commit', 'status', 'rounds', 'median', 'p95', 'CPU per request'];
+  const head = ['run', 'started', 'benchmark', 'commit', 'status', 'verdict', 'rounds', 'median', 'p95', 'CPU per request'];
   const rows = runs.map((run) => {
     const value = (metric: string, unit: string) => valueOf(summarise(run, 'candidate', metric), 'median', unit);
     const { candidate, baseline } = run.sides;
     return [
       run.run_id, run.started_at.slice(0, 16).replace('T', ' '), run.benchmark,
       shortCommit(candidate.commit) + (baseline ? ` against ${shortCommit(baseline.commit)}` : ''),
-      run.status, roundsText(run), value('latency_med', 's'), value('latency_p95', 's'), value('cpu_seconds_per_request', 's'),
+      run.status, run.verdict?.verdict ?? NO_VALUE, roundsText(run), value('latency_med', 's'), value('latency_p95', 's'), value('cpu_seconds_per_request', 's'),
     ];
   });
-  return columns(head, rows, { left: 5, color: options.color });
+  return columns(head, rows, { left: 6, color: options.color });
 }
 
-/** Two runs: what keeps them from being compared, then each metric of both. */
+/** The figures of two runs: each metric of both. */
 export function comparisonTable(a: RunDocument, b: RunDocument, options: TableOptions): string {
-  const reasons = comparable(a, b);
-  const warning = ['These runs cannot be compared:', ...reasons.map((reason) => `  ${plainText(reason)}`), 'The figures are shown all the same; their difference means nothing.', ''];
   const rows = sideBySide(a, b).map((row) => [
     label(row), valueOf(row.a, 'median', row.unit), spreadOf(row.a), valueOf(row.b, 'median', row.unit), spreadOf(row.b), row.difference === null ? NO_VALUE : formatDifference(row.difference),
   ]);
@@ -60,11 +46,9 @@ export function comparisonTable(a: RunDocument, b: RunDocument, options: TableOp
     `A  ${sideLine(a, a.sides.candidate)}  ${a.run_id}`,
     `B  ${sideLine(b, b.sides.candidate)}  ${b.run_id}`,
     '',
-    ...(reasons.length > 0 ? warning : []),
     columns(['', 'A median', 'A spread', 'B median', 'B spread', 'B against A'], rows, { color: options.color }),
     '',
-    'Spread: standard deviation over rounds in % of the mean. Two runs feel the host at different times: a difference',
-    'within the spread says nothing. npm run bench -- --commit=B --against=A measures both in the same moments.',
+    'Spread: standard deviation over rounds in % of the mean. Two runs feel the host at different times.',
   ].join('\n');
 }
 
@@ -80,9 +64,8 @@ function heading(run: RunDocument, { color }: TableOptions): string[] {
   ];
 }
 
-function sideLine(run: RunDocument, { ref, commit, subject }: SideDocument): string {
-  const name = ref === commit ? shortCommit(commit) : `${plainText(ref)} (${shortCommit(commit)})`;
-  return `${run.benchmark} at ${name}${subject ? `: ${plainText(subject)}` : ''}`;
+function sideLine(run: RunDocument, side: SideDocument): string {
+  return `${run.benchmark} at ${sideWords(side)}${side.subject ? `: ${plainText(side.subject)}` : ''}`;
 }
 
 /** Valid rounds of those asked for. */
@@ -120,21 +103,12 @@ function pairTable(run: RunDocument, metrics: Metric[], color: boolean): string 
 
 /** Those that people look for, in their order, then the benchmark's own, then other primary ones; where there is a value. */
 function shownMetrics(run: RunDocument): Metric[] {
-  const place = (metric: Metric) => (metric.name in SHOWN ? Object.keys(SHOWN).indexOf(metric.name) : Object.keys(SHOWN).length);
-  return run.metrics
-    .filter((metric) => metric.name in SHOWN || metric.promql !== undefined || metric.primary)
-    .filter((metric) => summarise(run, 'candidate', metric.name) || summarise(run, 'baseline', metric.name))
-    .toSorted((a, b) => place(a) - place(b));
+  return inOrder(run.metrics.filter(isShown).filter(({ name }) => summarise(run, 'candidate', name) || summarise(run, 'baseline', name)));
 }
 
-const label = ({ name, primary }: { name: string; primary: boolean }): string => `${SHOWN[name] ?? name}${primary ? ' *' : ''}`;
+const label = ({ name, primary }: { name: string; primary: boolean }): string => `${titleOf(name)}${primary ? ' *' : ''}`;
 const valueOf = (summary: Summary | null, key: 'median' | 'min' | 'max', unit: string): string => (summary ? formatValue(summary[key], unit) : NO_VALUE);
 const spreadOf = (summary: Summary | null): string => (summary?.spread == null ? NO_VALUE : formatPercent(summary.spread));
-
-function notes(run: RunDocument): string[] {
-  const invalid = run.rounds.flatMap(({ side, round, reasons }) => reasons.map(({ message }) => `round ${round} is INVALID (${side}): ${plainText(message)}`));
-  return [...invalid, archiveLine(run.archive)];
-}
 
 function archiveLine(archive: ArchiveDocument | undefined): string {
   if (!archive) return 'metrics: not shipped';
@@ -151,6 +125,7 @@ function whereNext(run: RunDocument, { links = [] }: TableOptions): string[] {
     `  npm run -s show -- ${run.run_id} --json`,
     `  npm run runs -- --benchmark=${run.benchmark}`,
     `  npm run compare -- OTHER_RUN ${run.run_id}`,
+    ...(run.verdict ? [`  npm run judge -- ${run.run_id}`] : []),
     ...(links.length > 0 ? links.map((link) => `  ${link}`) : ['  npm run archive:up']),
   ];
 }

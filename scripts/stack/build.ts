@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Context } from '../context.ts';
 import { InfrastructureError, UsageError } from '../errors.ts';
 import { imageVariable } from '../config/compose-check.ts';
-import { withoutRepository } from '../plan/commit.ts';
+import { withoutRepository } from '../plan/git.ts';
 import { shortCommit, sideProject } from '../plan/names.ts';
 import type { BuildPlan, Plan, SidePlan } from '../plan/plan.ts';
 import type { BuiltImage, SideName } from '../types.ts';

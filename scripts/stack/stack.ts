@@ -32,8 +32,8 @@ export interface Stack extends AsyncDisposable {
   documents: Record<string, ComposeDocument>;
   /** What there is once Prometheus and the exporter are up; rejects when they do not come up. */
   ready: Promise<Ready>;
-  /** Starts fresh containers for the sides and waits until Prometheus has scraped each of them. */
-  startSides(round: number): Promise<Sides>;
+  /** Starts fresh containers for the sides of this plan (the run's own, or one that differs from it in sides and load only) and waits until Prometheus has scraped each of them. */
+  startSides(round: number, plan: Plan): Promise<Sides>;
 }
 
 export interface Ready {
@@ -43,6 +43,8 @@ export interface Ready {
 }
 
 export interface Sides extends AsyncDisposable {
+  /** What the round is driven by. */
+  plan: Plan;
   round: number;
   containers: SideContainer[];
   /** Ends of containers and out-of-memory events since the sides were up. */
@@ -95,7 +97,7 @@ export async function startStack(built: Built, ctx: Context): Promise<Stack> {
       ready,
       signal,
       documents,
-      startSides: (round) => startSides(round, stack, events, ctx),
+      startSides: (round, plan) => startSides(round, plan, stack, events, ctx),
       [Symbol.asyncDispose]: dispose,
     };
     return stack;
@@ -181,11 +183,10 @@ function watch(plan: Plan, ctx: Context, events: EngineEvent[], broken: AbortCon
     });
 }
 
-async function startSides(round: number, stack: Stack, events: EngineEvent[], ctx: Context): Promise<Sides> {
-  const { plan } = stack.built;
+async function startSides(round: number, plan: Plan, stack: Stack, events: EngineEvent[], ctx: Context): Promise<Sides> {
   const targetsFile = join(plan.dir, 'targets', `round-${round}.json`);
   const removeSides = () =>
-    Promise.all(plan.sides.map((side) => removeAll(ctx.engine, [`com.docker.compose.project=${sideProject(plan.runId, side.name)}`], stack.signal.aborted ? 0 : GRACE_S)));
+    Promise.all(stack.built.plan.sides.map((side) => removeAll(ctx.engine, [`com.docker.compose.project=${sideProject(plan.runId, side.name)}`], stack.signal.aborted ? 0 : GRACE_S)));
   const dispose = async () => {
     await rm(targetsFile, { force: true });
     if (!plan.config.keep || ctx.signal.aborted) await removeSides();
@@ -209,6 +210,7 @@ async function startSides(round: number, stack: Stack, events: EngineEvent[], ct
     await writeWhole(targetsFile, JSON.stringify(targets));
     await scraped(round, targets.length, stack, ctx);
     return {
+      plan,
       round,
       containers,
       incidents: (side) =>

@@ -1,7 +1,10 @@
 /** What is kept of every run. One SQLite file; all SQL is here. */
 import { ulid } from 'ulid';
 import { UsageError } from '../errors.ts';
-import type { ArchiveDocument, RoundDocument, RunDocument, RunStatus, Sample, SideDocument, SideName } from '../types.ts';
+import type { ArchiveDocument, CalibrationDocument, CapacityDocument, Pairing, RoundDocument, RunDocument, RunStatus, Sample, SideDocument, SideName, Verdict, VerdictDocument } from '../types.ts';
+import * as judgements from './judgements.ts';
+import type { StoredBisection, SuspectedChange } from './judgements.ts';
+import * as master from './master.ts';
 import { openDatabase, type Database, type Row } from './sqlite.ts';
 
 /** A line of the list of runs. */
@@ -11,7 +14,7 @@ export interface RunSummary {
   status: RunStatus;
   started_at: string;
   finished_at?: string;
-  pairing: 'solo' | 'interleaved';
+  pairing: Pairing;
   ref: string;
   commit: string;
   subject?: string;
@@ -21,6 +24,10 @@ export interface RunSummary {
   /** Observations: one for each side of each round. */
   observations: number;
   valid_observations: number;
+  /** Of a comparison that was judged. */
+  verdict?: Verdict;
+  /** It belongs to the master set. */
+  master: boolean;
   archive: 'none' | 'pending' | 'verified';
 }
 
@@ -30,6 +37,9 @@ export interface RunFilter {
   commit?: string;
   /** Labels that the run carries. */
   labels?: Record<string, string>;
+  host_id?: string;
+  /** Of the master set only. */
+  master?: boolean;
   limit?: number;
 }
 
@@ -87,6 +97,13 @@ export interface Store {
   /** Keeps one side of one round, whole or not at all; the same one again replaces it. `detail`: raw material, any JSON. */
   saveRound(runId: string, round: RoundDocument, detail?: unknown): void;
   saveArchive(runId: string, archive: ArchiveDocument): void;
+  /** Keeps what a comparison decided; again replaces it. */
+  saveVerdict(runId: string, verdict: VerdictDocument): void;
+  saveCapacity(runId: string, capacity: CapacityDocument): void;
+  /** What is known only after a run has begun: how its sides meet, at what rate it goes on. */
+  amendRun(runId: string, changes: Partial<Pick<RunDocument, 'pairing' | 'comparison' | 'load'>>): void;
+  /** Id of the run that has taken over the rounds of this one, if one has. */
+  continuedBy(runId: string): string | undefined;
   finishRun(runId: string, status: RunStatus, finishedAt: string, reason?: string): void;
   /** By id, the beginning of one, or `last`. UsageError where there is none or more than one. */
   run(idOrPrefix: string): RunDocument;
@@ -100,6 +117,22 @@ export interface Store {
   runningRuns(): string[];
   /** Runs whose snapshot waits to be shipped, oldest first. */
   pendingArchives(): { run_id: string; archive: ArchiveDocument }[];
+  addCalibration(calibration: CalibrationDocument): void;
+  /** The newest calibration of a benchmark on a host. */
+  calibration(benchmark: string, hostId: string): CalibrationDocument | undefined;
+  /** Keeps a suspected change; one that is known already stays as it is. */
+  addSuspectedChange(change: Omit<SuspectedChange, 'state' | 'checked_by'>): void;
+  /** In the order of their runs. */
+  suspectedChanges(benchmark: string, hostId?: string): SuspectedChange[];
+  settleSuspectedChange(change: Pick<SuspectedChange, 'benchmark' | 'host_id' | 'metric' | 'run_id'>, state: 'confirmed' | 'refuted', checkedBy: string): void;
+  /** Keeps a bisection; the same id again replaces it. */
+  saveBisection(bisection: Omit<StoredBisection, 'updated_at'>): void;
+  /** Newest first. */
+  bisections(benchmark?: string): StoredBisection[];
+  /** The complete runs of the master set of a benchmark on a host, oldest first, with the samples of `metrics` (absent: of the primary ones). */
+  masterRuns(benchmark: string, hostId: string, metrics?: readonly string[]): master.MasterRun[];
+  /** Host of the newest run of the master set. */
+  masterHost(benchmark: string): string | undefined;
   saveBuild(build: BuildRecord): void;
   findBuild(wanted: Pick<BuildRecord, 'benchmark' | 'image' | 'commit' | 'recipeHash'>): BuildRecord | undefined;
   /** Keeps a change point; one that is known already, by benchmark, host, metric and run, stays as it was found first. */
@@ -119,6 +152,14 @@ export function openStore(file: string): Store {
     addRun: (run) => db.transaction(() => addRun(db, run)),
     saveRound: (runId, round, detail) => db.transaction(() => saveRound(db, runId, round, detail)),
     saveArchive: (runId, archive) => saveArchive(db, runId, archive),
+    saveVerdict: (runId, verdict) => judgements.saveVerdict(db, runId, verdict),
+    saveCapacity: (runId, capacity) => changed(runId, db.run('UPDATE run SET capacity = ? WHERE run_id = ?', text(capacity), runId)),
+    amendRun: (runId, { pairing, comparison, load }) => db.transaction(() => {
+      if (pairing) changed(runId, db.run('UPDATE run SET pairing = ? WHERE run_id = ?', pairing, runId));
+      if (comparison) changed(runId, db.run('UPDATE run SET comparison = ? WHERE run_id = ?', text(comparison), runId));
+      if (load) changed(runId, db.run('UPDATE run SET load = ? WHERE run_id = ?', text(load), runId));
+    }),
+    continuedBy: (runId) => db.get('SELECT run_id FROM run WHERE continues = ? ORDER BY run_id LIMIT 1', runId)?.run_id as string | undefined,
     finishRun: (runId, status, finishedAt, reason) =>
       changed(runId, db.run('UPDATE run SET status = ?, finished_at = ?, status_reason = ? WHERE run_id = ?', status, finishedAt, reason ?? null, runId)),
     run: (idOrPrefix) => db.snapshot(() => readRun(db, findRunId(db, idOrPrefix))),
@@ -128,6 +169,18 @@ export function openStore(file: string): Store {
     runningRuns: () => db.all(`SELECT run_id FROM run WHERE status = 'running' ORDER BY run_id`).map((row) => row.run_id as string),
     pendingArchives: () =>
       db.all('SELECT run_id, archive FROM run WHERE archive_pending = 1 ORDER BY run_id').map((row) => ({ run_id: row.run_id as string, archive: json(row.archive) })),
+    addCalibration: (calibration) => judgements.addCalibration(db, calibration),
+    calibration: (benchmark, hostId) => judgements.lastCalibration(db, benchmark, hostId),
+    addSuspectedChange: (change) => judgements.addSuspectedChange(db, change),
+    suspectedChanges: (benchmark, hostId) => judgements.suspectedChanges(db, benchmark, hostId),
+    settleSuspectedChange: (change, state, checkedBy) => judgements.settleSuspectedChange(db, change, state, checkedBy),
+    saveBisection: (bisection) => db.transaction(() => {
+      addBenchmark(db, bisection.benchmark);
+      judgements.saveBisection(db, bisection);
+    }),
+    bisections: (benchmark) => judgements.bisections(db, benchmark),
+    masterRuns: (benchmark, hostId, metrics) => master.masterRuns(db, benchmark, hostId, metrics),
+    masterHost: (benchmark) => master.masterHost(db, benchmark),
     saveBuild: (build) => db.transaction(() => saveBuild(db, build)),
     findBuild: (wanted) => findBuild(db, wanted),
     addChangePoint: (point) => addChangePoint(db, point),
@@ -158,10 +211,11 @@ function addRun(db: Database, run: RunDocument): void {
   addBenchmark(db, run.benchmark);
   db.run(
     `INSERT INTO run (run_id, benchmark, status, status_reason, started_at, finished_at, pairing, host_id, stack_version, rounds_asked,
-                      host, load, cpusets, metrics, stack_images, compose)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+                      host, load, cpusets, metrics, stack_images, compose, comparison, master, capacity, continues)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     run.run_id, run.benchmark, run.status, run.status_reason ?? null, run.started_at, run.finished_at ?? null, run.pairing, run.host.id, run.stack_version,
     run.rounds_asked, text(run.host), text(run.load), text(run.cpusets), text(run.metrics), text(run.stack_images), text(run.compose),
+    run.comparison ? text(run.comparison) : null, run.master ? 1 : 0, run.capacity ? text(run.capacity) : null, run.continues ?? null,
   );
   for (const [side, { ref, commit, subject, images }] of Object.entries(run.sides)) {
     db.run('INSERT INTO run_side (run_id, side, ref, commit_id, subject, images) VALUES (?, ?, ?, ?, ?, ?)', run.run_id, side, ref, commit, subject ?? null, text(images));
@@ -169,14 +223,15 @@ function addRun(db: Database, run: RunDocument): void {
   for (const [name, value] of Object.entries(run.labels)) db.run('INSERT INTO run_label (run_id, name, value) VALUES (?, ?, ?)', run.run_id, name, value);
   for (const round of run.rounds) saveRound(db, run.run_id, round);
   if (run.archive) saveArchive(db, run.run_id, run.archive);
+  if (run.verdict) judgements.saveVerdict(db, run.run_id, run.verdict);
 }
 
 function saveRound(db: Database, runId: string, round: RoundDocument, detail?: unknown): void {
   db.run(
-    `INSERT INTO round (run_id, side, round, valid, reasons, started_at, window_s, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    `INSERT INTO round (run_id, side, round, valid, reasons, started_at, window_s, detail, block, rate, from_run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (run_id, side, round) DO UPDATE SET valid = excluded.valid, reasons = excluded.reasons, started_at = excluded.started_at,
-       window_s = excluded.window_s, detail = excluded.detail`,
-    runId, round.side, round.round, round.valid ? 1 : 0, text(round.reasons), round.started_at, round.window_s, detail === undefined ? null : text(detail),
+       window_s = excluded.window_s, detail = excluded.detail, block = excluded.block, rate = excluded.rate, from_run = excluded.from_run`,
+    runId, round.side, round.round, round.valid ? 1 : 0, text(round.reasons), round.started_at, round.window_s, detail === undefined ? null : text(detail), round.block ?? null, round.rate ?? null, round.from_run ?? null,
   );
   db.run('DELETE FROM sample WHERE run_id = ? AND side = ? AND round = ?', runId, round.side, round.round);
   for (const [name, { value, unit }] of Object.entries(round.samples)) {
@@ -225,8 +280,13 @@ function readRun(db: Database, runId: string): RunDocument {
     load: json(row.load),
     cpusets: json(row.cpusets),
     rounds_asked: row.rounds_asked as number,
+    ...(row.comparison === null ? {} : { comparison: json<RunDocument['comparison']>(row.comparison) }),
+    ...(row.master === 1 ? { master: true } : {}),
+    ...given('continues', row.continues),
     metrics,
     rounds: readRounds(db, runId, metrics.map((metric) => metric.name)),
+    ...given('verdict', judgements.readVerdict(db, runId)),
+    ...(row.capacity === null ? {} : { capacity: json<CapacityDocument>(row.capacity) }),
     ...(row.archive === null ? {} : { archive: json<ArchiveDocument>(row.archive) }),
     stack_images: json(row.stack_images),
     compose: json(row.compose),
@@ -252,6 +312,9 @@ function readRounds(db: Database, runId: string, order: string[]): RoundDocument
     return {
       side: row.side as SideName,
       round: row.round as number,
+      ...given('block', row.block),
+      ...given('rate', row.rate),
+      ...given('from_run', row.from_run),
       valid: row.valid === 1,
       reasons: json(row.reasons),
       started_at: row.started_at as string,
@@ -267,9 +330,11 @@ function readDetails(db: Database, runId: string): { side: SideName; round: numb
   }));
 }
 
-function listRuns(db: Database, { benchmark, commit, labels = {}, limit = 20 }: RunFilter): RunSummary[] {
+function listRuns(db: Database, { benchmark, commit, labels = {}, host_id, master, limit = 20 }: RunFilter): RunSummary[] {
   const conditions: [sql: string, ...values: string[]][] = [];
   if (benchmark !== undefined) conditions.push(['run.benchmark = ?', benchmark]);
+  if (host_id !== undefined) conditions.push(['run.host_id = ?', host_id]);
+  if (master) conditions.push(['run.master = 1']);
   if (commit !== undefined) {
     conditions.push(['EXISTS (SELECT 1 FROM run_side s WHERE s.run_id = run.run_id AND (substr(s.commit_id, 1, length(?)) = ? OR s.ref = ?))', commit, commit, commit]);
   }
@@ -278,12 +343,13 @@ function listRuns(db: Database, { benchmark, commit, labels = {}, limit = 20 }: 
   }
   const where = conditions.length > 0 ? `WHERE ${conditions.map(([sql]) => sql).join(' AND ')}` : '';
   const rows = db.all(
-    `SELECT run.*, c.ref, c.commit_id, c.subject, b.commit_id AS against,
+    `SELECT run.*, c.ref, c.commit_id, c.subject, b.commit_id AS against, v.verdict,
             (SELECT count(*) FROM round r WHERE r.run_id = run.run_id) AS observations,
             (SELECT count(*) FROM round r WHERE r.run_id = run.run_id AND r.valid = 1) AS valid_observations
      FROM run
      JOIN run_side c ON c.run_id = run.run_id AND c.side = 'candidate'
      LEFT JOIN run_side b ON b.run_id = run.run_id AND b.side = 'baseline'
+     LEFT JOIN verdict v ON v.run_id = run.run_id
      ${where}
      ORDER BY run.started_at DESC, run.run_id DESC LIMIT ?`,
     ...conditions.flatMap(([, ...values]) => values), limit,
@@ -306,6 +372,8 @@ function summary(row: Row): RunSummary {
     host_id: row.host_id as string,
     observations: row.observations as number,
     valid_observations: row.valid_observations as number,
+    ...given('verdict', row.verdict),
+    master: row.master === 1,
     archive: row.archive_pending === 1 ? 'pending' : row.archive !== null && json<ArchiveDocument>(row.archive).verified ? 'verified' : 'none',
   };
 }

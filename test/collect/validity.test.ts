@@ -9,7 +9,7 @@ const { load, allow } = aConfig(); // 100/s for 10 s
 const good: Signals = {
   iterations: 1000, dropped: { warmup: 0, measure: 0 }, startLagP99: 0.001, failedShare: 0,
   services: [{ service: 'probe', outOfMemory: false, ended: null, throttledShare: 0 }],
-  steal: 0, outsideLoad: 0.1, generatorFailure: null, missing: [],
+  steal: 0, outsideLoad: 0.1, saturation: null, generatorFailure: null, missing: [],
 };
 const codes = (change: Partial<Signals>) => judgeValidity({ ...good, ...change }, load, allow).map((reason) => reason.code);
 const service = (change: object) => ({ services: [{ ...good.services[0]!, ...change }] });
@@ -36,6 +36,10 @@ t.test('memory, restarts, throttling', async (t) => {
   t.same(codes(service({ ended: 0 })), ['restarted']);
   t.same(codes(service({ throttledShare: 0.01 })), []);
   t.same(codes(service({ throttledShare: 0.011 })), ['throttled']);
+});
+t.test('both sides near the limit of the CPUs', async (t) => {
+  t.same(codes({ saturation: 0.85 }), []);
+  t.same(codes({ saturation: 0.86 }), ['saturated']);
 });
 t.test('failures, host, generator, missing values', async (t) => {
   t.same(codes({ failedShare: 0.0001 }), ['failed-requests']);

@@ -77,9 +77,11 @@ t.test('why two runs cannot be compared', async (t) => {
     ['another stack', { stack_version: 'other' }, ['they were measured by different stacks: st4ck and other']],
     ['another rate and window', { load: { ...load, rate: 300, duration_s: 60 } }, ['the rate (requests per second) is another: 200 and 300', 'the window (seconds) is another: 20 and 60']],
     ['beside a second side', { pairing: 'interleaved' }, ['one was measured alone, the other beside a second side (solo and interleaved)']],
+    ['another pairing', { pairing: 'alternating' }, ['one was measured alone, the other beside a second side (solo and alternating)']],
     ['other CPUs', { cpusets: { services: null, loadgen: null, metrics: null } }, ['their services had different CPU sets']],
     ['no valid round', { run_id: '01B', rounds: [] }, ['run 01B has no valid round']],
     ['another query', { metrics: a.metrics.map((metric) => (metric.promql ? { ...metric, promql: 'y{$selector}' } : metric)) }, ['the metric search_p95 is read in another way']],
   ];
   for (const [what, laid, reasons] of cases) t.strictSame(comparable(a, makeRun(laid)), reasons, what);
+  t.strictSame(comparable(makeComparison(1), { ...makeComparison(1), pairing: 'alternating' }), ['their sides met in different ways (interleaved and alternating)']);
 });

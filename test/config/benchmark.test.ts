@@ -15,14 +15,17 @@ t.test('a small file, with every default filled in', async (t) => {
     scrape: [{ service: 'shop', port: 8080, path: '/metrics' }],
     rounds: 3,
     retries: 2,
-    allow: { failedRequests: 0, throttledPeriods: 0.01, steal: 0.1, outsideLoad: 0.5, startLagMs: 5 },
+    comparison: { pairing: 'auto', min: 6 },
+    objectives: {},
+    master: false,
+    allow: { failedRequests: 0, throttledPeriods: 0.01, steal: 0.1, outsideLoad: 0.5, startLagMs: 5, saturation: 0.85 },
     readyTimeoutS: 60,
     labels: {},
     keep: false,
     live: false,
   });
   t.equal(metrics.length, 18);
-  t.strictSame(metrics.find(({ name }) => name === 'latency_p95'), { name: 'latency_p95', unit: 's', better: 'lower', primary: false, margin: 0.03 });
+  t.strictSame(metrics.find(({ name }) => name === 'latency_p95'), { name: 'latency_p95', unit: 's', better: 'lower', primary: false, margin: 0.03, margin_from: 'default' });
   t.ok(metrics.every(({ primary }) => !primary));
 });
 
@@ -42,14 +45,18 @@ metrics:
   - {name: search_p95, promql: 'max_over_time(x{$selector}[$window])', unit: s}
   - {name: hits, promql: 'sum(x{$selector})', unit: count, better: higher, margin: 0.2}
 allow: {failed_requests: 0.5%, start_lag: 1s}
+comparison: {pairing: alternating, max_rounds: 12, max_minutes: 2.5}
+objectives: {latency_p99: 50ms, failed_requests: 0.1%, search_p95: 0.2, hits: 1000, request_rate: '10'}
 `;
   const config = await load(t, file, COMPOSE);
   t.match(config, { rounds: 7, retries: 0, readyTimeoutS: 0.5, load: { rate: 10, warmupS: 90, vus: 3 }, allow: { failedRequests: 0.005, throttledPeriods: 0.01, startLagMs: 1000 } });
+  t.strictSame(config.comparison, { pairing: 'alternating', min: 6, max: 12, maxMinutes: 2.5 });
+  t.strictSame(config.objectives, { latency_p99: 0.05, failed_requests: 0.001, search_p95: 0.2, hits: 1000, request_rate: 10 });
   t.strictSame(config.metrics.filter(({ name }) => ['latency_med', 'request_rate', 'search_p95', 'hits'].includes(name)), [
-    { name: 'latency_med', unit: 's', better: 'lower', primary: true, margin: 0.01 },
-    { name: 'request_rate', unit: '1/s', better: 'higher', primary: false, margin: 0.003 },
-    { name: 'search_p95', unit: 's', better: 'lower', primary: false, margin: 0.01, promql: 'max_over_time(x{$selector}[$window])' },
-    { name: 'hits', unit: 'count', better: 'higher', primary: false, margin: 0.2, promql: 'sum(x{$selector})' },
+    { name: 'latency_med', unit: 's', better: 'lower', primary: true, margin: 0.01, margin_from: 'default' },
+    { name: 'request_rate', unit: '1/s', better: 'higher', primary: false, margin: 0.003, margin_from: 'benchmark' },
+    { name: 'search_p95', unit: 's', better: 'lower', primary: false, margin: 0.01, margin_from: 'default', promql: 'max_over_time(x{$selector}[$window])' },
+    { name: 'hits', unit: 'count', better: 'higher', primary: false, margin: 0.2, margin_from: 'benchmark', promql: 'sum(x{$selector})' },
   ]);
 });
 
@@ -79,7 +86,12 @@ const wrong: [what: string, from: string, to: string, sentence: string][] = [
   ['not one request', 'rate: 200', 'rate: 0.01', ':11 load/duration must be long enough for one request: at 0.01 requests per second that is 100s'],
   ['a key that is misspelt', 'duration: 20s', 'duration: 20s\n  warmpu: 1s', ':12 load/warmpu is not known (did you mean warmup?); allowed here: script, image, command, scrape, requests, failed, dropped, target, rate, duration, warmup, vus'],
   ['a field that is missing', '  duration: 20s\n', '', ':7 load needs duration'],
-  ['an unknown key at the top', 'description:', 'desciption:', ':1 desciption is not known (did you mean description?); allowed here: description, build, services, load, scrape, rounds, retries, metrics, allow, ready_timeout'],
+  ['an unknown key at the top', 'description:', 'desciption:', ':1 desciption is not known (did you mean description?); allowed here: description, build, services, load, scrape, rounds, retries, metrics, comparison, objectives, allow, ready_timeout'],
+  ['an unknown pairing', 'description:', 'comparison: {pairing: both}\ndescription:', ':1 comparison/pairing must be auto, interleaved or alternating, got "both"'],
+  ['too few rounds for a look', 'description:', 'comparison: {max_rounds: 5}\ndescription:', ':1 comparison/max_rounds must be >= 6 observations, got 5'],
+  ['more at least than at most', 'description:', 'comparison: {min_rounds: 12, max_rounds: 10}\ndescription:', ':1 comparison/max_rounds must be at least min_rounds (12), got 10'],
+  ['an objective for no metric', 'description:', 'objectives: {latency_p98: 50ms}\ndescription:', ':1 objectives/latency_p98 is no metric (did you mean latency_p90?); docs/benchmark.md lists the built-in ones'],
+  ['an objective in another unit', 'description:', 'objectives: {failed_requests: 50ms}\ndescription:', ':1 objectives/failed_requests must be a share from 0 to 1, or a percentage such as 0.1%, got "50ms"'],
   ['a key that stands twice', 'rate: 200', 'rate: 200\n  rate: 300', ':11 is not valid YAML: map keys must be unique'],
   ['bad indentation', '  rate: 200', '   rate: 200', ':9 is not valid YAML: nested mappings are not allowed in compact mappings'],
   ['a text that never ends', 'http://shop:8080', '"http://shop', ':15 is not valid YAML: missing closing "quote'],

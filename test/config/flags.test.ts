@@ -27,6 +27,17 @@ t.test('a run longer than a block ships while it goes on', async (t) => {
   t.equal((await load(t, BENCHMARK, COMPOSE, ['--duration=40m', '--warmup=1m', '--rounds=3'])).live, true);
 });
 
+t.test('how two sides are compared', async (t) => {
+  const args = ['--against=main', '--pairing=alternating', '--max-rounds=12', '--max-minutes=2.5', '--strict', '--markdown=c.md', '--junit=j.xml', '--master'];
+  const config = await load(t, BENCHMARK, COMPOSE, args);
+  t.match(config, { against: 'main', master: true });
+  t.strictSame(config.comparison, { pairing: 'alternating', min: 6, max: 12, maxMinutes: 2.5 });
+  t.strictSame((await load(t, BENCHMARK, COMPOSE, ['--rounds=8'])).comparison, { pairing: 'auto', min: 6, fixed: 8 });
+  t.strictSame(parseBenchArgs(args).verdict, { strict: true, files: { markdown: 'c.md', junit: 'j.xml' } });
+  for (const against of ['merge-base', 'anchor', 'master-set', 'none']) t.equal((await load(t, BENCHMARK, COMPOSE, [`--against=${against}`])).against, against);
+  t.equal((await load(t, BENCHMARK, COMPOSE, ['--resume=01JZ'])).resume, '01JZ');
+});
+
 const wrong: [args: string[], sentence: string][] = [
   [['--rate=0'], '--rate must be > 0 requests per second, got 0'],
   [['--rate', '-5'], '--rate must be > 0 requests per second, got -5'],
@@ -56,6 +67,14 @@ const wrong: [args: string[], sentence: string][] = [
   [['--benchmark=..'], 'there is no benchmark ".."'],
   [['--label=x'], '--label must be KEY=VALUE, with letters, digits and _ . - in the key, got "x"'],
   [['--label=a=1', '--label=a=2'], '--label a is given twice'],
+  [['--pairing=both'], '--pairing must be auto, interleaved or alternating, got "both"'],
+  [['--max-rounds=5'], '--max-rounds must be at least 6, the least number of rounds of a comparison, got 5'],
+  [['--rounds=8', '--max-rounds=10'], '--rounds and --max-rounds exclude each other: --rounds measures exactly so many'],
+  [['--max-minutes=0'], '--max-minutes must be a number of minutes above 0 and up to 1440, got "0"'],
+  [['--max-minutes=1h'], '--max-minutes must be a number of minutes above 0 and up to 1440, got "1h"'],
+  [['--resume=last', '--rate=7'], '--resume goes on with a run as it was begun, so --rate cannot be given with it'],
+  [['--resume=last', '--master'], '--resume goes on with a run as it was begun, so --master cannot be given with it'],
+  [['--resume=../x'], '--resume must be the id of a run, the beginning of one, or last, got "../x"'],
   [['--objstore=none.yaml'], '--objstore must be a file with a Thanos object-store configuration, but none.yaml is not there'],
 ];
 for (const [args, sentence] of wrong) {

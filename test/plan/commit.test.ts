@@ -9,6 +9,7 @@ import t, { type Test } from 'tap';
 import { InfrastructureError, Interrupted, UsageError } from '../../scripts/errors.ts';
 import { paths } from '../../scripts/paths.ts';
 import { findCommit } from '../../scripts/plan/commit.ts';
+import { mergeBase } from '../../scripts/plan/merge-base.ts';
 import { createProgress } from '../../scripts/report/progress.ts';
 
 const IDENTITY = { GIT_AUTHOR_NAME: 'a', GIT_AUTHOR_EMAIL: 'a@localhost', GIT_COMMITTER_NAME: 'a', GIT_COMMITTER_EMAIL: 'a@localhost', GIT_CONFIG_GLOBAL: '/dev/null' };
@@ -213,4 +214,45 @@ t.test('an interrupt ends a fetch from a host that says nothing, and is reported
   stop.abort(new Interrupted('interrupted by the test'));
   await t.rejects(finding, new Interrupted('interrupted by the test'));
   await closed; // git is gone, else the connection would stay
+});
+
+t.test('an uncommitted state is found again by its tree, as long as git has it', async (t) => {
+  const { find, write } = local(t);
+  write('new', 'two');
+  const { commit } = await find('worktree');
+  write('new', 'three');
+  t.match(await find(commit), { commit, treeish: commit.replace('worktree-', '') });
+  await t.rejects(find(`worktree-${'1'.repeat(40)}`), { name: 'UsageError', message: /the uncommitted state 111111111111 is gone/ });
+});
+
+t.test('the merge-base: where a commit left the default branch', async (t) => {
+  const { first, git, commit, find, ctx } = local(t);
+  const baseOf = async (ref: string) => mergeBase(await find(ref), ctx);
+  t.match(await baseOf('HEAD'), { branch: 'main', onBranch: true, base: { commit: first } });
+  git('checkout', '--quiet', '-b', 'feature');
+  const feature = commit('a feature');
+  git('checkout', '--quiet', 'main');
+  commit('more on main');
+  t.match(await baseOf('feature'), { branch: 'main', onBranch: false, base: { commit: first, subject: 'the first' } });
+  t.match(await baseOf('main~1'), { onBranch: true });
+  t.match(await baseOf('worktree'), { onBranch: true }, 'HEAD counts for an uncommitted state');
+  git('branch', '--move', 'main', 'trunk');
+  t.equal(await baseOf('feature'), null, 'no default branch that is known');
+  git('update-ref', 'refs/remotes/origin/trunk', 'trunk');
+  git('symbolic-ref', 'refs/remotes/origin/HEAD', 'refs/remotes/origin/trunk');
+  t.match(await baseOf(feature), { branch: 'trunk', onBranch: false, base: { commit: first } });
+  git('checkout', '--quiet', 'trunk');
+  const ahead = commit('not pushed yet');
+  t.match(await baseOf(ahead), { onBranch: true }, 'the local default branch counts too');
+  git('checkout', '--quiet', '--orphan', 'other');
+  t.equal(await baseOf(commit('another history')), null);
+});
+
+t.test('the merge-base in a copy of a remote', async (t) => {
+  const { first, git, commit, find, ctx } = remote(t);
+  git('checkout', '--quiet', '-b', 'feature');
+  commit('a feature');
+  git('checkout', '--quiet', 'main');
+  t.match(await mergeBase(await find('feature'), ctx), { onBranch: false, base: { commit: first } });
+  t.match(await mergeBase(await find('HEAD'), ctx), { onBranch: true });
 });

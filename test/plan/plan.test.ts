@@ -4,9 +4,10 @@ import { fingerprint } from '../../scripts/plan/host.ts';
 import { imageTag, networkName, projectName, shortCommit, sideProject, sideTarget } from '../../scripts/plan/names.ts';
 import { isAlive, processStart } from '../../scripts/plan/process.ts';
 
-t.test('CPU sets are disjoint and cover every core where there are four or more', async (t) => {
-  t.same(planCpuSets(2), { services: null, loadgen: null, metrics: null });
-  t.same(planCpuSets(3), { services: null, loadgen: null, metrics: null });
+t.test('CPU sets are disjoint and cover every core where there are four or more; with fewer the services have theirs all the same', async (t) => {
+  t.same(planCpuSets(1), { services: null, loadgen: null, metrics: null });
+  t.same(planCpuSets(2), { metrics: null, loadgen: null, services: '1' });
+  t.same(planCpuSets(3), { metrics: null, loadgen: null, services: '1-2' });
   t.same(planCpuSets(4), { metrics: '0', loadgen: '1', services: '2-3' });
   t.same(planCpuSets(8), { metrics: '0', loadgen: '1-2', services: '3-7' });
   t.same(planCpuSets(64), { metrics: '0-7', loadgen: '8-23', services: '24-63' });

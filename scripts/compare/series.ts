@@ -1,0 +1,133 @@
+/** From the runs of the master set to one series of levels for each metric, and the changes that are suspected in it. Pure. */
+import type { MasterRun } from '../store/master.ts';
+import type { SuspectedChange } from '../store/judgements.ts';
+import type { Metric } from '../types.ts';
+import { createDetector, LEAST_SEGMENT, type Change } from './changes.ts';
+import { summarise } from './compare.ts';
+import { noiseOf } from './judge.ts';
+import { logRatio, observationsOf, pairsOf } from './observations.ts';
+import { hodgesLehmann, walshAverages } from './signed-rank.ts';
+import { median } from './statistics.ts';
+
+/** The run of one point. */
+export interface Point {
+  run_id: string;
+  /** Start of the run, ISO 8601. */
+  at: string;
+  commit: string;
+  ref: string;
+  subject?: string;
+  /** Logarithm of the level. */
+  value: number;
+  /** Commit of its baseline, where the level hangs on that one's. */
+  baseline?: string;
+  /** That of which the level of the baseline is known; points that hang on one another share its errors. */
+  link: Link | null;
+}
+
+/** How the level of a commit came about: through links to earlier ones, each with an error of its own. */
+interface Link {
+  value: number;
+  from: Link | null;
+  /** Squared standard error of all links down to the root. */
+  variance: number;
+}
+
+/** Points that may be compared with each other, oldest first. */
+export interface Series {
+  metric: Metric;
+  points: Point[];
+}
+
+/**
+ * The series of a metric, the one of the newest run last. Runs that differ in what would make another figure of the same
+ * commit are in different ones: host, stack version, load, CPU sets, how the metric is read, alone or beside a second side.
+ * Runs without a value, or with one that has no logarithm, are left out.
+ */
+export function seriesOf(runs: readonly MasterRun[], name: string): Series[] {
+  const measured = runs.flatMap((run) => run.metrics.filter((metric) => metric.name === name).map((metric) => ({ run, metric })));
+  const groups = [...Map.groupBy(measured, ({ run, metric }) => conditionsOf(run, metric)).values()];
+  const series = groups.map((group) => ({ metric: group.at(-1)!.metric, points: pointsOf(group.map(({ run }) => run), name) })).filter(({ points }) => points.length > 0);
+  const newest = ({ points }: Series) => points.at(-1)!.at + points.at(-1)!.run_id;
+  return series.sort((a, b) => (newest(a) < newest(b) ? -1 : 1));
+}
+
+/** What must be the same in two runs for their figures of a metric to mean the same. */
+export const conditionsOf = ({ host, stack_version, load, cpusets, sides }: MasterRun, { unit, promql }: Metric): string =>
+  JSON.stringify([host.id, stack_version, load, cpusets, sides.baseline !== undefined, unit, promql ?? null]);
+
+function pointsOf(runs: readonly MasterRun[], name: string): Point[] {
+  const links = new Map<string, Link>();
+  return runs.flatMap((run) => {
+    const { candidate, baseline } = run.sides;
+    const here = baseline ? chained(run, baseline.commit, name, links) : alone(run, name);
+    if (!here) return [];
+    // Measured again, a commit keeps the level that others hang on already.
+    if (baseline && !links.has(candidate.commit)) links.set(candidate.commit, here);
+    const { ref, commit, subject } = candidate;
+    return [{ run_id: run.run_id, at: run.started_at, commit, ref, ...(subject === undefined ? {} : { subject }), value: here.value, ...(baseline ? { baseline: baseline.commit } : {}), link: here.from }];
+  });
+}
+
+/** The median over the rounds: all that a run of one side has. */
+function alone(run: MasterRun, name: string): Link | null {
+  const value = summarise(run, 'candidate', name)?.median ?? 0;
+  return value > 0 ? { value: Math.log(value), from: null, variance: 0 } : null;
+}
+
+/** The level of the baseline and the log ratio to it. A baseline that is not known yet is a root: its level is its median in this run. */
+function chained(run: MasterRun, baseline: string, name: string, links: Map<string, Link>): Link | null {
+  const ratios = pairsOf(observationsOf(run), name).flatMap((pair) => (pair && pair.candidate > 0 ? [logRatio(pair)] : []));
+  const noise = noiseOf(ratios);
+  const rooted = summarise(run, 'baseline', name)?.median ?? 0;
+  if (noise === null || !(rooted > 0)) return null;
+  const from = links.get(baseline) ?? { value: Math.log(rooted), from: null, variance: 0 };
+  links.set(baseline, from);
+  return { value: from.value + hodgesLehmann(walshAverages(ratios)), from, variance: from.variance + noise ** 2 / ratios.length };
+}
+
+/** Standard error of the difference of two points that comes from what they hang on, and so does not grow less with more points. Infinity: nothing in common. */
+function doubt(a: Point, b: Point): number {
+  if (!a.link && !b.link) return 0;
+  const below = new Set<Link>();
+  for (let link = a.link; link; link = link.from) below.add(link);
+  for (let link = b.link; link; link = link.from) if (below.has(link)) return Math.sqrt(a.link!.variance + b.link!.variance - 2 * link.variance);
+  return Infinity;
+}
+
+/** Standard errors of the links that a change must be worth. */
+const DOUBTS = 3;
+
+export type Suspect = Pick<SuspectedChange, 'metric' | 'run_id' | 'at' | 'commit' | 'before' | 'ratio'>;
+
+/**
+ * The changes that the detector finds in a series and that a comparison could confirm: of at least half the metric's
+ * margin (below it no verdict is REGRESSION), beyond the errors of the links, and between two commits, not two
+ * measurements of one. `commit` is the first point that lies after the change for sure, `before` the last before it.
+ */
+export function suspectsOf({ metric, points }: Series): Suspect[] {
+  const detector = createDetector();
+  return points.flatMap(({ value }) => detector.add(value) ?? []).filter((change) => worthAComparison(change, metric, points)).map(({ last, first, before, after }) => {
+    const { run_id, at, commit } = points[first]!;
+    return { metric: metric.name, run_id, at, commit, before: points[last]!.commit, ratio: Math.exp(after - before) };
+  });
+}
+
+function worthAComparison({ last, first, before, after }: Change, { margin }: Metric, points: readonly Point[]): boolean {
+  if (points[last]!.commit === points[first]!.commit) return false;
+  if (Math.abs(after - before) < Math.log1p(margin) / 2) return false;
+  const [left, right] = [points.slice(Math.max(0, last + 1 - LEAST_SEGMENT), last + 1), points.slice(first, first + LEAST_SEGMENT)];
+  const step = Math.abs(median(right.map(({ value }) => value))! - median(left.map(({ value }) => value))!);
+  const error = doubt(left[left.length >> 1]!, right[right.length >> 1]!);
+  return error === 0 || step >= DOUBTS * error;
+}
+
+/** Suspects of all primary metrics that are not known yet. One beside a known change of its metric is the same, seen again after a run was added or removed. */
+export function newSuspects(runs: readonly MasterRun[], known: readonly SuspectedChange[]): Suspect[] {
+  const primary = runs.at(-1)?.metrics.filter((metric) => metric.primary) ?? [];
+  return primary.flatMap(({ name }) => seriesOf(runs, name)).flatMap((series) => {
+    const place = (runId: string) => series.points.findIndex(({ run_id }) => run_id === runId);
+    const places = known.filter(({ metric }) => metric === series.metric.name).map(({ run_id }) => place(run_id)).filter((index) => index >= 0);
+    return suspectsOf(series).filter(({ run_id }) => places.every((index) => Math.abs(index - place(run_id)) >= LEAST_SEGMENT));
+  });
+}

@@ -1,0 +1,68 @@
+/** A verdict as the text of a pull-request comment, in the Markdown of GitHub. Pure. */
+import { plainText } from '../text.ts';
+import type { RunDocument, VerdictDocument } from '../types.ts';
+import { boundWords, calibrationLines, cellsOf, comparisonWords, countedWords, invalidRounds, levelText, moreLines, otherMetrics, primaryMetrics } from './verdict.ts';
+import { formatElapsed } from './units.ts';
+
+/** The verdict in one sentence, the primary metrics, what it rests on; the rest is folded. `links`: URLs of the run. */
+export function verdictMarkdown(verdict: VerdictDocument, run: RunDocument, links: readonly string[]): string {
+  return `${[
+    `**${verdict.verdict}**: ${escaped(comparisonWords(verdict))}: ${escaped(verdict.summary)}`,
+    primaryTable(verdict),
+    list([countedWords(verdict), ...calibrationLines(verdict), ...moreLines(verdict), ...verdict.notes]),
+    [...links.filter((link) => URL.canParse(link)).map((link) => `[the run's metrics](<${new URL(link).href}>)`), `\`npm run show -- ${run.run_id}\` shows the run`].join(', '),
+    details(verdict, run),
+  ].filter(Boolean).join('\n\n')}\n`;
+}
+
+function primaryTable(verdict: VerdictDocument): string {
+  const rows = primaryMetrics(verdict).map((metric) => [...cellsOf(metric), boundWords(metric), metric.verdict ?? '-']);
+  return rows.length === 0 ? '' : table(['primary metric', 'candidate', 'baseline', 'change', levelText(verdict), 'what is sure', 'verdict'], rows);
+}
+
+function details(verdict: VerdictDocument, run: RunDocument): string {
+  const others = otherMetrics(verdict).map(cellsOf);
+  const why = verdict.reasons.length > 0 ? verdict.reasons : invalidRounds(run);
+  const { design, alpha, beta, looks, min, max } = verdict.method;
+  const { host, load } = run;
+  return [
+    '<details>',
+    '<summary>Other metrics, validity, method</summary>',
+    '',
+    ...(others.length > 0 ? [table(['other metric (does not gate)', 'candidate', 'baseline', 'change', levelText(verdict)], others), ''] : []),
+    list([
+      ...why,
+      ...commits(verdict),
+      `${load.rate} requests/s for ${formatElapsed(load.duration_s)} after ${formatElapsed(load.warmup_s)} of warm-up, by ${load.generator}; pairing ${verdict.pairing}`,
+      `on ${host.cpu_model}, ${host.cores} cores, ${host.os}, kernel ${host.kernel}, engine ${host.engine}`,
+      `method ${verdict.method.name}: ${design === 'sequential' ? `sequential, ${min} to ${max} observations` : `fixed, ${max} observations`}, looked at after ${looks.join(', ') || 'none'}; a false REGRESSION in at most ${percent(alpha)}, a false PASS in at most ${percent(beta)} of decisions`,
+      `run ${verdict.run_id}${verdict.other_run_id === undefined ? '' : `, against run ${verdict.other_run_id}`}`,
+    ]),
+    '',
+    '</details>',
+  ].join('\n');
+}
+
+const percent = (share: number): string => `${Number((share * 100).toPrecision(3))} %`;
+
+const commits = ({ candidate, baseline }: VerdictDocument): string[] =>
+  Object.entries({ candidate, baseline }).map(([side, { commit, subject }]) => `${side}: ${commit}${subject === undefined ? '' : `: ${subject}`}`);
+
+const list = (lines: string[]): string => lines.map((line) => `- ${escaped(line)}`).join('\n');
+
+function table(head: string[], rows: string[][]): string {
+  const line = (cells: string[]) => `| ${cells.map(escaped).join(' | ')} |`;
+  return [line(head), `| --- |${' ---: |'.repeat(head.length - 1)}`, ...rows.map(line)].join('\n');
+}
+
+/**
+ * Text of others (refs, commit subjects, reasons) as Markdown that says the same and does nothing: one line, no markup,
+ * no HTML, no cell border, and nobody is mentioned, nothing is linked or made a picture: a zero-width space follows the
+ * signs that would do so, since GitHub looks for them after the escapes are undone.
+ */
+export function escaped(text: string): string {
+  return plainText(text)
+    .replace(/[@#](?=[\w+-])|:(?=\/\/|[\w+-]+:)|\bwww(?=\.)|\bGH-(?=\d)/gi, '$&\u200b')
+    .replace(/[\\`*_{}[\]<>&|~$]/g, '\\$&')
+    .replace(/^(#+|-+|\++|=+|\d+[.)])(?=\s|$)/, (sign) => `${sign.slice(0, -1)}\\${sign.slice(-1)}`);
+}

@@ -1,0 +1,39 @@
+/** What a comparison knows after each round, in one line: estimates and intervals as they narrow, and the time left. Pure. */
+import type { Judgement } from '../compare/judge.ts';
+import { percentOf, titleOf } from '../compare/words.ts';
+import { plural } from '../text.ts';
+import type { MetricVerdict, Pairing } from '../types.ts';
+import { formatElapsed } from './units.ts';
+
+export interface SoFar {
+  observations: number;
+  max: number;
+  /** Seconds that an observation takes; null where that is not known yet. */
+  secondsEach: number | null;
+  /** Until no round is begun any more. */
+  secondsLeft: number;
+  pairing: Pairing;
+}
+
+export function soFarText(judged: Judgement, { observations, max: most, secondsEach, secondsLeft, pairing }: SoFar): string {
+  const max = secondsEach === null ? most : Math.min(most, observations + Math.ceil(secondsLeft / secondsEach));
+  const unit = pairing === 'alternating' ? 'block' : 'round';
+  const primary = judged.metrics.filter((metric) => metric.primary);
+  const figures = primary.map((metric) => `${titleOf(metric.name)} ${figure(metric)}`).join(', ');
+  return [`after ${plural(observations, unit)}: ${figures || 'no value yet'}`, left(judged, observations, max, secondsEach, unit)].filter(Boolean).join('; ');
+}
+
+function figure({ change, interval, verdict }: MetricVerdict): string {
+  if (change === null) return '-';
+  const range = interval ? ` (${signed(interval.low)} to ${signed(interval.high)})` : '';
+  return `${signed(change)} %${range}${verdict && verdict !== 'INCONCLUSIVE' ? ` ${verdict}` : ''}`;
+}
+
+const signed = (share: number) => `${share < 0 ? '-' : '+'}${percentOf(share)}`;
+
+function left({ decided, more }: Judgement, observations: number, max: number, secondsEach: number | null, unit: string): string {
+  if (decided || observations >= max) return '';
+  const wanted = Math.min(more ?? Infinity, max - observations);
+  const time = secondsEach === null ? '' : `, ${formatElapsed(wanted * secondsEach)}`;
+  return more === null || more > max - observations ? `at most ${plural(wanted, unit)} more${time}` : `about ${wanted} more${time}`;
+}

@@ -1,0 +1,54 @@
+/** Going on with a comparison that was interrupted: a new run, with the rounds that the old one had finished. */
+import type { Context } from './context.ts';
+import { UsageError } from './errors.ts';
+import { shortCommit } from './plan/names.ts';
+import type { Plan } from './plan/plan.ts';
+import type { Config, Metric, RunDocument } from './types.ts';
+
+/** The run that `config.resume` names. UsageError where it cannot be gone on with. */
+export function runToResume(config: Config, ctx: Pick<Context, 'store'>): RunDocument {
+  const run = ctx.store.run(config.resume!);
+  const refuse = (why: string, hint: string): never => {
+    throw new UsageError(`run ${run.run_id} cannot be gone on with: ${why}`, { hint });
+  };
+  if (!run.sides.baseline || !run.comparison) return refuse('it is no comparison of two sides', 'Begin a new run.');
+  if (run.status === 'complete') return refuse('it has come to its end, and with it all of the error that it may spend is spent', `npm run judge -- ${run.run_id} shows its verdict; a new run decides anew.`);
+  if (run.status !== 'interrupted' && run.status !== 'failed') return refuse(`it is ${run.status}`, run.status === 'running' ? 'Wait for its end.' : 'Begin a new run.');
+  if (run.benchmark !== config.benchmark) return refuse(`it is of the benchmark ${run.benchmark}, not ${config.benchmark}`, `Add --benchmark=${run.benchmark}, or the path of its folder.`);
+  const successor = ctx.store.continuedBy(run.run_id);
+  if (successor) return refuse(`run ${successor} has gone on with it already`, `npm run bench -- --resume=${successor} goes on with that one, if it was interrupted too.`);
+  const { load } = config;
+  const generator = load.generator.kind === 'k6' ? 'k6' : load.generator.image;
+  if (run.load.generator !== generator || run.load.target !== load.target) return refuse('the load of its benchmark is another now', 'Begin a new run.');
+  const other = run.metrics.find((metric) => !sameMetric(metric, config.metrics.find(({ name }) => name === metric.name)));
+  if (other || run.metrics.length !== config.metrics.length) return refuse(`the metrics of its benchmark are others now${other ? ` (${other.name})` : ''}`, 'Begin a new run.');
+  return run;
+}
+
+const sameMetric = (a: Metric, b: Metric | undefined) => b !== undefined && a.unit === b.unit && a.promql === b.promql && a.primary === b.primary && a.better === b.better;
+
+/** The configuration with which the run was begun. */
+export function asBegun(config: Config, run: RunDocument): Config {
+  const { design, min, max, max_minutes } = run.comparison!;
+  const pairing = run.pairing === 'alternating' ? 'alternating' : 'interleaved';
+  const maxMinutes = config.comparison.maxMinutes ?? max_minutes;
+  return {
+    ...config,
+    commit: run.sides.candidate.commit,
+    against: run.sides.baseline!.commit,
+    load: { ...config.load, rate: run.load.rate, durationS: run.load.duration_s, warmupS: run.load.warmup_s, vus: run.load.vus },
+    metrics: run.metrics,
+    comparison: { pairing, min, max, ...(design === 'fixed' ? { fixed: max } : {}), ...(maxMinutes === undefined ? {} : { maxMinutes }) },
+    master: run.master ?? false,
+    labels: run.labels,
+  };
+}
+
+/** Rounds of different hosts or stacks are no rounds of one comparison. UsageError before anything is started. */
+export function mustBeTheSame(plan: Plan, run: RunDocument): void {
+  const what = plan.host.id !== run.host.id ? `on another host (${run.host.id}; this one is ${plan.host.id})` : plan.stackVersion !== run.stack_version ? `by another stack (${run.stack_version}; now it is ${plan.stackVersion})` : null;
+  if (what) throw new UsageError(`run ${run.run_id} cannot be gone on with: it was measured ${what}`, { hint: `Begin a new run: npm run bench -- --commit=${shortCommit(run.sides.candidate.commit)} --against=${shortCommit(run.sides.baseline!.commit)}` });
+}
+
+/** The finished rounds of the old run, for the new one. */
+export const takenOver = (run: RunDocument): RunDocument['rounds'] => run.rounds.map((round) => ({ ...round, from_run: round.from_run ?? run.run_id }));

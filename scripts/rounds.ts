@@ -1,0 +1,121 @@
+/** Stack -> rounds in the store: how many there are, of which sides, and when it is enough. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { collect, type CollectedRound } from './collect/collect.ts';
+import { BLOCK, observationsOf, sideInBlock } from './compare/observations.ts';
+import { judgeSoFar } from './compare/verdict.ts';
+import type { Context } from './context.ts';
+import { driveLoad } from './load/drive.ts';
+import { designComparison, type Plan } from './plan/plan.ts';
+import { soFarText } from './report/so-far.ts';
+import type { Stack } from './stack/stack.ts';
+import { inStep } from './step.ts';
+import type { RoundDocument, RunDocument, RunStatus } from './types.ts';
+
+/** Two scrape intervals: the last counters of the services and the last push of k6 are in Prometheus. */
+const SETTLE_MS = 2000;
+
+/** One round: fresh containers, warm-up, one window. It is driven and collected by `plan`, which is the run's own or differs from it in sides and load only. */
+export function measureRound({ round, title, plan }: { round: number; title: string; plan: Plan }, stack: Stack, ctx: Context): Promise<CollectedRound[]> {
+  return inStep(ctx.progress, title, async (step) => {
+    await using sides = await stack.startSides(round, plan);
+    const load = await driveLoad(stack, sides, step, ctx);
+    await sleep(Math.max(0, load.endMs + SETTLE_MS - ctx.now()), undefined, { signal: stack.signal }).catch(() => stack.signal.throwIfAborted());
+    const collected = await collect(load, sides, stack, ctx);
+    step.done(collected.every(({ document }) => document.valid) ? undefined : 'INVALID');
+    return collected;
+  });
+}
+
+/** What the plan asks for: rounds of one side, or a comparison. Every round is stored as soon as it is measured. */
+export function measureRounds(stack: Stack, ctx: Context): Promise<RunStatus> {
+  return stack.built.plan.pairing === 'solo' ? measureAlone(stack, ctx) : measureComparison(stack, ctx);
+}
+
+/** Until enough rounds are valid or too many were not. */
+async function measureAlone(stack: Stack, ctx: Context): Promise<RunStatus> {
+  const { plan } = stack.built;
+  const { config, runId } = plan;
+  let valid = 0;
+  let invalid = 0;
+  for (let round = 1; valid < config.rounds && invalid <= config.retries; round++) {
+    const title = `round ${valid + 1} of ${config.rounds}${invalid > 0 ? ` (${invalid} invalid)` : ''}`;
+    if (await keep(await measureRound({ round, title, plan }, stack, ctx), runId, {}, ctx)) valid++;
+    else invalid++;
+  }
+  return valid < config.rounds ? 'invalid' : 'complete';
+}
+
+/** Until the verdict is clear, the time or the rounds are used up, or too many rounds were invalid. */
+async function measureComparison(stack: Stack, ctx: Context): Promise<RunStatus> {
+  const { config, runId } = stack.built.plan;
+  let { plan } = stack.built;
+  const began = ctx.now();
+  const atFirst = ctx.store.run(runId).rounds.length;
+  for (;;) {
+    const run = ctx.store.run(runId);
+    // Rounds that only told that both sides at once are too much are no failures of the alternating ones.
+    const count = countRounds(plan.pairing === 'alternating' ? { rounds: run.rounds.filter((round) => !isSaturated(round)) } : run);
+    const observations = observationsOf(run).length;
+    const judged = judgeSoFar(run, false);
+    const minutes = (ctx.now() - began) / 60_000;
+    const measured = count.valid + count.invalid;
+    if (measured > 0) ctx.progress.info(soFarText(judged, { observations, max: plan.comparison!.max, secondsEach: run.rounds.length > atFirst ? secondsEach(run, minutes, atFirst, observations) : null, secondsLeft: secondsLeft(plan, minutes), pairing: plan.pairing }));
+    if (judged.decided || observations >= plan.comparison!.max) return 'complete';
+    if (count.invalid > config.retries + count.valid / 2) return 'invalid';
+    if (plan.comparison!.max_minutes !== undefined && minutes >= plan.comparison!.max_minutes) {
+      ctx.progress.info(`${plan.comparison!.max_minutes} minutes are over`);
+      return observations > 0 ? 'complete' : 'invalid';
+    }
+
+    const next = nextRound(run, plan);
+    const collected = await measureRound({ round: next.round, title: next.title, plan: next.plan }, stack, ctx);
+    await keep(collected, runId, next.block === undefined ? {} : { block: next.block }, ctx);
+    if (config.comparison.pairing === 'auto' && plan.pairing === 'interleaved' && count.valid === 0 && collected.some(({ document }) => isSaturated(document))) {
+      plan = { ...plan, pairing: 'alternating', comparison: designComparison(config, 'alternating') };
+      ctx.store.amendRun(runId, { pairing: plan.pairing, comparison: plan.comparison! });
+      ctx.progress.warn('both sides at once come near the limit of the CPUs: going on with alternating rounds of one side each');
+    }
+  }
+}
+
+const secondsLeft = ({ comparison }: Plan, minutes: number) => (comparison!.max_minutes === undefined ? Infinity : Math.max(0, comparison!.max_minutes - minutes) * 60);
+
+const isSaturated = ({ reasons }: RoundDocument) => reasons.some(({ code }) => code === 'saturated');
+
+/** Seconds that an observation of this process has taken. */
+const secondsEach = (run: RunDocument, minutes: number, atFirst: number, observations: number) => {
+  const share = (run.rounds.length - atFirst) / run.rounds.length;
+  return observations * share > 0 ? (minutes * 60) / (observations * share) : null;
+};
+
+/** Rounds, all sides of which are valid, and others. */
+function countRounds(run: Pick<RunDocument, 'rounds'>): { valid: number; invalid: number } {
+  const rounds = [...Map.groupBy(run.rounds, ({ round }) => round).values()];
+  const valid = rounds.filter((sides) => sides.every((side) => side.valid)).length;
+  return { valid, invalid: rounds.length - valid };
+}
+
+/** What is measured next follows from what is stored: so it does after an interrupt. */
+export function nextRound(run: Pick<RunDocument, 'rounds'>, plan: Plan): { round: number; block?: number; title: string; plan: Plan } {
+  const round = Math.max(0, ...run.rounds.map((one) => one.round)) + 1;
+  const { min, max } = plan.comparison!;
+  const most = min === max ? `${max}` : `at most ${max}`;
+  if (plan.pairing !== 'alternating') {
+    return { round, title: `round ${countRounds(run).valid + 1} of ${most}`, plan };
+  }
+  const blocks = Map.groupBy(run.rounds.filter(({ block, valid }) => block !== undefined && valid), (one) => one.block!);
+  const last = Math.max(1, ...blocks.keys());
+  const full = (blocks.get(last)?.length ?? 0) >= BLOCK;
+  const block = full ? last + 1 : last;
+  const place = full ? 0 : (blocks.get(block)?.length ?? 0);
+  const side = plan.sides.find(({ name }) => name === sideInBlock(block, place))!;
+  return { round, block, title: `block ${block} of ${most}, round ${place + 1} of ${BLOCK} (${side.name})`, plan: { ...plan, sides: [side] } };
+}
+
+/** Stores a round; true when all its sides are valid. */
+async function keep(collected: CollectedRound[], runId: string, more: Partial<RoundDocument>, ctx: Context): Promise<boolean> {
+  for (const { document, detail } of collected) ctx.store.saveRound(runId, { ...document, ...more }, detail);
+  const reasons = collected.flatMap(({ document }) => document.reasons.map((reason) => `${document.side}: ${reason.message}`));
+  for (const reason of reasons) ctx.progress.warn(`round ${collected[0]!.document.round} is INVALID: ${reason}`);
+  return reasons.length === 0;
+}
