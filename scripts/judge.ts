@@ -27,7 +27,7 @@ await command(
           hint: `npm run bench -- --commit=REF --against=REF measures two in the same moments; npm run compare -- OTHER_RUN ${run.run_id} shows it beside another run.`,
         });
       }
-      const calibration = store.calibration(run.benchmark, run.host.id);
+      const calibration = store.calibration(run);
       const verdict = judgeRun(run, calibration && quoteOf(calibration));
       if (has('save')) store.saveVerdict(run.run_id, verdict);
       return { run, verdict };

@@ -23,6 +23,7 @@ import type { ArchiveDocument, Config, RunDocument, RunStatus } from './types.ts
 /** Measures what the configuration asks for, and judges it. Throws only after everything is taken down and what was measured is kept. */
 export async function bench(config: Config, ctx: Context): Promise<RunDocument> {
   if (config.resume === undefined) return withRun(config, ctx, (stack) => measureRounds(stack, ctx));
+  await sweepLeftovers(ctx); // ends the record of a run that was killed: only then it can be gone on with
   const before = runToResume(config, ctx);
   return withRun(asBegun(config, before), ctx, (stack) => measureRounds(stack, ctx), before);
 }
@@ -64,7 +65,8 @@ export async function withRun(config: Config, ctx: Context, measure: (stack: Sta
 async function planRun(config: Config, ctx: Context, before?: RunDocument): Promise<Plan> {
   const plan = await makePlan(config, ctx);
   if (before) mustBeTheSame(plan, before);
-  const calibration = before || plan.pairing === 'solo' ? undefined : ctx.store.calibration(config.benchmark, plan.host.id);
+  if (before || plan.pairing === 'solo') return plan;
+  const calibration = ctx.store.calibration({ benchmark: config.benchmark, host: plan.host, stack_version: plan.stackVersion, pairing: plan.pairing, load: describeLoad(config) });
   return calibration ? { ...plan, config: { ...config, metrics: calibratedMargins(config.metrics, calibration) } } : plan;
 }
 
@@ -80,7 +82,7 @@ function namingFailure(stack: Stack): Stack {
 /** After a failure or an interrupt: a snapshot of the finished rounds, if Prometheus still answers; if not, tidy() reads what it has written. Throws the error again. */
 async function keepWhatIsThere(error: unknown, stack: Stack, destination: Destination, ctx: Context): Promise<never> {
   const { runId, dir } = stack.built.plan;
-  if (ctx.store.run(runId).rounds.length > 0) {
+  if (ctx.store.run(runId).rounds.some(({ from_run }) => from_run === undefined)) {
     ctx.progress.warn(`the finished rounds are kept (npm run show -- ${runId})`);
     await takeSnapshot((await stack.ready).prometheus, dir, destination, ctx).then(
       () => ctx.progress.warn('npm run archive:push ships their metrics'),
@@ -95,7 +97,7 @@ function finish(plan: Plan, ctx: Context, status: RunStatus, reason?: string): v
   ctx.store.finishRun(plan.runId, status, new Date(ctx.now()).toISOString(), reason);
   const run = ctx.store.run(plan.runId);
   if (!run.sides.baseline) return;
-  const calibration = ctx.store.calibration(run.benchmark, run.host.id);
+  const calibration = ctx.store.calibration(run);
   ctx.store.saveVerdict(run.run_id, judgeRun(run, calibration && quoteOf(calibration)));
 }
 
@@ -108,11 +110,14 @@ async function tidy(plan: Plan, ctx: Context): Promise<void> {
 
 const firstLine = (error: unknown) => (original(error) as Error).message.split('\n')[0]!;
 
+function describeLoad({ load: { generator, target, rate, durationS, warmupS, vus } }: Config): RunDocument['load'] {
+  return { generator: generator.kind === 'k6' ? 'k6' : generator.image, target, rate, duration_s: durationS, warmup_s: warmupS, vus };
+}
+
 function describeRun(stack: Stack, before?: RunDocument): RunDocument {
   const { plan, images } = stack.built;
   const { config } = plan;
   const sides = Object.fromEntries(plan.sides.map(({ name, ref, commit, subject }) => [name, { ref, commit, ...(subject ? { subject } : {}), images: images[name]! }]));
-  const { generator } = config.load;
   return {
     schema: 'mayfly.run/v1',
     run_id: plan.runId,
@@ -124,7 +129,7 @@ function describeRun(stack: Stack, before?: RunDocument): RunDocument {
     host: plan.host,
     stack_version: plan.stackVersion,
     labels: config.labels,
-    load: { generator: generator.kind === 'k6' ? 'k6' : generator.image, target: config.load.target, rate: config.load.rate, duration_s: config.load.durationS, warmup_s: config.load.warmupS, vus: config.load.vus },
+    load: describeLoad(config),
     cpusets: plan.cpusets,
     rounds_asked: plan.comparison?.max ?? config.rounds,
     ...(plan.comparison ? { comparison: plan.comparison } : {}),

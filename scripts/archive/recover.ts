@@ -20,7 +20,7 @@ const CONFIG = '/etc/prometheus/prometheus.yml';
 /** Whether the run's folder holds data of finished rounds that have not been shipped. */
 export async function isRecoverable(runId: string, runDir: string, ctx: Context): Promise<boolean> {
   const run = knownRun(runId, ctx);
-  if (!run || run.rounds.length === 0 || run.archive?.verified) return false;
+  if (!run || !run.rounds.some(({ from_run }) => from_run === undefined) || run.archive?.verified) return false;
   return access(join(runDir, 'tsdb', 'wal')).then(() => true, () => false);
 }
 

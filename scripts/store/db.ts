@@ -118,8 +118,8 @@ export interface Store {
   /** Runs whose snapshot waits to be shipped, oldest first. */
   pendingArchives(): { run_id: string; archive: ArchiveDocument }[];
   addCalibration(calibration: CalibrationDocument): void;
-  /** The newest calibration of a benchmark on a host. */
-  calibration(benchmark: string, hostId: string): CalibrationDocument | undefined;
+  /** The newest calibration that was measured as this run was: same benchmark, host, stack, pairing and load. */
+  calibration(conditions: judgements.Conditions): CalibrationDocument | undefined;
   /** Keeps a suspected change; one that is known already stays as it is. */
   addSuspectedChange(change: Omit<SuspectedChange, 'state' | 'checked_by'>): void;
   /** In the order of their runs. */
@@ -170,7 +170,7 @@ export function openStore(file: string): Store {
     pendingArchives: () =>
       db.all('SELECT run_id, archive FROM run WHERE archive_pending = 1 ORDER BY run_id').map((row) => ({ run_id: row.run_id as string, archive: json(row.archive) })),
     addCalibration: (calibration) => judgements.addCalibration(db, calibration),
-    calibration: (benchmark, hostId) => judgements.lastCalibration(db, benchmark, hostId),
+    calibration: (conditions) => judgements.lastCalibration(db, conditions),
     addSuspectedChange: (change) => judgements.addSuspectedChange(db, change),
     suspectedChanges: (benchmark, hostId) => judgements.suspectedChanges(db, benchmark, hostId),
     settleSuspectedChange: (change, state, checkedBy) => judgements.settleSuspectedChange(db, change, state, checkedBy),

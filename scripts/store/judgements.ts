@@ -1,5 +1,5 @@
 /** What is concluded from runs: verdicts, calibrations, suspected changes, bisections. SQL only; db.ts hands it the database. */
-import type { CalibrationDocument, VerdictDocument } from '../types.ts';
+import type { CalibrationDocument, RunDocument, VerdictDocument } from '../types.ts';
 import type { Database } from './sqlite.ts';
 
 /** A change of a metric on the default branch that statistics suggest; ChangePoint in db.ts is one that was confirmed. */
@@ -53,9 +53,16 @@ export function addCalibration(db: Database, document: CalibrationDocument): voi
   );
 }
 
-/** The newest one of a benchmark on a host. */
-export function lastCalibration(db: Database, benchmark: string, hostId: string): CalibrationDocument | undefined {
-  const row = db.get('SELECT document FROM calibration WHERE benchmark = ? AND host_id = ? ORDER BY at DESC, run_id DESC LIMIT 1', benchmark, hostId);
+/** How a comparison is measured: a calibration under other conditions says nothing of it. */
+export type Conditions = Pick<RunDocument, 'benchmark' | 'host' | 'stack_version' | 'pairing' | 'load'>;
+
+/** The newest one that was measured in the same way. */
+export function lastCalibration(db: Database, { benchmark, host, stack_version, pairing, load }: Conditions): CalibrationDocument | undefined {
+  const row = db.get(
+    `SELECT c.document FROM calibration c JOIN run r ON r.run_id = c.run_id
+     WHERE c.benchmark = ? AND c.host_id = ? AND r.stack_version = ? AND r.pairing = ? AND r.load = ? ORDER BY c.at DESC, c.run_id DESC LIMIT 1`,
+    benchmark, host.id, stack_version, pairing, JSON.stringify(load),
+  );
   return row && (JSON.parse(row.document as string) as CalibrationDocument);
 }
 

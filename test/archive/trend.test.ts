@@ -10,7 +10,7 @@ import { IMAGES } from '../../scripts/setup/images.ts';
 import type { ChangePoint } from '../../scripts/store/db.ts';
 import type { RoundDocument, RunDocument } from '../../scripts/types.ts';
 import { dataFolder, dumpBlock, engine, onEngine } from '../e2e/helpers.ts';
-import { makeComparison, makeRound, makeRun } from '../run-document.ts';
+import { makeComparison, makeJudged, makeRound, makeRun } from '../run-document.ts';
 
 t.teardown(() => engine.close());
 
@@ -67,6 +67,20 @@ t.test('how a run ended: a run without a valid round has no sample, and says INV
   const interrupted = textOf(makeRun({ status: 'interrupted', rounds: [], finished_at: undefined })).text;
   t.match(interrupted, /status="interrupted"\} /);
   t.notMatch(interrupted, /duration|verdict/);
+});
+
+t.test('the verdict of a comparison; one that did not come to its end has none yet', async (t) => {
+  const slow = makeJudged({ factors: { latency_med: 1.2 } });
+  t.match(textOf(slow).text, /mayfly_run_start_timestamp_seconds\{.*status="complete",verdict="REGRESSION"\} /);
+  t.match(textOf(makeJudged()).text, /status="complete",verdict="PASS"\} /);
+  t.notMatch(textOf({ ...slow, status: 'interrupted' }).text, /verdict/);
+});
+
+t.test('probes at another rate are no rounds of the run', async (t) => {
+  const run = makeRun();
+  run.rounds[0] = { ...run.rounds[0]!, rate: 900 };
+  t.match(textOf(run).text, /mayfly_rounds\{.*valid="true"\} 2 /);
+  t.match(textOf(run).text, /mayfly_rounds\{.*valid="false"\} 0 /);
 });
 
 t.test('change points, and no series twice at one time', async (t) => {

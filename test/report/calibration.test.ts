@@ -52,7 +52,11 @@ t.test('calibrate --run: the rounds of a stored run, no engine', async (t) => {
   const fits = compile(JSON.parse(readFileSync(join(ROOT, 'docs/schemas/mayfly.calibration.v1.json'), 'utf8')));
   t.ok(fits(document), JSON.stringify(fits.errors));
   t.match(document, { run_id: '01AAA', rounds: 12, decisions: 1000 });
-  t.strictSame(store.calibration('shop', 'h0st'), document, 'it is stored');
+  const run = store.run('01AAA');
+  t.strictSame(store.calibration(run), document, 'it is stored');
+  t.equal(store.calibration({ ...run, load: { ...run.load, rate: 7 } }), undefined, 'it says nothing of another load');
+  t.equal(store.calibration({ ...run, stack_version: 'other' }), undefined, 'nor of another stack');
+  t.equal(store.calibration({ ...run, pairing: 'alternating' }), undefined);
   store.close();
 
   t.match(command('--run=01BBB'), { status: 3, stdout: '', stderr: 'mayfly: a calibration needs 10 valid rounds or more, run 01BBB has 9\ngive it more time: npm run calibrate' });

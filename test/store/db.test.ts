@@ -4,6 +4,7 @@ import { copyFileSync, cpSync, mkdirSync, readdirSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import t from 'tap';
+import { judgeRun } from '../../scripts/compare/verdict.ts';
 import { InfrastructureError, UsageError } from '../../scripts/errors.ts';
 import { openStore } from '../../scripts/store/db.ts';
 import { explained, openDatabase } from '../../scripts/store/sqlite.ts';
@@ -214,15 +215,59 @@ t.test('a store of the first schema gets its change points and keeps its runs', 
   first.run('INSERT INTO benchmark (name) VALUES (?)', 'shop');
   first.run(
     `INSERT INTO run (run_id, benchmark, status, started_at, pairing, host_id, stack_version, rounds_asked, host, load, cpusets, metrics, stack_images, compose)
-     VALUES (?, 'shop', 'complete', ?, 'solo', 'h', 's', 1, '{}', '{}', '{}', '[]', '[]', '{}')`,
+     VALUES (?, 'shop', 'complete', ?, 'interleaved', 'h', 's', 1, '{}', '{}', '{}', '[]', '[]', '{}')`,
     run.run_id, run.started_at,
   );
+  for (const side of ['candidate', 'baseline']) first.run(`INSERT INTO run_side (run_id, side, ref, commit_id, images) VALUES (?, ?, 'HEAD', 'c', '[]')`, run.run_id, side);
   t.throws(() => first.all('SELECT * FROM change_point'), /no such table/);
   first.close();
   const store = openStore(file);
   t.teardown(() => store.close());
   t.match(store.stored(), [{ run_id: run.run_id, benchmark: 'shop', status: 'complete', started_at: run.started_at }]);
   t.strictSame(store.changePoints(), []);
+  const kept = store.run(run.run_id);
+  t.equal(kept.pairing, 'interleaved', 'the pairing moves to a column that takes more of them');
+  for (const field of ['comparison', 'master', 'verdict', 'capacity', 'continues'] as const) t.equal(kept[field], undefined);
+  store.amendRun(run.run_id, { pairing: 'alternating' });
+  t.equal(store.run(run.run_id).pairing, 'alternating');
+});
+
+t.test('a comparison keeps its design, its verdict and where its rounds are from', async (t) => {
+  const store = openStore(join(t.testdir(), 'mayfly.db'));
+  t.teardown(() => store.close());
+  const before = { ...makeComparison(1.05), run_id: '01BEFORE', status: 'interrupted' as const, comparison: { design: 'sequential' as const, min: 6, max: 40 } };
+  store.addRun(before);
+  t.equal(store.continuedBy(before.run_id), undefined);
+  const rounds = before.rounds.map((round) => ({ ...round, block: 2, rate: 7, from_run: before.run_id }));
+  const run = { ...before, run_id: '01AFTER', status: 'complete' as const, continues: before.run_id, master: true, rounds };
+  store.addRun(run);
+  const verdict = judgeRun(store.run(run.run_id));
+  store.saveVerdict(run.run_id, verdict);
+  t.strictSame(JSON.parse(JSON.stringify(store.run(run.run_id))), JSON.parse(JSON.stringify({ ...run, verdict })), 'all of it comes back');
+  t.match(store.runs({ master: true }), [{ run_id: run.run_id, verdict: verdict.verdict, master: true }]);
+  t.equal(store.continuedBy(before.run_id), run.run_id);
+  const elsewhere = openStore(join(t.testdir({ other: {} }), 'other', 'mayfly.db'));
+  t.teardown(() => elsewhere.close());
+  elsewhere.addRun(store.run(run.run_id));
+  t.strictSame(elsewhere.run(run.run_id).verdict, verdict, 'the verdict travels with the record');
+});
+
+t.test('suspected changes are added once and settled once; bisections are kept as far as they have come', async (t) => {
+  const store = openStore(join(t.testdir(), 'mayfly.db'));
+  t.teardown(() => store.close());
+  store.addRun(makeRun());
+  const { run_id, started_at: at } = makeRun();
+  const change = { benchmark: 'shop', host_id: 'h0st', metric: 'latency_med', run_id, commit: 'b', before: 'a', at, ratio: 1.05, found_at: at };
+  store.addSuspectedChange(change);
+  store.addSuspectedChange({ ...change, ratio: 2 });
+  t.strictSame(store.suspectedChanges('shop', 'h0st'), [{ ...change, state: 'open' }]);
+  store.settleSuspectedChange(change, 'confirmed', '01CHECK');
+  t.match(store.suspectedChanges('shop'), [{ state: 'confirmed', checked_by: '01CHECK' }]);
+  t.throws(() => store.addSuspectedChange({ ...change, metric: 'x', ratio: 0 }), /must be a number above 0/);
+  store.saveBisection({ bisection_id: '01B', benchmark: 'other', state: 'running', document: { left: 5 } });
+  store.saveBisection({ bisection_id: '01B', benchmark: 'other', state: 'done', document: { left: 0 } });
+  t.match(store.bisections('other'), [{ bisection_id: '01B', state: 'done', document: { left: 0 } }]);
+  t.same(store.bisections('shop'), []);
 });
 
 t.test('a migration that fails leaves the file as it was', async (t) => {

@@ -1,0 +1,36 @@
+/** Alternating rounds: asked for, and by themselves near the limit of the CPUs. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { bench, dataFolder, engine, mayfly, nothingLeft, probeBenchmark } from '../e2e/helpers.ts';
+
+t.teardown(() => engine.close());
+
+const SHORT = ['--duration=1s', '--warmup=0s'];
+
+t.test('a fixed number of rounds, alternating: the rounds of a block, and one look', async (t) => {
+  const data = dataFolder(t);
+  const refused = await mayfly('bench', [`--benchmark=${probeBenchmark(t)}`, '--against=HEAD', `--markdown=${join(data, 'not', 'there.md')}`], data).done;
+  t.equal(refused.code, 2);
+  t.match(refused.stderr, /there\.md/);
+  t.notOk(existsSync(join(data, 'mayfly.db')), 'refused before anything is started');
+
+  const benchmark = probeBenchmark(t, { top: { metrics: [{ name: 'latency_med', primary: true }] } });
+  const { code, stderr, run } = await bench(benchmark, data, ['--commit=HEAD', '--against=HEAD', '--pairing=alternating', '--rounds=1', '--strict', ...SHORT]);
+  t.equal(code, 1, stderr);
+  t.match(run, { pairing: 'alternating', verdict: { verdict: 'INCONCLUSIVE', observations: 1, method: { design: 'fixed', looks: [1] } } });
+  t.same(run.rounds.map(({ round, block, side }) => `${round} ${block} ${side}`), ['1 1 candidate', '2 1 baseline', '3 1 baseline', '4 1 candidate']);
+  t.match(run.verdict!.notes.join(), /both sides are the same build/);
+  await nothingLeft(t, data);
+});
+
+t.test('both sides near the limit of the CPUs: alternating by itself', async (t) => {
+  const data = dataFolder(t);
+  const benchmark = probeBenchmark(t, { top: { metrics: [{ name: 'latency_med', primary: true }] }, allow: { saturation: 0 } });
+  const { code, stderr, run } = await bench(benchmark, data, ['--commit=HEAD', '--against=HEAD', '--rounds=1', ...SHORT]);
+  t.equal(code, 0, stderr);
+  t.match(stderr, /going on with alternating rounds/);
+  t.equal(run.pairing, 'alternating');
+  t.match(run.rounds.slice(0, 2).map(({ reasons }) => reasons[0]!.code), ['saturated', 'saturated']);
+  t.equal(run.rounds.filter(({ valid }) => valid).length, 4);
+});
