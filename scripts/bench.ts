@@ -6,7 +6,7 @@ import { screenRun } from './compare/screen.ts';
 import { loadConfig, parseBenchArgs, type BenchFlags } from './config/config.ts';
 import type { Context } from './context.ts';
 import { suspectChanges } from './confirm-changes.ts';
-import { EXIT } from './errors.ts';
+import { EXIT, UsageError } from './errors.ts';
 import { ROOT, withContext } from './open.ts';
 import { withStore } from './open-store.ts';
 import { bench } from './pipeline.ts';
@@ -24,6 +24,9 @@ await main(async (io) => {
   }
   const cwd = process.cwd();
   const config = await loadConfig([...args, ...benchmarkToResume(flags)], { root: ROOT, cwd });
+  const alone = flags.against === 'none' || flags.against === 'master-set';
+  const [format] = Object.keys(flags.verdict.files);
+  if (alone && format) throw new UsageError(`--${format} is for a verdict, and with --against=${flags.against} there is none`, { hint: 'Leave it out, or name what to compare with: --against=REF.' });
   checkVerdictFiles(flags.verdict, cwd);
   const { run, links, remarks } = await withContext({ quiet: flags.quiet, images: ['prometheus', 'k6', 'thanos', 'node', 'exporter'] }, async (ctx) => {
     const run = await bench(config, ctx);

@@ -45,6 +45,7 @@ export function decide(change: Pick<SuspectedChange, 'metric' | 'commit' | 'rati
   if (metric.verdict === null) return { state: 'open', worse, why: `${titleOf(change.metric)} is not primary, or has no values` };
   if (metric.verdict === 'INCONCLUSIVE' || metric.change === null) return { state: 'open', worse, why: `INCONCLUSIVE: ${metric.words}` };
   if (metric.verdict === 'PASS') return { state: 'refuted', worse, why: metric.words };
+  if (metric.verdict === 'REGRESSION' && (metric.worse.at_least ?? 0) <= 0) return { state: 'open', worse, why: metric.words }; // it varies more, which is another matter
   const ratio = verdict.candidate.commit === change.commit ? 1 + metric.change : 1 / (1 + metric.change);
   const words = ratioWords(metric.name, metric.unit, metric.better, ratio);
   if (ratio > 1 !== change.ratio > 1) return { state: 'refuted', worse, why: `it is ${words}` };
@@ -94,7 +95,9 @@ async function check(changes: SuspectedChange[], worse: boolean, { asked, maxMin
     const gates = (name: string) => config.metrics.some((metric) => metric.name === name && metric.primary);
     if (!changes.some(({ metric }) => gates(metric))) return changes.map((change) => ({ change, failed: false, worse, state: 'open', why: `${titleOf(change.metric)} is not primary in benchmark.yaml any more, so no comparison decides on it` }));
     ctx.progress.info(`comparing ${shortCommit(before)} and ${shortCommit(commit)}: ${changes.map(({ metric }) => titleOf(metric)).join(', ')}`);
-    const run = await bench(config, ctx);
+    // Another metric that became worse would end the comparison before these are decided.
+    const metrics = config.metrics.map((metric) => ({ ...metric, primary: metric.primary && changes.some((change) => change.metric === metric.name) }));
+    const run = await bench({ ...config, metrics }, ctx);
     return changes.map((change) => ({ change, failed: false, ...settle(change, run.verdict!, ctx.store) }));
   } catch (error) {
     const failure = original(error);

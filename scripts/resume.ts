@@ -30,7 +30,8 @@ const sameMetric = (a: Metric, b: Metric | undefined) => b !== undefined && a.un
 /** The configuration with which the run was begun. */
 export function asBegun(config: Config, run: RunDocument): Config {
   const { design, min, max, max_minutes } = run.comparison!;
-  const pairing = run.pairing === 'alternating' ? 'alternating' : 'interleaved';
+  // As long as no round is valid it may still turn out that both sides at once are too much.
+  const pairing = run.pairing === 'alternating' ? 'alternating' : run.rounds.some(({ valid }) => valid) ? 'interleaved' : config.comparison.pairing;
   const maxMinutes = config.comparison.maxMinutes ?? max_minutes;
   return {
     ...config,
@@ -44,9 +45,11 @@ export function asBegun(config: Config, run: RunDocument): Config {
   };
 }
 
-/** Rounds of different hosts or stacks are no rounds of one comparison. UsageError before anything is started. */
+/** Rounds of different hosts, stacks or builds are no rounds of one comparison. UsageError before anything is started. */
 export function mustBeTheSame(plan: Plan, run: RunDocument): void {
   const what = plan.host.id !== run.host.id ? `on another host (${run.host.id}; this one is ${plan.host.id})` : plan.stackVersion !== run.stack_version ? `by another stack (${run.stack_version}; now it is ${plan.stackVersion})` : null;
+  const other = plan.sides.flatMap(({ name, builds }) => builds.filter((build) => !run.sides[name]?.images.some((image) => image.name === build.name && image.tag === build.tag)))[0];
+  if (other) throw new UsageError(`run ${run.run_id} cannot be gone on with: ${other.name} is built in another way now`, { hint: 'Begin a new run, or bring benchmark.yaml back to what it was.' });
   if (what) throw new UsageError(`run ${run.run_id} cannot be gone on with: it was measured ${what}`, { hint: `Begin a new run: npm run bench -- --commit=${shortCommit(run.sides.candidate.commit)} --against=${shortCommit(run.sides.baseline!.commit)}` });
 }
 

@@ -149,6 +149,9 @@ export interface ComparisonConfig {
   maxMinutes?: number;
 }
 
+/** Greatest number of observations of a sequential comparison: of rounds, and of alternating blocks. */
+export const MOST = { interleaved: 40, alternating: 20 } as const;
+
 /** What --against takes besides the name of a commit. */
 export const AGAINST = ['merge-base', 'anchor', 'master-set', 'none'] as const;
 

@@ -49,9 +49,15 @@ t.test('an interrupted comparison is gone on with as it was begun', async (t) =>
   t.match(config, { commit: 'a'.repeat(40), against: 'b'.repeat(40), load: { rate: 77, durationS: 4, warmupS: 1, vus: 20 }, comparison: { pairing: 'alternating', min: 6, max: 40 }, labels: { pr: '7' } });
   t.ok(takenOver(run).every(({ from_run }) => from_run === run.run_id));
   t.equal(takenOver({ ...run, rounds: takenOver(run), run_id: 'LATER' })[0]!.from_run, run.run_id, 'the run that measured it');
-  t.doesNotThrow(() => mustBeTheSame(aPlan(['candidate'], { host: run.host, stackVersion: run.stack_version }), run));
-  t.throws(() => mustBeTheSame(aPlan(['candidate'], { host: { ...run.host, id: 'other' }, stackVersion: run.stack_version }), run), /it was measured on another host/);
-  t.throws(() => mustBeTheSame(aPlan(['candidate'], { host: run.host, stackVersion: 'new' }), run), /it was measured by another stack/);
+  const same = aPlan(['candidate'], { host: run.host, stackVersion: run.stack_version });
+  const images = same.sides[0]!.builds.map(({ name, tag }) => ({ name, tag, id: 'sha256:1', source: 'built' as const }));
+  const built = { ...run, sides: { ...run.sides, candidate: { ...run.sides.candidate, images } } };
+  t.doesNotThrow(() => mustBeTheSame(same, built));
+  t.throws(() => mustBeTheSame({ ...same, host: { ...run.host, id: 'other' } }, built), /it was measured on another host/);
+  t.throws(() => mustBeTheSame({ ...same, stackVersion: 'new' }, built), /it was measured by another stack/);
+  t.throws(() => mustBeTheSame(same, run), /probe is built in another way now/);
+  t.equal(asBegun(aConfig(), { ...run, pairing: 'interleaved', rounds: [] }).comparison.pairing, 'auto', 'as long as no round is valid');
+  t.equal(asBegun(aConfig(), { ...run, pairing: 'interleaved' }).comparison.pairing, 'interleaved');
 });
 
 for (const [why, run, successor] of [

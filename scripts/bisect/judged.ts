@@ -12,12 +12,15 @@ const WHOLE = 0.7;
 
 /** The metric by which to search, and its margin: of those that became worse the one that stands out most from its noise. Null where none did, or only its dispersion. */
 export function judgedBy({ metrics }: VerdictDocument): Judged | null {
-  const worse = metrics.filter((metric) => metric.primary && metric.verdict === 'REGRESSION' && effect(metric) > 0).sort((a, b) => standingOut(b) - standingOut(a));
+  const worse = metrics.filter((metric) => metric.primary && isShift(metric)).sort((a, b) => standingOut(b) - standingOut(a));
   const [metric, ...others] = worse;
   if (!metric) return null;
   const { name, unit, better, change } = metric;
   return { name, unit, better, change: change!, margin: Math.expm1(MARGIN * effect(metric)), others: others.map((other) => other.name) };
 }
+
+/** Worse by its level, not by how much it varies: only that has a size to search by. */
+export const isShift = ({ verdict, worse }: Pick<MetricVerdict, 'verdict' | 'worse'>) => verdict === 'REGRESSION' && (worse.at_least ?? 0) > 0;
 
 /** Logarithm of the relative change, above 0 where it is worse. */
 const effect = ({ change, better }: MetricVerdict) => Math.log1p(change ?? 0) * (better === 'lower' ? 1 : -1);
@@ -31,9 +34,9 @@ export function metricsOf(metrics: readonly Metric[], judged: Pick<Judged, 'name
   });
 }
 
-/** What a verdict says of a build. */
-export function foundBy({ verdict }: Pick<VerdictDocument, 'verdict'>): Found {
-  if (verdict === 'REGRESSION') return 'slow';
+/** What a verdict says of a build; one that only varies more is neither slow nor fast. */
+export function foundBy({ verdict, metrics }: Pick<VerdictDocument, 'verdict' | 'metrics'>): Found {
+  if (verdict === 'REGRESSION') return metrics.some((metric) => metric.primary && isShift(metric)) ? 'slow' : 'skipped';
   return verdict === 'PASS' || verdict === 'IMPROVEMENT' ? 'fast' : 'skipped';
 }
 

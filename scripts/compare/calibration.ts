@@ -9,9 +9,9 @@
  */
 import { generator, textSeed } from '../../loadgen/schedule.js';
 import { builtinMetric } from '../config/metrics.ts';
-import type { CalibrationDocument, CalibrationQuote, Metric, RunDocument } from '../types.ts';
+import { MOST, type CalibrationDocument, type CalibrationQuote, type Metric, type RunDocument } from '../types.ts';
 import { shareOf } from './clopper-pearson.ts';
-import { judge, LEAST, LEVEL, MOST, noiseOf, type MetricPairs } from './judge.ts';
+import { judge, LEAST, LEVEL, noiseOf, type MetricPairs } from './judge.ts';
 import { logRatio, observationsOf, pairsOf, type Pair } from './observations.ts';
 import { hodgesLehmann, lowerBound, upperBound, walshAverages } from './signed-rank.ts';
 import { LEAST_REQUESTS_P99 } from './verdict.ts';
@@ -94,11 +94,11 @@ export function quoteOf({ run_id, at, rounds, decisions, false_alarms, detects, 
   return { run_id, at, rounds, decisions, false_alarms, detects, observations };
 }
 
-/** A default margin that this host cannot see is widened to the smallest slowdown that it finds; those of benchmark.yaml stay as they are. */
+/** A default margin that this host cannot see is widened to the smallest slowdown that it finds, where that is fit to gate; those of benchmark.yaml stay as they are. */
 export function calibratedMargins(metrics: readonly Metric[], calibration: CalibrationQuote): Metric[] {
   return metrics.map((metric) => {
     const least = calibration.detects[metric.name];
-    return metric.margin_from === 'default' && typeof least === 'number' && least > metric.margin ? { ...metric, margin: least, margin_from: 'calibration' } : metric;
+    return metric.margin_from === 'default' && typeof least === 'number' && least > metric.margin && least <= LARGEST_SLOWDOWN ? { ...metric, margin: least, margin_from: 'calibration' } : metric;
   });
 }
 

@@ -32,12 +32,13 @@ export const BETA = 0.05;
 export const STRETCH = 1.3;
 /** The candidate varies at least so many times as much as the baseline, or it is no finding. */
 export const LEAST_DISPERSION = 2;
+/** A PASS needs values in this share of the observations: a 0 on one side alone has no ratio, and must not hide. */
+const WHOLE = 0.95;
 /** Level of the interval that is shown. */
 export const LEVEL = 0.95;
 
-/** Least number of observations of a sequential comparison, and the greatest: of rounds, and of alternating blocks. */
+/** Least number of observations of a sequential comparison. */
 export const LEAST = 6;
-export const MOST = { interleaved: 40, alternating: 20 } as const;
 
 /** A metric and its values, observation by observation; null where one has none. */
 export interface MetricPairs {
@@ -75,6 +76,12 @@ interface Track {
  * not looked at.
  */
 export function judge(input: readonly MetricPairs[], design: Design, ended: boolean): Judgement {
+  // What was decided on the way was decided with what had been spent by then: that no more comes is its consequence.
+  const onTheWay = walk(input, design, false);
+  return ended && !onTheWay.decided ? walk(input, design, true) : onTheWay;
+}
+
+function walk(input: readonly MetricPairs[], design: Design, ended: boolean): Judgement {
   const observed = Math.max(0, ...input.map(({ pairs }) => pairs.length));
   const tracks = input.filter(({ metric }) => metric.primary).map(({ metric, pairs }): Track => ({ metric, pairs, finding: null, atLeast: -Infinity, atMost: Infinity, dispersion: null }));
   const looks = looksOf(design, observed, ended);
@@ -121,7 +128,7 @@ function look(tracks: readonly Track[], n: number, alpha: number, beta: number, 
     track.atMost = Math.min(track.atMost, upperBound(walsh, values.length, beta));
     if (worse[i]!.rejected && low > 0 && estimate >= half) track.finding = 'REGRESSION';
     else if (better[i]!.rejected && high < 0 && estimate <= -half) track.finding = 'IMPROVEMENT';
-    else if (!track.finding && track.atMost < 2 * half && (last || estimate > -2 * half)) track.finding = 'PASS';
+    else if (!track.finding && values.length >= WHOLE * n && track.atMost < 2 * half && (last || estimate > -2 * half)) track.finding = 'PASS';
   }
 }
 

@@ -68,6 +68,9 @@ function notesOf(run: RunDocument, verdict: Verdict, judged: Judgement): string[
   if (!run.metrics.some(({ primary }) => primary)) notes.push('no metric of this benchmark is primary, so nothing can decide: set primary: true in benchmark.yaml');
   const missing = judged.metrics.filter(({ primary, change }) => primary && change === null);
   for (const { name } of missing) notes.push(`${titleOf(name)} is primary and has no value to compare`);
+  for (const { name, observations } of judged.metrics.filter(({ primary, change, observations }) => primary && change !== null && observations < judged.observations)) {
+    notes.push(`${titleOf(name)} can be compared in ${observations} of ${judged.observations} ${unitOf(run)}s only: the others have no value, or a 0 on one side alone`);
+  }
   if (run.sides.candidate.commit === run.sides.baseline?.commit) notes.push('both sides are the same build: whatever is found is an error of the measurement');
   if (verdict === 'INCONCLUSIVE' && (run.status === 'interrupted' || run.status === 'failed')) notes.push(`the run ended early: npm run bench -- --resume=${run.run_id} goes on with it`);
   const p99 = judged.metrics.find(({ name, primary }) => primary && /_p99$/.test(name));

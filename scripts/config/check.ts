@@ -95,6 +95,7 @@ function checkMetric(metric: MetricSpec, index: number, spec: BenchmarkSpec, say
   const path = ['metrics', index];
   const faults: Fault[] = [];
   if (spec.metrics.findIndex(({ name }) => name === metric.name) !== index) faults.push(say([...path, 'name'], `is there twice: ${metric.name}`));
+  if (metric.name === 'capacity' || metric.name in {}) return [say([...path, 'name'], `must not be ${metric.name}: that name is taken`)];
   const known = builtinMetric(metric.name);
   if (known) return [...faults, ...checkBuiltin(metric, path, spec, say)];
   if (metric.promql === undefined) {

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
 import { UsageError } from '../errors.ts';
-import { AGAINST, type BuildRecipe, type ComparisonConfig, type Config, type K6Load, type ImageLoad, type Load } from '../types.ts';
+import { AGAINST, MOST, type BuildRecipe, type ComparisonConfig, type Config, type K6Load, type ImageLoad, type Load } from '../types.ts';
 import type { BenchmarkSpec, Build } from './benchmark.types.ts';
 import { checkSpec, loadFault } from './check.ts';
 import { checkCompose, composeServices } from './compose-check.ts';
@@ -106,8 +106,7 @@ function makeConfig(benchmark: string, dir: string, spec: BenchmarkSpec, flags: 
   const load = chooseLoad(spec.load, dir, flags);
   const rounds = wholeFlag('rounds', flags.rounds, 'rounds');
   const comparison = chooseComparison(spec, flags, rounds);
-  const compared = flags.against !== undefined && flags.against !== 'none' && flags.against !== 'master-set';
-  const longest = compared ? (rounds ?? comparison.max ?? 40) : (rounds ?? spec.rounds);
+  const longest = longestRun(flags, comparison, rounds ?? spec.rounds);
   return {
     benchmark,
     description: spec.description,
@@ -140,6 +139,13 @@ function makeConfig(benchmark: string, dir: string, spec: BenchmarkSpec, flags: 
     live: flags.live || longest * (load.durationS + load.warmupS) > BLOCK_S,
     ...(flags.objstore === undefined ? {} : { objstore: objstoreFile(flags.objstore, env.cwd) }),
   };
+}
+
+/** Rounds that a run may have: what is not compared in the end is shorter. */
+function longestRun({ against, master, rounds: fixed }: BenchFlags, { pairing, max }: ComparisonConfig, alone: number): number {
+  if (against === 'none' || against === 'master-set' || (master && against === undefined)) return alone;
+  const observations = fixed === undefined ? (max ?? (pairing === 'alternating' ? MOST.alternating : MOST.interleaved)) : alone;
+  return pairing === 'alternating' ? 4 * observations : observations;
 }
 
 /** Names that mean no commit are kept as they are. */

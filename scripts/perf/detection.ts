@@ -12,7 +12,7 @@ import { generator } from '../../loadgen/schedule.js';
 import { command } from '../command.ts';
 import { resamples } from '../compare/calibration.ts';
 import { shareOf } from '../compare/clopper-pearson.ts';
-import { judge, LEAST, MOST } from '../compare/judge.ts';
+import { judge, LEAST } from '../compare/judge.ts';
 import { observationsOf } from '../compare/observations.ts';
 import { metricPairs } from '../compare/verdict.ts';
 import { percentOf } from '../compare/words.ts';
@@ -23,7 +23,7 @@ import { ROOT, withContext } from '../open.ts';
 import { bench } from '../pipeline.ts';
 import { withoutRepository } from '../plan/git.ts';
 import { columns } from '../report/columns.ts';
-import type { MetricVerdict, RunDocument } from '../types.ts';
+import { MOST, type MetricVerdict, type RunDocument } from '../types.ts';
 
 /** Extra cost of a build: seconds of CPU or of waiting for each request, bytes that it holds. */
 interface Extra {

@@ -1,6 +1,7 @@
 /** Many made-up comparisons of one noise model and one true effect, judged by Mayfly and by the rules of others. Pure and seeded. */
+import { MOST } from '../types.ts';
 import { shareOf, type Share } from '../compare/clopper-pearson.ts';
-import { judge, LEAST, MOST } from '../compare/judge.ts';
+import { judge, LEAST } from '../compare/judge.ts';
 import { EARLIER, KAYENTA_RULES, kayentaHigh, scrapes, SOLO_RULES } from './verdict-peers.ts';
 import { interleaved, METRICS, MODELS, randomOf, soloRuns } from './verdict-models.ts';
 

@@ -1,6 +1,7 @@
 /** How long the pure functions take: one decision, one point of a history. */
+import { MOST } from '../types.ts';
 import { createDetector } from '../compare/changes.ts';
-import { judge, LEAST, MOST, type MetricPairs } from '../compare/judge.ts';
+import { judge, LEAST, type MetricPairs } from '../compare/judge.ts';
 import { median } from '../compare/statistics.ts';
 import { normal, randomOf } from './verdict-models.ts';
 

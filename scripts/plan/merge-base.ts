@@ -18,12 +18,11 @@ export async function mergeBase(candidate: Commit, ctx: Pick<Context, 'signal'>)
   const branch = await defaultBranch(repository, ctx);
   if (!branch) return null;
   const tip = candidate.commit.startsWith('worktree-') ? 'HEAD' : candidate.commit;
-  const bases = [];
-  for (const ref of branch.refs) bases.push(await gitSays(repository, ['merge-base', '--end-of-options', tip, ref], ctx));
+  // With a merge of both refs, were there one: the local branch may be ahead of the remote's, or behind it.
+  const base = await gitSays(repository, ['merge-base', '--end-of-options', tip, ...branch.refs], ctx);
   const commit = await gitSays(repository, ['rev-parse', '--verify', '--quiet', '--end-of-options', `${tip}^{commit}`], ctx);
-  const base = bases.find((one) => one !== null && one !== '');
   if (!base || !commit) return null;
-  return { branch: branch.name, onBranch: bases.includes(commit), base: await describeCommit(repository, bases.includes(commit) ? commit : base, ctx) };
+  return { branch: branch.name, onBranch: base === commit, base: await describeCommit(repository, base, ctx) };
 }
 
 /** The remote says which it is; without one it is main or master. A mirror has its HEAD. */

@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { UsageError } from '../errors.ts';
 import type { Context } from '../context.ts';
-import type { BuildRecipe, Comparison, Config, CpuSets, Host, Pairing, SideName } from '../types.ts';
+import { MOST, type BuildRecipe, type Comparison, type Config, type CpuSets, type Host, type Pairing, type SideName } from '../types.ts';
 import { findCommit, type Commit } from './commit.ts';
 import { planCpuSets } from './cpusets.ts';
 import { fingerprint } from './host.ts';
@@ -50,9 +50,6 @@ export interface Plan {
   stackVersion: string;
   stackImages: { ref: string; id: string; source: string }[];
 }
-
-/** Observations of a comparison at most: rounds, and blocks of four alternating rounds. */
-const MOST = { interleaved: 40, alternating: 20 };
 
 export async function makePlan(config: Config, ctx: Context): Promise<Plan> {
   const runId = ctx.newRunId();
@@ -113,7 +110,7 @@ async function planBaseline(candidate: SidePlan, config: Config, ctx: Context): 
 async function planAnchor(candidate: SidePlan, config: Config, ctx: Context): Promise<SidePlan | null> {
   const host_id = fingerprint(ctx.machine.engine).id;
   const changed = ctx.store.changePoints(config.benchmark).filter((point) => point.host_id === host_id).at(-1);
-  const anchor = changed?.commit ?? ctx.store.runs({ benchmark: config.benchmark, host_id, master: true, limit: 1_000_000 }).at(-1)?.commit;
+  const anchor = changed?.commit ?? ctx.store.runs({ benchmark: config.benchmark, host_id, master: true, limit: 1_000_000 }).findLast(({ status, commit }) => status === 'complete' && !commit.startsWith('worktree-'))?.commit;
   if (anchor === undefined || anchor === candidate.commit) {
     ctx.progress.info(`measured alone: ${anchor === undefined ? 'there is no run of the default branch yet' : 'it is the anchor of the default branch itself'}`);
     return null;

@@ -29,9 +29,9 @@ export function masterRuns(db: Database, benchmark: string, hostId: string, metr
   });
 }
 
-/** Host of the newest run of the master set of a benchmark. */
+/** Host of the newest complete run of the master set of a benchmark. */
 export function masterHost(db: Database, benchmark: string): string | undefined {
-  return db.get('SELECT host_id FROM run WHERE benchmark = ? AND master = 1 ORDER BY started_at DESC, run_id DESC LIMIT 1', benchmark)?.host_id as string | undefined;
+  return db.get(`SELECT host_id FROM run WHERE benchmark = ? AND master = 1 AND status = 'complete' ORDER BY started_at DESC, run_id DESC LIMIT 1`, benchmark)?.host_id as string | undefined;
 }
 
 const sideOf = ({ ref, commit_id: commit, subject }: Row) => ({ ref, commit, ...(subject === null ? {} : { subject }) });

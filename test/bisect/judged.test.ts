@@ -61,7 +61,7 @@ t.test('every answer, in words', async (t) => {
 });
 
 t.test('the metric that stands out most, with a margin of most of the effect', async (t) => {
-  const metric = (name: string, change: number, noise: number, laid: Partial<MetricVerdict> = {}) => ({ name, unit: 's', better: 'lower', primary: true, verdict: 'REGRESSION', change, noise, ...laid }) as MetricVerdict;
+  const metric = (name: string, change: number, noise: number, laid: Partial<MetricVerdict> = {}) => ({ name, unit: 's', better: 'lower', primary: true, verdict: 'REGRESSION', change, noise, worse: { at_least: Math.abs(change) > 0.05 ? Math.abs(change) / 2 : -0.01, at_most: null }, ...laid }) as MetricVerdict;
   const of = (...metrics: MetricVerdict[]) => judgedBy({ metrics } as VerdictDocument);
   t.match(of(metric('a', 0.1, 0.05), metric('b', 0.08, 0.01), metric('c', 0.5, 0.01, { verdict: 'PASS' }), metric('d', 0.9, 0.01, { primary: false, verdict: null })), { name: 'b', change: 0.08, others: ['a'] });
   t.ok(Math.abs(of(metric('a', 0.1, 0.05))!.margin - (1.1 ** 0.8 - 1)) < 1e-12);
@@ -71,7 +71,8 @@ t.test('the metric that stands out most, with a margin of most of the effect', a
   const metrics = [{ name: 'a', unit: 's', better: 'lower' as const, primary: false, margin: 0.01 }, { name: 'b', unit: 's', better: 'lower' as const, primary: true, margin: 0.01 }];
   t.match(metricsOf(metrics, { name: 'a', margin: 0.5 }), [{ name: 'a', primary: true, margin: 0.5, margin_from: 'benchmark' }, { name: 'b', primary: false, margin: 0.01 }]);
   t.match(metricsOf(metrics, { name: 'a' }), [{ primary: true, margin: 0.01 }, { primary: false }]);
-  t.same((['REGRESSION', 'PASS', 'IMPROVEMENT', 'INCONCLUSIVE', 'INVALID'] as Verdict[]).map((verdict) => foundBy({ verdict })), ['slow', 'fast', 'fast', 'skipped', 'skipped']);
+  t.same((['REGRESSION', 'PASS', 'IMPROVEMENT', 'INCONCLUSIVE', 'INVALID'] as Verdict[]).map((verdict) => foundBy({ verdict, metrics: [{ primary: true, verdict: verdict === 'REGRESSION' ? 'REGRESSION' : 'PASS', worse: { at_least: 0.1, at_most: null } }] as never })), ['slow', 'fast', 'fast', 'skipped', 'skipped']);
+  t.equal(foundBy({ verdict: 'REGRESSION', metrics: [metric('a', 0.01, 0.05)] }), 'skipped', 'what only varies more');
 });
 
 t.test('what a commit is to blame for, and what not', async (t) => {

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { generator } from '../../loadgen/schedule.js';
-import { ALPHA, ALPHA_DISPERSION, BETA, holm, judge, LEAST, LEAST_DISPERSION, LEVEL, MOST, STRETCH, type MetricPairs } from '../../scripts/compare/judge.ts';
+import { MOST } from '../../scripts/types.ts';
+import { ALPHA, ALPHA_DISPERSION, BETA, holm, judge, LEAST, LEAST_DISPERSION, LEVEL, STRETCH, type MetricPairs } from '../../scripts/compare/judge.ts';
 import { normal } from '../../scripts/perf/verdict-models.ts';
 import type { Better } from '../../scripts/types.ts';
 
@@ -89,4 +90,27 @@ t.test('the page quotes the constants of the code', async (t) => {
   const page = readFileSync('docs/verdict.md', 'utf8');
   const constants = { ALPHA, ALPHA_DISPERSION, BETA, STRETCH, LEAST_DISPERSION, LEVEL, LEAST, MOST: `${MOST.interleaved}, ${MOST.alternating}` };
   for (const [name, value] of Object.entries(constants)) t.ok(page.includes(`| \`${name}\` | ${value} |`), `${name} is ${value}`);
+});
+
+t.test('what was decided on the way stays decided as it was, when no more comes', async (t) => {
+  const random = generator(11);
+  const metric = (name: string) => ({ name, unit: 's', better: 'lower' as const, primary: true, margin: 0.01 });
+  let decided = 0;
+  for (let trial = 0; trial < 400; trial++) {
+    const pairs = (centre: number) => Array.from({ length: 40 }, () => ({ candidate: Math.exp(centre + 0.02 * (random() + random() - 1)), baseline: 1 }));
+    const input = [{ metric: metric('a'), pairs: pairs(0.006) }, { metric: metric('b'), pairs: pairs(0) }];
+    const live = judge(input, sequential, false);
+    if (!live.decided) continue;
+    decided++;
+    const stored = input.map((one) => ({ ...one, pairs: one.pairs.slice(0, live.observations) }));
+    if (JSON.stringify(judge(stored, sequential, true)) !== JSON.stringify(live)) t.fail(`trial ${trial}: ${live.verdict} after ${live.observations} became ${judge(stored, sequential, true).verdict}`);
+  }
+  t.ok(decided > 200, `${decided} were decided`);
+});
+
+t.test('a 0 on one side alone has no ratio, and no PASS hides it', async (t) => {
+  const metric = { name: 'errors', unit: 'ratio', better: 'lower' as const, primary: true, margin: 0.01 };
+  const pairs = Array.from({ length: 40 }, (_, i) => (i % 4 === 0 ? { candidate: 0, baseline: 0 } : null));
+  t.match(judge([{ metric, pairs }], sequential, true), { verdict: 'INCONCLUSIVE' });
+  t.match(judge([{ metric, pairs: pairs.map(() => ({ candidate: 0, baseline: 0 })) }], sequential, true), { verdict: 'PASS' });
 });

@@ -87,6 +87,8 @@ const wrong: [what: string, from: string, to: string, sentence: string][] = [
   ['a key that is misspelt', 'duration: 20s', 'duration: 20s\n  warmpu: 1s', ':12 load/warmpu is not known (did you mean warmup?); allowed here: script, image, command, scrape, requests, failed, dropped, target, rate, duration, warmup, vus'],
   ['a field that is missing', '  duration: 20s\n', '', ':7 load needs duration'],
   ['an unknown key at the top', 'description:', 'desciption:', ':1 desciption is not known (did you mean description?); allowed here: description, build, services, load, scrape, rounds, retries, metrics, comparison, objectives, allow, ready_timeout'],
+  ['a name of npm run capacity', 'description:', "metrics: [{name: capacity, promql: 'x{$selector}', unit: count}]\ndescription:", ':1 metrics/0/name must not be capacity: that name is taken'],
+  ['a name of the language', 'description:', "metrics: [{name: constructor, promql: 'x{$selector}', unit: count}]\ndescription:", ':1 metrics/0/name must not be constructor: that name is taken'],
   ['an unknown pairing', 'description:', 'comparison: {pairing: both}\ndescription:', ':1 comparison/pairing must be auto, interleaved or alternating, got "both"'],
   ['too few rounds for a look', 'description:', 'comparison: {max_rounds: 5}\ndescription:', ':1 comparison/max_rounds must be >= 6 observations, got 5'],
   ['more at least than at most', 'description:', 'comparison: {min_rounds: 12, max_rounds: 10}\ndescription:', ':1 comparison/max_rounds must be at least min_rounds (12), got 10'],

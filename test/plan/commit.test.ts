@@ -244,6 +244,8 @@ t.test('the merge-base: where a commit left the default branch', async (t) => {
   git('checkout', '--quiet', 'trunk');
   const ahead = commit('not pushed yet');
   t.match(await baseOf(ahead), { onBranch: true }, 'the local default branch counts too');
+  git('checkout', '--quiet', '-b', 'later');
+  t.match(await baseOf(commit('a later feature')), { onBranch: false, base: { commit: ahead } }, 'what is not pushed yet is no part of the feature');
   git('checkout', '--quiet', '--orphan', 'other');
   t.equal(await baseOf(commit('another history')), null);
 });
