@@ -1,5 +1,5 @@
 /** What is kept of every run. One SQLite file; all SQL is here. */
-import { ulid } from 'ulid';
+import { monotonicFactory } from 'ulid';
 import { UsageError } from '../errors.ts';
 import type { ArchiveDocument, CalibrationDocument, CapacityDocument, Pairing, RoundDocument, RunDocument, RunStatus, Sample, SideDocument, SideName, Verdict, VerdictDocument } from '../types.ts';
 import * as judgements from './judgements.ts';
@@ -148,6 +148,7 @@ export interface Store {
 /** Opens the store, made and brought up to date where needed; InfrastructureError where that fails. */
 export function openStore(file: string): Store {
   const db = openDatabase(file);
+  const nextEvent = monotonicFactory(); // two of one millisecond stay in their order
   return {
     addRun: (run) => db.transaction(() => addRun(db, run)),
     saveRound: (runId, round, detail) => db.transaction(() => saveRound(db, runId, round, detail)),
@@ -186,7 +187,7 @@ export function openStore(file: string): Store {
     addChangePoint: (point) => addChangePoint(db, point),
     changePoints: (benchmark) => listChangePoints(db, benchmark),
     addEvent: (kind, runId, detail) => {
-      db.run('INSERT INTO event (event_id, at, kind, run_id, detail) VALUES (?, ?, ?, ?, ?)', ulid(), new Date().toISOString(), kind, runId, text(detail ?? null));
+      db.run('INSERT INTO event (event_id, at, kind, run_id, detail) VALUES (?, ?, ?, ?, ?)', nextEvent(), new Date().toISOString(), kind, runId, text(detail ?? null));
     },
     events: (limit = 100) =>
       db.all('SELECT at, kind, run_id, detail FROM event ORDER BY event_id DESC LIMIT ?', limit).map((row) => ({ ...row, detail: json(row.detail) }) as StoredEvent),

@@ -1,23 +1,10 @@
 /** What is concluded from runs: verdicts, calibrations, suspected changes, bisections. SQL only; db.ts hands it the database. */
 import type { CalibrationDocument, RunDocument, VerdictDocument } from '../types.ts';
+import type { ChangePoint } from './db.ts';
 import type { Database } from './sqlite.ts';
 
 /** A change of a metric on the default branch that statistics suggest; ChangePoint in db.ts is one that was confirmed. */
-export interface SuspectedChange {
-  benchmark: string;
-  host_id: string;
-  metric: string;
-  /** The first commit after the change, and the last one before it. */
-  commit: string;
-  before: string;
-  /** The first run after the change. */
-  run_id: string;
-  /** Start of that run, ISO 8601. */
-  at: string;
-  /** After / before: 1.05 is 5 % more. */
-  ratio: number;
-  /** When it was found, ISO 8601. */
-  found_at: string;
+export interface SuspectedChange extends ChangePoint {
   state: 'open' | 'confirmed' | 'refuted';
   /** The run that compared before and after. */
   checked_by?: string;

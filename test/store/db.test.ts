@@ -152,6 +152,8 @@ t.test('builds and events', async (t) => {
   store.addEvent('swept', 'a run of another data folder', { containers: 3 });
   store.addEvent('noted', null, 'x');
   t.match(store.events(), [{ kind: 'noted', run_id: null, detail: 'x' }, { kind: 'swept', detail: { containers: 3 } }]);
+  for (let i = 0; i < 50; i++) store.addEvent('many', null, i);
+  t.same(store.events(50).map(({ detail }) => detail), Array.from({ length: 50 }, (_, i) => 49 - i), 'in their order within a millisecond too');
 });
 
 t.test('real processes that open a new file and write at once: nothing is lost', async (t) => {
