@@ -1,6 +1,6 @@
 /** The capacity of a service that is known by construction: it computes 20 ms for every request, one after the other. The median, because other work on a test machine leaves it alone. */
 import t from 'tap';
-import { bench, dataFolder, engine, mayfly, nothingLeft, probeBenchmark } from '../e2e/helpers.ts';
+import { bench, dataFolder, engine, mayfly, nothingLeft, probeBenchmark } from './helpers.ts';
 
 t.teardown(() => engine.close());
 
