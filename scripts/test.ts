@@ -13,8 +13,8 @@ import { setUp } from './setup/setup.ts';
 import { inStep } from './step.ts';
 import type { Progress } from './types.ts';
 
-/** Tests in this folder measure: one file at a time, and nothing beside them. */
-const MEASURING = 'test/e2e';
+/** Tests in this folder use up the host, or leave on the engine what a command beside them would clean away: one file at a time, and nothing beside them. */
+const ALONE = 'test/e2e';
 /** Tests in these folders make whole runs and mostly wait: they mind neither each other nor how fast they are. */
 const STORIES = ['test/stories', 'test/perf'];
 
@@ -31,10 +31,10 @@ await main(async (io) => {
   await buildTap(progress);
   progress.close();
   const files = (await testFiles(join(ROOT, 'test'))).filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)));
-  const measuring = files.filter((file) => file.startsWith(MEASURING));
+  const alone = files.filter((file) => file.startsWith(ALONE));
   const stories = files.filter((file) => STORIES.some((folder) => file.startsWith(folder)));
-  const others = files.filter((file) => !measuring.includes(file) && !stories.includes(file));
-  const counts = [await runTap(others, 2), await runTap(stories, 3), await runTap(measuring, 1)];
+  const others = files.filter((file) => !alone.includes(file) && !stories.includes(file));
+  const counts = [await runTap(others, 2), await runTap(stories, 3), await runTap(alone, 1)];
   const passed = counts.reduce((sum, count) => sum + count.passed, 0);
   const failed = counts.reduce((sum, count) => sum + count.failed, 0);
   io.stdout(`${passed} passed, ${failed} failed`);

@@ -122,7 +122,7 @@ t.test('bad input is refused before anything is built or started', async (t) => 
 for (const service of ['prometheus', 'k6'] as const) {
   t.test(`${service} is killed in the middle`, async (t) => {
     const data = dataFolder(t);
-    const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { load: { duration: '6s' } })}`, '--json'], data);
+    const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { load: { duration: '6s' }, top: { retries: 0 } })}`, '--json'], data);
     await running.said(/round 1 of 1/);
     for (;;) {
       const k6 = (await engine.containers('dev.mayfly.run', 'dev.mayfly.service=k6')).find((container) => container.state === 'running');
@@ -292,6 +292,21 @@ t.test('the terminal is closed: the clean-up goes on to its end', async (t) => {
   await nothingLeft(t, data);
   const [summary] = JSON.parse((await mayfly('runs', ['--json'], data).done).stdout).runs;
   t.equal(summary.status, 'interrupted');
+});
+
+t.test('--keep leaves the stack up; no other command touches it; sweep takes it down', async (t) => {
+  const data = dataFolder(t);
+  const { code, stderr, run: doc } = await bench(probeBenchmark(t), data, ['--keep']);
+  t.equal(code, 0, stderr);
+  t.match(stderr, new RegExp(`npm run sweep -- ${doc.run_id}`));
+  const kept = await onEngine();
+  t.ok(kept.some((name) => /-candidate-probe-1$/.test(name)) && kept.some((name) => /prometheus/.test(name)), kept.join(', '));
+  const other = await mayfly('archive-push', [], data).done;
+  t.equal(other.code, 0, other.stderr);
+  t.same(await onEngine(), kept);
+  const swept = await mayfly('sweep', [doc.run_id], data).done;
+  t.equal(swept.code, 0, swept.stderr);
+  await nothingLeft(t, data);
 });
 
 t.test('--keep and a run that fails: it says how to take the stack down, and leaves the data of the running Prometheus', async (t) => {

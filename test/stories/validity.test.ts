@@ -1,15 +1,14 @@
-/** Every reason for INVALID, by making it happen. Steal cannot be made from inside a machine: it is tested by value in test/collect. */
-import { spawn } from 'node:child_process';
+/** Every reason for INVALID, by making it happen. Load from outside is in test/e2e, since it disturbs what is beside it. Steal cannot be made from inside a machine: it is tested by value in test/collect. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { bench, dataFolder, engine, nothingLeft, probeBenchmark, type ProbeOptions } from './helpers.ts';
+import { bench, dataFolder, engine, nothingLeft, probeBenchmark, type ProbeOptions } from '../e2e/helpers.ts';
 
 t.teardown(() => engine.close());
 
 async function invalid(t: Test, options: ProbeOptions, code: string, message: RegExp, prepare: (folder: string) => void = () => {}): Promise<void> {
   const data = dataFolder(t);
-  const benchmark = probeBenchmark(t, options);
+  const benchmark = probeBenchmark(t, { ...options, top: { retries: 0, ...options.top } });
   prepare(benchmark);
   const ended = await bench(benchmark, data);
   t.equal(ended.code, 3, `exit code 3\n${ended.stderr}`);
@@ -33,12 +32,6 @@ t.test('a service that ends in the middle', (t) => invalid(t, { mode: 'exits' },
 t.test('a service that the scheduler holds back', (t) => invalid(t, { mode: 'busy', service: { cpus: 0.3 }, load: { rate: 10, vus: 60 }, allow: { throttled: 0.01 } }, 'throttled', /probe was held back by its CPU limit in [\d.]+ %/));
 t.test('failed requests above the allowance', (t) => invalid(t, { mode: 'failing', allow: { failed_requests: '1%' } }, 'failed-requests', /1?\d(\.\d+)? % of the requests failed \(at most 1 % is allowed\)/));
 t.test('a service that stalls', (t) => invalid(t, { mode: 'stall', load: { rate: 100, vus: 10 } }, 'dropped-iterations', /none of its 10 virtual users was free/));
-t.test('load from outside', async (t) => {
-  const burners = [1, 2].map(() => spawn(process.execPath, ['-e', 'const end = Date.now() + 60000; while (Date.now() < end);'], { stdio: 'ignore' }));
-  t.teardown(() => burners.forEach((burner) => burner.kill('SIGKILL')));
-  await invalid(t, { allow: { outside_load: 0.3 }, load: { rate: 20 } }, 'host-load', /processes outside of the run used \d+(\.\d+)? % of this host's CPU time/);
-});
-
 t.test('an invalid round is measured again, up to the cap, and shown', async (t) => {
   const data = dataFolder(t);
   const { code, stderr, run } = await bench(probeBenchmark(t, { mode: 'failing', top: { rounds: 2, retries: 1 } }), data);

@@ -8,7 +8,7 @@ import { openStore } from '../../scripts/store/db.ts';
 import type { RunDocument, SideName } from '../../scripts/types.ts';
 import { Api, regionsOf, askAnnotation, type TimeRange } from '../grafana/grafana.ts';
 import { answerOf, dashboards, prove } from '../grafana/prove.ts';
-import { bench, dataFolder, engine, makeFolder, mayfly, nothingLeft, ROOT, run } from './helpers.ts';
+import { bench, dataFolder, engine, makeFolder, mayfly, nothingLeft, ROOT, run } from '../e2e/helpers.ts';
 
 t.teardown(() => engine.close());
 
