@@ -129,7 +129,7 @@ async function bringUpToDate(folder: string, url: string, ctx: Surroundings): Pr
 /** Null when all went well, else the command that failed. */
 async function fetchOnce(folder: string, url: string, ctx: Surroundings): Promise<ProcessOutput | null> {
   const commands = [
-    ['init', '--bare', '--quiet'],
+    ['init', '--bare', '--quiet', '--template='], // two that copy a template into one folder at once get in each other's way
     ['-c', 'gc.autoDetach=false', 'fetch', '--quiet', '--prune', '--no-tags', '--no-write-fetch-head', '--end-of-options', url,
       '+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*', '+HEAD:refs/remotes/origin/HEAD'],
     ['update-ref', '--no-deref', 'HEAD', 'refs/remotes/origin/HEAD'],
