@@ -34,7 +34,7 @@ await main(async (io) => {
   const alone = files.filter((file) => file.startsWith(ALONE));
   const stories = files.filter((file) => STORIES.some((folder) => file.startsWith(folder)));
   const others = files.filter((file) => !alone.includes(file) && !stories.includes(file));
-  const counts = [await runTap(others, 2), await runTap(stories, 4), await runTap(alone, 1)];
+  const counts = [await runTap(others, 2), await runTap(stories, 3), await runTap(alone, 1)];
   const passed = counts.reduce((sum, count) => sum + count.passed, 0);
   const failed = counts.reduce((sum, count) => sum + count.failed, 0);
   io.stdout(`${passed} passed, ${failed} failed`);
