@@ -12,6 +12,7 @@ import { withStore } from './open-store.ts';
 import { bench } from './pipeline.ts';
 import { screenText } from './report/history.ts';
 import { runTable } from './report/table.ts';
+import { RUN_IMAGES } from './setup/images.ts';
 import type { RunDocument } from './types.ts';
 import { checkVerdictFiles, exitCodeOf, writeVerdictFiles } from './verdict-files.ts';
 
@@ -28,7 +29,7 @@ await main(async (io) => {
   const [format] = Object.keys(flags.verdict.files);
   if (alone && format) throw new UsageError(`--${format} is for a verdict, and with --against=${flags.against} there is none`, { hint: 'Leave it out, or name what to compare with: --against=REF.' });
   checkVerdictFiles(flags.verdict, cwd);
-  const { run, links, remarks } = await withContext({ quiet: flags.quiet, images: ['prometheus', 'k6', 'thanos', 'node', 'exporter'] }, async (ctx) => {
+  const { run, links, remarks } = await withContext({ quiet: flags.quiet, images: RUN_IMAGES }, async (ctx) => {
     const run = await bench(config, ctx);
     const links = await openBucket(config.objstore, ctx.paths).then((bucket) => linksTo(seen(run), bucket, ctx)).catch(() => []);
     return { run, links, remarks: remarksOn(run, config.against, ctx) };

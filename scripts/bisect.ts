@@ -7,6 +7,7 @@ import { command, jsonFlag } from './command.ts';
 import { EXIT } from './errors.ts';
 import { ROOT, withContext } from './open.ts';
 import { bisectText, type BisectAnswer } from './report/bisect.ts';
+import { RUN_IMAGES } from './setup/images.ts';
 import { hostLock } from './setup/lock.ts';
 
 /** What was asked is answered, if only by "nothing became slower"; or it could not be decided. */
@@ -22,7 +23,7 @@ await command(
   },
   async (io, { text, has }) => {
     const asked = readAsked(text, process.cwd());
-    const bisection = await withContext({ quiet: has('quiet'), images: ['prometheus', 'k6', 'thanos', 'node', 'exporter'] }, async (ctx) => {
+    const bisection = await withContext({ quiet: has('quiet'), images: RUN_IMAGES }, async (ctx) => {
       await mkdir(ctx.paths.cache, { recursive: true });
       using _lock = await hostLock({ file: join(ctx.paths.cache, 'bisect.lock'), onWait: () => ctx.progress.info('another bisection is going on; this one waits'), signal: ctx.signal });
       const { bisection, config } = await openBisection(asked, { root: ROOT, cwd: process.cwd() }, ctx);

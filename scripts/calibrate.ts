@@ -9,6 +9,7 @@ import { ROOT, withContext } from './open.ts';
 import { bench } from './pipeline.ts';
 import { calibrationText } from './report/calibration.ts';
 import { createProgress } from './report/progress.ts';
+import { RUN_IMAGES } from './setup/images.ts';
 import { inStep } from './step.ts';
 import type { Config, RunDocument } from './types.ts';
 
@@ -52,7 +53,7 @@ function chosen(wanted: string, { values }: Given): RunDocument {
 
 async function measure(given: Given, quiet: boolean): Promise<RunDocument> {
   const config = await calibrationConfig(given);
-  return withContext({ quiet, images: ['prometheus', 'k6', 'thanos', 'node', 'exporter'] }, (ctx) => bench(config, ctx));
+  return withContext({ quiet, images: RUN_IMAGES }, (ctx) => bench(config, ctx));
 }
 
 /** One look at the end of the time or of the rounds. Invalid rounds are left out, however many they are. */

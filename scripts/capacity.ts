@@ -5,6 +5,7 @@ import { command, jsonFlag } from './command.ts';
 import { EXIT } from './errors.ts';
 import { ROOT, withContext } from './open.ts';
 import { capacityText } from './report/capacity.ts';
+import { RUN_IMAGES } from './setup/images.ts';
 
 await command(
   {
@@ -14,7 +15,7 @@ await command(
   },
   async (io, { values, has }) => {
     const { config, limits } = await readAsked(values, { root: ROOT, cwd: process.cwd() });
-    const { run, sure } = await withContext({ quiet: has('quiet'), images: ['prometheus', 'k6', 'thanos', 'node', 'exporter'] }, (ctx) => findCapacity(config, limits, ctx));
+    const { run, sure } = await withContext({ quiet: has('quiet'), images: RUN_IMAGES }, (ctx) => findCapacity(config, limits, ctx));
     io.stdout(has('json') ? JSON.stringify(run, null, 2) : capacityText(run, { color: Boolean(process.stdout.isTTY), sure }));
     return sure && run.capacity!.capacity !== null && run.capacity!.limited_by !== 'generator' ? EXIT.pass : EXIT.invalid;
   },

@@ -80,5 +80,12 @@ async function runCommand(spec: Command, { called, help }: { called: string; hel
 /** --json of a command that prints a document of this schema. */
 export const jsonFlag = (schema: string): Flag => ({ name: 'json', help: `print one JSON document (schema ${schema})` });
 
+/** The value of --limit; UsageError where it is no such number. */
+export function limitOf(text: string | undefined, fallback: number): number {
+  if (text === undefined) return fallback;
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
+  throw new UsageError(`--limit must be a whole number from 1 to 999999, got ${JSON.stringify(text)}`);
+}
+
 /** Which archive a command means. */
 export const ARCHIVE_FLAG: Flag = { name: 'archive', value: 'NAME', help: 'which archive; default `default`' };

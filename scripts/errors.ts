@@ -41,6 +41,9 @@ export function original(error: unknown): unknown {
   return error instanceof SuppressedError ? original(error.suppressed) : error;
 }
 
+/** The first line of what the failure that began it says. */
+export const firstLine = (error: unknown): string => (original(error) as Error).message.split('\n')[0]!;
+
 /** What failed while cleaning up after the original failure: each text once, the first one first. */
 export function cleanUpFailures(error: unknown): string[] {
   if (!(error instanceof SuppressedError)) return [];

@@ -1,5 +1,5 @@
 /** npm run history: how the default branch went, and what changed on it. */
-import { command, jsonFlag } from './command.ts';
+import { command, jsonFlag, limitOf } from './command.ts';
 import { checkedText, confirmChanges, suspectChanges } from './confirm-changes.ts';
 import { seriesOf } from './compare/series.ts';
 import { loadConfig } from './config/config.ts';
@@ -7,6 +7,7 @@ import { EXIT, UsageError } from './errors.ts';
 import { ROOT, withContext } from './open.ts';
 import { withStore } from './open-store.ts';
 import { historySeries, historyText, type HistoryDocument } from './report/history.ts';
+import { RUN_IMAGES } from './setup/images.ts';
 import type { Store } from './store/db.ts';
 
 /** Points that are drawn unless --limit says otherwise. */
@@ -30,7 +31,7 @@ await command(
   async (io, { text, has }) => {
     const asked = text('benchmark') ?? 'shop';
     const benchmark = await nameOf(asked);
-    const limit = limitOf(text('limit'));
+    const limit = limitOf(text('limit'), LIMIT);
     const maxMinutes = text('max-minutes');
     if (!has('confirm')) {
       if (maxMinutes !== undefined) throw new UsageError('--max-minutes needs --confirm', { hint: 'see npm run history -- --help' });
@@ -42,7 +43,7 @@ await command(
     // What stands in the way is said before anything is set up.
     await loadConfig([`--benchmark=${asked}`, '--commit=HEAD', ...(maxMinutes === undefined ? [] : [`--max-minutes=${maxMinutes}`])], { root: ROOT, cwd: process.cwd() });
     withStore((store) => readHistory(benchmark, { limit }, store));
-    const checked = await withContext({ quiet: has('quiet'), images: ['prometheus', 'k6', 'thanos', 'node', 'exporter'] }, (ctx) => confirmChanges(asked, benchmark, maxMinutes, ctx));
+    const checked = await withContext({ quiet: has('quiet'), images: RUN_IMAGES }, (ctx) => confirmChanges(asked, benchmark, maxMinutes, ctx));
     io.stdout(checkedText(checked, asked));
     if (checked.some(({ state, worse }) => state === 'confirmed' && worse)) return EXIT.regression;
     return checked.some(({ failed }) => failed) ? EXIT.infrastructure : EXIT.pass;
@@ -75,10 +76,4 @@ function readHistory(benchmark: string, { host, metric, limit }: { host?: string
     suspected: store.suspectedChanges(benchmark, host_id),
     change_points: store.changePoints(benchmark).filter((point) => point.host_id === host_id),
   };
-}
-
-function limitOf(text: string | undefined): number {
-  if (text === undefined) return LIMIT;
-  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
-  throw new UsageError(`--limit must be a whole number from 1 to 999999, got ${JSON.stringify(text)}`);
 }

@@ -10,7 +10,8 @@ import { ship } from './archive/ship.ts';
 import { calibratedMargins, quoteOf } from './compare/calibration.ts';
 import { judgeRun } from './compare/verdict.ts';
 import type { Context } from './context.ts';
-import { InfrastructureError, Interrupted, original } from './errors.ts';
+import { firstLine, InfrastructureError, Interrupted, original } from './errors.ts';
+import { generatorOf } from './load/drive.ts';
 import { LABEL } from './plan/names.ts';
 import { makePlan } from './plan/plan.ts';
 import type { Plan } from './plan/plan.ts';
@@ -108,10 +109,9 @@ async function tidy(plan: Plan, ctx: Context): Promise<void> {
   else if (up && plan.config.keep) ctx.progress.warn(`the stack is still up: docker ps --filter label=${LABEL.run}=${plan.runId}\ntake it down with: npm run sweep -- ${plan.runId}`);
 }
 
-const firstLine = (error: unknown) => (original(error) as Error).message.split('\n')[0]!;
-
-function describeLoad({ load: { generator, target, rate, durationS, warmupS, vus } }: Config): RunDocument['load'] {
-  return { generator: generator.kind === 'k6' ? 'k6' : generator.image, target, rate, duration_s: durationS, warmup_s: warmupS, vus };
+function describeLoad({ load }: Config): RunDocument['load'] {
+  const { target, rate, durationS, warmupS, vus } = load;
+  return { generator: generatorOf(load), target, rate, duration_s: durationS, warmup_s: warmupS, vus };
 }
 
 function describeRun(stack: Stack, before?: RunDocument): RunDocument {

@@ -1,6 +1,7 @@
 /** Going on with a comparison that was interrupted: a new run, with the rounds that the old one had finished. */
 import type { Context } from './context.ts';
 import { UsageError } from './errors.ts';
+import { generatorOf } from './load/drive.ts';
 import { shortCommit } from './plan/names.ts';
 import type { Plan } from './plan/plan.ts';
 import type { Config, Metric, RunDocument } from './types.ts';
@@ -18,8 +19,7 @@ export function runToResume(config: Config, ctx: Pick<Context, 'store'>): RunDoc
   const successor = ctx.store.continuedBy(run.run_id);
   if (successor) return refuse(`run ${successor} has gone on with it already`, `npm run bench -- --resume=${successor} goes on with that one, if it was interrupted too.`);
   const { load } = config;
-  const generator = load.generator.kind === 'k6' ? 'k6' : load.generator.image;
-  if (run.load.generator !== generator || run.load.target !== load.target) return refuse('the load of its benchmark is another now', 'Begin a new run.');
+  if (run.load.generator !== generatorOf(load) || run.load.target !== load.target) return refuse('the load of its benchmark is another now', 'Begin a new run.');
   const other = run.metrics.find((metric) => !sameMetric(metric, config.metrics.find(({ name }) => name === metric.name)));
   if (other || run.metrics.length !== config.metrics.length) return refuse(`the metrics of its benchmark are others now${other ? ` (${other.name})` : ''}`, 'Begin a new run.');
   return run;

@@ -1,7 +1,7 @@
 /** npm run runs: lists the runs that are kept. */
-import { command, jsonFlag } from './command.ts';
+import { command, jsonFlag, limitOf } from './command.ts';
 import { parseLabels } from './config/flags.ts';
-import { EXIT, UsageError } from './errors.ts';
+import { EXIT } from './errors.ts';
 import { withStore } from './open-store.ts';
 import { runsTable } from './report/table.ts';
 
@@ -18,7 +18,7 @@ await command(
     ],
   },
   async (io, { text, has, values }) => {
-    const filter = { benchmark: text('benchmark'), commit: text('commit'), labels: parseLabels(values.label ?? []), limit: limitOf(text('limit')) };
+    const filter = { benchmark: text('benchmark'), commit: text('commit'), labels: parseLabels(values.label ?? []), limit: limitOf(text('limit'), 20) };
     withStore((store) => {
       const found = store.runs(filter);
       if (has('json')) io.stdout(JSON.stringify({ schema: 'mayfly.runs/v1', runs: found }, null, 2));
@@ -28,9 +28,3 @@ await command(
     return EXIT.pass;
   },
 );
-
-function limitOf(text: string | undefined): number {
-  if (text === undefined) return 20;
-  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
-  throw new UsageError(`--limit must be a whole number from 1 to 999999, got ${JSON.stringify(text)}`);
-}

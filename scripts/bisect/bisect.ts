@@ -1,7 +1,7 @@
 /** The search for the first slow commit: comparisons of `npm run bench`, one after the other, kept in the store after each. */
 import { sweepLeftovers } from '../archive/leftovers.ts';
 import type { Context } from '../context.ts';
-import { MayflyError, original, UsageError } from '../errors.ts';
+import { firstLine, MayflyError, original, UsageError } from '../errors.ts';
 import { bench } from '../pipeline.ts';
 import { shortCommit } from '../plan/names.ts';
 import { commitLine, type BisectComparison, type BisectDocument, type Judged } from '../report/bisect.ts';
@@ -43,7 +43,7 @@ async function compare(bisection: BisectDocument, step: Step, config: Config, ct
   } catch (error) {
     // The bad commit itself must be one that can be measured, and the good one has been by then.
     if (step.why === 'whole' || !(await isUnbuildable(error, pair.candidate, ctx))) throw error;
-    const words = (original(error) as Error).message.split('\n')[0]!;
+    const words = firstLine(error);
     ctx.progress.warn(`${shortCommit(pair.candidate)} is skipped: ${words}`);
     return { ...bisection, comparisons: [...bisection.comparisons, { ...known, found: 'skipped', verdict: null, run_id: null, change: null, words }] };
   }

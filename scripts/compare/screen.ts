@@ -8,7 +8,7 @@ import type { MasterRun } from '../store/master.ts';
 import type { Better, Metric, RunDocument, Unit } from '../types.ts';
 import { summarise } from './compare.ts';
 import { conditionsOf } from './series.ts';
-import { median } from './statistics.ts';
+import { median, quantile } from './statistics.ts';
 
 /** Fewer runs have no fence. */
 export const LEAST_RUNS = 8;
@@ -85,13 +85,6 @@ export function fenceOf(values: number[], margin: number): { median: number; low
   const sorted = values.toSorted((a, b) => a - b);
   const reach = Math.max(RANGES * (quantile(sorted, 0.75) - quantile(sorted, 0.25)), Math.log1p(margin));
   return { median: middle, low: middle - reach, high: middle + reach };
-}
-
-/** Linear between the neighbours (type 7 of Hyndman and Fan, 1996). */
-function quantile(sorted: readonly number[], share: number): number {
-  const place = share * (sorted.length - 1);
-  const [low, high] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
-  return low + (high - low) * (place - Math.floor(place));
 }
 
 function liesOf(value: number, { low, high }: { low: number; high: number }, better: Better): 'worse' | 'better' | 'within' {

@@ -8,6 +8,13 @@ export function median(values: number[]): number | null {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** Linear between the neighbours (type 7 of Hyndman and Fan, 1996), as k6 computes percentiles (metrics/sink.go). The values are sorted, and there is one. */
+export function quantile(sorted: readonly number[], share: number): number {
+  const place = share * (sorted.length - 1);
+  const [low, high] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
+  return low + (high - low) * (place - Math.floor(place));
+}
+
 /** Relative standard deviation of a sample: 0.01 is 1 % of the mean. Null of fewer than two values, or around 0. */
 export function relativeSpread(values: number[]): number | null {
   if (values.length < 2) return null;

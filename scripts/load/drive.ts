@@ -6,7 +6,7 @@ import type { Context } from '../context.ts';
 import { InfrastructureError } from '../errors.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Sides, Stack } from '../stack/stack.ts';
-import type { ProgressStep, SideName } from '../types.ts';
+import type { Load, ProgressStep, SideName } from '../types.ts';
 import { findCounters, readCounters, type ContainerCpu, type Counted } from '../stack/counters.ts';
 import { readEdge, type Edge } from './edges.ts';
 import { GAP_S, k6Container } from './k6.ts';
@@ -34,6 +34,9 @@ const QUIET_S = 2;
 const K6_THRESHOLDS_FAILED = 99;
 /** Seconds that a load generator has to start, flush and end, on top of the load. */
 const SLACK_S = 60;
+
+/** The load generator as a run names it: k6, or its image. */
+export const generatorOf = ({ generator }: Load): string => (generator.kind === 'k6' ? 'k6' : generator.image);
 
 export async function driveLoad(stack: Stack, sides: Sides, step: ProgressStep, ctx: Context): Promise<LoadResult> {
   return sides.plan.config.load.generator.kind === 'k6' ? driveK6(stack, sides, step, ctx) : driveImage(stack, sides, step, ctx);

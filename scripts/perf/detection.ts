@@ -23,6 +23,7 @@ import { ROOT, withContext } from '../open.ts';
 import { bench } from '../pipeline.ts';
 import { withoutRepository } from '../plan/git.ts';
 import { columns } from '../report/columns.ts';
+import { RUN_IMAGES } from '../setup/images.ts';
 import { MOST, type MetricVerdict, type RunDocument } from '../types.ts';
 
 /** Extra cost of a build: seconds of CPU or of waiting for each request, bytes that it holds. */
@@ -47,7 +48,7 @@ await command(
     const rounds = has('quick') ? { first: 1, each: 2, blocks: 1 } : { first: 2, each: 10, blocks: 6 };
     const folder = await mkdtemp(join(tmpdir(), 'mayfly-detection-'));
     try {
-      const text = await withContext({ quiet: false, images: ['prometheus', 'k6', 'thanos', 'node', 'exporter'] }, (ctx) => measure(folder, rounds, ctx));
+      const text = await withContext({ quiet: false, images: RUN_IMAGES }, (ctx) => measure(folder, rounds, ctx));
       io.stdout(text);
       return EXIT.pass;
     } finally {

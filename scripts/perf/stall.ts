@@ -4,6 +4,7 @@
  * time, which is what a load generator usually shows. Goal: within 5 %.
  */
 import { main } from '../cli.ts';
+import { quantile } from '../compare/statistics.ts';
 import { EXIT, InfrastructureError } from '../errors.ts';
 import { driveLoad } from '../load/drive.ts';
 import { sideSummary } from '../load/summary.ts';
@@ -61,14 +62,6 @@ function expected(startS: number, stall: { start: number; end: number }, oneS: n
     responses.push(waited + floorS);
   }
   return responses.sort((a, b) => a - b);
-}
-
-/** As k6 computes percentiles: linear between the two nearest ranks (metrics/sink.go). */
-function quantile(sorted: number[], share: number): number {
-  const rank = share * (sorted.length - 1);
-  const low = sorted[Math.floor(rank)]!;
-  const high = sorted[Math.ceil(rank)]!;
-  return low + (high - low) * (rank - Math.floor(rank));
 }
 
 function ms(seconds: number): string {

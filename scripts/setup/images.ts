@@ -138,6 +138,8 @@ export const IMAGES: Record<ImageName, ImageSpec> = {
 const ALL_NAMES = Object.keys(IMAGES) as ImageName[];
 /** Mayfly does without these, and says so. */
 export const OPTIONAL_NAMES = ALL_NAMES.filter((name) => IMAGES[name].make.kind === 'none');
+/** What a run needs. */
+export const RUN_IMAGES: ImageName[] = ['prometheus', 'k6', 'thanos', 'node', 'exporter'];
 /** Only the overlays in compose/fleet/ need these. */
 export const FLEET_NAMES: ImageName[] = ['memcached'];
 /** What Mayfly needs on every machine. */
