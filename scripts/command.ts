@@ -80,12 +80,15 @@ async function runCommand(spec: Command, { called, help }: { called: string; hel
 /** --json of a command that prints a document of this schema. */
 export const jsonFlag = (schema: string): Flag => ({ name: 'json', help: `print one JSON document (schema ${schema})` });
 
-/** The value of --limit; UsageError where it is no such number. */
-export function limitOf(text: string | undefined, fallback: number): number {
+/** The value of a flag that takes a whole number; UsageError where it is none or out of bounds. */
+export function wholeNumber(flag: string, text: string | undefined, { least, most, fallback }: { least: number; most: number; fallback: number }): number {
   if (text === undefined) return fallback;
-  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
-  throw new UsageError(`--limit must be a whole number from 1 to 999999, got ${JSON.stringify(text)}`);
+  if (/^\d{1,9}$/.test(text) && Number(text) >= least && Number(text) <= most) return Number(text);
+  throw new UsageError(`--${flag} must be a whole number from ${least} to ${most}, got ${JSON.stringify(text)}`);
 }
+
+/** The value of --limit. */
+export const limitOf = (text: string | undefined, fallback: number): number => wholeNumber('limit', text, { least: 1, most: 999_999, fallback });
 
 /** Which archive a command means. */
 export const ARCHIVE_FLAG: Flag = { name: 'archive', value: 'NAME', help: 'which archive; default `default`' };

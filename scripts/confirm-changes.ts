@@ -11,7 +11,7 @@ import { shortCommit } from './plan/names.ts';
 import { ratioWords } from './report/history.ts';
 import type { Store } from './store/db.ts';
 import type { SuspectedChange } from './store/judgements.ts';
-import type { VerdictDocument } from './types.ts';
+import type { RunDocument, VerdictDocument } from './types.ts';
 
 /** Looks for changes in the whole master set of a benchmark on a host and keeps those that are new; a sentence for each. What is known is never moved or removed. `runs`: the master set, where it is read already. */
 export function suspectChanges(benchmark: string, hostId: string, store: Store, runs = store.masterRuns(benchmark, hostId)): string[] {
@@ -23,6 +23,36 @@ export function suspectChanges(benchmark: string, hostId: string, store: Store, 
     return `suspected on the default branch: ${titleOf(metric)} ${ratioWords(metric, unit, better, ratio)} from ${shortCommit(before)} to ${shortCommit(commit)}; npm run history -- --benchmark=${benchmark} --confirm measures both`;
   });
 }
+
+/**
+ * A run of the default branch that is a REGRESSION or an IMPROVEMENT against its anchor, where the run before it was not:
+ * the change lies between both. Keeps it as suspected; where the anchor is the commit before, this run has decided
+ * already. A sentence for each.
+ */
+export function suspectFromRun(run: RunDocument, store: Store): string[] {
+  const { verdict, benchmark, host, sides } = run;
+  if (!run.master || !verdict || verdict.verdict === 'INVALID' || !sides.baseline) return [];
+  const { commit } = sides.candidate;
+  const earlier = store.runs({ benchmark, host_id: host.id, master: true, limit: RECENT }).find((one) => one.status === 'complete' && one.started_at < run.started_at && one.commit !== commit);
+  const last = earlier && store.run(earlier.run_id);
+  const before = last?.sides.candidate.commit ?? sides.baseline.commit;
+  const changes = changesIn(verdict);
+  const fresh = [...changes].filter(([metric, worse]) => !last?.verdict || changesIn(last.verdict).get(metric) !== worse || last.sides.baseline?.commit !== sides.baseline!.commit);
+  return fresh.map(([metric, worse]) => {
+    const { change } = verdict.metrics.find(({ name }) => name === metric)!;
+    const suspect = { benchmark, host_id: host.id, metric, run_id: run.run_id, at: run.started_at, before, commit, ratio: 1 + change!, found_at: new Date().toISOString() };
+    store.addSuspectedChange(suspect);
+    if (before === sides.baseline!.commit) settle({ ...suspect, state: 'open' }, verdict, store);
+    return `${titleOf(metric)} is ${worse ? 'worse' : 'better'} from ${shortCommit(before)} to ${shortCommit(commit)}`;
+  });
+}
+
+/** How many runs of the default branch are looked back over for the one before. */
+const RECENT = 50;
+
+/** Primary metrics that have changed, and whether for the worse; one that only varies more has not. */
+const changesIn = ({ metrics }: VerdictDocument): Map<string, boolean> =>
+  new Map(metrics.filter(({ verdict, change, worse }) => change !== null && (verdict === 'IMPROVEMENT' || (verdict === 'REGRESSION' && (worse.at_least ?? 0) > 0))).map(({ name, verdict }) => [name, verdict === 'REGRESSION']));
 
 /** What a comparison of its two commits says of a suspected change. */
 export interface Decision {

@@ -35,7 +35,7 @@ function closing<T extends { close(): unknown }>(value: T): { value: T } & Dispo
 }
 
 /** Ctrl-C and SIGTERM abort once; further ones are ignored, since npm passes on what the terminal has sent already, and the clean-up must not be cut short. */
-function interruptible(): { signal: AbortSignal; release(): void } {
+export function interruptible(): { signal: AbortSignal; release(): void } {
   const controller = new AbortController();
   const onSignal = (name: NodeJS.Signals) => controller.abort(new Interrupted(`interrupted by ${name}`));
   const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];

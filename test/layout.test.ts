@@ -5,7 +5,7 @@ import t from 'tap';
 import { parse } from 'yaml';
 import { IMAGES } from '../scripts/setup/images.ts';
 
-const STAGES = ['config', 'plan', 'stack', 'load', 'collect', 'store', 'compare', 'report', 'archive'];
+const STAGES = ['config', 'plan', 'stack', 'load', 'collect', 'store', 'compare', 'report', 'archive', 'serve'];
 /** What every stage may import. */
 const SHARED = ['scripts/types.ts', 'scripts/errors.ts', 'scripts/paths.ts', 'scripts/text.ts', 'scripts/step.ts'];
 /** The only files that may import these packages. */
@@ -17,6 +17,13 @@ const KNOWN_BY: Record<string, string[]> = {
   ajv: ['scripts/config/schema.ts'],
   tar: ['scripts/archive/care/bundle.ts'],
   '@node-rs/crc32': ['scripts/archive/block-check.ts'],
+  fastify: ['scripts/serve/http.ts'],
+  '@fastify': ['scripts/serve/http.ts'],
+  '@octokit/rest': ['scripts/report/github.ts'],
+  '@octokit/auth-app': ['scripts/report/github.ts'],
+  '@octokit/webhooks': ['scripts/serve/webhook.ts'],
+  nodemailer: ['scripts/report/email.ts'],
+  'prom-client': ['scripts/serve/metrics.ts'],
 };
 
 interface Import {

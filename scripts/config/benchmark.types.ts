@@ -36,6 +36,7 @@ export interface BenchmarkSpec {
    */
   metrics: Metric[];
   comparison: Comparison;
+  jobs: Jobs;
   /**
    * What the service must keep to: metric to its limit, the greatest value where less is better, the least where more is. `npm run capacity` searches the highest rate at which all of them hold.
    */
@@ -217,6 +218,19 @@ export interface Comparison {
    * No round is begun after so many minutes. Overridden by `--max-minutes`.
    */
   max_minutes?: number;
+}
+/**
+ * How `npm run work` treats the jobs of this benchmark.
+ */
+export interface Jobs {
+  /**
+   * A newer push to a pull request ends the job of its older one that is running; what was measured is kept. Otherwise only a queued one is replaced.
+   */
+  cancel_running: boolean;
+  /**
+   * A job that is not done after this time is ended and has failed.
+   */
+  deadline: string;
 }
 /**
  * What a valid round may show. Above one of these it is INVALID, with the reason, and is measured again.

@@ -94,7 +94,8 @@ function chooseName(asked: string | undefined, root: string): string {
   throw new UsageError('there are several benchmarks, so --benchmark must name one', { hint: `Benchmarks of this checkout: ${names.join(', ')}.` });
 }
 
-function listBenchmarks(root: string): string[] {
+/** Names of the benchmarks of a checkout. */
+export function listBenchmarks(root: string): string[] {
   const folder = join(root, 'benchmarks');
   if (!existsSync(folder)) return [];
   return readdirSync(folder).filter((name) => existsSync(join(folder, name, 'benchmark.yaml'))).sort();

@@ -3,6 +3,7 @@ import { compile } from 'json-schema-to-typescript';
 import runSchema from '../../docs/schemas/mayfly.run.v1.json' with { type: 'json' };
 import verdictSchema from '../../docs/schemas/mayfly.verdict.v1.json' with { type: 'json' };
 import schema from './benchmark.schema.json' with { type: 'json' };
+import serviceSchema from './service.schema.json' with { type: 'json' };
 import { FLAGS } from './flags.ts';
 import { BUILTIN_METRICS } from './metrics.ts';
 
@@ -35,29 +36,30 @@ export interface Schema {
 /** File, from the root of the checkout, -> its content. */
 export async function generatedFiles(): Promise<Record<string, string>> {
   return {
-    'scripts/config/benchmark.types.ts': await benchmarkTypes(),
+    'scripts/config/benchmark.types.ts': await typesOf(schema, 'benchmark'),
+    'scripts/config/service.types.ts': await typesOf(serviceSchema, 'service'),
     'docs/benchmark.md': benchmarkPage(),
+    'docs/mayfly-yaml.md': servicePage(),
     'docs/run.md': runPage(),
     'docs/verdict-document.md': verdictPage(),
   };
 }
 
-async function benchmarkTypes(): Promise<string> {
-  const prepared = prepareForTypes(schema as Schema);
-  const source = await compile(prepared as Parameters<typeof compile>[0], 'BenchmarkSpec', {
-    bannerComment: '/* Generated from benchmark.schema.json by `npm run generate`. */',
+async function typesOf(source: object, name: string): Promise<string> {
+  const prepared = prepareForTypes(source as Schema) as { title: string };
+  return compile(prepared as Parameters<typeof compile>[0], prepared.title, {
+    bannerComment: `/* Generated from ${name}.schema.json by \`npm run generate\`. */`,
     additionalProperties: false,
     format: true,
     style: { singleQuote: true, printWidth: 120 },
   });
-  return source;
 }
 
 /** A field with a default is always there once the file is read; rules over several fields make no type. */
 function prepareForTypes(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(prepareForTypes);
   if (node === null || typeof node !== 'object') return node;
-  const { oneOf: _rule, dependentRequired: _more, minItems: _least, ...rest } = node as Schema & { minItems?: number };
+  const { oneOf: _rule, dependentRequired: _more, minItems: _least, maxItems: _most, ...rest } = node as Schema & { minItems?: number; maxItems?: number };
   const copy = Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, key === 'default' ? value : prepareForTypes(value)])) as Schema;
   const filled = Object.entries(copy.properties ?? {}).filter(([, field]) => field.default !== undefined).map(([name]) => name);
   return filled.length > 0 ? { ...copy, required: [...new Set([...(copy.required ?? []), ...filled])] } : copy;
@@ -81,6 +83,7 @@ function benchmarkPage(): string {
     ...section('scrape/&lt;n&gt;', deref({ $ref: '#/$defs/scrape' }, root), root),
     ...section('metrics/&lt;n&gt;', deref({ $ref: '#/$defs/metric' }, root), root),
     ...section('comparison', deref({ $ref: '#/$defs/comparison' }, root), root),
+    ...section('jobs', deref({ $ref: '#/$defs/jobs' }, root), root),
     ...section('allow', deref({ $ref: '#/$defs/allow' }, root), root),
     '## Built-in metrics',
     '',
@@ -101,6 +104,20 @@ function benchmarkPage(): string {
     '',
     ...table(['flag', 'what'], FLAGS.map(({ name, value, help }) => [`\`--${name}${value ? `=${value}` : ''}\``, help])),
     '',
+  ].join('\n');
+}
+
+function servicePage(): string {
+  const root = serviceSchema as Schema;
+  return [
+    '<!-- Generated from scripts/config/service.schema.json by `npm run generate`. -->',
+    '# mayfly.yaml',
+    '',
+    'The file of `npm run serve`, at the top of the checkout (or `--config=FILE`). [service.md](service.md) explains the server. Without the file it only shows the web site.',
+    '',
+    ...section('The file', root, root),
+    ...section('repositories/&lt;OWNER/NAME&gt;', deref({ $ref: '#/$defs/repository' }, root), root),
+    ...section('alerts/&lt;n&gt;', deref({ $ref: '#/$defs/alert' }, root), root),
   ].join('\n');
 }
 

@@ -2,6 +2,8 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import schema from './benchmark.schema.json' with { type: 'json' };
 import type { BenchmarkSpec } from './benchmark.types.ts';
+import serviceSchema from './service.schema.json' with { type: 'json' };
+import type { ServiceSpec } from './service.types.ts';
 import { didYouMean } from './nearest.ts';
 import type { YamlPath } from './yaml-file.ts';
 
@@ -14,17 +16,21 @@ export interface SchemaFault {
 /** Annotations of our own: the unit and the form of a field for messages, a rule over several fields, a default in words. */
 const ANNOTATIONS = ['x-unit', 'x-form', 'x-rule', 'x-default'];
 
-let compiled: ValidateFunction | undefined;
+type Checked<T> = { spec: T } | { faults: SchemaFault[] };
 
-/**
- * Checks the content of a benchmark.yaml and fills in every default, in a copy.
- * Gives the filled copy, or everything that is wrong with the file.
- */
-export function checkBenchmark(value: unknown): { spec: BenchmarkSpec } | { faults: SchemaFault[] } {
-  compiled ??= compile(schema);
-  const copy: unknown = structuredClone(value);
-  if (compiled(copy)) return { spec: copy as BenchmarkSpec };
-  return { faults: explain(compiled.errors ?? []) };
+/** Checks the content of a benchmark.yaml and fills in every default, in a copy. Gives the filled copy, or everything that is wrong with the file. */
+export const checkBenchmark = checker<BenchmarkSpec>(schema);
+
+/** The same for a mayfly.yaml. */
+export const checkService = checker<ServiceSpec>(serviceSchema);
+
+function checker<T>(schemaObject: object): (value: unknown) => Checked<T> {
+  let compiled: ValidateFunction | undefined;
+  return (value) => {
+    compiled ??= compile(schemaObject);
+    const copy: unknown = structuredClone(value);
+    return compiled(copy) ? { spec: copy as T } : { faults: explain(compiled.errors ?? []) };
+  };
 }
 
 /** Compiles a JSON schema (draft 2020-12); the validator fills in defaults. */

@@ -2,6 +2,8 @@
 import { monotonicFactory } from 'ulid';
 import { UsageError } from '../errors.ts';
 import type { ArchiveDocument, CalibrationDocument, CapacityDocument, Pairing, RoundDocument, RunDocument, RunStatus, Sample, SideDocument, SideName, Verdict, VerdictDocument } from '../types.ts';
+import { openHub, type Hub } from './hub.ts';
+import { openQueue, type Queue } from './jobs.ts';
 import * as judgements from './judgements.ts';
 import type { StoredBisection, SuspectedChange } from './judgements.ts';
 import * as master from './master.ts';
@@ -92,6 +94,10 @@ export interface StoredEvent {
 }
 
 export interface Store {
+  queue: Queue;
+  hub: Hub;
+  /** All of `work` or nothing, over any of the methods here. */
+  transaction<T>(work: () => T): T;
   /** Keeps a run and the rounds it has already; a run is there once. */
   addRun(run: RunDocument): void;
   /** Keeps one side of one round, whole or not at all; the same one again replaces it. `detail`: raw material, any JSON. */
@@ -150,6 +156,9 @@ export function openStore(file: string): Store {
   const db = openDatabase(file);
   const nextEvent = monotonicFactory(); // two of one millisecond stay in their order
   return {
+    queue: openQueue(db),
+    hub: openHub(db),
+    transaction: (work) => db.transaction(work),
     addRun: (run) => db.transaction(() => addRun(db, run)),
     saveRound: (runId, round, detail) => db.transaction(() => saveRound(db, runId, round, detail)),
     saveArchive: (runId, archive) => saveArchive(db, runId, archive),

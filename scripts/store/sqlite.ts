@@ -12,7 +12,7 @@ export interface Database {
   get(sql: string, ...values: SQLInputValue[]): Row | undefined;
   /** Number of rows changed. */
   run(sql: string, ...values: SQLInputValue[]): number;
-  /** All of `work` or nothing. */
+  /** All of `work` or nothing; inside another transaction it is part of that one. */
   transaction<T>(work: () => T): T;
   /** All queries of `work` see the same state; takes no lock that a writer would wait for. */
   snapshot<T>(work: () => T): T;
@@ -91,8 +91,8 @@ function wrap(db: DatabaseSync, file: string): Database {
     all: (sql, ...values) => explained(file, () => db.prepare(sql).all(...values) as Row[]),
     get: (sql, ...values) => explained(file, () => db.prepare(sql).get(...values) as Row | undefined),
     run: (sql, ...values) => explained(file, () => Number(db.prepare(sql).run(...values).changes)),
-    transaction: (work) => explained(file, () => inTransaction(db, work)),
-    snapshot: (work) => explained(file, () => inTransaction(db, work, 'BEGIN')),
+    transaction: (work) => explained(file, () => (db.isTransaction ? work() : inTransaction(db, work))),
+    snapshot: (work) => explained(file, () => (db.isTransaction ? work() : inTransaction(db, work, 'BEGIN'))),
     close: () => db.close(),
   };
 }

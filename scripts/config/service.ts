@@ -1,0 +1,113 @@
+/** mayfly.yaml: which repositories the server watches and who is told; checked like a benchmark. */
+import { existsSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { UsageError } from '../errors.ts';
+import { listBenchmarks, readBenchmark, type ConfigEnv } from './config.ts';
+import { didYouMean } from './nearest.ts';
+import { checkService, shown } from './schema.ts';
+import type { Alert, ServiceSpec } from './service.types.ts';
+import { parseDuration } from './values.ts';
+import { readYamlFile, throwFaults, type Fault, type YamlFile } from './yaml-file.ts';
+
+export type { Alert };
+
+/** A repository of GitHub that is watched. */
+export interface WatchedRepository {
+  /** OWNER/NAME, as mayfly.yaml writes it. */
+  name: string;
+  benchmarks: string[];
+  /** Pull requests of the repository itself are measured without being asked for. */
+  eachPullRequest: boolean;
+}
+
+/** What a benchmark says of its jobs. */
+export interface JobRules {
+  /** A newer push cancels a job that runs. */
+  cancelRunning: boolean;
+  deadlineS: number;
+}
+
+export interface ServiceConfig {
+  /** Absolute; undefined where there is no file: then the server only shows the site. */
+  file: string | undefined;
+  /** Without a slash at its end. */
+  site: string | undefined;
+  repositories: WatchedRepository[];
+  reconcileS: number;
+  alerts: Alert[];
+  /** Of every benchmark of this checkout that can be read. */
+  rules: ReadonlyMap<string, JobRules>;
+}
+
+const HELP = 'The fields of mayfly.yaml are in docs/mayfly-yaml.md.';
+
+/**
+ * Reads mayfly.yaml: `asked` (counted from cwd), or the one at the top of the checkout, which may be missing.
+ * UsageError with every fault, one a line.
+ */
+export function loadService(asked: string | undefined, env: ConfigEnv): ServiceConfig {
+  const file = asked === undefined ? join(env.root, 'mayfly.yaml') : resolve(env.cwd, asked);
+  const there = asked !== undefined || existsSync(file);
+  const yaml = there ? readYamlFile(file, relative(env.cwd, file) || file) : undefined;
+  const spec = readSpec(yaml);
+  const names = listBenchmarks(env.root);
+  if (yaml) throwFaults(faultsOf(spec, yaml, names), HELP);
+  const watched = Object.entries(spec.repositories).map(([name, { benchmarks, pull_requests }]) => ({ name, benchmarks, eachPullRequest: pull_requests === 'each' }));
+  const used = new Set(watched.flatMap(({ benchmarks }) => benchmarks));
+  return {
+    file: there ? file : undefined,
+    site: spec.site?.replace(/\/+$/, ''),
+    repositories: watched,
+    reconcileS: parseDuration(spec.reconcile)!,
+    alerts: spec.alerts,
+    rules: new Map(names.flatMap((name) => rulesOf(name, used.has(name), env))),
+  };
+}
+
+function readSpec(yaml: YamlFile | undefined): ServiceSpec {
+  if (yaml) throwFaults(yaml.faults);
+  const checked = checkService(yaml?.value ?? {});
+  if ('spec' in checked) return checked.spec;
+  throwFaults(checked.faults.map(({ path, text }) => yaml!.fault(path, text)), HELP);
+  throw new TypeError('a file that is not valid has no fault');
+}
+
+function faultsOf(spec: ServiceSpec, yaml: YamlFile, benchmarks: string[]): Fault[] {
+  const unknown = (path: (string | number)[], name: string) => (benchmarks.includes(name) ? [] : [yaml.fault(path, `names ${shown(name)}, which is no benchmark of this checkout${didYouMean(name, benchmarks)}; there is ${benchmarks.join(', ') || 'none'}`)]);
+  const names = Object.keys(spec.repositories);
+  const twice = names.filter((name, i) => names.findIndex((other) => other.toLowerCase() === name.toLowerCase()) !== i);
+  return [
+    ...twice.map((name) => yaml.fault(['repositories', name], 'is there twice: GitHub does not tell upper from lower case')),
+    ...Object.entries(spec.repositories).flatMap(([name, { benchmarks: own }]) => own.flatMap((one, i) => unknown(['repositories', name, 'benchmarks', i], one))),
+    ...spec.alerts.flatMap((alert, i) => [...alertFaults(alert, i, yaml), ...(alert.benchmarks ?? []).flatMap((one, j) => unknown(['alerts', i, 'benchmarks', j], one))]),
+    ...(parseDuration(spec.reconcile)! < 10 ? [yaml.fault(['reconcile'], `must be >= 10s, got ${shown(spec.reconcile)}`)] : []),
+  ];
+}
+
+/** Fields that a way needs, and those that belong to another one. */
+const FIELDS = { webhook: { needs: ['url_from'], may: [] }, email: { needs: ['smtp_from', 'from', 'to'], may: [] }, issue: { needs: [], may: ['labels'] } } as const;
+
+function alertFaults(alert: Alert, index: number, yaml: YamlFile): Fault[] {
+  const { needs, may } = FIELDS[alert.kind];
+  const known: readonly string[] = ['kind', 'benchmarks', ...needs, ...may];
+  const written = Object.keys((yaml.value as { alerts: object[] }).alerts[index]!);
+  return [
+    ...needs.filter((field) => alert[field] === undefined).map((field) => yaml.fault(['alerts', index], `is of kind ${alert.kind}, so it needs ${field}`)),
+    ...written.filter((field) => !known.includes(field)).map((field) => yaml.fault(['alerts', index, field], `is not for an alert of kind ${alert.kind}; allowed here: ${known.join(', ')}`)),
+  ];
+}
+
+/** A benchmark that nobody watches may be wrong without being in the way of the others. */
+function rulesOf(name: string, used: boolean, env: ConfigEnv): [string, JobRules][] {
+  try {
+    const { jobs } = readBenchmark(join(env.root, 'benchmarks', name), env);
+    return [[name, { cancelRunning: jobs.cancel_running, deadlineS: Math.ceil(parseDuration(jobs.deadline)!) }]];
+  } catch (error) {
+    if (used || !(error instanceof UsageError)) throw error;
+    return [];
+  }
+}
+
+/** The watched repository of this name; GitHub does not tell upper from lower case. */
+export const watchedRepository = ({ repositories }: ServiceConfig, name: string): WatchedRepository | undefined =>
+  repositories.find((one) => one.name.toLowerCase() === name.toLowerCase());
