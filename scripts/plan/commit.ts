@@ -22,6 +22,7 @@ export interface Commit {
 }
 
 const WORKTREE = 'worktree';
+const FULL_HASH = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
 const FETCH_MINUTES = 10;
 /** Two fetches into one mirror get in each other's way for milliseconds. */
 const FETCH_ATTEMPTS = 12;
@@ -41,7 +42,7 @@ export async function findCommit(repository: string, ref: string, ctx: Surroundi
   if (ref === WORKTREE) return worktree(folder, ctx);
   const tree = /^worktree-([0-9a-f]{40,64})$/.exec(ref)?.[1];
   if (tree) return storedWorktree(folder, tree, ctx);
-  const commit = await revParse(folder, ref, ctx);
+  const commit = (await revParse(folder, ref, ctx)) ?? (FULL_HASH.test(ref) ? await fetchHash(folder, ref, remote ? repository : 'origin', ctx) : null);
   if (!commit) {
     throw new UsageError(`commit ${JSON.stringify(ref)} is not in the repository ${remote ? repository : folder}`, {
       hint: `Name a full or short hash, a branch, a tag${remote ? ' or HEAD.' : ', HEAD or worktree; `git fetch` brings what others have pushed.'}`,
@@ -77,6 +78,21 @@ async function revParse(folder: string, ref: string, ctx: Surroundings): Promise
     if (found.exitCode === 0) return found.stdout.trim();
   }
   return null;
+}
+
+/**
+ * A commit that no branch here holds, such as the head of a pull request, from the remote that has it: also from a
+ * checkout's origin, whose remote branches are brought up to date then, since the merge-base is counted from them.
+ * Only objects and remote branches change. Null where there is no such remote, or it has no such commit.
+ */
+async function fetchHash(folder: string, hash: string, from: string, ctx: Surroundings): Promise<string | null> {
+  if (from === 'origin' && (await git(folder, ['remote', 'get-url', '--', 'origin'], ctx)).exitCode !== 0) return null;
+  const fetch = (...refs: string[]) => git(folder, ['-c', 'gc.autoDetach=false', 'fetch', '--quiet', '--no-tags', '--no-write-fetch-head', '--end-of-options', from, ...refs], ctx, { minutes: FETCH_MINUTES });
+  return inStep(ctx.progress, `fetch ${hash.slice(0, 12)}`, async () => {
+    if (from === 'origin') await fetch('+refs/heads/*:refs/remotes/origin/*');
+    if ((await git(folder, ['cat-file', '-e', `${hash}^{commit}`], ctx)).exitCode !== 0) await fetch(hash);
+    return revParse(folder, hash, ctx);
+  });
 }
 
 /** The uncommitted state, new files included, as a tree object: a second index is filled, the user's own is not touched. */

@@ -67,6 +67,22 @@ t.test('a branch that only the remote has is found', async (t) => {
   t.equal((await find('theirs')).commit, first);
 });
 
+t.test('the head of a pull request, which no branch holds, is fetched by its full hash: by URL, and from the origin of a checkout', async (t) => {
+  const { git, commit, first, find, url, ctx } = remote(t);
+  const head = commit('of a pull request');
+  git('update-ref', 'refs/pull/7/head', head);
+  git('reset', '--quiet', '--hard', first);
+  t.equal((await find(head)).commit, head);
+  await t.rejects(find('0'.repeat(40)), UsageError);
+
+  execFileSync('git', ['clone', '--quiet', url, join(ctx.paths.root, 'clone')], { stdio: 'ignore' });
+  const later = commit('main goes on');
+  const found = await findCommit('clone', head, ctx);
+  t.equal(found.commit, head);
+  t.equal(execFileSync('git', ['-C', found.repository, 'rev-parse', 'refs/remotes/origin/main'], { encoding: 'utf8' }).trim(), later, 'the merge-base is counted from what main is now');
+  await t.rejects(findCommit('clone', '0'.repeat(40), ctx), UsageError);
+});
+
 t.test('a name is data: nothing in it is run', async (t) => {
   const { first, git, find, folder } = local(t);
   for (const name of ['$(id>x);y', '`id>x`', 'a;id>x', "a'b"]) {
