@@ -128,6 +128,8 @@ export interface Config {
   allow: Allowances;
   /** Seconds that the services have to become healthy. */
   readyTimeoutS: number;
+  /** What a service may write to the disk in a round: its writable layer and its volumes. */
+  diskLimitBytes: number;
   labels: Record<string, string>;
   /** Leave the stack up at the end. */
   keep: boolean;
@@ -480,6 +482,8 @@ export interface Job {
   not_before?: string;
   deadline_s: number;
   retry_of?: string;
+  /** The job of a newer push to its pull request. */
+  replaced_by?: string;
   worker?: WorkerName;
   lease_until?: string;
   started_at?: string;

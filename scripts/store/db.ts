@@ -7,6 +7,8 @@ import { openQueue, type Queue } from './jobs.ts';
 import * as judgements from './judgements.ts';
 import type { StoredBisection, SuspectedChange } from './judgements.ts';
 import * as master from './master.ts';
+import { serviceFigures, type ServiceFigures } from './service-metrics.ts';
+import { openSite, type Site } from './site.ts';
 import { openDatabase, type Database, type Row } from './sqlite.ts';
 
 /** A line of the list of runs. */
@@ -96,6 +98,7 @@ export interface StoredEvent {
 export interface Store {
   queue: Queue;
   hub: Hub;
+  site: Site;
   /** All of `work` or nothing, over any of the methods here. */
   transaction<T>(work: () => T): T;
   /** Keeps a run and the rounds it has already; a run is there once. */
@@ -148,6 +151,10 @@ export interface Store {
   addEvent(kind: string, runId: string | null, detail: unknown): void;
   /** Newest first. */
   events(limit?: number): StoredEvent[];
+  /** Whether it answers. */
+  readable(): boolean;
+  /** See serviceFigures(). */
+  figures(now: number, bounds: readonly number[]): ServiceFigures;
   close(): void;
 }
 
@@ -158,6 +165,8 @@ export function openStore(file: string): Store {
   return {
     queue: openQueue(db),
     hub: openHub(db),
+    site: openSite(db),
+    figures: (now, bounds) => serviceFigures(db, now, bounds),
     transaction: (work) => db.transaction(work),
     addRun: (run) => db.transaction(() => addRun(db, run)),
     saveRound: (runId, round, detail) => db.transaction(() => saveRound(db, runId, round, detail)),
@@ -200,6 +209,13 @@ export function openStore(file: string): Store {
     },
     events: (limit = 100) =>
       db.all('SELECT at, kind, run_id, detail FROM event ORDER BY event_id DESC LIMIT ?', limit).map((row) => ({ ...row, detail: json(row.detail) }) as StoredEvent),
+    readable: () => {
+      try {
+        return db.get('SELECT 1 AS one')?.one === 1;
+      } catch {
+        return false;
+      }
+    },
     close: () => db.close(),
   };
 }
@@ -317,7 +333,7 @@ function readLabels(db: Database, runId: string): Record<string, string> {
 function readRounds(db: Database, runId: string, order: string[]): RoundDocument[] {
   const samples = Map.groupBy(db.all('SELECT side, round, name, value, unit FROM sample WHERE run_id = ?', runId), (row) => `${row.side} ${row.round}`);
   const place = (name: unknown) => order.indexOf(name as string) >>> 0; // an unknown name (-1) comes last
-  return db.all('SELECT * FROM round WHERE run_id = ? ORDER BY round, side DESC', runId).map((row) => {
+  return db.all('SELECT side, round, valid, reasons, started_at, window_s, block, rate, from_run FROM round WHERE run_id = ? ORDER BY round, side DESC', runId).map((row) => {
     const own = (samples.get(`${row.side} ${row.round}`) ?? []).toSorted((a, b) => place(a.name) - place(b.name) || String(a.name).localeCompare(String(b.name)));
     return {
       side: row.side as SideName,
@@ -356,12 +372,11 @@ function listRuns(db: Database, { benchmark, commit, labels = {}, host_id, maste
     `SELECT run.*, c.ref, c.commit_id, c.subject, b.commit_id AS against, v.verdict,
             (SELECT count(*) FROM round r WHERE r.run_id = run.run_id) AS observations,
             (SELECT count(*) FROM round r WHERE r.run_id = run.run_id AND r.valid = 1) AS valid_observations
-     FROM run
+     FROM (SELECT * FROM run ${where} ORDER BY started_at DESC, run_id DESC LIMIT ?) AS run -- beside a join it would sort all runs
      JOIN run_side c ON c.run_id = run.run_id AND c.side = 'candidate'
      LEFT JOIN run_side b ON b.run_id = run.run_id AND b.side = 'baseline'
      LEFT JOIN verdict v ON v.run_id = run.run_id
-     ${where}
-     ORDER BY run.started_at DESC, run.run_id DESC LIMIT ?`,
+     ORDER BY run.started_at DESC, run.run_id DESC`,
     ...conditions.flatMap(([, ...values]) => values), limit,
   );
   return rows.map(summary);

@@ -15,6 +15,9 @@ export interface PullRequest {
   head_seen_ms: number;
 }
 
+/** No pause is as long: one that ends later was made by a clock that has been set back since. */
+const LONGEST_PAUSE_MS = 3 * 3600_000;
+
 /** A comment that begins with a command. */
 export interface Request {
   request_id: string;
@@ -44,6 +47,8 @@ export interface Message {
 export interface Hub {
   /** Takes a delivery; false: it was taken before. */
   takeDelivery(deliveryId: string, event: string, now: number): boolean;
+  /** Forgets deliveries that came before this time: what they said does no harm a second time. */
+  forgetDeliveries(before: number): void;
   /** Keeps what is newer; false: what came is older than what is known. */
   savePullRequest(pullRequest: Omit<PullRequest, 'head_seen_ms'>, now: number): boolean;
   pullRequest(repository: string, number: number): PullRequest | undefined;
@@ -65,7 +70,7 @@ export interface Hub {
 export function openHub(db: Database): Hub {
   const on = <A extends unknown[], R>(work: (db: Database, ...args: A) => R) => (...args: A): R => work(db, ...args);
   return {
-    takeDelivery: on(takeDelivery), savePullRequest: on(savePullRequest), pullRequest: on(pullRequest), openPullRequests: on(openPullRequests),
+    takeDelivery: on(takeDelivery), forgetDeliveries: on(forgetDeliveries), savePullRequest: on(savePullRequest), pullRequest: on(pullRequest), openPullRequests: on(openPullRequests),
     addRequest: on(addRequest), openRequests: on(openRequests), settleRequest: on(settleRequest), postponeRequest: on(postponeRequest),
     want: on(want), unsent: on(unsent), message: on(message), saveSent: on(saveSent), saveUnsent: on(saveUnsent), setting: on(setting), saveSetting: on(saveSetting),
   };
@@ -74,6 +79,10 @@ export function openHub(db: Database): Hub {
 /** Takes a delivery; false: it was taken before. */
 export function takeDelivery(db: Database, deliveryId: string, event: string, now: number): boolean {
   return db.run('INSERT INTO delivery (delivery_id, event, received_ms) VALUES (?, ?, ?) ON CONFLICT (delivery_id) DO NOTHING', deliveryId, event, now) > 0;
+}
+
+function forgetDeliveries(db: Database, before: number): void {
+  db.run('DELETE FROM delivery WHERE received_ms < ?', before);
 }
 
 /** Keeps what is newer; false: what came is older than what is known. */
@@ -109,7 +118,7 @@ export function addRequest(db: Database, { request_id, repository, pull_request,
 
 /** Those that wait for an answer, the oldest first. */
 export function openRequests(db: Database, now: number): Request[] {
-  return db.all(`SELECT * FROM request WHERE state = 'open' AND not_before_ms <= ? ORDER BY request_id`, now) as unknown as Request[];
+  return db.all(`SELECT * FROM request WHERE state = 'open' AND (not_before_ms <= ? OR not_before_ms > ?) ORDER BY request_id`, now, now + LONGEST_PAUSE_MS) as unknown as Request[];
 }
 
 export function settleRequest(db: Database, requestId: string, state: 'answered' | 'given up', answer: string): void {
@@ -130,7 +139,7 @@ export function want(db: Database, channel: string, subject: string, wanted: str
 
 /** What differs from what was sent and may be sent now, the longest waiting first. */
 export function unsent(db: Database, now: number, limit = 100): Message[] {
-  return db.all('SELECT * FROM message WHERE (sent IS NULL OR sent <> wanted) AND not_before_ms <= ? ORDER BY not_before_ms, subject LIMIT ?', now, limit).map(readMessage);
+  return db.all('SELECT * FROM message WHERE (sent IS NULL OR sent <> wanted) AND (not_before_ms <= ? OR not_before_ms > ?) ORDER BY not_before_ms, subject LIMIT ?', now, now + LONGEST_PAUSE_MS, limit).map(readMessage);
 }
 
 export function message(db: Database, channel: string, subject: string): Message | undefined {

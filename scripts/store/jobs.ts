@@ -1,25 +1,30 @@
 /**
- * The queue. States: queued -> leased -> done | failed | cancelled.
+ * The queue. States: queued -> leased -> done | failed | cancelled; docs/queue.md has the rules.
  *
- * Only who holds the lease may end a job: a lease has an id of its own (a fencing token), so a worker that was given up,
- * by a clock that jumped or by a pause of its machine, changes nothing any more. Times are handed in, so that histories
- * can be played in tests.
+ * Two processes use it at once: whatever changes something is one transaction under the write lock of the store.
  */
-import { monotonicFactory, ulid } from 'ulid';
-import type { Job, JobProgress, JobState, NewJob, Verdict, WorkerName } from '../types.ts';
+import { decodeTime, ulid } from 'ulid';
+import { PRIORITY, type Job, type JobProgress, type NewJob, type WorkerName } from '../types.ts';
+import { count, iso, job, jobs, jobsBeginning, type JobFilter } from './job-rows.ts';
+import { anyWaiting, claim, endLease, renew, watchLeases, type LeasedJob, type Outcome } from './leases.ts';
 import type { Database, Row } from './sqlite.ts';
 
-/** A worker renews its lease every LEASE_MS / 6. */
-export const LEASE_MS = 60_000;
-/** How long a worker whose process is alive may be silent before its job is given to another. */
-export const SILENCE_MS = 10 * 60_000;
-/** A job is begun at most this often after a fault of the infrastructure; the pauses between double from the first on. */
-export const MOST_FAILURES = 3;
-export const FIRST_PAUSE_MS = 30_000;
+export { ENDED, type JobFilter } from './job-rows.ts';
+export { FIRST_PAUSE_MS, LEASE_MS, MOST_FAILURES, SILENCE_MS, type LeasedJob, type Outcome } from './leases.ts';
+
 /** A worker that was killed is shown as missing for a day. */
 const FORGET_WORKER_MS = 24 * 3600_000;
-/** No pause is longer: one that lies further in the future was made by a clock that has been set back since. */
-const LONGEST_PAUSE_MS = 10 * 60_000;
+
+export interface EnqueueOptions {
+  /** Milliseconds since the epoch. */
+  now: number;
+  /** A running job of the same pull request and benchmark, of another commit, is asked to end. */
+  cancelRunning?: boolean;
+  /** Somebody asks for it: a commit that was measured, has failed or was cancelled is measured again. */
+  again?: boolean;
+  /** Somebody has named this very commit: the job replaces none of its pull request, and none replaces it. */
+  pinned?: boolean;
+}
 
 export interface Enqueued {
   job: Job;
@@ -31,47 +36,27 @@ export interface Enqueued {
   cancelling: string[];
 }
 
-/** How a lease ends. */
-export type Outcome =
-  | { state: 'done'; run_id: string; verdict?: Verdict }
-  | { state: 'failed' | 'cancelled'; reason: string; run_id?: string }
-  /** A fault of the infrastructure: tried again, unless that has happened too often. */
-  | { state: 'retry'; reason: string; run_id?: string }
-  /** The worker ends: somebody else takes it, and nothing is counted. */
-  | { state: 'handed back'; reason: string };
-
-export interface JobFilter {
-  state?: JobState[];
-  repository?: string;
-  benchmark?: string;
-  pull_request?: number;
-  commit?: string;
-  limit?: number;
-  offset?: number;
-}
-
-/** A job and the lease on it. */
-export interface LeasedJob {
-  job: Job;
-  leaseId: string;
-}
-
 /** What the processes do with the queue. Each method is whole or not at all. */
 export interface Queue {
   /** See enqueue(). */
-  enqueue(job: NewJob, options: { now: number; cancelRunning?: boolean; again?: boolean }): Enqueued;
+  enqueue(job: NewJob, options: EnqueueOptions): Enqueued;
   /** The next job for this worker; undefined where nothing waits or the queue is paused. */
   claim(worker: WorkerName, now: number): LeasedJob | undefined;
   /** Renews a lease. lost: stop, somebody else has the job or it has ended; cancel: it is to end, and why. */
   renew(jobId: string, leaseId: string, now: number, progress?: JobProgress): { lost: boolean; cancel?: string };
   /** Ends a lease; false: it was no longer this worker's, and nothing has changed. */
   endLease(jobId: string, leaseId: string, outcome: Outcome, now: number): boolean;
-  /** Takes back the jobs of workers that are gone, and gives them as they are now. */
+  /**
+   * Takes back the jobs of workers that are gone, and gives them as they are now. To be called again and again, every few
+   * seconds: silence counts only as far as it was watched. At once where `isAlive` says false.
+   */
   recoverLost(now: number, isAlive: (worker: WorkerName) => boolean | undefined): Job[];
-  /** Cancels what waits, asks what runs to end; false: it has ended, or there is none. */
-  cancel(jobId: string, reason: string, now: number): boolean;
+  /** Cancels what waits, asks what runs to end; false: it has ended, or there is none. See cancelJob(). */
+  cancel(jobId: string, reason: string, now: number, options?: { mayReturn?: boolean }): boolean;
   /** By its id or the beginning of one; undefined where there is none or more than one. */
   job(idOrPrefix: string): Job | undefined;
+  /** Jobs whose id begins so, at most ten. */
+  jobsBeginning(prefix: string): Job[];
   /** What runs, then what waits in the order it will be taken, then what has ended, the newest first. */
   jobs(filter?: JobFilter): Job[];
   count(filter?: Omit<JobFilter, 'limit' | 'offset'>): number;
@@ -103,153 +88,95 @@ export interface Paused {
 
 export function openQueue(db: Database): Queue {
   const whole = <A extends unknown[], R>(work: (db: Database, ...args: A) => R) => (...args: A): R => db.transaction(() => work(db, ...args));
+  const claimNext = whole((db, worker: WorkerName, now: number) => (paused(db) ? undefined : claim(db, worker, now)));
   return {
-    enqueue: whole(enqueue), claim: whole(claim), renew: whole(renew), endLease: whole(endLease), recoverLost: whole(recoverLost), cancel: whole(cancelJob), pause: whole(pause), resume: whole(resume),
-    job: (idOrPrefix) => findJob(db, idOrPrefix), jobs: (filter) => jobs(db, filter), count: (filter) => count(db, filter),
+    enqueue: whole(enqueue), claim: (worker, now) => (anyWaiting(db) ? claimNext(worker, now) : undefined),
+    renew: whole(renew), endLease: whole(endLease), recoverLost: watchLeases(db).recoverLost, cancel: whole(cancelJob), pause: whole(pause), resume: whole(resume),
+    job: (idOrPrefix) => theOnly(jobsBeginning(db, idOrPrefix, 2)), jobsBeginning: (prefix) => jobsBeginning(db, prefix), jobs: (filter) => jobs(db, filter), count: (filter) => count(db, filter),
     hello: whole(hello), bye: whole(bye), workers: () => workers(db), paused: () => paused(db),
   };
 }
 
-const nextId = monotonicFactory();
+const theOnly = <T>(found: readonly T[]): T | undefined => (found.length === 1 ? found[0] : undefined);
 
 /**
- * Adds a job, unless the same commit of the same benchmark is already measured or waiting (`again`: only while it waits or runs).
- * A queued job of the same pull request and benchmark is replaced; one that runs is asked to end where `cancelRunning`.
+ * Adds a job, unless the same commit of the same benchmark, with the same settings, waits, runs, was measured, has failed
+ * or was cancelled by somebody (`again`: only while it waits or runs; then it keeps its place, or gets the higher priority).
+ * Either way it replaces what waits of the same pull request and benchmark and is of another commit; what runs is asked to
+ * end where `cancelRunning`, and else does not come back into the queue.
  */
-export function enqueue(db: Database, wanted: NewJob, { now, cancelRunning = false, again = false }: { now: number; cancelRunning?: boolean; again?: boolean }): Enqueued {
-  const overrides = JSON.stringify(wanted.overrides ?? {});
-  const same = db.get(
-    `SELECT * FROM job WHERE repository IS ? AND benchmark = ? AND commit_id = ? AND kind = ? AND against IS ? AND overrides = ? AND cancel_reason IS NULL
-       AND state IN (${again ? `'queued', 'leased'` : `'queued', 'leased', 'done', 'failed'`}) ORDER BY job_id DESC LIMIT 1`,
-    wanted.repository ?? null, wanted.benchmark, wanted.commit, wanted.kind, wanted.against ?? null, overrides,
-  );
-  if (same) return { job: readJob(same), added: false, replaced: [], cancelling: [] };
-  const id = nextId(now);
-  const older = wanted.pull_request === undefined ? [] : db.all(
-    `SELECT job_id, state FROM job WHERE repository IS ? AND benchmark = ? AND pull_request = ? AND state IN ('queued', 'leased') AND cancel_reason IS NULL`,
-    wanted.repository ?? null, wanted.benchmark, wanted.pull_request,
-  ).map((row) => ({ id: row.job_id as string, queued: row.state === 'queued' }));
-  const reason = `replaced by job ${id} of commit ${wanted.commit.slice(0, 12)}`;
-  const replaced = older.filter(({ queued }) => queued).map(({ id }) => id);
-  const cancelling = cancelRunning ? older.filter(({ queued }) => !queued).map(({ id }) => id) : [];
-  for (const one of replaced) db.run(`UPDATE job SET state = 'cancelled', reason = ?, ended_ms = ? WHERE job_id = ?`, reason, now, one);
-  for (const one of cancelling) db.run('UPDATE job SET cancel_reason = ? WHERE job_id = ?', reason, one);
+export function enqueue(db: Database, wanted: NewJob, { now, cancelRunning = false, again = false, pinned = false }: EnqueueOptions): Enqueued {
+  const same = sameJob(db, wanted, again);
+  const id = same ? (same.job_id as string) : insert(db, wanted, { now, pinned });
+  if (same) wantedAlso(db, id, wanted, pinned);
+  if (again) db.run(`UPDATE job SET declined = 0 WHERE ${SAME} AND ended_ms IS NOT NULL`, ...sameValues(wanted)); // what somebody said no to is wanted again
+  const replacement = pinned || wanted.pull_request === undefined ? { replaced: [], cancelling: [] } : replaceOthers(db, wanted, { id, now, cancelRunning });
+  return { job: job(db, id)!, added: !same, ...replacement };
+}
+
+/** A job that is there already is wanted by one more: it comes forward, and is nobody's to replace where both do not belong to one pull request. */
+function wantedAlso(db: Database, id: string, { priority, pull_request }: NewJob, pinned: boolean): void {
   db.run(
-    `INSERT INTO job (job_id, kind, state, priority, repository, benchmark, commit_id, ref, against, pull_request, overrides, requested_by, created_ms, not_before_ms, deadline_s, retry_of)
-     VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`,
+    `UPDATE job SET replaced_by = NULL, pinned = CASE WHEN ? = 1 OR pull_request IS NOT ? THEN 1 ELSE pinned END, priority = CASE WHEN state = 'queued' AND priority < ? THEN ? ELSE priority END
+     WHERE job_id = ? AND ended_ms IS NULL`,
+    pinned ? 1 : 0, pull_request ?? null, priority, priority, id,
+  );
+}
+
+const SAME = 'repository IS ? AND benchmark = ? AND commit_id = ? AND kind = ? AND against IS ? AND overrides = ?';
+const sameValues = ({ repository, benchmark, commit, kind, against, overrides }: NewJob) => [repository ?? null, benchmark, commit, kind, against ?? null, settingsText(overrides)];
+
+/** The job that makes another one for this needless. One that is to end because it was replaced does not. */
+function sameJob(db: Database, wanted: NewJob, again: boolean): Row | undefined {
+  const stays = `state = 'queued' OR (state = 'leased' AND cancel_reason IS NULL)`;
+  const was = `state IN ('done', 'failed') OR declined = 1`;
+  return db.get(`SELECT * FROM job WHERE ${SAME} AND (${again ? stays : `${stays} OR ${was}`}) ORDER BY ended_ms IS NULL DESC, job_id DESC LIMIT 1`, ...sameValues(wanted));
+}
+
+/** The same settings are the same text, in whatever order they were given. */
+const settingsText = (overrides: NewJob['overrides'] = {}) => JSON.stringify(Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined).sort(([a], [b]) => (a < b ? -1 : 1))));
+
+function insert(db: Database, wanted: NewJob, { now, pinned }: { now: number; pinned: boolean }): string {
+  const id = nextId(db, now);
+  db.run(
+    `INSERT INTO job (job_id, kind, state, priority, repository, benchmark, commit_id, ref, against, pull_request, overrides, requested_by, created_ms, not_before_ms, deadline_s, retry_of, pinned)
+     VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
     id, wanted.kind, wanted.priority, wanted.repository ?? null, wanted.benchmark, wanted.commit, wanted.ref ?? null, wanted.against ?? null, wanted.pull_request ?? null,
-    overrides, wanted.requested_by, now, wanted.deadline_s, wanted.retry_of ?? null,
+    settingsText(wanted.overrides), wanted.requested_by, now, wanted.deadline_s, wanted.retry_of ?? null, pinned ? 1 : 0,
   );
-  return { job: job(db, id)!, added: true, replaced, cancelling };
+  return id;
 }
 
-/** The next job for this worker, with the lease that it now holds; undefined where nothing waits or the queue is paused. */
-export function claim(db: Database, worker: WorkerName, now: number): LeasedJob | undefined {
-  if (paused(db)) return undefined;
-  const leaseId = ulid(now);
-  const [row] = db.all(
-    `UPDATE job SET state = 'leased', lease_id = ?, worker = ?, lease_until_ms = ?, started_ms = ?, progress = NULL
-     WHERE job_id = (SELECT job_id FROM job WHERE state = 'queued' AND (not_before_ms <= ? OR not_before_ms > ?) ORDER BY priority DESC, created_ms, job_id LIMIT 1)
-     RETURNING *`,
-    leaseId, JSON.stringify(worker), now + LEASE_MS, now, now, now + LONGEST_PAUSE_MS,
+/** Later than every id of the store, whichever process made it and whatever its clock said: jobs are taken in the order of their ids. */
+function nextId(db: Database, now: number): string {
+  const last = db.get('SELECT max(job_id) AS id FROM job')!.id as string | null;
+  const id = ulid(now);
+  return last !== null && id <= last ? ulid(decodeTime(last) + 1) : id;
+}
+
+function replaceOthers(db: Database, { repository, benchmark, commit, pull_request }: NewJob, { id, now, cancelRunning }: { id: string; now: number; cancelRunning: boolean }): Pick<Enqueued, 'replaced' | 'cancelling'> {
+  const others = db.all(
+    `SELECT job_id, state, cancel_reason FROM job WHERE repository IS ? AND benchmark = ? AND pull_request = ? AND commit_id <> ? AND pinned = 0 AND state IN ('queued', 'leased') ORDER BY job_id`,
+    repository ?? null, benchmark, pull_request!, commit,
   );
-  return row && { job: readJob(row), leaseId };
+  const ids = (rows: Row[]) => rows.map((row) => row.job_id as string);
+  const replaced = ids(others.filter(({ state }) => state === 'queued'));
+  const running = others.filter(({ state, cancel_reason }) => state === 'leased' && cancel_reason === null);
+  const cancelling = cancelRunning ? ids(running) : [];
+  const reason = `replaced by job ${id} of commit ${commit.slice(0, 12)}`;
+  for (const one of replaced) db.run(`UPDATE job SET state = 'cancelled', reason = ?, replaced_by = ?, ended_ms = ? WHERE job_id = ?`, reason, id, now, one);
+  for (const one of ids(running)) db.run('UPDATE job SET replaced_by = ?, cancel_reason = ? WHERE job_id = ?', id, cancelRunning ? reason : null, one);
+  return { replaced, cancelling };
 }
 
-/** Renews a lease. `lost`: somebody else has the job or it has ended, so stop; a string: somebody wants it to end, and why. */
-export function renew(db: Database, jobId: string, leaseId: string, now: number, progress?: JobProgress): { lost: boolean; cancel?: string } {
-  const [row] = db.all(
-    `UPDATE job SET lease_until_ms = ?, progress = coalesce(?, progress) WHERE job_id = ? AND lease_id = ? RETURNING cancel_reason`,
-    now + LEASE_MS, progress ? JSON.stringify(progress) : null, jobId, leaseId,
-  );
-  if (!row) return { lost: true };
-  return { lost: false, ...(row.cancel_reason === null ? {} : { cancel: row.cancel_reason as string }) };
-}
-
-/** Ends a lease. False: it was no longer this worker's, and nothing has changed. */
-export function endLease(db: Database, jobId: string, leaseId: string, outcome: Outcome, now: number): boolean {
-  const row = db.get('SELECT * FROM job WHERE job_id = ? AND lease_id = ?', jobId, leaseId);
-  if (!row) return false;
-  settle(db, readJob(row), outcome, now);
-  return true;
-}
-
-/** Takes back the leases of workers that are gone: once it is queued again, the second time it fails. `isAlive`: false where the process has ended, undefined where it cannot be known. */
-export function recoverLost(db: Database, now: number, isAlive: (worker: WorkerName) => boolean | undefined): Job[] {
-  const leased = db.all(`SELECT * FROM job WHERE state = 'leased' ORDER BY job_id`);
-  const lost = leased.filter((row) => {
-    const until = Number(row.lease_until_ms);
-    const alive = isAlive(JSON.parse(row.worker as string));
-    if (alive === false) return true;
-    const silent = now - until;
-    // A lease that ends later than any can was made by a clock that has been set back since.
-    return silent > (alive ? SILENCE_MS : 0) || (alive === undefined && silent < -2 * LEASE_MS);
-  }).map(readJob);
-  return lost.map((one) => {
-    const reason = `its worker (${one.worker!.host}, process ${one.worker!.pid}) was lost`;
-    if (one.losses === 0) {
-      db.run('UPDATE job SET losses = 1 WHERE job_id = ?', one.job_id);
-      settle(db, one, { state: 'handed back', reason }, now);
-    } else {
-      db.run('UPDATE job SET losses = losses + 1 WHERE job_id = ?', one.job_id);
-      settle(db, one, { state: 'failed', reason: `${reason}, the second time` }, now);
-    }
-    return job(db, one.job_id)!;
-  });
-}
-
-function settle(db: Database, { job_id, failures, cancel_reason }: Job, outcome: Outcome, now: number): void {
-  const freed = 'lease_id = NULL, lease_until_ms = NULL';
-  const end = (state: JobState, reason: string | null, runId: string | null, verdict: string | null = null) =>
-    db.run(`UPDATE job SET state = ?, reason = ?, run_id = coalesce(?, run_id), verdict = ?, ended_ms = ?, ${freed} WHERE job_id = ?`, state, reason, runId, verdict, now, job_id);
-  const again = (reason: string, notBefore: number) =>
-    db.run(`UPDATE job SET state = 'queued', reason = ?, not_before_ms = ?, worker = NULL, ${freed} WHERE job_id = ?`, reason, notBefore, job_id);
-  if (outcome.state === 'done') return void end('done', null, outcome.run_id, outcome.verdict ?? null);
-  if (outcome.state === 'failed' || outcome.state === 'cancelled') return void end(outcome.state, outcome.reason, outcome.run_id ?? null);
-  if (cancel_reason !== undefined) return void end('cancelled', cancel_reason, null);
-  if (outcome.state === 'handed back') return void again(outcome.reason, 0);
-  db.run('UPDATE job SET failures = failures + 1 WHERE job_id = ?', job_id);
-  if (failures + 1 >= MOST_FAILURES) return void end('failed', `${outcome.reason} (tried ${MOST_FAILURES} times)`, outcome.run_id ?? null);
-  again(outcome.reason, now + Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 4 ** failures));
-}
-
-/** Cancels what waits; asks what runs to end. False: it has ended already, or there is none. */
-export function cancelJob(db: Database, jobId: string, reason: string, now: number): boolean {
-  const cancelled = db.run(`UPDATE job SET state = 'cancelled', reason = ?, ended_ms = ? WHERE job_id = ? AND state = 'queued'`, reason, now, jobId);
-  return cancelled > 0 || db.run(`UPDATE job SET cancel_reason = ? WHERE job_id = ? AND state = 'leased'`, reason, jobId) > 0;
-}
-
-export function job(db: Database, jobId: string): Job | undefined {
-  const row = db.get('SELECT * FROM job WHERE job_id = ?', jobId);
-  return row && readJob(row);
-}
-
-function findJob(db: Database, wanted: string): Job | undefined {
-  const prefix = wanted.toUpperCase();
-  const found = prefix === '' ? [] : db.all('SELECT * FROM job WHERE job_id >= ? AND job_id < ? LIMIT 2', prefix, `${prefix}\uffff`);
-  return found.length === 1 ? readJob(found[0]!) : undefined;
-}
-
-/** What runs first, then what waits in the order it will be taken, then what has ended, the newest first. */
-export function jobs(db: Database, { limit = 1000, offset = 0, ...filter }: JobFilter = {}): Job[] {
-  const { where, values } = conditions(filter);
-  return db.all(
-    `SELECT * FROM job ${where}
-     ORDER BY CASE state WHEN 'leased' THEN 0 WHEN 'queued' THEN 1 ELSE 2 END, CASE state WHEN 'queued' THEN -priority END, CASE state WHEN 'queued' THEN created_ms END, coalesce(ended_ms, 0) DESC, job_id LIMIT ? OFFSET ?`,
-    ...values, limit, offset,
-  ).map(readJob);
-}
-
-function count(db: Database, filter: Omit<JobFilter, 'limit' | 'offset'> = {}): number {
-  const { where, values } = conditions(filter);
-  return Number(db.get(`SELECT count(*) AS n FROM job ${where}`, ...values)!.n);
-}
-
-function conditions({ state, repository, benchmark, pull_request, commit }: JobFilter): { where: string; values: (string | number)[] } {
-  const wanted: [string, string | number | undefined][] = [['repository = ?', repository], ['benchmark = ?', benchmark], ['pull_request = ?', pull_request], ['commit_id = ?', commit]];
-  const given = wanted.filter(([, value]) => value !== undefined) as [string, string | number][];
-  const parts = [...given.map(([sql]) => sql), ...(state ? [`state IN (${state.map(() => '?').join(', ')})`] : [])];
-  return { where: parts.length > 0 ? `WHERE ${parts.join(' AND ')}` : '', values: [...given.map(([, value]) => value), ...(state ?? [])] };
+/**
+ * Cancels what waits; asks what runs to end. False: it has ended already, or there is none. Only who asks for its commit
+ * (`again`) brings it back; `mayReturn`: the next push, or reconciling, does too, as after a pull request was closed.
+ */
+export function cancelJob(db: Database, jobId: string, reason: string, now: number, { mayReturn = false }: { mayReturn?: boolean } = {}): boolean {
+  const declined = mayReturn ? 0 : 1;
+  const cancelled = db.run(`UPDATE job SET state = 'cancelled', reason = ?, declined = ?, ended_ms = ? WHERE job_id = ? AND state = 'queued'`, reason, declined, now, jobId);
+  return cancelled > 0 || db.run(`UPDATE job SET cancel_reason = ?, declined = ? WHERE job_id = ? AND state = 'leased'`, reason, declined, jobId) > 0;
 }
 
 function hello(db: Database, { host, pid, pid_start }: WorkerName, slots: number, now: number): void {
@@ -257,7 +184,8 @@ function hello(db: Database, { host, pid, pid_start }: WorkerName, slots: number
     'INSERT INTO worker (host, pid, pid_start, slots, started_ms, seen_ms) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (host, pid, pid_start) DO UPDATE SET slots = excluded.slots, seen_ms = excluded.seen_ms',
     host, pid, pid_start, slots, now, now,
   );
-  db.run('DELETE FROM worker WHERE seen_ms < ?', now - FORGET_WORKER_MS);
+  // One that was seen in the future was seen by a clock that has been set back since; who lives says hello again.
+  db.run('DELETE FROM worker WHERE seen_ms < ? OR seen_ms > ?', now - FORGET_WORKER_MS, now + FORGET_WORKER_MS);
 }
 
 function bye(db: Database, { host, pid, pid_start }: WorkerName): void {
@@ -265,7 +193,7 @@ function bye(db: Database, { host, pid, pid_start }: WorkerName): void {
 }
 
 function workers(db: Database): SeenWorker[] {
-  return db.all('SELECT * FROM worker ORDER BY seen_ms DESC').map(({ started_ms, seen_ms, ...row }) => ({ ...row, started_at: iso(started_ms), seen_at: iso(seen_ms) }) as unknown as SeenWorker);
+  return db.all('SELECT * FROM worker ORDER BY seen_ms DESC, host, pid').map(({ started_ms, seen_ms, ...row }) => ({ ...row, started_at: iso(started_ms), seen_at: iso(seen_ms) }) as unknown as SeenWorker);
 }
 
 /** Who paused the queue and when; nothing where it is not paused. */
@@ -282,17 +210,8 @@ export function resume(db: Database): boolean {
   return db.run(`DELETE FROM setting WHERE name = 'queue paused'`) > 0;
 }
 
-const iso = (ms: unknown) => new Date(Number(ms)).toISOString();
-
-function readJob(row: Row): Job {
-  const given = (key: string, value: unknown) => (value === null ? {} : { [key]: value });
-  const time = (key: string, ms: unknown) => (ms === null ? {} : { [key]: iso(ms) });
-  const parsed = (key: string, value: unknown) => (value === null ? {} : { [key]: JSON.parse(value as string) });
-  return {
-    job_id: row.job_id, kind: row.kind, state: row.state, priority: row.priority,
-    ...given('repository', row.repository), benchmark: row.benchmark, commit: row.commit_id, ...given('ref', row.ref), ...given('against', row.against), ...given('pull_request', row.pull_request),
-    overrides: JSON.parse(row.overrides as string), requested_by: row.requested_by, created_at: iso(row.created_ms), ...time('not_before', Number(row.not_before_ms) === 0 ? null : row.not_before_ms),
-    deadline_s: row.deadline_s, ...given('retry_of', row.retry_of), ...parsed('worker', row.worker), ...time('lease_until', row.lease_until_ms), ...time('started_at', row.started_ms), ...time('ended_at', row.ended_ms),
-    losses: row.losses, failures: row.failures, ...given('cancel_reason', row.cancel_reason), ...parsed('progress', row.progress), ...given('reason', row.reason), ...given('run_id', row.run_id), ...given('verdict', row.verdict),
-  } as Job;
+/** The same job once more, by hand. */
+export function retryOf({ job_id, kind, benchmark, commit, ref, against, repository, pull_request, overrides, deadline_s }: Job, requestedBy: string): NewJob {
+  const given = Object.fromEntries(Object.entries({ ref, against, repository, pull_request }).filter(([, value]) => value !== undefined));
+  return { kind, benchmark, commit, ...given, overrides, deadline_s, requested_by: requestedBy, priority: PRIORITY.by_hand, retry_of: job_id };
 }

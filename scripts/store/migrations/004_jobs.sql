@@ -3,6 +3,9 @@
 -- A job: one commit of one benchmark. States: queued -> leased -> done | failed | cancelled; a lost lease goes back to queued once.
 -- lease_id: drawn anew with each lease; only who holds it may end the job, so that a worker that was given up changes nothing.
 -- losses: leases that ran out. failures: tries that ended in a fault of the infrastructure.
+-- replaced_by: the job of a newer push to its pull request. pinned: somebody has named its commit, so no push replaces it.
+-- declined: somebody has cancelled it, so it is queued again only for who asks.
+-- job_id: a ULID, greater than all before it whatever the clock says: the order in which jobs are taken.
 CREATE TABLE job (
   job_id TEXT PRIMARY KEY,
   kind TEXT NOT NULL CHECK (kind IN ('new-test', 'new-master')),
@@ -20,6 +23,9 @@ CREATE TABLE job (
   not_before_ms BIGINT NOT NULL,
   deadline_s INTEGER NOT NULL,
   retry_of TEXT REFERENCES job (job_id),
+  replaced_by TEXT REFERENCES job (job_id),
+  pinned INTEGER NOT NULL DEFAULT 0 CHECK (pinned IN (0, 1)),
+  declined INTEGER NOT NULL DEFAULT 0 CHECK (declined IN (0, 1)),
   lease_id TEXT,
   worker TEXT,
   lease_until_ms BIGINT,
@@ -35,11 +41,11 @@ CREATE TABLE job (
   CHECK ((state = 'leased') = (lease_id IS NOT NULL)),
   CHECK ((state IN ('done', 'failed', 'cancelled')) = (ended_ms IS NOT NULL))
 );
-CREATE INDEX job_waiting ON job (priority DESC, created_ms, job_id) WHERE state = 'queued';
+CREATE INDEX job_waiting ON job (priority DESC, job_id) WHERE state = 'queued';
 CREATE INDEX job_leased ON job (lease_until_ms) WHERE state = 'leased';
 CREATE INDEX job_of_commit ON job (repository, benchmark, commit_id);
 CREATE INDEX job_of_pull_request ON job (repository, pull_request, job_id) WHERE pull_request IS NOT NULL;
-CREATE INDEX job_ended ON job (ended_ms) WHERE ended_ms IS NOT NULL;
+CREATE INDEX job_ended ON job (ended_ms, job_id) WHERE ended_ms IS NOT NULL;
 
 -- A delivery of GitHub is taken once.
 CREATE TABLE delivery (
