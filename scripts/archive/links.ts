@@ -31,12 +31,12 @@ export async function linksTo(run: Seen, bucket: Bucket, ctx: Context): Promise<
 }
 
 /** The dashboard Run, at the run's time. */
-function dashboardUrl(grafana: string, { run_id, benchmark, from, to }: Seen): string {
+export function dashboardUrl(grafana: string, { run_id, benchmark, from, to }: Seen): string {
   return `${grafana}/d/${UIDS.run}?${new URLSearchParams({ 'var-benchmark': benchmark, 'var-run': run_id, from: String(from), to: String(to) })}`;
 }
 
 /** Query's own page with the median latency of the run as a graph. */
-function queryUrl(query: string, { run_id, from, to }: Seen): string {
+export function queryUrl(query: string, { run_id, from, to }: Seen): string {
   const expression = `histogram_quantile(0.5, sum by (side) (rate(k6_http_req_duration_seconds{${RAW},run_id="${run_id}"}[5s])))`;
   const range = `${Math.max(1, Math.ceil((to - from) / 1000))}s`;
   return `${query}/graph?${new URLSearchParams({ 'g0.expr': expression, 'g0.tab': '0', 'g0.range_input': range, 'g0.end_input': new Date(to).toISOString().slice(0, 19).replace('T', ' ') })}`;

@@ -1,0 +1,68 @@
+/** The rounds of a run as charts draw them: a dot for each, and the latency of each side. Pure. */
+import { summarise } from '../../compare/compare.ts';
+import { median } from '../../compare/statistics.ts';
+import type { K6Summary } from '../../load/summary.ts';
+import type { RoundDocument, RunDocument, SideName } from '../../types.ts';
+import { medianInterval } from './intervals.ts';
+import type { LatencyView, RoundView, SideValues } from './types.ts';
+
+/** Why each round does not count, one sentence each; rounds that count are not in it. */
+export function notCounted(run: Pick<RunDocument, 'rounds'>): Map<number, string[]> {
+  const why = new Map<number, string[]>();
+  for (const { round, side, valid, rate, reasons } of run.rounds) {
+    const said = [...(valid ? [] : reasons.length > 0 ? reasons.map(({ message }) => `${side}: ${message}`) : [`${side}: INVALID`]), ...(rate === undefined ? [] : [`a probe at ${rate} requests per second`])];
+    const known = why.get(round) ?? [];
+    if (said.length > 0) why.set(round, [...known, ...said.filter((one) => !known.includes(one))]);
+  }
+  return why;
+}
+
+/** Every round of one side; the figures are of those that count. */
+export function sideValues(run: RunDocument, side: SideName, metric: string, why = notCounted(run)): SideValues {
+  const dots = run.rounds.filter((round) => round.side === side && round.samples[metric]).map((round) => ({ round: round.round, value: round.samples[metric]!.value, counts: !why.has(round.round), why: why.get(round.round) ?? [] }));
+  const summary = summarise(run, side, metric);
+  const interval = medianInterval(dots.filter(({ counts }) => counts).map(({ value }) => value));
+  return { side, median: summary?.median ?? null, min: summary?.min ?? null, max: summary?.max ?? null, interval, dots };
+}
+
+/** Rounds with their sides, in the order in which they were measured. */
+export function roundViews(rounds: readonly RoundDocument[]): RoundView[] {
+  return [...Map.groupBy(rounds, ({ round }) => round).values()].map((sides) => {
+    const { round, block, rate, from_run, started_at, window_s } = sides[0]!;
+    return {
+      round, ...(block === undefined ? {} : { block }), ...(rate === undefined ? {} : { rate }), ...(from_run === undefined ? {} : { from_run }), started_at, window_s,
+      sides: sides.map(({ side, valid, reasons }) => ({ side, valid, reasons })),
+    };
+  });
+}
+
+/** k6's names of what lies below it. */
+const QUANTILES: readonly [share: number, name: string][] = [[0, 'min'], [0.5, 'med'], [0.9, 'p(90)'], [0.95, 'p(95)'], [0.99, 'p(99)'], [0.999, 'p(99.9)'], [1, 'max']];
+
+type Details = readonly { side: SideName; round: number; detail: unknown }[];
+
+/** Latency by side, of the rounds that count, from the exact summary of k6; none where there is none. `details`: of store.details(). */
+export function latencyViews(run: RunDocument, details: Details): LatencyView[] {
+  const why = notCounted(run);
+  return (['candidate', 'baseline'] as const).flatMap((side) => {
+    const rounds = details.filter((one) => one.side === side && !why.has(one.round)).flatMap(({ round, detail }) => {
+      const values = summaryValues(detail, side);
+      return values ? [{ round, count: values.count ?? 0, quantiles: QUANTILES.flatMap(([share, name]) => (Number.isFinite(values[name]) ? [{ share, seconds: values[name]! / 1000 }] : [])) }] : [];
+    });
+    if (rounds.length === 0) return [];
+    return [{ side, requests: rounds.reduce((sum, { count }) => sum + count, 0), quantiles: overRounds(rounds), rounds: rounds.map(({ round, quantiles }) => ({ round, quantiles })) }];
+  });
+}
+
+/** Milliseconds, as k6 gave them; its metrics are as scripts/load/summary.ts reads them. */
+function summaryValues(detail: unknown, side: SideName): Record<string, number> | undefined {
+  const k6 = (detail as { k6?: K6Summary['metrics'] | null } | null)?.k6;
+  return k6?.[`http_req_duration{scenario:measure,side:${side}}`]?.values;
+}
+
+function overRounds(rounds: readonly { quantiles: { share: number; seconds: number }[] }[]): LatencyView['quantiles'] {
+  return QUANTILES.flatMap(([share]) => {
+    const values = rounds.flatMap(({ quantiles }) => quantiles.filter((one) => one.share === share).map(({ seconds }) => seconds));
+    return values.length > 0 ? [{ share, seconds: median(values)!, low: Math.min(...values), high: Math.max(...values) }] : [];
+  });
+}
