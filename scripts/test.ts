@@ -8,7 +8,7 @@ import { main } from './cli.ts';
 import { EXIT } from './errors.ts';
 import { ROOT } from './open.ts';
 import { createProgress } from './report/progress.ts';
-import { FLEET_NAMES, IMAGE_NAMES } from './setup/images.ts';
+import { FLEET_NAMES, IMAGE_NAMES, SERVICE_NAMES, TEST_NAMES } from './setup/images.ts';
 import { setUp } from './setup/setup.ts';
 import { inStep } from './step.ts';
 import type { Progress } from './types.ts';
@@ -26,7 +26,7 @@ interface Count {
 await main(async (io) => {
   const wanted = process.argv.slice(2);
   const progress = createProgress({ stream: process.stderr, quiet: false });
-  await setUp({ images: [...IMAGE_NAMES, ...FLEET_NAMES], progress });
+  await setUp({ images: [...IMAGE_NAMES, ...FLEET_NAMES, ...SERVICE_NAMES, ...TEST_NAMES], progress });
 
   await buildTap(progress);
   progress.close();

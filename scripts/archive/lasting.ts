@@ -35,6 +35,8 @@ export interface Lasting {
   services: Record<string, Record<string, unknown>>;
   /** Service -> URL that answers 200 once it is ready. */
   ready: Record<string, string>;
+  /** What to do when it does not become ready; absent: a look at the object store. */
+  hint?: string;
 }
 
 /**
@@ -61,8 +63,8 @@ export async function startLasting(lasting: Lasting, timeoutS: number, step: Pro
   }
 }
 
-/** Stops and removes its containers; its data stays. */
-export const endLasting = (project: string, ctx: Context): Promise<Removed> => removeAll(ctx.engine, [`${LABEL.lasting}=${project}`], GRACE_S);
+/** Stops and removes its containers, which have `graceS` seconds for it; its data stays. */
+export const endLasting = (project: string, ctx: Context, graceS = GRACE_S): Promise<Removed> => removeAll(ctx.engine, [`${LABEL.lasting}=${project}`], graceS);
 
 /** Its containers, by service. */
 export async function partsOf(project: string, ctx: Context): Promise<Map<string, ContainerState>> {
@@ -97,7 +99,7 @@ async function allReady(lasting: Lasting, label: string, wasUp: boolean, timeout
     if (failed.length > 0 || ctx.now() > deadline) {
       const unwell = await describeUnwell(label, ctx);
       throw new InfrastructureError(`${lasting.title}: ${(failed.length > 0 ? failed : [...waiting]).join(', ')} did not become ready${failed.length > 0 ? '' : ` in ${timeoutS} s`}${unwell ? `\n${unwell}` : ''}`, {
-        hint: 'Is the object store up, are its address and keys right, and is there room on the disk?',
+        hint: lasting.hint ?? 'Is the object store up, are its address and keys right, and is there room on the disk?',
       });
     }
     await sleep(POLL_MS, undefined, { signal: ctx.signal }).catch(() => ctx.signal.throwIfAborted());

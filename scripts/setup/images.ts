@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export type ImageName = 'prometheus' | 'k6' | 'node' | 'thanos' | 'exporter' | 'vegeta' | 'versitygw' | 'memcached' | 'grafana' | 'blocks';
+export type ImageName = 'prometheus' | 'k6' | 'node' | 'thanos' | 'exporter' | 'vegeta' | 'versitygw' | 'memcached' | 'grafana' | 'blocks' | 'chromium' | 'service';
 
 /** Programs of Go modules; go.mod in the image's folder pins the modules. */
 export interface GoMake {
@@ -132,6 +132,20 @@ export const IMAGES: Record<ImageName, ImageSpec> = {
     make: { kind: 'go', programs: { blocks: 'dev.mayfly/images/blocks' }, tags: [], variables: {} },
     needs: [],
   },
+  service: {
+    ref: `mayfly/service:${folderHash(join(IMAGES_FOLDER, 'service'), '')}`,
+    pull: false,
+    folder: join(IMAGES_FOLDER, 'service'),
+    make: { kind: 'debian', suite: 'bookworm', packages: ['ca-certificates', 'docker.io', 'git', 'libstdc++6', 'openssh-client'] },
+    needs: [],
+  },
+  chromium: {
+    ref: `mayfly/chromium:${folderHash(join(IMAGES_FOLDER, 'chromium'), '')}`,
+    pull: false,
+    folder: join(IMAGES_FOLDER, 'chromium'),
+    make: { kind: 'debian', suite: 'bookworm', packages: ['chromium', 'fonts-dejavu-core'] },
+    needs: [],
+  },
   grafana: { ref: 'grafana/grafana:13.2.3', pull: true, folder: join(IMAGES_FOLDER, 'grafana'), make: { kind: 'none' }, needs: [] },
 };
 
@@ -142,8 +156,12 @@ export const OPTIONAL_NAMES = ALL_NAMES.filter((name) => IMAGES[name].make.kind 
 export const RUN_IMAGES: ImageName[] = ['prometheus', 'k6', 'thanos', 'node', 'exporter'];
 /** Only the overlays in compose/fleet/ need these. */
 export const FLEET_NAMES: ImageName[] = ['memcached'];
+/** Only `npm run service:up` needs these. */
+export const SERVICE_NAMES: ImageName[] = ['service'];
+/** Only the tests need these. */
+export const TEST_NAMES: ImageName[] = ['chromium'];
 /** What Mayfly needs on every machine. */
-export const IMAGE_NAMES = ALL_NAMES.filter((name) => !OPTIONAL_NAMES.includes(name) && !FLEET_NAMES.includes(name));
+export const IMAGE_NAMES = ALL_NAMES.filter((name) => ![...OPTIONAL_NAMES, ...FLEET_NAMES, ...SERVICE_NAMES, ...TEST_NAMES].includes(name));
 
 /** Names with all that they are built from, each after what it needs. */
 export function withNeeds(names: ImageName[]): ImageName[] {

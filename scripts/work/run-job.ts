@@ -11,6 +11,10 @@ import { listening } from './progress.ts';
 
 /** The lease is renewed, progress told and a cancellation seen so often. */
 const HEARTBEAT_MS = LEASE_MS / 12;
+/** A job that was asked to end and has not after so long hangs: its lease is let go, so that it ends all the same. */
+const END_MS = 10 * 60_000;
+/** A timer of Node.js takes no longer time. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Why a job was ended from outside, and what becomes of it; null: it belongs to another worker by now. */
 class Ended extends Interrupted {
@@ -21,22 +25,31 @@ class Ended extends Interrupted {
   }
 }
 
+/** Its deadline has passed. */
+class Late extends Ended {}
+
 /** Measures the job's commit and ends its lease. Throws nothing that belongs to the job; gives what became of it. */
 export async function runJob({ job, leaseId }: LeasedJob, ctx: Context): Promise<Outcome | 'lost'> {
   const stop = new AbortController();
+  const signal = AbortSignal.any([ctx.signal, stop.signal]);
   const { progress, text } = listening(ctx.progress);
+  const progressOf = progressReader(job, ctx);
+  let askedToEndAt: number | undefined;
+  signal.addEventListener('abort', () => void (askedToEndAt = performance.now()), { once: true });
   const heartbeat = setInterval(() => {
+    if (askedToEndAt !== undefined && performance.now() - askedToEndAt > END_MS) return;
     try {
-      const { lost, cancel } = ctx.store.queue.renew(job.job_id, leaseId, ctx.now(), progressOf(job, text(), ctx));
+      const { lost, cancel } = ctx.store.queue.renew(job.job_id, leaseId, ctx.now(), progressOf(text()));
       if (lost) stop.abort(new Ended(null));
       else if (cancel !== undefined) stop.abort(new Ended({ state: 'cancelled', reason: cancel }));
     } catch (error) {
       ctx.progress.warn(`job ${job.job_id}: its lease could not be renewed: ${firstLine(error)}; it is tried again`);
     }
   }, HEARTBEAT_MS);
-  const deadline = setTimeout(() => stop.abort(new Ended({ state: 'failed', reason: `it was not done after its deadline of ${job.deadline_s} s` })), job.deadline_s * 1000);
+  const late = new Late({ state: 'failed', reason: `it was not done after its deadline of ${job.deadline_s} s` });
+  const deadline = setTimeout(() => stop.abort(late), Math.min(job.deadline_s * 1000, LONGEST_TIMER_MS));
   try {
-    const outcome = await measured(job, { ...ctx, progress, signal: AbortSignal.any([ctx.signal, stop.signal]) }).catch((error) => outcomeOf(error, ctx.signal));
+    const outcome = await measured(job, { ...ctx, progress, signal }).catch((error) => (stop.signal.aborted ? (stop.signal.reason as Ended).outcome : outcomeOf(error, ctx.signal)));
     if (outcome === null) return 'lost';
     const run = 'run_id' in outcome ? outcome : { ...outcome, ...runOf(job, ctx) };
     return ctx.store.queue.endLease(job.job_id, leaseId, run, ctx.now()) ? run : 'lost';
@@ -46,19 +59,27 @@ export async function runJob({ job, leaseId }: LeasedJob, ctx: Context): Promise
   }
 }
 
-const newestRun = ({ job_id }: Job, ctx: Context): RunSummary | undefined => ctx.store.runs({ labels: { job: job_id }, limit: 1 })[0];
+const runsOf = ({ job_id }: Job, ctx: Context): RunSummary[] => ctx.store.runs({ labels: { job: job_id } });
 
 function runOf(job: Job, ctx: Context): { run_id: string } | undefined {
-  const run = newestRun(job, ctx);
+  const [run] = runsOf(job, ctx);
   return run && { run_id: run.run_id };
 }
 
-function progressOf(job: Job, text: string, ctx: Context): JobProgress {
-  const summary = newestRun(job, ctx);
-  const at = new Date(ctx.now()).toISOString();
-  if (!summary) return { text, at };
-  const sides = summary.against === undefined ? 1 : 2;
-  return { text, at, run_id: summary.run_id, rounds_done: Math.floor(summary.valid_observations / sides), rounds_most: ctx.store.run(summary.run_id).rounds_asked };
+/** Reads how far the job is; a store that cannot be read now must not keep the lease from being renewed. */
+function progressReader(job: Job, ctx: Context): (text: string) => JobProgress {
+  const most = new Map<string, number>();
+  return (text) => {
+    const at = new Date(ctx.now()).toISOString();
+    try {
+      const [run] = runsOf(job, ctx);
+      if (!run) return { text, at };
+      if (!most.has(run.run_id)) most.set(run.run_id, ctx.store.run(run.run_id).rounds_asked);
+      return { text, at, run_id: run.run_id, rounds_done: Math.floor(run.valid_observations / (run.against === undefined ? 1 : 2)), rounds_most: most.get(run.run_id)! };
+    } catch {
+      return { text, at };
+    }
+  };
 }
 
 /**
@@ -72,8 +93,10 @@ async function measured(job: Job, ctx: Context): Promise<Outcome> {
 }
 
 async function runFor(job: Job, ctx: Context): Promise<RunDocument> {
-  const before = newestRun(job, ctx);
-  if (before?.status === 'complete' || before?.status === 'invalid') return ctx.store.run(before.run_id);
+  const runs = runsOf(job, ctx);
+  const whole = runs.find(({ status }) => status === 'complete' || status === 'invalid');
+  if (whole) return ctx.store.run(whole.run_id);
+  const [before] = runs;
   const measure = async (args: string[]) => bench(await loadConfig(args, { root: ctx.paths.root, cwd: ctx.paths.root }), ctx);
   if (before && before.valid_observations > 0 && before.against !== undefined) {
     try {
@@ -87,13 +110,14 @@ async function runFor(job: Job, ctx: Context): Promise<RunDocument> {
 }
 
 /** A change of the default branch is compared with the commit before it at once; that this fails does not undo the job. */
-async function lookForChanges({ benchmark }: Job, run: RunDocument, ctx: Context): Promise<void> {
+async function lookForChanges(job: Job, run: RunDocument, ctx: Context): Promise<void> {
+  const { benchmark } = run;
   try {
     for (const line of [...suspectFromRun(run, ctx.store), ...suspectChanges(benchmark, run.host.id, ctx.store)]) ctx.progress.info(line);
-    const checked = await confirmChanges(benchmark, benchmark, undefined, ctx);
+    const checked = await confirmChanges(job.benchmark, benchmark, undefined, ctx);
     for (const { change, state, why } of checked) ctx.progress.info(`${state}: ${change.metric} at ${change.commit}: ${why}`);
   } catch (error) {
-    if (original(error) instanceof Interrupted) throw error;
+    if (ctx.signal.aborted && !(ctx.signal.reason instanceof Late)) throw error;
     ctx.progress.warn(`suspected changes of ${benchmark} could not be confirmed: ${firstLine(error)}; the next job of its default branch tries again`);
   }
 }

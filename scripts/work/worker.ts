@@ -48,7 +48,7 @@ async function slot({ me, busy, once, report }: { me: WorkerName; busy: Set<stri
       return ctx.store.queue.claim(me, ctx.now());
     });
     if (!leased) {
-      if (once && busy.size === 0) return;
+      if (once && busy.size === 0 && nothingWaits(ctx)) return;
       await sleep(IDLE_MS, undefined, { signal: ctx.signal }).catch(() => {});
       continue;
     }
@@ -67,6 +67,9 @@ async function slot({ me, busy, once, report }: { me: WorkerName; busy: Set<stri
     }
   }
 }
+
+/** Also where the queue is paused: then nothing can be taken. */
+const nothingWaits = ({ store: { queue } }: Context): boolean => queue.paused() !== undefined || queue.count({ state: ['queued'] }) === 0;
 
 /** A store that is locked or a disk that is full for a while must not end the worker. */
 function attempt<T>(ctx: Context, what: string, work: () => T): T | undefined {

@@ -7,7 +7,7 @@ import { diagnose, diagnosisText, isComplete } from '../../scripts/setup/diagnos
 import { engineSocket } from '../../scripts/engine-socket.ts';
 import { splitRef } from '../../scripts/setup/engine-api.ts';
 import { engineAdvice } from '../../scripts/setup/engine.ts';
-import { BUILT_LABEL, BUILT_VALUE, FLEET_NAMES, IMAGE_NAMES, IMAGES, IMAGES_FOLDER, isCurrent, OPTIONAL_NAMES, RECIPE_LABEL, recipeOf, withNeeds } from '../../scripts/setup/images.ts';
+import { BUILT_LABEL, BUILT_VALUE, FLEET_NAMES, IMAGE_NAMES, IMAGES, IMAGES_FOLDER, isCurrent, OPTIONAL_NAMES, SERVICE_NAMES, TEST_NAMES, RECIPE_LABEL, recipeOf, withNeeds } from '../../scripts/setup/images.ts';
 import { goBuildArgs } from '../../scripts/setup/make.ts';
 
 const read = (...path: string[]): string => readFileSync(join(IMAGES_FOLDER, ...path), 'utf8');
@@ -44,7 +44,7 @@ t.test('an image comes after what it is built from, each once', async (t) => {
 
 t.test('what is needed everywhere, for a fleet, and where it can be had', async (t) => {
   t.same(OPTIONAL_NAMES, ['grafana']);
-  t.same([...IMAGE_NAMES, ...FLEET_NAMES, ...OPTIONAL_NAMES].sort(), Object.keys(IMAGES).sort(), 'each image once');
+  t.same([...IMAGE_NAMES, ...FLEET_NAMES, ...SERVICE_NAMES, ...TEST_NAMES, ...OPTIONAL_NAMES].sort(), Object.keys(IMAGES).sort(), 'each image once');
 });
 
 t.test('the recipe of an image', async (t) => {
