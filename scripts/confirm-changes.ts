@@ -6,12 +6,14 @@ import type { Context } from './context.ts';
 import { Interrupted, MayflyError, original } from './errors.ts';
 import { ROOT } from './open.ts';
 import { bench } from './pipeline.ts';
+import { findCommit } from './plan/commit.ts';
 import { fingerprint } from './plan/host.ts';
+import { isAncestor } from './plan/merge-base.ts';
 import { shortCommit } from './plan/names.ts';
 import { ratioWords } from './report/history.ts';
 import type { Store } from './store/db.ts';
 import type { SuspectedChange } from './store/judgements.ts';
-import type { RunDocument, VerdictDocument } from './types.ts';
+import type { Config, MetricVerdict, RunDocument, VerdictDocument } from './types.ts';
 
 /** Looks for changes in the whole master set of a benchmark on a host and keeps those that are new; a sentence for each. What is known is never moved or removed. `runs`: the master set, where it is read already. */
 export function suspectChanges(benchmark: string, hostId: string, store: Store, runs = store.masterRuns(benchmark, hostId)): string[] {
@@ -25,34 +27,41 @@ export function suspectChanges(benchmark: string, hostId: string, store: Store, 
 }
 
 /**
- * A run of the default branch that is a REGRESSION or an IMPROVEMENT against its anchor, where the run before it was not:
- * the change lies between both. Keeps it as suspected; where the anchor is the commit before, this run has decided
- * already. A sentence for each.
+ * What a run of the default branch says at once, before there are points enough for the detector: where what is sure of
+ * it excludes what is sure of the run before, against the same anchor, the metric has changed between both. Keeps that as
+ * suspected; a comparison of the two decides. A sentence for each.
  */
 export function suspectFromRun(run: RunDocument, store: Store): string[] {
   const { verdict, benchmark, host, sides } = run;
   if (!run.master || !verdict || verdict.verdict === 'INVALID' || !sides.baseline) return [];
   const { commit } = sides.candidate;
+  const anchor = sides.baseline.commit;
   const earlier = store.runs({ benchmark, host_id: host.id, master: true, limit: RECENT }).find((one) => one.status === 'complete' && one.started_at < run.started_at && one.commit !== commit);
   const last = earlier && store.run(earlier.run_id);
-  const before = last?.sides.candidate.commit ?? sides.baseline.commit;
-  const changes = changesIn(verdict);
-  const fresh = [...changes].filter(([metric, worse]) => !last?.verdict || changesIn(last.verdict).get(metric) !== worse || last.sides.baseline?.commit !== sides.baseline!.commit);
-  return fresh.map(([metric, worse]) => {
-    const { change } = verdict.metrics.find(({ name }) => name === metric)!;
-    const suspect = { benchmark, host_id: host.id, metric, run_id: run.run_id, at: run.started_at, before, commit, ratio: 1 + change!, found_at: new Date().toISOString() };
-    store.addSuspectedChange(suspect);
-    if (before === sides.baseline!.commit) settle({ ...suspect, state: 'open' }, verdict, store);
-    return `${titleOf(metric)} is ${worse ? 'worse' : 'better'} from ${shortCommit(before)} to ${shortCommit(commit)}`;
+  if (!last || (last.sides.candidate.commit !== anchor && last.sides.baseline?.commit !== anchor)) return [];
+  const before = last.sides.candidate.commit;
+  const boundsBefore = (name: string) => (before === anchor ? { at_least: 0, at_most: 0 } : boundsOf(last.verdict?.metrics.find((metric) => metric.name === name)));
+  return verdict.metrics.filter(({ primary, change }) => primary && change !== null).flatMap(({ name, worse: now, change }) => {
+    const was = boundsBefore(name);
+    const worse = was?.at_most != null && now.at_least !== null && now.at_least > was.at_most;
+    const better = was?.at_least != null && now.at_most !== null && now.at_most < was.at_least;
+    if (!worse && !better) return [];
+    const level = before === anchor ? 0 : (last.verdict!.metrics.find((metric) => metric.name === name)!.change ?? 0);
+    store.addSuspectedChange({ benchmark, host_id: host.id, metric: name, run_id: run.run_id, at: run.started_at, before, commit, ratio: (1 + change!) / (1 + level), found_at: new Date().toISOString() });
+    return [`suspected: ${titleOf(name)} is ${worse ? 'worse' : 'better'} from ${shortCommit(before)} to ${shortCommit(commit)}`];
   });
+}
+
+/** What is sure of a metric, in the direction of worse. A PASS has no bound on the side of better: there its interval has to do, since a comparison decides in the end. */
+function boundsOf(metric: MetricVerdict | undefined): { at_least: number | null; at_most: number | null } | undefined {
+  if (!metric) return undefined;
+  const { interval, better, worse } = metric;
+  const low = interval && (better === 'lower' ? interval.low : -interval.high);
+  return { at_least: worse.at_least ?? low, at_most: worse.at_most };
 }
 
 /** How many runs of the default branch are looked back over for the one before. */
 const RECENT = 50;
-
-/** Primary metrics that have changed, and whether for the worse; one that only varies more has not. */
-const changesIn = ({ metrics }: VerdictDocument): Map<string, boolean> =>
-  new Map(metrics.filter(({ verdict, change, worse }) => change !== null && (verdict === 'IMPROVEMENT' || (verdict === 'REGRESSION' && (worse.at_least ?? 0) > 0))).map(({ name, verdict }) => [name, verdict === 'REGRESSION']));
 
 /** What a comparison of its two commits says of a suspected change. */
 export interface Decision {
@@ -89,18 +98,28 @@ export interface Checked extends Decision {
   failed: boolean;
 }
 
+/** How suspected changes are confirmed. */
+export interface Confirming {
+  /** Minutes after which no round of a comparison is begun. */
+  maxMinutes?: string;
+  /** Leave out what a comparison could not decide before: somebody has to ask for another one. */
+  onlyUnchecked?: boolean;
+  /** Labels of the comparisons. */
+  labels?: Record<string, string>;
+}
+
 /**
  * Measures every open suspected change of this host and keeps what was decided; of a confirmed one a change point.
  * `asked`: the benchmark as --benchmark takes it. Changes between the same two commits in the same direction share a comparison.
  */
-export async function confirmChanges(asked: string, benchmark: string, maxMinutes: string | undefined, ctx: Context): Promise<Checked[]> {
+export async function confirmChanges(asked: string, benchmark: string, how: Confirming, ctx: Context): Promise<Checked[]> {
   const hostId = fingerprint(ctx.machine.engine).id;
-  const open = ctx.store.suspectedChanges(benchmark, hostId).filter(({ state }) => state === 'open');
+  const open = ctx.store.suspectedChanges(benchmark, hostId).filter(({ state, checked_by }) => state === 'open' && !(how.onlyUnchecked && checked_by));
   const better = betterOf(benchmark, hostId, ctx.store);
   const worse = (change: SuspectedChange) => change.ratio > 1 === (better(change.metric) === 'lower');
   const checked: Checked[] = [];
   for (const together of Map.groupBy(open, (change) => `${change.before} ${change.commit} ${worse(change)}`).values()) {
-    checked.push(...(await check(together, worse(together[0]!), { asked, maxMinutes }, ctx)));
+    checked.push(...(await check(together, worse(together[0]!), asked, how, ctx)));
   }
   return checked;
 }
@@ -114,31 +133,52 @@ function betterOf(benchmark: string, hostId: string, store: Store) {
 const ROUNDS = 20;
 
 /** The side that is suspected to be worse is the candidate: a PASS excludes a slowdown, it does not exclude an improvement. */
-async function check(changes: SuspectedChange[], worse: boolean, { asked, maxMinutes }: { asked: string; maxMinutes: string | undefined }, ctx: Context): Promise<Checked[]> {
-  const { before, commit } = changes[0]!;
+async function check(changes: SuspectedChange[], worse: boolean, asked: string, how: Confirming, ctx: Context): Promise<Checked[]> {
+  const { before, commit, run_id } = changes[0]!;
   const [candidate, baseline] = worse ? [commit, before] : [before, commit];
-  const args = [`--benchmark=${asked}`, `--commit=${candidate}`, `--against=${baseline}`, '--label=purpose=confirm-change'];
+  const given = { ...how.labels, ...PURPOSE, change: run_id };
+  const args = [`--benchmark=${asked}`, `--commit=${candidate}`, `--against=${baseline}`, ...Object.entries(given).map(([name, value]) => `--label=${name}=${value}`)];
   if (changes.length > 1) args.push(`--rounds=${ROUNDS}`);
-  if (maxMinutes !== undefined) args.push(`--max-minutes=${maxMinutes}`);
+  if (how.maxMinutes !== undefined) args.push(`--max-minutes=${how.maxMinutes}`);
+  const undecided = (why: string, failed = false) => changes.map((change) => ({ change, failed, worse, state: 'open' as const, why }));
   try {
     const config = await loadConfig(args, { root: ROOT, cwd: process.cwd() });
     const gates = (name: string) => config.metrics.some((metric) => metric.name === name && metric.primary);
-    if (!changes.some(({ metric }) => gates(metric))) return changes.map((change) => ({ change, failed: false, worse, state: 'open', why: `${titleOf(change.metric)} is not primary in benchmark.yaml any more, so no comparison decides on it` }));
+    if (!changes.some(({ metric }) => gates(metric))) return undecided(`${changes.map(({ metric }) => titleOf(metric)).join(', ')}: not primary in benchmark.yaml any more, so no comparison decides on it`);
+    if (!(await comesAfter(commit, before, config, ctx))) return undecided(`${shortCommit(before)} is not among the commits that ${shortCommit(commit)} was made from: they were measured in another order, and no change lies between them`);
     ctx.progress.info(`comparing ${shortCommit(before)} and ${shortCommit(commit)}: ${changes.map(({ metric }) => titleOf(metric)).join(', ')}`);
     // Another metric that became worse would end the comparison before these are decided.
     const metrics = config.metrics.map((metric) => ({ ...metric, primary: metric.primary && changes.some((change) => change.metric === metric.name) }));
-    const run = await bench({ ...config, metrics }, ctx);
-    return changes.map((change) => ({ change, failed: false, ...settle(change, run.verdict!, ctx.store) }));
+    const { verdict } = unread(changes, { candidate, baseline }, ctx) ?? (await bench({ ...config, metrics }, ctx));
+    return changes.map((change) => ({ change, failed: false, ...settle(change, verdict!, ctx.store) }));
   } catch (error) {
     const failure = original(error);
     if (!(failure instanceof MayflyError) || failure instanceof Interrupted) throw error;
-    return changes.map((change) => ({ change, failed: true, worse, state: 'open', why: failure.message }));
+    return undecided(failure.message, true);
   }
+}
+
+const PURPOSE = { purpose: 'confirm-change' };
+
+/** A comparison of these commits whose verdict nobody has read, since the process that made it was killed. */
+function unread(changes: readonly SuspectedChange[], { candidate, baseline }: { candidate: string; baseline: string }, { store }: Context): RunDocument | undefined {
+  if (changes.some(({ checked_by }) => checked_by !== undefined)) return undefined;
+  const found = store.runs({ labels: { ...PURPOSE, change: changes[0]!.run_id } }).find((run) => run.status === 'complete' && run.commit === candidate && run.against === baseline);
+  const run = found && store.run(found.run_id);
+  return run?.verdict && run;
+}
+
+/** Whether one commit comes after the other; true of what is not built from git, where nobody can know. */
+async function comesAfter(commit: string, before: string, { builds }: Config, ctx: Context): Promise<boolean> {
+  const repository = Object.values(builds).flatMap((recipe) => (recipe.kind === 'git' ? [recipe.repository] : []))[0];
+  if (repository === undefined) return true;
+  const { repository: folder } = await findCommit(repository, commit, ctx);
+  await findCommit(repository, before, ctx);
+  return isAncestor(folder, before, commit, ctx);
 }
 
 function settle(change: SuspectedChange, verdict: VerdictDocument, store: Store): Decision {
   const decision = decide(change, verdict);
-  if (decision.state === 'open') return decision;
   if (decision.state === 'confirmed') {
     const { benchmark, host_id, metric, commit, before, run_id, at } = change;
     store.addChangePoint({ benchmark, host_id, metric, commit, before, run_id, at, ratio: decision.ratio!, found_at: new Date().toISOString() });

@@ -29,6 +29,9 @@ export class InfrastructureError extends MayflyError {
   }
 }
 
+/** A build of what is to be measured failed: the same commit will most likely fail again. Exit code 4. */
+export class BuildError extends InfrastructureError {}
+
 /** The user or the system asked the command to stop. Exit code 130. */
 export class Interrupted extends MayflyError {
   constructor(message = 'interrupted') {

@@ -43,7 +43,7 @@ await command(
     // What stands in the way is said before anything is set up.
     await loadConfig([`--benchmark=${asked}`, '--commit=HEAD', ...(maxMinutes === undefined ? [] : [`--max-minutes=${maxMinutes}`])], { root: ROOT, cwd: process.cwd() });
     withStore((store) => readHistory(benchmark, { limit }, store));
-    const checked = await withContext({ quiet: has('quiet'), images: RUN_IMAGES }, (ctx) => confirmChanges(asked, benchmark, maxMinutes, ctx));
+    const checked = await withContext({ quiet: has('quiet'), images: RUN_IMAGES }, (ctx) => confirmChanges(asked, benchmark, maxMinutes === undefined ? {} : { maxMinutes }, ctx));
     io.stdout(checkedText(checked, asked));
     if (checked.some(({ state, worse }) => state === 'confirmed' && worse)) return EXIT.regression;
     return checked.some(({ failed }) => failed) ? EXIT.infrastructure : EXIT.pass;

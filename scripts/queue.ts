@@ -151,7 +151,7 @@ async function askedJob({ text, has }: Given): Promise<NewJob> {
 }
 
 function repositoryOf(text: string | undefined): string | undefined {
-  if (text === undefined || /^[\w.-]{1,100}\/[\w.-]{1,100}$/.test(text)) return text;
+  if (text === undefined || /^[\w.-]{1,100}\/[\w.-]{1,100}$/.test(text)) return text?.toLowerCase();
   throw new UsageError(`--repository must be OWNER/NAME as on GitHub, got ${JSON.stringify(text)}`);
 }
 
@@ -166,8 +166,7 @@ async function foundCommits({ builds, commit, against }: Config): Promise<Pick<N
   };
   const named = against === undefined || (AGAINST as readonly string[]).includes(against);
   const hash = await find(commit);
-  if (!named) await find(against);
-  return { commit: hash, ...(against === undefined ? {} : { against }) };
+  return { commit: hash, ...(against === undefined ? {} : { against: named ? against : await find(against) }) };
 }
 
 function tellQueued({ job, added }: Enqueued, { io, given, store: { queue } }: { io: Io; given: Given; store: Store }): number {

@@ -9,6 +9,9 @@ import { LISTEN_HOSTS, startServer } from './serve/server.ts';
 import { openStore } from './store/db.ts';
 import { plainLines } from './text.ts';
 
+/** Whoever waits for the store stands still, and every other request with it: who may tries again. */
+const BUSY_MS = 250;
+
 await command(
   {
     name: 'serve',
@@ -27,7 +30,7 @@ await command(
     const where = paths(ROOT, process.env);
     const log = (line: string) => io.stderr(`${new Date().toISOString()} ${plainLines(line)}`);
     const { signal, release } = interruptible();
-    const store = openStore(where.db);
+    const store = openStore(where.db, { busyMs: BUSY_MS });
     try {
       const server = await startServer({ store, paths: where, config, env: process.env, github: connectGitHub(process.env, Date.now), host, port, signal, log });
       io.stdout(`listening on ${server.url}`);

@@ -5,6 +5,7 @@ import { command, wholeNumber } from './command.ts';
 import { loadService } from './config/service.ts';
 import { EXIT, UsageError } from './errors.ts';
 import { ROOT, withContext } from './open.ts';
+import { connectGitHub } from './report/github.ts';
 import { checkSecrets } from './serve/server.ts';
 import { SERVICES, startContainers, type ServiceName } from './service/containers.ts';
 import { RUN_IMAGES } from './setup/images.ts';
@@ -29,7 +30,10 @@ await command(
     const services = only === undefined ? SERVICES : [only as ServiceName];
     const port = (flag: string, fallback: number) => wholeNumber(flag, text(flag), { least: 1024, most: 65_535, fallback });
     const config = loadService(text('config'), { root: ROOT, cwd: process.cwd() });
-    if (services.includes('serve')) checkSecrets(config, process.env);
+    if (services.includes('serve')) {
+      checkSecrets(config, process.env);
+      connectGitHub(process.env, Date.now); // what is wrong with its settings is said before anything is started
+    }
     const options = {
       services,
       servePort: port('port', 8420),

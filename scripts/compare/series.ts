@@ -122,12 +122,19 @@ function worthAComparison({ last, first, before, after }: Change, { margin }: Me
   return error === 0 || step >= DOUBTS * error;
 }
 
-/** Suspects of all primary metrics that are not known yet. One beside a known change of its metric is the same, seen again after a run was added or removed. */
+/**
+ * Suspects of all primary metrics that are not known yet. One beside a known change of its metric is the same, seen again
+ * after a run was added or removed; one that was refuted says only that nothing changed between its own two commits.
+ */
 export function newSuspects(runs: readonly MasterRun[], known: readonly SuspectedChange[]): Suspect[] {
   const primary = runs.at(-1)?.metrics.filter((metric) => metric.primary) ?? [];
   return primary.flatMap(({ name }) => seriesOf(runs, name)).flatMap((series) => {
     const place = (runId: string) => series.points.findIndex(({ run_id }) => run_id === runId);
-    const places = known.filter(({ metric }) => metric === series.metric.name).map(({ run_id }) => place(run_id)).filter((index) => index >= 0);
-    return suspectsOf(series).filter(({ run_id }) => places.every((index) => Math.abs(index - place(run_id)) >= LEAST_SEGMENT));
+    const begins = (commit: string) => series.points.findLastIndex((point) => point.commit === commit);
+    const ofMetric = known.filter(({ metric, run_id }) => metric === series.metric.name && place(run_id) >= 0);
+    return suspectsOf(series).filter((suspect) => ofMetric.every((one) => {
+      if (one.state === 'refuted' && one.run_id !== suspect.run_id) return begins(suspect.before) < begins(one.before) || place(suspect.run_id) > place(one.run_id);
+      return Math.abs(place(one.run_id) - place(suspect.run_id)) >= LEAST_SEGMENT;
+    }));
   });
 }

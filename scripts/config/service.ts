@@ -13,7 +13,7 @@ export type { Alert };
 
 /** A repository of GitHub that is watched. */
 export interface WatchedRepository {
-  /** OWNER/NAME, as mayfly.yaml writes it. */
+  /** owner/name in small letters: GitHub does not tell them from capitals, and what is stored under a name is found again however mayfly.yaml writes it. */
   name: string;
   benchmarks: string[];
   /** Pull requests of the repository itself are measured without being asked for. */
@@ -52,7 +52,7 @@ export function loadService(asked: string | undefined, env: ConfigEnv): ServiceC
   const spec = readSpec(yaml);
   const names = listBenchmarks(env.root);
   if (yaml) throwFaults(faultsOf(spec, yaml, names), HELP);
-  const watched = Object.entries(spec.repositories).map(([name, { benchmarks, pull_requests }]) => ({ name, benchmarks, eachPullRequest: pull_requests === 'each' }));
+  const watched = Object.entries(spec.repositories).map(([name, { benchmarks, pull_requests }]) => ({ name: name.toLowerCase(), benchmarks, eachPullRequest: pull_requests === 'each' }));
   const used = new Set(watched.flatMap(({ benchmarks }) => benchmarks));
   return {
     file: there ? file : undefined,

@@ -89,11 +89,17 @@ async function fetchHash(folder: string, hash: string, from: string, ctx: Surrou
   if (from === 'origin' && (await git(folder, ['remote', 'get-url', '--', 'origin'], ctx)).exitCode !== 0) return null;
   const fetch = (...refs: string[]) => git(folder, ['-c', 'gc.autoDetach=false', 'fetch', '--quiet', '--no-tags', '--no-write-fetch-head', '--end-of-options', from, ...refs], ctx, { minutes: FETCH_MINUTES });
   return inStep(ctx.progress, `fetch ${hash.slice(0, 12)}`, async () => {
-    if (from === 'origin') await fetch('+refs/heads/*:refs/remotes/origin/*');
-    if ((await git(folder, ['cat-file', '-e', `${hash}^{commit}`], ctx)).exitCode !== 0) await fetch(hash);
+    const branches = from === 'origin' ? await fetch('+refs/heads/*:refs/remotes/origin/*') : null;
+    const there = (await git(folder, ['cat-file', '-e', `${hash}^{commit}`], ctx)).exitCode === 0;
+    const own = there ? null : await fetch(hash);
+    const failed = [branches, own].find((done) => done && done.exitCode !== 0 && !UNKNOWN_COMMIT.test(done.stderr));
+    if (failed && !there) throw fetchError(failed, folder, from === 'origin' ? `origin of ${folder}` : from, false);
     return revParse(folder, hash, ctx);
   });
 }
+
+/** What a remote says that has no such commit. */
+const UNKNOWN_COMMIT = /not our ref|couldn't find remote ref|no such remote ref|unadvertised object/i;
 
 /** The uncommitted state, new files included, as a tree object: a second index is filled, the user's own is not touched. */
 async function worktree(folder: string, ctx: Surroundings): Promise<Commit> {

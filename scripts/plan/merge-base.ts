@@ -25,6 +25,10 @@ export async function mergeBase(candidate: Commit, ctx: Pick<Context, 'signal'>)
   return { branch: branch.name, onBranch: base === commit, base: await describeCommit(repository, base, ctx) };
 }
 
+/** Whether `before` is one of the commits that `commit` was made from. */
+export const isAncestor = async (repository: string, before: string, commit: string, ctx: Pick<Context, 'signal'>): Promise<boolean> =>
+  (await gitSays(repository, ['merge-base', '--is-ancestor', before, commit], ctx)) !== null;
+
 /** The remote says which it is; without one it is main or master. A mirror has its HEAD. */
 async function defaultBranch(repository: string, ctx: Pick<Context, 'signal'>): Promise<DefaultBranch | null> {
   const exists = async (ref: string) => (await gitSays(repository, ['rev-parse', '--verify', '--quiet', '--end-of-options', `${ref}^{commit}`], ctx)) !== null;

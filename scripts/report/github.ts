@@ -35,7 +35,7 @@ type Repository = { owner: string; repo: string };
 export function connectGitHub(env: NodeJS.ProcessEnv, now: () => number): GitHub | undefined {
   const { baseUrl, app, token } = gitHubSettings(env);
   if (!app && token === undefined) return undefined;
-  return octokitGitHub(app ? asApp(app, baseUrl) : byToken(token!, baseUrl), { now, canCheck: true });
+  return octokitGitHub(app ? asApp(app, baseUrl) : byToken(token!, baseUrl), { now, canCheck: true, restsUntil: 0 });
 }
 
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -91,15 +91,21 @@ function remembered<T>(ask: () => Promise<T>): () => Promise<T> {
   };
 }
 
+/** A limit of GitHub lasts an hour; a time further ahead was written before the clock was set back. */
+const LONGEST_REST_MS = 3 * 3600_000;
+
 /** `canCheck` becomes false once GitHub has said that only Apps may write check runs. */
-function octokitGitHub(identity: Identity, state: { now: () => number; canCheck: boolean }): GitHub {
+function octokitGitHub(identity: Identity, state: { now: () => number; canCheck: boolean; restsUntil: number }): GitHub {
   /** Does `work` with a client for the repository; what fails is a SendError. */
   const at = async <T>(name: string, work: (octokit: Octokit, repository: Repository) => Promise<T>): Promise<T> => {
     const repository = split(name);
+    const rest = state.restsUntil - state.now();
+    if (rest > 0 && rest <= LONGEST_REST_MS) throw new SendError('rate-limited', `GitHub takes no more requests until ${new Date(state.restsUntil).toISOString()}`, { retryAtMs: state.restsUntil });
     try {
       return await work(await identity.octokit(repository), repository);
     } catch (error) {
       const failed = sendError(error, state.now());
+      if (failed.kind === 'rate-limited') state.restsUntil = failed.retryAtMs ?? 0; // of the whole client: who goes on is shut out for longer
       if (failed.status === 401 || failed.status === 404) identity.forget(repository);
       throw failed;
     }
@@ -179,8 +185,9 @@ async function mayWrite(octokit: Octokit, repository: Repository, username: stri
     const { role_name, permission } = (await octokit.rest.repos.getCollaboratorPermissionLevel({ ...repository, username })).data;
     return ['admin', 'maintain', 'write'].includes(role_name) || ['admin', 'write'].includes(permission);
   } catch (error) {
-    if ((error as { status?: number }).status === 404) return false; // there is no such user any more
-    throw error;
+    if ((error as { status?: number }).status !== 404) throw error;
+    await octokit.rest.repos.get(repository); // throws where it is the repository that this token does not see
+    return false; // there is no such user any more
   }
 }
 

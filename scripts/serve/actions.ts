@@ -10,12 +10,12 @@ import { refuseUnknown } from './unknown-fields.ts';
 
 const FORM = 'application/x-www-form-urlencoded';
 const READ_ONLY = 'this server is read-only: it was started without MAYFLY_ACTION_TOKEN. Set it to a long random text and start the server again; npm run queue does the same on the host';
+const HASH = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
 /** Who has asked, for a job that is made here. */
 const ASKER = 'web site';
 
-/** Whoever sends this may act. Whether the page it comes from is one of ours is looked at besides, where something is done. */
-export const mayAct = (request: HttpRequest, ctx: Pick<ServeContext, 'actionToken' | 'now'>): boolean =>
-  ctx.actionToken !== undefined && (inSession(request, ctx) || sameSecret(bearer(request) ?? '', ctx.actionToken));
+/** Whoever looks at this page has signed in. By the session alone: a page that answered to a token would let anybody try tokens without a pause. */
+export const mayAct = (request: HttpRequest, ctx: Pick<ServeContext, 'actionToken' | 'now'>): boolean => ctx.actionToken !== undefined && inSession(request, ctx);
 
 export function actionRoutes(http: Http, ctx: ServeContext): void {
   const attempts = new Attempts();
@@ -93,6 +93,7 @@ function newJob({ benchmark, commit, against, master = false, repository, pull_r
   if (master && (against ?? pull_request) !== undefined) throw new HttpError(400, 'master goes neither with against nor with pull_request: a commit of the default branch is compared with the anchor of its history');
   if (pull_request !== undefined && repository === undefined) throw new HttpError(400, 'pull_request needs repository: whose it is');
   const watched = repository === undefined ? undefined : watchedRepository(config, repository);
+  if (watched && !HASH.test(commit)) throw new HttpError(400, 'with repository, commit must be the whole hash: GitHub is told of a commit by its hash');
   if (repository !== undefined && !watched) throw new HttpError(400, `${JSON.stringify(repository)} is not watched: mayfly.yaml does not name it`);
   return {
     kind: master ? 'new-master' : 'new-test', benchmark, commit, ref: commit, ...(against === undefined ? {} : { against }), ...(watched ? { repository: watched.name } : {}), ...(pull_request === undefined ? {} : { pull_request }),

@@ -121,7 +121,7 @@ function senderOf(alert: Alert, ctx: ServeContext, env: NodeJS.ProcessEnv): Send
       const url = webhookOf(alert, env);
       return async ({ wanted }) => {
         const document = JSON.parse(wanted) as AlertDocument;
-        await postJson(url, slackMessage(document), { now: ctx.now, signal: ctx.signal });
+        await postJson(url, slackMessage(document), { now: ctx.now });
         return { remoteId: document.id };
       };
     }

@@ -97,10 +97,10 @@ export const added = (enqueued: readonly { added: boolean; job: { job_id: string
 
 /**
  * Keeps the state of a pull request, and ends its jobs where it is closed; false: what is known is newer, and nothing
- * changes. A head counts as seen not before the time that GitHub gives: comments carry times of GitHub's clock, and ours may be slow.
+ * changes. When a head was seen is counted by GitHub's clock, as comments are: ours may be slow.
  */
 export function keepPullRequest({ name }: WatchedRepository, pullRequest: NewPullRequest, ctx: QueueContext): boolean {
-  if (!ctx.store.hub.savePullRequest(pullRequest, Math.max(ctx.now(), pullRequest.updated_ms))) return false;
+  if (!ctx.store.hub.savePullRequest(pullRequest)) return false;
   if (!pullRequest.open) cancelPullRequest(name, pullRequest.number, { reason: 'its pull request was closed', mayReturn: true }, ctx);
   return true;
 }

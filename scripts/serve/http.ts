@@ -34,7 +34,7 @@ const BODY_LIMIT = 64 * 1024;
 
 /** An HTTP server with bounds on body and time, safe headers, and errors in words; routes are still to be added. */
 export async function createHttp({ errorPage, assets = [], openapi, log }: HttpOptions): Promise<Http> {
-  const http = fastify({ bodyLimit: BODY_LIMIT, requestTimeout: 30_000, connectionTimeout: 60_000, keepAliveTimeout: 10_000, routerOptions: { maxParamLength: 300 }, exposeHeadRoutes: true, return503OnClosing: true, forceCloseConnections: 'idle' });
+  const http = fastify({ bodyLimit: BODY_LIMIT, requestTimeout: 30_000, trustProxy: 'loopback', connectionTimeout: 60_000, keepAliveTimeout: 10_000, routerOptions: { maxParamLength: 300 }, exposeHeadRoutes: true, return503OnClosing: true, forceCloseConnections: 'idle' });
   await http.register(helmet, {
     // No script or style but our own files; nobody may frame the site.
     contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], scriptSrc: ["'self'"], styleSrc: ["'self'"], imgSrc: ["'self'", 'data:'], connectSrc: ["'self'"], formAction: ["'self'"], frameAncestors: ["'none'"], baseUri: ["'none'"] } },

@@ -35,7 +35,7 @@ interface Rest {
 export async function sendWaiting(ctx: OutboxContext, senders: Senders): Promise<void> {
   const { store, signal } = ctx;
   const resting = new Set(Object.keys(senders).filter((channel) => isAhead(restOf(channel, ctx).until, ctx.now())));
-  for (const { channel, subject } of store.hub.unsent(Number.MAX_SAFE_INTEGER, MOST)) {
+  for (const { channel, subject } of store.hub.unsent(Number.MAX_SAFE_INTEGER, MOST, Object.keys(senders).filter((channel) => !resting.has(channel)))) {
     if (signal.aborted) return;
     const sender = senders[channel];
     if (!sender || resting.has(channel)) continue;

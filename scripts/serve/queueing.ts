@@ -36,7 +36,8 @@ export function queueRequest({ repository, pull_request, author }: Request, { be
 
 /** Ends what waits or runs for a pull request; gives it as it was before. `mayReturn`: not because somebody said no to it. */
 export function cancelPullRequest(repository: string, number: number, { reason, mayReturn = false }: { reason: string; mayReturn?: boolean }, { store, now }: QueueContext): Job[] {
-  const under = store.queue.jobs({ repository, pull_request: number, state: ['queued', 'leased'] }).filter(({ cancel_reason }) => cancel_reason === undefined);
+  const others = new Set(store.hub.openPullRequests(repository).filter((one) => one.number !== number).map(({ head }) => head)); // one head may be that of several
+  const under = store.queue.jobs({ repository, pull_request: number, state: ['queued', 'leased'] }).filter(({ cancel_reason, commit }) => cancel_reason === undefined && !others.has(commit));
   return under.filter(({ job_id }) => store.queue.cancel(job_id, reason, now(), { mayReturn }));
 }
 

@@ -12,7 +12,7 @@ import { alertSenders, checkAlerts, wantAlerts } from './alerts.ts';
 import { apiRoutes } from './api.ts';
 import { badgeRoutes } from './badge.ts';
 import { healthRoutes } from './health.ts';
-import { createHttp, listen } from './http.ts';
+import { createHttp, HttpError, listen, type Http } from './http.ts';
 import { startLoops, type Loop } from './loops.ts';
 import { serverMetrics } from './metrics.ts';
 import { sendWaiting } from './outbox.ts';
@@ -62,6 +62,7 @@ export async function startServer({ env, host, port, log, ...options }: ServerOp
     openapi: { title: 'Mayfly', version: '1', description: 'What the web site shows, as JSON. Times are ISO 8601, durations in seconds; docs/api.md explains the documents.' },
     log,
   });
+  onlyKnownHosts(http, config);
   const metrics = serverMetrics(ctx, http);
   healthRoutes(http, { ready: () => (store.readable() ? null : 'the store cannot be read'), metrics });
   for (const routes of [webhookRoutes, apiRoutes, badgeRoutes, actionRoutes, pageRoutes]) routes(http, ctx);
@@ -70,6 +71,18 @@ export async function startServer({ env, host, port, log, ...options }: ServerOp
   const loops = startLoops(loopsOf(ctx, env), signal, log);
   const ended = new Promise<void>((resolve, reject) => signal.addEventListener('abort', () => void Promise.all([http.close(), loops.ended]).then(() => resolve(), reject), { once: true }));
   return { url, remarks: remarksOn(ctx, github), ended };
+}
+
+/** Paths that say nothing about what is measured, or whose requests are signed. */
+const OPEN_PATHS = /^\/(webhooks\/github|healthz|readyz|metrics)(\?|$)/;
+
+/** A page of another site whose name was made to lead to this address (DNS rebinding) could read everything, with a Host of its own. */
+function onlyKnownHosts(http: Http, { site }: ServiceConfig): void {
+  const known = new Set(['127.0.0.1', '[::1]', 'localhost', ...(site ? [new URL(site).hostname] : [])]);
+  http.addHook('onRequest', async (request) => {
+    const name = URL.parse(`http://${request.headers.host ?? ''}`)?.hostname ?? '';
+    if (!known.has(name) && !OPEN_PATHS.test(request.url)) throw new HttpError(421, 'this server is not known by this name: add it to mayfly.yaml, as site: https://NAME');
+  });
 }
 
 /** UsageError where mayfly.yaml needs a variable of the environment that is not set. */

@@ -1,5 +1,7 @@
 /** POST /webhooks/github: the signature first, then the form, then what it means into the store; only then the answer. GitHub is asked nothing before it. The only file that knows @octokit/webhooks. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Webhooks } from '@octokit/webhooks';
+import { InfrastructureError } from '../errors.ts';
 import { keep, readDelivery } from './events.ts';
 import { HttpError, type Http, type HttpRequest } from './http.ts';
 import type { ServeContext } from './serve-context.ts';
@@ -27,13 +29,26 @@ export function webhookRoutes(http: Http, ctx: ServeContext): void {
       mustBeJson(request);
       const told = readDelivery(event, parsed(body), ctx.config);
       if (told.what === 'nothing') return reply.code(told.status).send({ status: 'ignored', delivery, why: told.why });
-      const queued = ctx.store.transaction(() => (ctx.store.hub.takeDelivery(delivery, event, ctx.now()) ? keep(told, ctx) : undefined));
+      const queued = await patiently(() => ctx.store.transaction(() => (ctx.store.hub.takeDelivery(delivery, event, ctx.now()) ? keep(told, ctx) : undefined)));
       if (!queued) return reply.code(200).send({ status: 'known', delivery });
       reply.code(202).send({ status: 'taken', delivery, queued });
       ctx.wake();
       return reply;
     });
   });
+}
+
+/** GitHub does not ask again: while another process writes for long it is tried again, and others are answered meanwhile. An answer comes within a second all the same. */
+const PATIENCE_MS = 700;
+
+async function patiently<T>(work: () => T): Promise<T> {
+  for (const deadline = performance.now() + PATIENCE_MS; ; await sleep(50)) {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof InfrastructureError) || performance.now() > deadline) throw error;
+    }
+  }
 }
 
 const FORGED = 'X-Hub-Signature-256 is missing or does not fit: the secret of the webhook must be that of MAYFLY_WEBHOOK_SECRET';

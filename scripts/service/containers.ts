@@ -1,5 +1,6 @@
 /** The server and the worker as containers of one Compose project for each data folder. */
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -65,8 +66,11 @@ const projectOf = (paths: Paths) => `mayfly-service-${createHash('sha256').updat
 
 /** Secrets are handed on by name: Compose takes their values from its own environment, and no file holds them. */
 function variablesOf({ servePort, workPort, slots, config }: ServiceOptions, dir: string, { paths, env }: Context): Record<string, string> {
-  const secrets = ['GITHUB_API_URL', 'GITHUB_TOKEN', 'GITHUB_APP_ID', 'GITHUB_APP_PRIVATE_KEY', 'MAYFLY_WEBHOOK_SECRET', 'MAYFLY_ACTION_TOKEN', 'MAYFLY_REGISTRY'];
+  const secrets = ['GITHUB_API_URL', 'GITHUB_TOKEN', 'GITHUB_APP_ID', 'MAYFLY_WEBHOOK_SECRET', 'MAYFLY_ACTION_TOKEN', 'MAYFLY_REGISTRY'];
+  const file = env.GITHUB_APP_PRIVATE_KEY_FILE; // no path of the host is a path of the container
+  const key = env.GITHUB_APP_PRIVATE_KEY || (file && readFileSync(file, 'utf8'));
   return {
+    ...(key ? { GITHUB_APP_PRIVATE_KEY: key } : {}),
     ...Object.fromEntries(secrets.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]))),
     MAYFLY_SERVICE_IMAGE: IMAGES.service.ref,
     MAYFLY_ROOT: paths.root,

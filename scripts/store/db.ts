@@ -133,7 +133,8 @@ export interface Store {
   addSuspectedChange(change: Omit<SuspectedChange, 'state' | 'checked_by'>): void;
   /** In the order of their runs. */
   suspectedChanges(benchmark: string, hostId?: string): SuspectedChange[];
-  settleSuspectedChange(change: Pick<SuspectedChange, 'benchmark' | 'host_id' | 'metric' | 'run_id'>, state: 'confirmed' | 'refuted', checkedBy: string): void;
+  /** What the run `checkedBy` said of it; 'open': it could not decide. */
+  settleSuspectedChange(change: Pick<SuspectedChange, 'benchmark' | 'host_id' | 'metric' | 'run_id'>, state: SuspectedChange['state'], checkedBy: string): void;
   /** Keeps a bisection; the same id again replaces it. */
   saveBisection(bisection: Omit<StoredBisection, 'updated_at'>): void;
   /** Newest first. */
@@ -158,9 +159,9 @@ export interface Store {
   close(): void;
 }
 
-/** Opens the store, made and brought up to date where needed; InfrastructureError where that fails. */
-export function openStore(file: string): Store {
-  const db = openDatabase(file);
+/** Opens the store, made and brought up to date where needed; InfrastructureError where that fails. `busyMs`: how long a call waits, and its process with it, while another process writes. */
+export function openStore(file: string, options: { busyMs?: number } = {}): Store {
+  const db = openDatabase(file, options);
   const nextEvent = monotonicFactory(); // two of one millisecond stay in their order
   return {
     queue: openQueue(db),
@@ -175,7 +176,7 @@ export function openStore(file: string): Store {
     saveCapacity: (runId, capacity) => changed(runId, db.run('UPDATE run SET capacity = ? WHERE run_id = ?', text(capacity), runId)),
     amendRun: (runId, { pairing, comparison, load }) => db.transaction(() => {
       if (pairing) changed(runId, db.run('UPDATE run SET pairing = ? WHERE run_id = ?', pairing, runId));
-      if (comparison) changed(runId, db.run('UPDATE run SET comparison = ? WHERE run_id = ?', text(comparison), runId));
+      if (comparison) changed(runId, db.run('UPDATE run SET comparison = ?, rounds_asked = ? WHERE run_id = ?', text(comparison), comparison.max, runId));
       if (load) changed(runId, db.run('UPDATE run SET load = ? WHERE run_id = ?', text(load), runId));
     }),
     continuedBy: (runId) => db.get('SELECT run_id FROM run WHERE continues = ? ORDER BY run_id LIMIT 1', runId)?.run_id as string | undefined,

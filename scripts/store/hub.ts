@@ -11,7 +11,7 @@ export interface PullRequest {
   open: boolean;
   /** As GitHub says: an older one of two deliveries changes nothing. */
   updated_ms: number;
-  /** When we first heard of this head. */
+  /** The first time, as GitHub says, at which we were told of this head. */
   head_seen_ms: number;
 }
 
@@ -50,7 +50,7 @@ export interface Hub {
   /** Forgets deliveries that came before this time: what they said does no harm a second time. */
   forgetDeliveries(before: number): void;
   /** Keeps what is newer; false: what came is older than what is known. */
-  savePullRequest(pullRequest: Omit<PullRequest, 'head_seen_ms'>, now: number): boolean;
+  savePullRequest(pullRequest: Omit<PullRequest, 'head_seen_ms'>): boolean;
   pullRequest(repository: string, number: number): PullRequest | undefined;
   /** Those that are open, as far as we know. */
   openPullRequests(repository: string): PullRequest[];
@@ -59,7 +59,8 @@ export interface Hub {
   settleRequest(requestId: string, state: 'answered' | 'given up', answer: string): void;
   postponeRequest(requestId: string, notBefore: number): void;
   want(channel: string, subject: string, wanted: string): void;
-  unsent(now: number, limit?: number): Message[];
+  /** `channels`: only of these; absent: of all. */
+  unsent(now: number, limit?: number, channels?: readonly string[]): Message[];
   message(channel: string, subject: string): Message | undefined;
   saveSent(message: Message, remoteId: string, notBefore?: number): void;
   saveUnsent(message: Message, error: string, notBefore: number): void;
@@ -86,13 +87,13 @@ function forgetDeliveries(db: Database, before: number): void {
 }
 
 /** Keeps what is newer; false: what came is older than what is known. */
-export function savePullRequest(db: Database, { repository, number, head, base_ref, from_fork, open, updated_ms }: Omit<PullRequest, 'head_seen_ms'>, now: number): boolean {
+export function savePullRequest(db: Database, { repository, number, head, base_ref, from_fork, open, updated_ms }: Omit<PullRequest, 'head_seen_ms'>): boolean {
   return db.run(
     `INSERT INTO pull_request (repository, number, head, base_ref, from_fork, open, updated_ms, head_seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (repository, number) DO UPDATE SET base_ref = excluded.base_ref, from_fork = excluded.from_fork, open = excluded.open, updated_ms = excluded.updated_ms,
        head_seen_ms = CASE WHEN head = excluded.head THEN head_seen_ms ELSE excluded.head_seen_ms END, head = excluded.head
      WHERE excluded.updated_ms >= pull_request.updated_ms`,
-    repository, number, head, base_ref, from_fork ? 1 : 0, open ? 1 : 0, updated_ms, now,
+    repository, number, head, base_ref, from_fork ? 1 : 0, open ? 1 : 0, updated_ms, updated_ms,
   ) > 0;
 }
 
@@ -138,8 +139,9 @@ export function want(db: Database, channel: string, subject: string, wanted: str
 }
 
 /** What differs from what was sent and may be sent now, the longest waiting first. */
-export function unsent(db: Database, now: number, limit = 100): Message[] {
-  return db.all('SELECT * FROM message WHERE (sent IS NULL OR sent <> wanted) AND (not_before_ms <= ? OR not_before_ms > ?) ORDER BY not_before_ms, subject LIMIT ?', now, now + LONGEST_PAUSE_MS, limit).map(readMessage);
+export function unsent(db: Database, now: number, limit = 100, channels?: readonly string[]): Message[] {
+  const of = channels === undefined ? '' : 'AND channel IN (SELECT value FROM json_each(?))';
+  return db.all(`SELECT * FROM message WHERE (sent IS NULL OR sent <> wanted) AND (not_before_ms <= ? OR not_before_ms > ?) ${of} ORDER BY not_before_ms, subject LIMIT ?`, now, now + LONGEST_PAUSE_MS, ...(channels === undefined ? [] : [JSON.stringify(channels)]), limit).map(readMessage);
 }
 
 export function message(db: Database, channel: string, subject: string): Message | undefined {

@@ -73,7 +73,7 @@ export function suspectedChanges(db: Database, benchmark: string, hostId?: strin
 }
 
 /** What the comparison of before and after said of it. */
-export function settleSuspectedChange(db: Database, change: Pick<SuspectedChange, 'benchmark' | 'host_id' | 'metric' | 'run_id'>, state: 'confirmed' | 'refuted', checkedBy: string): void {
+export function settleSuspectedChange(db: Database, change: Pick<SuspectedChange, 'benchmark' | 'host_id' | 'metric' | 'run_id'>, state: SuspectedChange['state'], checkedBy: string): void {
   const { benchmark, host_id, metric, run_id } = change;
   db.run('UPDATE suspected_change SET state = ?, checked_by = ? WHERE benchmark = ? AND host_id = ? AND metric = ? AND run_id = ?', state, checkedBy, benchmark, host_id, metric, run_id);
 }

@@ -131,19 +131,19 @@ function runLines(db: Database, { benchmark, commit, host_id, master, status, li
 function runningLines(db: Database): (RunLine & { job?: string })[] {
   const rows = db.all(`${linesOf('run')} WHERE run.status = 'running' ORDER BY run.run_id`);
   return rows.map((row) => {
-    const job = db.get(`SELECT value FROM run_label WHERE run_id = ? AND name = 'job'`, row.run_id as string)?.value as string | undefined;
+    const job = db.get(`SELECT value FROM run_label WHERE run_id = ? AND name IN ('job', 'for_job') ORDER BY name DESC`, row.run_id as string)?.value as string | undefined;
     return { ...line(row), ...(job === undefined ? {} : { job }) };
   });
 }
 
 function newestMaster(db: Database, benchmark: string, before?: string): RunLine[] {
   const earlier = before === undefined ? '' : 'AND started_at < ?';
-  return db.all(linesOf(`(SELECT * FROM run WHERE benchmark = ? AND master = 1 AND status <> 'running' ${earlier} ${NEWEST_FIRST} LIMIT 1)`), benchmark, ...(before === undefined ? [] : [before])).map(line);
+  return db.all(linesOf(`(SELECT * FROM run WHERE benchmark = ? AND master = 1 AND status IN ('complete', 'invalid') ${earlier} ${NEWEST_FIRST} LIMIT 1)`), benchmark, ...(before === undefined ? [] : [before])).map(line);
 }
 
 function judgedMaster(db: Database, benchmark: string): string | undefined {
   const judged = 'EXISTS (SELECT 1 FROM verdict v WHERE v.run_id = run.run_id)';
-  return db.get(`SELECT run_id FROM run WHERE benchmark = ? AND master = 1 AND ${judged} ORDER BY started_at DESC, run_id DESC LIMIT 1`, benchmark)?.run_id as string | undefined;
+  return db.get(`SELECT run_id FROM run WHERE benchmark = ? AND master = 1 AND status IN ('complete', 'invalid') AND ${judged} ORDER BY started_at DESC, run_id DESC LIMIT 1`, benchmark)?.run_id as string | undefined;
 }
 
 function line(row: Row): RunLine {

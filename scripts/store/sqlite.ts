@@ -26,7 +26,7 @@ const BUSY_MS = 10_000;
 const APPLICATION_ID = 0x4d617966;
 
 /** Opens the file, making it where it is not there, and brings its schema up to date. */
-export function openDatabase(file: string, migrations = MIGRATIONS): Database {
+export function openDatabase(file: string, { migrations = MIGRATIONS, busyMs = BUSY_MS }: { migrations?: string; busyMs?: number } = {}): Database {
   return explained(file, () => {
     mkdirSync(dirname(file), { recursive: true });
     const db = new DatabaseSync(file, { timeout: BUSY_MS, enableForeignKeyConstraints: true });
@@ -34,6 +34,7 @@ export function openDatabase(file: string, migrations = MIGRATIONS): Database {
       useWal(db);
       db.exec('PRAGMA synchronous = NORMAL');
       migrate(db, file, migrations);
+      db.exec(`PRAGMA busy_timeout = ${Math.round(busyMs)}`);
       return wrap(db, file);
     } catch (error) {
       db.close();
@@ -114,7 +115,7 @@ const CODE = { busy: 5, readOnly: 8, io: 10, corrupt: 11, full: 13, cannotOpen: 
 const ELSEWHERE = 'Or keep the data elsewhere: set MAYFLY_DATA to another folder.';
 
 const SENTENCES: Record<number, [what: string, hint: string]> = {
-  [CODE.busy]: [`is locked: another process has been writing for more than ${BUSY_MS / 1000} s`, 'Try again when it has ended.'],
+  [CODE.busy]: ['is locked: another process is writing for long', 'Try again when it has ended.'],
   [CODE.readOnly]: ['cannot be written: the file or its folder is read-only', `Make it writable for this user. ${ELSEWHERE}`],
   [CODE.io]: ['could not be read or written: the disk reports an error', `Look at the disk. ${ELSEWHERE}`],
   [CODE.corrupt]: ['is damaged', `Bring it back from a copy. ${ELSEWHERE}`],

@@ -1,8 +1,10 @@
 /** A job as a run: its lease kept alive, its progress told, its end written down. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BLOCK } from '../compare/observations.ts';
 import { suspectChanges, suspectFromRun, confirmChanges } from '../confirm-changes.ts';
 import { loadConfig } from '../config/config.ts';
 import type { Context } from '../context.ts';
-import { EXIT, firstLine, Interrupted, MayflyError, original, UsageError } from '../errors.ts';
+import { BuildError, EXIT, firstLine, Interrupted, MayflyError, original, UsageError } from '../errors.ts';
 import { bench } from '../pipeline.ts';
 import { LEASE_MS, type LeasedJob, type Outcome } from '../store/jobs.ts';
 import type { RunSummary } from '../store/db.ts';
@@ -52,10 +54,22 @@ export async function runJob({ job, leaseId }: LeasedJob, ctx: Context): Promise
     const outcome = await measured(job, { ...ctx, progress, signal }).catch((error) => (stop.signal.aborted ? (stop.signal.reason as Ended).outcome : outcomeOf(error, ctx.signal)));
     if (outcome === null) return 'lost';
     const run = 'run_id' in outcome ? outcome : { ...outcome, ...runOf(job, ctx) };
-    return ctx.store.queue.endLease(job.job_id, leaseId, run, ctx.now()) ? run : 'lost';
+    return (await written(() => ctx.store.queue.endLease(job.job_id, leaseId, run, ctx.now()), ctx)) ? run : 'lost';
   } finally {
     clearInterval(heartbeat);
     clearTimeout(deadline);
+  }
+}
+
+/** Tries again while the lease is still renewed: a store that is locked, or a full disk, must not cost a job that is measured. */
+async function written(end: () => boolean, ctx: Context): Promise<boolean> {
+  for (const deadline = performance.now() + END_MS; ; await sleep(HEARTBEAT_MS)) {
+    try {
+      return end();
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      ctx.progress.warn(`the end of a job could not be written down: ${firstLine(error)}; it is tried again`);
+    }
   }
 }
 
@@ -74,8 +88,10 @@ function progressReader(job: Job, ctx: Context): (text: string) => JobProgress {
     try {
       const [run] = runsOf(job, ctx);
       if (!run) return { text, at };
-      if (!most.has(run.run_id)) most.set(run.run_id, ctx.store.run(run.run_id).rounds_asked);
-      return { text, at, run_id: run.run_id, rounds_done: Math.floor(run.valid_observations / (run.against === undefined ? 1 : 2)), rounds_most: most.get(run.run_id)! };
+      const key = `${run.run_id} ${run.pairing}`; // it may turn out that both sides at once are too much
+      if (!most.has(key)) most.set(key, ctx.store.run(run.run_id).rounds_asked);
+      const sides = { solo: 1, interleaved: 2, alternating: BLOCK }[run.pairing]; // stored for each of what is counted
+      return { text, at, run_id: run.run_id, rounds_done: Math.floor(run.valid_observations / sides), rounds_most: most.get(key)! };
     } catch {
       return { text, at };
     }
@@ -114,13 +130,22 @@ async function lookForChanges(job: Job, run: RunDocument, ctx: Context): Promise
   const { benchmark } = run;
   try {
     for (const line of [...suspectFromRun(run, ctx.store), ...suspectChanges(benchmark, run.host.id, ctx.store)]) ctx.progress.info(line);
-    const checked = await confirmChanges(job.benchmark, benchmark, undefined, ctx);
+    const checked = await confirmChanges(job.benchmark, benchmark, { onlyUnchecked: true, labels: { for_job: job.job_id }, ...minutesLeft(job, ctx) }, ctx);
     for (const { change, state, why } of checked) ctx.progress.info(`${state}: ${change.metric} at ${change.commit}: ${why}`);
   } catch (error) {
     if (ctx.signal.aborted && !(ctx.signal.reason instanceof Late)) throw error;
     ctx.progress.warn(`suspected changes of ${benchmark} could not be confirmed: ${firstLine(error)}; the next job of its default branch tries again`);
   }
 }
+
+/** A comparison that could not end before the deadline would be begun again with the next job. */
+function minutesLeft({ started_at, deadline_s }: Job, ctx: Context): { maxMinutes: string } {
+  const minutes = (Date.parse(started_at!) + deadline_s * 1000 - ctx.now()) / 60_000 - SPARE_MINUTES;
+  return { maxMinutes: Math.min(1440, Math.max(1, minutes)).toFixed(1) };
+}
+
+/** For the last round, the upload and taking down. */
+const SPARE_MINUTES = 2;
 
 /** The flags of bench for a job. Each is one argument: no shell sees them. */
 export function argsOf({ kind, job_id, benchmark, commit, against, overrides, repository, pull_request }: Job): string[] {
@@ -140,6 +165,6 @@ function outcomeOf(thrown: unknown, ending: AbortSignal): Outcome | null {
   if (error instanceof Ended) return error.outcome;
   if (error instanceof Interrupted || ending.aborted) return { state: 'handed back', reason: 'its worker was asked to end' };
   const reason = error instanceof MayflyError ? [error.message, error.hint].filter(Boolean).join('\n') : `a fault of Mayfly itself: ${error instanceof Error ? error.message : String(error)}`;
-  if (error instanceof MayflyError && error.exitCode === EXIT.infrastructure) return { state: 'retry', reason };
+  if (error instanceof MayflyError && error.exitCode === EXIT.infrastructure && !(error instanceof BuildError)) return { state: 'retry', reason };
   return { state: 'failed', reason };
 }

@@ -81,6 +81,8 @@ t.test('the head of a pull request, which no branch holds, is fetched by its ful
   t.equal(found.commit, head);
   t.equal(execFileSync('git', ['-C', found.repository, 'rev-parse', 'refs/remotes/origin/main'], { encoding: 'utf8' }).trim(), later, 'the merge-base is counted from what main is now');
   await t.rejects(findCommit('clone', '0'.repeat(40), ctx), UsageError);
+  execFileSync('git', ['-C', join(ctx.paths.root, 'clone'), 'remote', 'set-url', 'origin', 'http://127.0.0.1:9/gone']);
+  await t.rejects(findCommit('clone', '0'.repeat(40), ctx), InfrastructureError, 'it may be there: nobody could ask');
 });
 
 t.test('a name is data: nothing in it is run', async (t) => {

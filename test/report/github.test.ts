@@ -179,9 +179,10 @@ story('every page of a list is read', async (t, { hub, as }) => {
 });
 
 story('what fails says of what kind it is', async (t, { hub }) => {
-  const now = 1_700_000_000_000;
+  let now = 1_700_000_000_000;
   const github = connectGitHub(hub.env.actions, () => now)!;
   const ask = () => failure(github.pullRequest(NAME, 7));
+  const untilLifted = () => void (now += 4 * 3600_000);
   const kinds = [[500, 'unavailable'], [502, 'unavailable'], [503, 'unavailable'], [408, 'unavailable'], [401, 'refused'], [403, 'refused'], [404, 'refused'], [410, 'refused'], [422, 'refused']] as const;
   for (const [status, kind] of kinds) {
     hub.next({ status });
@@ -191,14 +192,20 @@ story('what fails says of what kind it is', async (t, { hub }) => {
   t.match(await ask(), { kind: 'unavailable', status: undefined });
   hub.next({ status: 429 });
   t.match(await ask(), { kind: 'rate-limited', status: 429, retryAtMs: now + 60_000 });
+  t.match(await failure(github.defaultBranch(NAME)), { kind: 'rate-limited', retryAtMs: now + 60_000 }, 'nothing else is asked either');
+  t.equal(hub.count('repos/get'), 0);
+  untilLifted();
   hub.next({ limit: 'secondary', seconds: 77 });
   t.match(await ask(), { kind: 'rate-limited', status: 403, retryAtMs: now + 77_000 });
+  untilLifted();
   hub.next({ status: 403, message: 'You have exceeded a secondary rate limit.' });
   t.match(await ask(), { kind: 'rate-limited', retryAtMs: now + 60_000 }, 'without a time');
+  untilLifted();
   hub.next({ limit: 'primary', seconds: 1800 });
   const limited = await ask();
   t.equal(limited.kind, 'rate-limited');
   t.ok(Math.abs(limited.retryAtMs! - now - 1800_000) < 30_000, 'by GitHub\'s own clock, whatever ours says');
+  untilLifted();
   hub.next({ status: 429, headers: { 'retry-after': '99999999' } });
   t.equal((await ask()).retryAtMs, now + 2 * 3600_000, 'never longer than a limit of GitHub lasts');
   t.equal(hub.count('pulls/get'), kinds.length + 6, 'nothing is repeated here');

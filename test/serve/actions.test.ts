@@ -47,8 +47,9 @@ t.test('with the token: cancel, retry, pause, resume, add', async (t) => {
   t.match(store.queue.paused(), { reason: 'maintenance' });
   t.same((await post('/api/queue/resume', BEARER)).json(), { paused: null });
   t.equal(store.queue.paused(), undefined);
-  const added = await post('/api/jobs', BEARER, { benchmark: 'shop', commit: 'v1.2', against: 'main', rate: '500', duration: '2m', repository: 'ACME/shop', pull_request: 3 });
-  t.match(added.json(), { added: true, job: { benchmark: 'shop', commit: 'v1.2', against: 'main', overrides: { rate: '500', duration: '2m' }, repository: 'acme/shop', pull_request: 3, priority: 30, deadline_s: 3600 } });
+  const added = await post('/api/jobs', BEARER, { benchmark: 'shop', commit: commitOf(2), against: 'main', rate: '500', duration: '2m', repository: 'ACME/shop', pull_request: 3 });
+  t.match((await post('/api/jobs', BEARER, { benchmark: 'shop', commit: 'v1.2', repository: 'acme/shop' })).json(), { status: 400, error: /the whole hash/ });
+  t.match(added.json(), { added: true, job: { benchmark: 'shop', commit: commitOf(2), against: 'main', overrides: { rate: '500', duration: '2m' }, repository: 'acme/shop', pull_request: 3, priority: 30, deadline_s: 3600 } });
   t.equal(woken(), 5, 'after each that did something');
   t.equal((await post('/api/jobs/01JZZZZZZZZZZZZZZZZZZZZZZZ/cancel', BEARER)).statusCode, 404);
   t.equal((await post('/api/jobs/..%2f..%2fx/cancel', BEARER)).statusCode, 400);

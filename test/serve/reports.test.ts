@@ -43,7 +43,7 @@ async function setUp(t: Test, { by = 'app' as Kind, fork = false, benchmarks = [
       queue.endLease(job.job_id, leaseId, { ...outcome, ...(run_id ? { run_id } : {}) } as Outcome, ctx.now());
       return job;
     },
-    see: (head: string, laid: { from_fork?: boolean; open?: boolean } = {}) => hub.savePullRequest({ repository: NAME, number: 7, head, base_ref: 'main', from_fork: fork, open: true, updated_ms: ctx.now(), ...laid }, ctx.now()),
+    see: (head: string, laid: { from_fork?: boolean; open?: boolean } = {}) => hub.savePullRequest({ repository: NAME, number: 7, head, base_ref: 'main', from_fork: fork, open: true, updated_ms: ctx.now(), ...laid }),
     turn: async () => {
       wantReports(ctx);
       await sendWaiting(ctx, githubSenders(ctx));
@@ -172,7 +172,7 @@ t.test('a fork that nobody has asked for: said once, in the comment that later h
 
 t.test('no comment into what is closed, into what rested for weeks, or into a pull request of the repository itself without jobs', async (t) => {
   const { repository, turn, hub, ctx, settled } = await setUp(t);
-  const pull = (number: number, laid: object) => hub.savePullRequest({ repository: NAME, number, head: hash(), base_ref: 'main', from_fork: true, open: true, updated_ms: ctx.now(), ...laid }, ctx.now());
+  const pull = (number: number, laid: object) => hub.savePullRequest({ repository: NAME, number, head: hash(), base_ref: 'main', from_fork: true, open: true, updated_ms: ctx.now(), ...laid });
   pull(11, { open: false });
   pull(12, { updated_ms: ctx.now() - 60 * 24 * 60 * MINUTE });
   pull(13, { from_fork: false });
@@ -309,7 +309,7 @@ t.test('a second pull request with the same head: measured once, told in both', 
   add();
   await turn();
   repository.addPull({ number: 8, head: HEAD });
-  hub.savePullRequest({ repository: NAME, number: 8, head: HEAD, base_ref: 'main', from_fork: false, open: true, updated_ms: ctx.now() }, ctx.now());
+  hub.savePullRequest({ repository: NAME, number: 8, head: HEAD, base_ref: 'main', from_fork: false, open: true, updated_ms: ctx.now() });
   t.equal(add({ pull_request: 8 }).pull_request, 7, 'the job is there already');
   await turn();
   end({ state: 'done', verdict: 'REGRESSION' } as Outcome, slower);

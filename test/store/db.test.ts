@@ -198,7 +198,7 @@ t.test('a file of an older schema is brought up to date and keeps its runs', asy
   const folder = join(dir, 'newer');
   cpSync(MIGRATIONS, folder, { recursive: true });
   writeFileSync(join(folder, '999_note.sql'), `CREATE TABLE note (run_id TEXT); INSERT INTO note SELECT run_id FROM run;`);
-  const newer = openDatabase(file, folder);
+  const newer = openDatabase(file, { migrations: folder });
   t.strictSame(newer.all('SELECT run_id FROM note').map((row) => row.run_id), [run.run_id]);
   newer.close();
 
@@ -213,7 +213,7 @@ t.test('a store of the first schema gets its change points and keeps its runs', 
   const file = join(dir, 'mayfly.db');
   copyFileSync(join(MIGRATIONS, '001_runs.sql'), join(dir, 'first/001_runs.sql'));
   const run = makeRun();
-  const first = openDatabase(file, join(dir, 'first'));
+  const first = openDatabase(file, { migrations: join(dir, 'first') });
   first.run('INSERT INTO benchmark (name) VALUES (?)', 'shop');
   first.run(
     `INSERT INTO run (run_id, benchmark, status, started_at, pairing, host_id, stack_version, rounds_asked, host, load, cpusets, metrics, stack_images, compose)
@@ -278,7 +278,7 @@ t.test('a migration that fails leaves the file as it was', async (t) => {
   openStore(file).close();
   cpSync(MIGRATIONS, join(dir, 'bad'), { recursive: true });
   writeFileSync(join(dir, 'bad/999_bad.sql'), 'CREATE TABLE note (a TEXT); CREATE NONSENSE;');
-  t.throws(() => openDatabase(file, join(dir, 'bad')), /NONSENSE/);
+  t.throws(() => openDatabase(file, { migrations: join(dir, 'bad') }), /NONSENSE/);
   const store = openStore(file);
   t.teardown(() => store.close());
   t.strictSame(store.runs(), []);

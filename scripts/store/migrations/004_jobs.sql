@@ -54,7 +54,7 @@ CREATE TABLE delivery (
   received_ms BIGINT NOT NULL
 );
 
--- What is known of a pull request. head_seen_ms: when we heard of this head; code of a fork runs only for a head that was
+-- What is known of a pull request. head_seen_ms: when, by GitHub's clock, it first told of this head; code of a fork runs only for a head that was
 -- there when somebody with write access asked.
 CREATE TABLE pull_request (
   repository TEXT NOT NULL,
