@@ -48,6 +48,10 @@ export interface BenchmarkSpec {
    * How long the services may take to become healthy.
    */
   ready_timeout: string;
+  /**
+   * What a container of a service may write to the disk in a round, its writable layer and its volumes together. A run of one that writes more is ended. Bounded by the memory limit instead: tmpfs.
+   */
+  disk_limit: string;
 }
 /**
  * How one image is built: exactly one of `git`, `image` and `command`.

@@ -11,7 +11,7 @@ import { allMetrics } from './metrics.ts';
 import { parseObjectives } from './objectives.ts';
 import { didYouMean } from './nearest.ts';
 import { checkBenchmark, shown } from './schema.ts';
-import { parseDuration, parseShare } from './values.ts';
+import { parseDuration, parseShare, parseSize } from './values.ts';
 import { readYamlFile, throwFaults, type YamlFile } from './yaml-file.ts';
 
 export { benchHelp, parseBenchArgs, type BenchFlags } from './flags.ts';
@@ -135,6 +135,7 @@ function makeConfig(benchmark: string, dir: string, spec: BenchmarkSpec, flags: 
       startLagMs: Math.round(parseDuration(spec.allow.start_lag)! * 1e6) / 1e3,
     },
     readyTimeoutS: parseDuration(spec.ready_timeout)!,
+    diskLimitBytes: parseSize(spec.disk_limit),
     labels: parseLabels(flags.label),
     keep: flags.keep,
     live: flags.live || longest * (load.durationS + load.warmupS) > BLOCK_S,

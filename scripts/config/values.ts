@@ -25,6 +25,12 @@ export function durationText(seconds: number): string {
   return parts.join('') || '0s';
 }
 
+/** "512MiB" -> 536870912. */
+export function parseSize(text: string): number {
+  const unit = { MiB: 2 ** 20, GiB: 2 ** 30 }[text.slice(-3)] ?? 1;
+  return Math.round(Number.parseFloat(text) * unit);
+}
+
 /** 0.005 and "0.5%" -> 0.005. */
 export function parseShare(share: number | string): number {
   if (typeof share === 'number') return share;

@@ -31,5 +31,6 @@ export function generatorContainer(plan: Plan, side: SideName, round: number, ph
     binds: [`${plan.config.dir}:/benchmark:ro`],
     networks: [plan.networks.control, plan.networks[side]!],
     cpuset: plan.cpusets.loadgen,
+    memoryBytes: Math.floor(plan.host.memory_bytes / 2),
   };
 }

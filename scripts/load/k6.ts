@@ -12,15 +12,19 @@ export const GAP_S = 0.5;
 /** The order of sides and requests differs from round to round and from run to run, and can be told again from both. */
 export const seedOf = (runId: string, round: number) => createHash('sha256').update(`${runId} ${round}`).digest().readUInt32BE(0);
 
+/** Endless answers of a service fill this and no more. */
+const memoryOf = (plan: Plan) => Math.floor(plan.host.memory_bytes / 2);
+
 /** One k6 for all sides of the round: its library sends each iteration to its side. `prometheusUrl` is as seen from the control network. */
 export function k6Container(plan: Plan, round: number, image: string, paths: { root: string }): ContainerSpec {
   const { load } = plan.config;
   if (load.generator.kind !== 'k6') throw new TypeError('the load generator is not k6');
   const sides = plan.sides.map((side) => side.name);
+  // No redirects: k6 is in the control network too, and a service could send it to any address. A script can ask for them by request.
   return {
     name: `${plan.project}-k6-${round}`,
     image,
-    cmd: ['run', '--quiet', '--no-color', '--no-usage-report', '--address', '', '--out', 'experimental-prometheus-rw', `/benchmark/${relative(plan.config.dir, load.generator.script) || basename(load.generator.script)}`],
+    cmd: ['run', '--quiet', '--no-color', '--no-usage-report', '--address', '', '--max-redirects', '0', '--out', 'experimental-prometheus-rw', `/benchmark/${relative(plan.config.dir, load.generator.script) || basename(load.generator.script)}`],
     env: {
       RATE: String(load.rate),
       DURATION_S: String(load.durationS),
@@ -49,5 +53,6 @@ export function k6Container(plan: Plan, round: number, image: string, paths: { r
     networks: [plan.networks.control, ...sides.map((side) => plan.networks[side]!)],
     cpuset: plan.cpusets.loadgen,
     pidsLimit: 4096,
+    memoryBytes: memoryOf(plan),
   };
 }

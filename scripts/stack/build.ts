@@ -2,12 +2,13 @@
 import { spawn } from 'node:child_process';
 import { pipeline } from 'node:stream/promises';
 import type { Context } from '../context.ts';
-import { InfrastructureError, UsageError } from '../errors.ts';
+import { BuildError, InfrastructureError, MayflyError, UsageError } from '../errors.ts';
 import { imageVariable } from '../config/compose-check.ts';
 import { withoutRepository } from '../plan/git.ts';
 import { shortCommit, sideProject } from '../plan/names.ts';
 import type { BuildPlan, Plan, SidePlan } from '../plan/plan.ts';
 import type { BuiltImage, SideName } from '../types.ts';
+import { archiveCommand, checkDockerfile, guardBuild } from './build-guard.ts';
 import { ComposeError, composeConfig } from './compose.ts';
 import type { ComposeDocument } from './compose-file.ts';
 
@@ -24,6 +25,7 @@ export interface Built {
 /** A build of code that nobody has reviewed may use no more memory than this. */
 const BUILD_MEMORY = '4g';
 const LINES_SHOWN = 20;
+const LINE_LENGTH = 2000;
 
 export async function build(plan: Plan, ctx: Context): Promise<Built> {
   const services = await resolveServices(plan, ctx); // refused before anything is built
@@ -87,7 +89,8 @@ async function buildOne(plan: Plan, side: SidePlan, wanted: BuildPlan, ctx: Cont
   } catch (error) {
     step.fail();
     if (ctx.signal.aborted) throw ctx.signal.reason;
-    throw new InfrastructureError(`the build of ${wanted.name} at ${side.ref} (${shortCommit(side.commit)}) failed: ${(error as Error).message}\n${output.text()}`, {
+    if (error instanceof MayflyError) throw error; // it was refused, or ended, with a sentence of its own
+    throw new BuildError(`the build of ${wanted.name} at ${side.ref} (${shortCommit(side.commit)}) failed: ${(error as Error).message}\n${output.text()}`, {
       hint: `Its recipe is build/${wanted.name} in ${plan.config.file}.`,
     });
   }
@@ -110,13 +113,14 @@ async function runBuild(plan: Plan, wanted: BuildPlan, output: LastLines, ctx: C
     const env = { ...withoutSecrets(ctx.env), MAYFLY_COMMIT: commitOf(plan, wanted), MAYFLY_IMAGE: tag };
     return run(recipe.command, { env, cwd: plan.config.dir, output, signal: ctx.signal });
   }
-  const source = wanted.source!;
-  const context = recipe.context === '.' ? source.treeish : `${source.treeish}:${recipe.context.replace(/^\.\//, '').replace(/\/$/, '')}`;
-  return run(dockerBuildArgs(wanted, plan), {
+  await checkDockerfile(wanted, ctx, (ref) => obtain(wanted.name, ref, ctx));
+  using guard = guardBuild(`the build of ${wanted.name} at ${shortCommit(wanted.source!.commit)}`, ctx);
+  output.also(guard.line);
+  await run(dockerBuildArgs(wanted, plan), {
     env: { ...withoutRepository(ctx.env), DOCKER_BUILDKIT: '0' }, // the classic builder is in every engine; BuildKit needs a plugin
     output,
-    signal: ctx.signal,
-    input: ['git', '-C', source.repository, 'archive', '--format=tar', '--end-of-options', context],
+    signal: guard.signal,
+    input: archiveCommand(wanted),
   });
 }
 
@@ -127,7 +131,7 @@ export function dockerBuildArgs(wanted: BuildPlan, plan: Plan): string[] {
   if (wanted.recipe.kind !== 'git') throw new TypeError('only a git recipe is built by docker build');
   const { dockerfile, network, args } = wanted.recipe;
   return [
-    'docker', 'build', '--force-rm', '--file', dockerfile, '--tag', wanted.tag, '--network', network, '--memory', BUILD_MEMORY,
+    'docker', 'build', '--force-rm', '--file', dockerfile, '--tag', wanted.tag, '--network', network, '--memory', BUILD_MEMORY, '--memory-swap', BUILD_MEMORY,
     '--label', `dev.mayfly.benchmark=${plan.config.benchmark}`, '--label', `dev.mayfly.build=${wanted.source!.commit}`,
     ...Object.entries(args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
     '-',
@@ -190,23 +194,28 @@ function killGroup(pid: number): void {
 }
 
 /** Keeps the last lines of an output for the message of a failure. */
-class LastLines {
+export class LastLines {
   #lines: string[] = [];
   #rest = '';
   readonly #limit: number;
-  readonly #onLine: (line: string) => void;
+  readonly #onLine: ((line: string) => void)[];
 
   constructor(limit: number, onLine: (line: string) => void) {
     this.#limit = limit;
-    this.#onLine = onLine;
+    this.#onLine = [onLine];
+  }
+
+  /** Tells each line to one more. */
+  also(onLine: (line: string) => void): void {
+    this.#onLine.push(onLine);
   }
 
   add(chunk: Buffer): void {
     const lines = (this.#rest + chunk.toString()).split(/[\r\n]+/);
-    this.#rest = lines.pop() ?? '';
-    for (const line of lines.filter((l) => l.trim())) {
+    this.#rest = (lines.pop() ?? '').slice(-LINE_LENGTH); // a step can print without ever ending a line
+    for (const line of lines.map((l) => l.slice(0, LINE_LENGTH)).filter((l) => l.trim())) {
       this.#lines.push(line);
-      this.#onLine(line.trim());
+      for (const tell of this.#onLine) tell(line.trim());
     }
     this.#lines = this.#lines.slice(-this.#limit);
   }

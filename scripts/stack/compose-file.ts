@@ -1,6 +1,7 @@
 /** The Compose configurations of a run, as pure functions: what is started is what these return, and the run record keeps it. */
 import { cpuCount } from '../plan/cpusets.ts';
 import { LABEL, sideHost } from '../plan/names.ts';
+import { LOG_LIMIT } from './engine.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { SideName } from '../types.ts';
 
@@ -10,6 +11,8 @@ export type ComposeDocument = { services: Record<string, any>; networks?: Record
 /** Limits of a service under test that sets none itself. */
 const DEFAULT_MEMORY = String(1024 ** 3);
 const DEFAULT_PIDS = 512;
+/** Prometheus keeps every series that a service makes up: it ends the run before it ends the host. */
+const STACK_MEMORY = 4 * 1024 ** 3;
 
 /** What a service under test may never have, whatever its file says; the configuration check has told the user already. */
 const FORBIDDEN = ['build', 'ports', 'container_name', 'privileged', 'network_mode', 'pid', 'ipc', 'uts', 'userns_mode', 'cgroup', 'cgroup_parent', 'devices', 'device_cgroup_rules', 'volumes_from', 'external_links', 'extra_hosts', 'profiles', 'runtime', 'sysctls'];
@@ -50,6 +53,8 @@ function sideService(name: string, service: Record<string, any>, plan: Plan, sid
     memswap_limit: memory,
     ...(service.deploy?.resources?.limits?.cpus ? {} : { cpus: Math.min(Number(service.cpus ?? cores), cores) }),
     ...(plan.cpusets.services ? { cpuset: plan.cpusets.services } : {}),
+    // Not 0, with which the kernel still starts a handler of core dumps on the host: 1 is its word for none at all (fs/coredump.c).
+    ulimits: { ...service.ulimits, core: 1 },
     stop_grace_period: service.stop_grace_period ?? '2s',
     logging: { driver: 'json-file', options: { 'max-size': '16m', 'max-file': '1' } },
   };
@@ -73,6 +78,9 @@ export function runCompose(resolved: ComposeDocument, plan: Plan): ComposeDocume
         restart: 'no',
         cap_drop: ['ALL'],
         security_opt: ['no-new-privileges:true'],
+        pids_limit: DEFAULT_PIDS,
+        mem_limit: service.mem_limit ?? String(Math.min(STACK_MEMORY, Math.floor(plan.host.memory_bytes / 2))),
+        logging: { driver: 'json-file', options: LOG_LIMIT },
         ...(plan.cpusets.metrics ? { cpuset: plan.cpusets.metrics } : {}),
       },
     ]),

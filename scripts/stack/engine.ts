@@ -53,6 +53,16 @@ export interface ContainerState {
   ports: Record<string, number>;
 }
 
+/** What a container holds on the disk beside its image. */
+export interface Written {
+  id: string;
+  labels: Labels;
+  /** Bytes in its writable layer. */
+  bytes: number;
+  /** The volumes at it, and the folders of the host that they are. */
+  volumes: { name: string; folder: string }[];
+}
+
 export interface EngineEvent {
   action: string;
   id: string;
@@ -64,6 +74,8 @@ export interface EngineEvent {
 export interface ImageInfo {
   id: string;
   labels: Labels;
+  /** Instructions that a build which starts from it carries out (ONBUILD). */
+  triggers: string[];
 }
 
 export class EngineError extends InfrastructureError {
@@ -119,7 +131,7 @@ export function connectEngine(socket: string) {
     async image(ref: string): Promise<ImageInfo | null> {
       try {
         const image = await call<Record<string, any>>('GET', `/images/${encodeURIComponent(ref)}/json`);
-        return { id: image.Id, labels: image.Config?.Labels ?? {} };
+        return { id: image.Id, labels: image.Config?.Labels ?? {}, triggers: image.Config?.OnBuild ?? [] };
       } catch (error) {
         if (error instanceof EngineError && error.status === 404) return null;
         throw error;
@@ -151,6 +163,30 @@ export function connectEngine(socket: string) {
         ports,
       };
     },
+
+    /** Folder of the host in which the engine keeps layers, volumes and logs. */
+    dataRoot: async (): Promise<string> => (await call<{ DockerRootDir: string }>('GET', '/info')).DockerRootDir,
+
+    /** What the containers with the label have written. The engine walks their layers: not for a measured window. */
+    async written(label: string): Promise<Written[]> {
+      const list = await call<Record<string, any>[]>('GET', `/containers/json?all=true&size=true&filters=${labelFilter([label])}`);
+      return list.map((c) => ({ id: c.Id, labels: c.Labels ?? {}, bytes: c.SizeRw ?? 0, volumes: (c.Mounts ?? []).flatMap((mount: Record<string, any>) => (mount.Type === 'volume' ? [{ name: mount.Name, folder: mount.Source }] : [])) }));
+    },
+
+    /** Bytes in the writable layer of one container; null where it is gone. */
+    async writtenIn(id: string): Promise<number | null> {
+      const c = await call<Record<string, any>>('GET', `/containers/${id}/json?size=true`).catch(() => null);
+      return c && (c.SizeRw ?? 0);
+    },
+
+    /** Bytes in each volume of the engine. Slow, and refused while somebody else asks. */
+    async volumeSizes(): Promise<Map<string, number>> {
+      const { Volumes } = await call<{ Volumes: Record<string, any>[] | null }>('GET', '/system/df');
+      return new Map((Volumes ?? []).map((volume) => [volume.Name, Math.max(0, volume.UsageData?.Size ?? 0)]));
+    },
+
+    /** Caps the processes of a container that others have made. One that is gone already is no error. */
+    limitPids: (id: string, pidsLimit: number) => tolerant(call('POST', `/containers/${id}/update`, { body: { PidsLimit: pidsLimit } }), 404, 409),
 
     async create(spec: ContainerSpec): Promise<string> {
       const { Id } = await call<{ Id: string }>('POST', `/containers/create?name=${encodeURIComponent(spec.name)}`, { body: createBody(spec) });
@@ -261,6 +297,9 @@ function engineMessage(text: string): string {
   }
 }
 
+/** A container that prints without end fills no disk. Two files: what it said last is there even when it has just begun a new one. */
+export const LOG_LIMIT = { 'max-size': '32m', 'max-file': '2' };
+
 /** The body of POST /containers/create. */
 export function createBody(spec: ContainerSpec): Record<string, unknown> {
   const first = spec.networks[0] ?? 'none';
@@ -280,8 +319,9 @@ export function createBody(spec: ContainerSpec): Record<string, unknown> {
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges'],
       PidsLimit: spec.pidsLimit ?? 1024,
+      LogConfig: { Type: 'json-file', Config: LOG_LIMIT },
       ...(spec.cpuset ? { CpusetCpus: spec.cpuset } : {}),
-      ...(spec.memoryBytes ? { Memory: spec.memoryBytes } : {}),
+      ...(spec.memoryBytes ? { Memory: spec.memoryBytes, MemorySwap: spec.memoryBytes } : {}),
     },
   };
 }

@@ -12,8 +12,9 @@ import type { SideName } from '../types.ts';
 import type { Built } from './build.ts';
 import { ComposeError, type Project } from './compose.ts';
 import { runCompose, sideCompose, type ComposeDocument } from './compose-file.ts';
+import { watchDisk, wroteTooMuch, writtenBy } from './disk.ts';
 import { findCounters, type Counted } from './counters.ts';
-import type { ContainerState, EngineEvent } from './engine.ts';
+import type { ContainerState, EngineEvent, Written } from './engine.ts';
 import { removeAll } from './remove.ts';
 import { writeOwner, writeWhole } from './run-folder.ts';
 import { describeUnwell, up } from './up.ts';
@@ -88,6 +89,7 @@ export async function startStack(built: Built, ctx: Context): Promise<Stack> {
     const project = await writeProject(plan, plan.project, document);
     await Promise.all(Object.entries(plan.networks).map(([name, network]) => ctx.engine.createNetwork(network, plan.labels, { isolated: name !== 'control' })));
     watch(plan, ctx, events, broken, ended.signal);
+    void watchWrites(plan, broken, AbortSignal.any([ended.signal, signal]), ctx);
     ready = bringUp(project, plan, signal, ctx).then((value) => (step.done(), value), (error) => (step.fail(), Promise.reject(error)));
     ready.catch(() => {}); // awaited by the first round, which starts its sides meanwhile
     const documents: Record<string, ComposeDocument> = { [plan.project]: document };
@@ -182,6 +184,18 @@ function watch(plan: Plan, ctx: Context, events: EngineEvent[], broken: AbortCon
       broken.abort(new InfrastructureError(`the Docker engine went away in the middle of the run (${error.message})`, { hint: 'Start the engine again; the next command removes what this run has left.' }));
     });
 }
+
+/** Ends the run when one of its containers fills the disk. */
+async function watchWrites(plan: Plan, broken: AbortController, ended: AbortSignal, ctx: Context): Promise<void> {
+  const { diskLimitBytes: limitBytes, file } = plan.config;
+  const written = () => writtenBy(ctx.engine, `${LABEL.run}=${plan.runId}`);
+  const blame = (most: Written) => wroteTooMuch(nameOf(most.labels), most, limitBytes, `Let it write less, or raise disk_limit in ${file}.`);
+  const root = await ctx.engine.dataRoot().catch(() => null);
+  if (root !== null) await watchDisk({ folders: [root, plan.dir], limitBytes, written, blame }, (error) => broken.abort(error), ended);
+}
+
+/** A container of the run in words. */
+const nameOf = (labels: Record<string, string>) => (labels[LABEL.side] ? `${labels['com.docker.compose.service'] ?? 'a service'} of ${labels[LABEL.side]}` : (labels[LABEL.service] ?? 'a container of the run'));
 
 async function startSides(round: number, plan: Plan, stack: Stack, events: EngineEvent[], ctx: Context): Promise<Sides> {
   const targetsFile = join(plan.dir, 'targets', `round-${round}.json`);

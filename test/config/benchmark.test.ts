@@ -20,6 +20,7 @@ t.test('a small file, with every default filled in', async (t) => {
     master: false,
     allow: { failedRequests: 0, throttledPeriods: 0.01, steal: 0.1, outsideLoad: 0.5, startLagMs: 5, saturation: 0.85 },
     readyTimeoutS: 60,
+    diskLimitBytes: 2 ** 31,
     labels: {},
     keep: false,
     live: false,
@@ -39,6 +40,7 @@ t.test('what the file says is taken', async (t) => {
   const file = swap(BENCHMARK, '  rate: 200', '  rate: 10\n  warmup: 1m30s\n  vus: 3') + `rounds: 7
 retries: 0
 ready_timeout: 500ms
+disk_limit: 1.5MiB
 metrics:
   - {name: latency_med, primary: true}
   - {name: request_rate, margin: 0.3%}
@@ -49,7 +51,7 @@ comparison: {pairing: alternating, max_rounds: 12, max_minutes: 2.5}
 objectives: {latency_p99: 50ms, failed_requests: 0.1%, search_p95: 0.2, hits: 1000, request_rate: '10'}
 `;
   const config = await load(t, file, COMPOSE);
-  t.match(config, { rounds: 7, retries: 0, readyTimeoutS: 0.5, load: { rate: 10, warmupS: 90, vus: 3 }, allow: { failedRequests: 0.005, throttledPeriods: 0.01, startLagMs: 1000 } });
+  t.match(config, { rounds: 7, retries: 0, readyTimeoutS: 0.5, diskLimitBytes: 1572864, load: { rate: 10, warmupS: 90, vus: 3 }, allow: { failedRequests: 0.005, throttledPeriods: 0.01, startLagMs: 1000 } });
   t.strictSame(config.comparison, { pairing: 'alternating', min: 6, max: 12, maxMinutes: 2.5 });
   t.strictSame(config.objectives, { latency_p99: 0.05, failed_requests: 0.001, search_p95: 0.2, hits: 1000, request_rate: 10 });
   t.strictSame(config.metrics.filter(({ name }) => ['latency_med', 'request_rate', 'search_p95', 'hits'].includes(name)), [
@@ -86,7 +88,7 @@ const wrong: [what: string, from: string, to: string, sentence: string][] = [
   ['not one request', 'rate: 200', 'rate: 0.01', ':11 load/duration must be long enough for one request: at 0.01 requests per second that is 100s'],
   ['a key that is misspelt', 'duration: 20s', 'duration: 20s\n  warmpu: 1s', ':12 load/warmpu is not known (did you mean warmup?); allowed here: script, image, command, scrape, requests, failed, dropped, target, rate, duration, warmup, vus'],
   ['a field that is missing', '  duration: 20s\n', '', ':7 load needs duration'],
-  ['an unknown key at the top', 'description:', 'desciption:', ':1 desciption is not known (did you mean description?); allowed here: description, build, services, load, scrape, rounds, retries, metrics, comparison, objectives, allow, ready_timeout'],
+  ['an unknown key at the top', 'description:', 'desciption:', ':1 desciption is not known (did you mean description?); allowed here: description, build, services, load, scrape, rounds, retries, metrics, comparison, jobs, objectives, allow, ready_timeout, disk_limit'],
   ['a name of npm run capacity', 'description:', "metrics: [{name: capacity, promql: 'x{$selector}', unit: count}]\ndescription:", ':1 metrics/0/name must not be capacity: that name is taken'],
   ['a name of the language', 'description:', "metrics: [{name: constructor, promql: 'x{$selector}', unit: count}]\ndescription:", ':1 metrics/0/name must not be constructor: that name is taken'],
   ['an unknown pairing', 'description:', 'comparison: {pairing: both}\ndescription:', ':1 comparison/pairing must be auto, interleaved or alternating, got "both"'],

@@ -2,7 +2,7 @@ import t from 'tap';
 import { uploadArgs } from '../../scripts/archive/upload.ts';
 import { generatorContainer } from '../../scripts/load/image.ts';
 import { k6Container, seedOf } from '../../scripts/load/k6.ts';
-import { dockerBuildArgs, withoutSecrets } from '../../scripts/stack/build.ts';
+import { dockerBuildArgs, LastLines, withoutSecrets } from '../../scripts/stack/build.ts';
 import { benchmarkSubnet, createBody, networkBody, readFrames } from '../../scripts/stack/engine.ts';
 import { aConfig, aPlan } from '../fixtures/plan.ts';
 
@@ -10,7 +10,7 @@ t.test('docker build: a hostile value stays one argument', async (t) => {
   const plan = aPlan();
   const args = dockerBuildArgs(plan.sides[0]!.builds[0]!, plan);
   t.same(args, [
-    'docker', 'build', '--force-rm', '--file', 'Dockerfile', '--tag', 'mayfly/probe-probe:aaaa', '--network', 'none', '--memory', '4g',
+    'docker', 'build', '--force-rm', '--file', 'Dockerfile', '--tag', 'mayfly/probe-probe:aaaa', '--network', 'none', '--memory', '4g', '--memory-swap', '4g',
     '--label', 'dev.mayfly.benchmark=probe', '--label', `dev.mayfly.build=${'a'.repeat(40)}`, '--build-arg', 'MODE=a b; $(touch x)', '-',
   ]);
 });
@@ -19,7 +19,7 @@ t.test('k6: open-model settings, both sides, networks and labels', async (t) => 
   const spec = k6Container(aPlan(['candidate', 'baseline']), 3, 'grafana/k6:1.8.1', { root: '/src' });
   t.equal(spec.name, 'mayfly-01testrun-k6-3');
   t.equal(spec.user, `${process.getuid!()}:${process.getgid!()}`);
-  t.same(spec.cmd, ['run', '--quiet', '--no-color', '--no-usage-report', '--address', '', '--out', 'experimental-prometheus-rw', '/benchmark/load.js']);
+  t.same(spec.cmd, ['run', '--quiet', '--no-color', '--no-usage-report', '--address', '', '--max-redirects', '0', '--out', 'experimental-prometheus-rw', '/benchmark/load.js']);
   t.match(spec.env, {
     RATE: '100', DURATION_S: '10', WARMUP_S: '2', GAP_S: '0.5', VUS: '25', SIDES: 'candidate,baseline', ROUND: '3', SEED: String(seedOf('01TESTRUN', 3)), COMMIT_BASELINE: 'a'.repeat(40),
     TARGET_CANDIDATE: 'http://probe.candidate:8080', TARGET_BASELINE: 'http://probe.baseline:8080',
@@ -46,7 +46,7 @@ t.test('thanos: the labels are quoted as it wants them', async (t) => {
 
 t.test("the engine's containers and networks as values", async (t) => {
   const body = createBody({ name: 'n', image: 'i', cmd: ['c'], labels: { l: '1' }, networks: ['net'], env: { A: 'b' }, cpuset: '1' });
-  t.match(body, { Image: 'i', Env: ['A=b'], HostConfig: { NetworkMode: 'net', Init: true, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges'], CpusetCpus: '1' } });
+  t.match(body, { Image: 'i', Env: ['A=b'], HostConfig: { LogConfig: { Type: 'json-file', Config: { 'max-size': '32m', 'max-file': '2' } }, NetworkMode: 'net', Init: true, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges'], CpusetCpus: '1' } });
   t.match(networkBody('n', {}, { isolated: true }), { Internal: true, Options: { 'com.docker.network.bridge.inhibit_ipv4': 'true' } });
   t.match(networkBody('n', {}, { isolated: false }), { Internal: false, Options: {} });
 });
@@ -65,6 +65,20 @@ t.test('the log stream is split into frames, and a torn frame waits for its rest
   const { frames, tail } = readFrames(bytes);
   t.same(frames.map((f) => [f.stream, f.data.toString()]), [[1, 'out'], [2, 'err']]);
   t.equal(tail.length, 10);
+});
+
+t.test('of the output of a build the last lines are kept, and of a line without end its last part', async (t) => {
+  const seen: string[] = [];
+  const output = new LastLines(2, (line) => seen.push(line));
+  output.also((line) => seen.push(`also ${line}`));
+  output.add(Buffer.from('one\ntwo\r\n\nthr'));
+  output.add(Buffer.from('ee\n'));
+  t.equal(output.text(), '    two\n    three');
+  t.same(seen, ['one', 'also one', 'two', 'also two', 'three', 'also three']);
+  for (let i = 0; i < 100; i++) output.add(Buffer.alloc(1 << 20, 'x'));
+  output.add(Buffer.from('\nend'));
+  t.ok(output.text().length < 5000);
+  t.match(output.text(), /end$/);
 });
 
 t.test('a build command gets no secret', async (t) => {

@@ -45,6 +45,15 @@ t.test('configs and secrets come along, without the name of another project', as
   t.notOk('name' in document.configs.a);
 });
 
+t.test('neither a log nor a core dump fills the disk, and Prometheus ends before the host is out of memory', async (t) => {
+  const { services } = sideCompose({ services: { probe: { ...probe, ulimits: { nofile: 9, core: -1 }, logging: { driver: 'none' } } } }, aPlan(), 'candidate', 1);
+  t.same(services.probe.ulimits, { nofile: 9, core: 1 });
+  t.same(services.probe.logging, { driver: 'json-file', options: { 'max-size': '16m', 'max-file': '1' } });
+  const run = runCompose({ services: { prometheus: {}, exporter: { mem_limit: '256m' } } }, aPlan()).services;
+  t.match(run.prometheus, { mem_limit: String(4 * 2 ** 30), pids_limit: 512, logging: { options: { 'max-size': '32m', 'max-file': '2' } } });
+  t.equal(run.exporter.mem_limit, '256m');
+});
+
 t.test('CPU sets reach services and metrics where the host has the cores', async (t) => {
   const cpusets = { services: '2-3', loadgen: '1', metrics: '0' };
   const plan = aPlan(['candidate'], { cpusets });
