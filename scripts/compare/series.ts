@@ -3,7 +3,7 @@ import type { MasterRun } from '../store/master.ts';
 import type { SuspectedChange } from '../store/judgements.ts';
 import type { Metric } from '../types.ts';
 import { createDetector, LEAST_SEGMENT, type Change } from './changes.ts';
-import { summarise } from './compare.ts';
+import { countedRounds, summarise } from './compare.ts';
 import { noiseOf } from './judge.ts';
 import { logRatio, observationsOf, pairsOf } from './observations.ts';
 import { hodgesLehmann, walshAverages } from './signed-rank.ts';
@@ -39,15 +39,28 @@ export interface Series {
   points: Point[];
 }
 
+/** What one run says of a metric, before it is known how the runs hang together. */
+export interface Measured extends Pick<Point, 'run_id' | 'at' | 'commit' | 'ref' | 'subject' | 'baseline'> {
+  metric: Metric;
+  /** Runs with the same text may be compared. */
+  conditions: string;
+  /** Log ratios to the baseline, one for each observation; of one side the values of its rounds. */
+  values: number[];
+  /** Null: it has no value, or one that has no logarithm. */
+  level: { root: number; change: number; variance: number } | null;
+}
+
 /**
  * The series of a metric, the one of the newest run last. Runs that differ in what would make another figure of the same
  * commit are in different ones: host, stack version, load, CPU sets, how the metric is read, alone or beside a second side.
  * Runs without a value, or with one that has no logarithm, are left out.
  */
-export function seriesOf(runs: readonly MasterRun[], name: string): Series[] {
-  const measured = runs.flatMap((run) => run.metrics.filter((metric) => metric.name === name).map((metric) => ({ run, metric })));
-  const groups = [...Map.groupBy(measured, ({ run, metric }) => conditionsOf(run, metric)).values()];
-  const series = groups.map((group) => ({ metric: group.at(-1)!.metric, points: pointsOf(group.map(({ run }) => run), name) })).filter(({ points }) => points.length > 0);
+export const seriesOf = (runs: readonly MasterRun[], name: string): Series[] => seriesFrom(runs.flatMap((run) => measuredOf(run, name) ?? []));
+
+/** The same of what was read of the runs before, oldest first: what takes time is done once for each run. */
+export function seriesFrom(measured: readonly Measured[]): Series[] {
+  const groups = [...Map.groupBy(measured, ({ conditions }) => conditions).values()];
+  const series = groups.map((group) => ({ metric: group.at(-1)!.metric, points: pointsOf(group) })).filter(({ points }) => points.length > 0);
   const newest = ({ points }: Series) => points.at(-1)!.at + points.at(-1)!.run_id;
   return series.sort((a, b) => (newest(a) < newest(b) ? -1 : 1));
 }
@@ -56,34 +69,43 @@ export function seriesOf(runs: readonly MasterRun[], name: string): Series[] {
 export const conditionsOf = ({ host, stack_version, load, cpusets, sides }: MasterRun, { unit, promql }: Metric): string =>
   JSON.stringify([host.id, stack_version, load, cpusets, sides.baseline !== undefined, unit, promql ?? null]);
 
-function pointsOf(runs: readonly MasterRun[], name: string): Point[] {
+/** Undefined where the run knows no such metric. */
+export function measuredOf(run: MasterRun, name: string): Measured | undefined {
+  const metric = run.metrics.find((one) => one.name === name);
+  if (!metric) return undefined;
+  const { candidate, baseline } = run.sides;
+  const { ref, commit, subject } = candidate;
+  const own = { run_id: run.run_id, at: run.started_at, commit, ref, ...(subject === undefined ? {} : { subject }), metric, conditions: conditionsOf(run, metric) };
+  if (baseline) return { ...own, baseline: baseline.commit, ...besideBaseline(run, name) };
+  const values = countedRounds(run, 'candidate').flatMap(({ samples }) => samples[name]?.value ?? []);
+  const middle = median(values) ?? 0;
+  return { ...own, values, level: middle > 0 ? { root: Math.log(middle), change: 0, variance: 0 } : null };
+}
+
+function besideBaseline(run: MasterRun, name: string): Pick<Measured, 'values' | 'level'> {
+  const values = pairsOf(observationsOf(run), name).flatMap((pair) => (pair && pair.candidate > 0 ? [logRatio(pair)] : []));
+  const noise = noiseOf(values);
+  const rooted = summarise(run, 'baseline', name)?.median ?? 0;
+  if (noise === null || !(rooted > 0)) return { values, level: null };
+  return { values, level: { root: Math.log(rooted), change: hodgesLehmann(walshAverages(values)), variance: noise ** 2 / values.length } };
+}
+
+function pointsOf(group: readonly Measured[]): Point[] {
   const links = new Map<string, Link>();
-  return runs.flatMap((run) => {
-    const { candidate, baseline } = run.sides;
-    const here = baseline ? chained(run, baseline.commit, name, links) : alone(run, name);
-    if (!here) return [];
+  return group.flatMap(({ level, metric: _metric, conditions: _conditions, values: _values, ...own }) => {
+    if (!level) return [];
+    const here = own.baseline === undefined ? { value: level.root, from: null, variance: 0 } : chained(own.baseline, level, links);
     // Measured again, a commit keeps the level that others hang on already.
-    if (baseline && !links.has(candidate.commit)) links.set(candidate.commit, here);
-    const { ref, commit, subject } = candidate;
-    return [{ run_id: run.run_id, at: run.started_at, commit, ref, ...(subject === undefined ? {} : { subject }), value: here.value, ...(baseline ? { baseline: baseline.commit } : {}), link: here.from }];
+    if (own.baseline !== undefined && !links.has(own.commit)) links.set(own.commit, here);
+    return [{ ...own, value: here.value, link: here.from }];
   });
 }
 
-/** The median over the rounds: all that a run of one side has. */
-function alone(run: MasterRun, name: string): Link | null {
-  const value = summarise(run, 'candidate', name)?.median ?? 0;
-  return value > 0 ? { value: Math.log(value), from: null, variance: 0 } : null;
-}
-
 /** The level of the baseline and the log ratio to it. A baseline that is not known yet is a root: its level is its median in this run. */
-function chained(run: MasterRun, baseline: string, name: string, links: Map<string, Link>): Link | null {
-  const ratios = pairsOf(observationsOf(run), name).flatMap((pair) => (pair && pair.candidate > 0 ? [logRatio(pair)] : []));
-  const noise = noiseOf(ratios);
-  const rooted = summarise(run, 'baseline', name)?.median ?? 0;
-  if (noise === null || !(rooted > 0)) return null;
-  const from = links.get(baseline) ?? { value: Math.log(rooted), from: null, variance: 0 };
+function chained(baseline: string, { root, change, variance }: NonNullable<Measured['level']>, links: Map<string, Link>): Link {
+  const from = links.get(baseline) ?? { value: root, from: null, variance: 0 };
   links.set(baseline, from);
-  return { value: from.value + hodgesLehmann(walshAverages(ratios)), from, variance: from.variance + noise ** 2 / ratios.length };
+  return { value: from.value + change, from, variance: from.variance + variance };
 }
 
 /** Standard error of the difference of two points that comes from what they hang on, and so does not grow less with more points. Infinity: nothing in common. */

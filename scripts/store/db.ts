@@ -139,8 +139,8 @@ export interface Store {
   saveBisection(bisection: Omit<StoredBisection, 'updated_at'>): void;
   /** Newest first. */
   bisections(benchmark?: string): StoredBisection[];
-  /** The complete runs of the master set of a benchmark on a host, oldest first, with the samples of `metrics` (absent: of the primary ones). */
-  masterRuns(benchmark: string, hostId: string, metrics?: readonly string[]): master.MasterRun[];
+  /** The complete runs of the master set of a benchmark on a host, oldest first, with the samples of `metrics` (absent: of the primary ones); `after`: only those that come after this run. */
+  masterRuns(benchmark: string, hostId: string, metrics?: readonly string[], after?: Pick<master.MasterRun, 'run_id' | 'started_at'>): master.MasterRun[];
   /** Host of the newest run of the master set. */
   masterHost(benchmark: string): string | undefined;
   saveBuild(build: BuildRecord): void;
@@ -199,7 +199,7 @@ export function openStore(file: string, options: { busyMs?: number } = {}): Stor
       judgements.saveBisection(db, bisection);
     }),
     bisections: (benchmark) => judgements.bisections(db, benchmark),
-    masterRuns: (benchmark, hostId, metrics) => master.masterRuns(db, benchmark, hostId, metrics),
+    masterRuns: (benchmark, hostId, metrics, after) => master.masterRuns(db, benchmark, hostId, metrics, after),
     masterHost: (benchmark) => master.masterHost(db, benchmark),
     saveBuild: (build) => db.transaction(() => saveBuild(db, build)),
     findBuild: (wanted) => findBuild(db, wanted),

@@ -10,23 +10,35 @@ type MasterSide = Pick<RunDocument['sides']['candidate'], 'ref' | 'commit' | 'su
 
 /**
  * The complete runs of the master set of a benchmark on a host, oldest first. Their rounds hold the samples of `metrics`
- * only; absent: of the primary metrics of the newest run.
+ * only; absent: of the primary metrics of the newest run. `after`: only those that come after this run.
  */
-export function masterRuns(db: Database, benchmark: string, hostId: string, metrics?: readonly string[]): MasterRun[] {
+export function masterRuns(db: Database, benchmark: string, hostId: string, metrics?: readonly string[], after?: Pick<MasterRun, 'run_id' | 'started_at'>): MasterRun[] {
   return db.snapshot(() => {
-    const where = `benchmark = ? AND host_id = ? AND master = 1 AND status = 'complete'`;
-    const rows = db.all(`SELECT run_id, started_at, pairing, host, stack_version, load, cpusets, metrics FROM run WHERE ${where} ORDER BY started_at, run_id`, benchmark, hostId);
-    const names = metrics ?? ((rows.length > 0 ? JSON.parse(rows.at(-1)!.metrics as string) : []) as RunDocument['metrics']).filter(({ primary }) => primary).map(({ name }) => name);
-    const of = (sql: string, ...values: string[]) => Map.groupBy(db.all(sql, benchmark, hostId, ...values), (row) => row.run_id as string);
+    const from = after ? [after.started_at, after.run_id] : ['', ''];
+    // Qualified, since rounds have a beginning of their own.
+    const where = `run.benchmark = ? AND run.host_id = ? AND run.master = 1 AND run.status = 'complete' AND (run.started_at, run.run_id) > (?, ?)`;
+    const parse = parser();
+    const rows = db.all(`SELECT run_id, started_at, pairing, host, stack_version, load, cpusets, metrics FROM run WHERE ${where} ORDER BY started_at, run_id`, benchmark, hostId, ...from);
+    const names = metrics ?? ((rows.length > 0 ? parse(rows.at(-1)!.metrics) : []) as RunDocument['metrics']).filter(({ primary }) => primary).map(({ name }) => name);
+    const of = (sql: string, ...values: string[]) => Map.groupBy(db.all(sql, benchmark, hostId, ...from, ...values), (row) => row.run_id as string);
     const sides = of(`SELECT s.run_id, s.side, s.ref, s.commit_id, s.subject FROM run_side s JOIN run USING (run_id) WHERE ${where}`);
-    const rounds = of(`SELECT r.run_id, r.side, r.round, r.valid, r.started_at, r.window_s, r.block FROM round r JOIN run USING (run_id) WHERE ${where.replace('status', 'run.status')} ORDER BY r.round, r.side DESC`);
+    const rounds = of(`SELECT r.run_id, r.side, r.round, r.valid, r.started_at, r.window_s, r.block FROM round r JOIN run USING (run_id) WHERE ${where} ORDER BY r.round, r.side DESC`);
     const samples = of(`SELECT s.run_id, s.side, s.round, s.name, s.value, s.unit FROM sample s JOIN run USING (run_id) WHERE ${where} AND s.name IN (SELECT value FROM json_each(?))`, JSON.stringify(names));
     return rows.map(({ run_id, started_at, pairing, stack_version, host, load, cpusets, metrics }) => ({
-      run_id, started_at, pairing, stack_version, host: JSON.parse(host as string), load: JSON.parse(load as string), cpusets: JSON.parse(cpusets as string), metrics: JSON.parse(metrics as string),
+      run_id, started_at, pairing, stack_version, host: parse(host), load: parse(load), cpusets: parse(cpusets), metrics: parse(metrics),
       sides: Object.fromEntries((sides.get(run_id as string) ?? []).map((row) => [row.side, sideOf(row)])),
       rounds: roundsOf(rounds.get(run_id as string) ?? [], samples.get(run_id as string) ?? []),
     }) as MasterRun);
   });
+}
+
+/** JSON.parse that gives the same value for the same text: of thousands of runs nearly all say the same. */
+function parser(): (text: unknown) => unknown {
+  const known = new Map<unknown, unknown>();
+  return (text) => {
+    if (!known.has(text)) known.set(text, JSON.parse(text as string));
+    return known.get(text);
+  };
 }
 
 /** Host of the newest complete run of the master set of a benchmark. */

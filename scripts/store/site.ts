@@ -65,6 +65,8 @@ export interface Site {
   masterHosts(benchmark: string): MasterHost[];
   /** Another text when store.masterRuns() would give other runs. */
   masterVersion(benchmark: string, hostId: string): string;
+  /** How many store.masterRuns() would give. */
+  masterCount(benchmark: string, hostId: string): number;
   /** Of those runs that were judged. */
   verdicts(runIds: readonly string[]): Map<string, { verdict: Verdict; summary: string }>;
   /** Another text when what is stored of an ended run has changed; undefined where it has not ended or is not there. */
@@ -91,7 +93,7 @@ export function openSite(db: Database): Site {
     return lines.map((line) => ({ ...line, ...known.get(line.run_id) }));
   };
   return {
-    revision: on(revision), benchmarks: on(benchmarks), judgedMaster: on(judgedMaster), masterHosts: on(masterHosts), masterVersion: on(masterVersion), verdicts, endedVersion: on(endedVersion),
+    revision: on(revision), benchmarks: on(benchmarks), judgedMaster: on(judgedMaster), masterHosts: on(masterHosts), masterVersion: on(masterVersion), masterCount: on(masterCount), verdicts, endedVersion: on(endedVersion),
     runsByPrefix: on(runsByPrefix), commits: on(commits), runWithBoth: on(runWithBoth), runOfCommit: on(runOfCommit), subjects: on(subjects), jobsOfRun: on(jobsOfRun),
     runLines: (filter) => summed(runLines(db, filter)),
     runningLines: () => runningLines(db),
@@ -177,6 +179,8 @@ function masterVersion(db: Database, benchmark: string, hostId: string): string 
   const { n, newest } = db.get(`SELECT count(*) AS n, max(run_id) AS newest FROM run WHERE ${COMPLETE} AND host_id = ?`, benchmark, hostId)!;
   return `${n} ${newest}`;
 }
+
+const masterCount = (db: Database, benchmark: string, hostId: string): number => Number(db.get(`SELECT count(*) AS n FROM run WHERE ${COMPLETE} AND host_id = ?`, benchmark, hostId)!.n);
 
 /** Verdicts that are kept in memory: their documents are long, and a sentence of each is all that lists need. */
 const MOST_VERDICTS = 20_000;
