@@ -506,3 +506,16 @@ export interface NewJob extends Pick<Job, 'kind' | 'benchmark' | 'commit' | 'req
 
 /** The higher one goes first. */
 export const PRIORITY = { by_hand: 30, master: 20, pull_request: 10 } as const;
+
+/** A pull request as GitHub says that it is. */
+export interface RemotePullRequest {
+  number: number;
+  /** Full hash. */
+  head: string;
+  base_ref: string;
+  /** Its head is in another repository than its base. */
+  from_fork: boolean;
+  open: boolean;
+  /** Milliseconds since the epoch: an older one of two deliveries changes nothing. */
+  updated_ms: number;
+}

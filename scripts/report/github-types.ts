@@ -1,3 +1,7 @@
+import type { RemotePullRequest } from '../types.ts';
+
+export type { RemotePullRequest };
+
 /** What Mayfly needs of GitHub; github.ts makes it with Octokit. Every method throws a SendError. `repository`: OWNER/NAME. */
 export interface GitHub {
   /** Every open pull request. */
@@ -21,18 +25,6 @@ export interface GitHub {
   createIssue(repository: string, issue: { title: string; body: string; labels: string[] }): Promise<string>;
   /** Number of an issue of ours that holds this marker. */
   findIssue(repository: string, marker: string): Promise<string | undefined>;
-}
-
-export interface RemotePullRequest {
-  number: number;
-  /** Full hash. */
-  head: string;
-  base_ref: string;
-  /** Its head is in another repository than its base. */
-  from_fork: boolean;
-  open: boolean;
-  /** Milliseconds since the epoch, as GitHub says. */
-  updated_ms: number;
 }
 
 /** A check run as it is to be. Times are ISO 8601. */

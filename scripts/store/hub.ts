@@ -1,16 +1,9 @@
 /** What GitHub has told and what it is to be told. SQL only. Times are milliseconds since the epoch, handed in. */
+import type { RemotePullRequest } from '../types.ts';
 import type { Database, Row } from './sqlite.ts';
 
-export interface PullRequest {
+export interface PullRequest extends RemotePullRequest {
   repository: string;
-  number: number;
-  /** Full hash. */
-  head: string;
-  base_ref: string;
-  from_fork: boolean;
-  open: boolean;
-  /** As GitHub says: an older one of two deliveries changes nothing. */
-  updated_ms: number;
   /** The first time, as GitHub says, at which we were told of this head. */
   head_seen_ms: number;
 }

@@ -1,16 +1,9 @@
 /** What the web site looks up. SQL only; db.ts hands it the database. Fast among tens of thousands of runs: see migrations/005_site.sql. */
-import type { Host, Metric, Pairing, RunStatus, Verdict } from '../types.ts';
+import type { Host, Metric, RunDocument, RunStatus, Verdict } from '../types.ts';
 import type { Database, Row } from './sqlite.ts';
 
 /** A line of a list of runs. Times are ISO 8601. */
-export interface RunLine {
-  run_id: string;
-  benchmark: string;
-  status: RunStatus;
-  status_reason?: string;
-  started_at: string;
-  finished_at?: string;
-  pairing: Pairing;
+export interface RunLine extends Pick<RunDocument, 'run_id' | 'benchmark' | 'status' | 'status_reason' | 'started_at' | 'finished_at' | 'pairing'> {
   host_id: string;
   master: boolean;
   ref: string;

@@ -3,11 +3,12 @@
  * said. Times are ISO 8601 with milliseconds; values are in the metric's unit; relative changes are 0.01 for 1 % more.
  * Texts (refs, subjects, labels, reasons) come from others: whoever shows them escapes them.
  */
+import type { HistoryPoint } from '../../report/history.ts';
 import type { ChangePoint } from '../../store/db.ts';
 import type { Paused, SeenWorker } from '../../store/jobs.ts';
 import type { SuspectedChange } from '../../store/judgements.ts';
 import type { RunLine } from '../../store/site.ts';
-import type { Better, InvalidReason, Job, JobState, MetricVerdict, RunDocument, RunStatus, SideName, Unit, Verdict, VerdictDocument } from '../../types.ts';
+import type { Better, InvalidReason, Job, JobState, Metric, MetricVerdict, RunDocument, RunStatus, SideName, Unit, Verdict, VerdictDocument } from '../../types.ts';
 import type { ServeContext } from '../serve-context.ts';
 
 export type { RunLine };
@@ -139,20 +140,11 @@ export interface HistoryView {
   to?: string;
 }
 
-export interface HistoryPointView {
-  run_id: string;
-  at: string;
-  commit: string;
-  ref: string;
-  subject?: string;
-  /** The run's median; or the level that follows from the ratio to `baseline` and that one's level. */
-  level: number;
+export interface HistoryPointView extends HistoryPoint {
   /** 95 % of the run's own rounds; null of fewer than six. */
   interval: Interval | null;
   /** Rounds (observations) that it rests on. */
   n: number;
-  /** Commit that the level hangs on, for a run of two sides. */
-  baseline?: string;
   verdict?: Verdict;
   /** The verdict's sentence. */
   summary?: string;
@@ -199,13 +191,12 @@ export interface RunView {
   ended: boolean;
 }
 
-export interface MetricView {
-  name: string;
+/** What a metric is, with its name in words. */
+export interface NamedMetric extends Pick<Metric, 'name' | 'unit' | 'better' | 'primary' | 'margin'> {
   title: string;
-  unit: Unit;
-  better: Better;
-  primary: boolean;
-  margin: number;
+}
+
+export interface MetricView extends NamedMetric {
   /** What the judge says of it, where the run was judged. */
   verdict?: MetricVerdict;
   sides: SideValues[];
@@ -297,14 +288,7 @@ export interface CompareSide {
   status: RunStatus;
 }
 
-export interface CompareMetric {
-  name: string;
-  title: string;
-  unit: Unit;
-  better: Better;
-  primary: boolean;
-  /** The threshold: the smallest relative change worth calling a change; no change of less than half of it is called one. */
-  margin: number;
+export interface CompareMetric extends NamedMetric {
   /** Of the verdict document: b against a. Null where it says nothing (not comparable). */
   judged: MetricVerdict | null;
   /** Rounds of both, for distributions over each other. */
