@@ -22,7 +22,7 @@ export function checkout(t: Test, repository: string): string {
   const probe = probeBenchmark(t, {
     build: { git: { repository, context: '.', dockerfile: 'Dockerfile' } },
     load: { duration: '1s', warmup: '0s' },
-    top: { retries: 10, metrics: [{ name: 'latency_med', primary: true, margin: '5%' }], jobs: { cancel_running: true, deadline: '20m' } },
+    top: { retries: 10, comparison: { pairing: 'interleaved' }, metrics: [{ name: 'latency_med', primary: true, margin: '5%' }], jobs: { cancel_running: true, deadline: '20m' } },
   });
   cpSync(probe, join(root, 'benchmarks', 'probe'), { recursive: true });
   writeFileSync(join(root, 'mayfly.yaml'), stringify({ repositories: { 'acme/probe': { benchmarks: ['probe'] } }, reconcile: '10s' }));
