@@ -12,9 +12,9 @@ import { paths } from './paths.ts';
 import { findCommit } from './plan/commit.ts';
 import { shortCommit } from './plan/names.ts';
 import { createProgress } from './report/progress.ts';
-import { MISSING_MS, queueText, type QueueDocument } from './report/queue.ts';
+import { queueText, type QueueDocument } from './report/queue.ts';
 import type { Store } from './store/db.ts';
-import { ENDED, retryOf, type Enqueued } from './store/jobs.ts';
+import { ENDED, MISSING_MS, retryOf, type Enqueued } from './store/jobs.ts';
 import { plainText, plural } from './text.ts';
 import { AGAINST, PRIORITY, type Config, type Job, type JobState, type NewJob } from './types.ts';
 

@@ -4,17 +4,16 @@
  * the run starts with Compose, which is Prometheus, the exporter and the service under test.
  * Goal: at most 2.0 times, and under 10 s on a small machine. The ratio against the service alone is printed beside it.
  */
-import { spawn } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parse, stringify } from 'yaml';
 import { main } from '../cli.ts';
 import { median } from '../compare/statistics.ts';
-import { EXIT, InfrastructureError, Interrupted } from '../errors.ts';
-import { ROOT } from '../open.ts';
+import { EXIT, InfrastructureError } from '../errors.ts';
+import { interruptible } from '../open.ts';
 import { ownerLabels } from '../plan/process.ts';
 import type { RunDocument } from '../types.ts';
+import { execute, measureRound, tolerantShop } from './shop-run.ts';
 
 const REPEATS = 5;
 const WARMUP_S = 1;
@@ -24,18 +23,11 @@ const GOAL_S = 10;
 /** Only the time counts here, so a busy host makes no round invalid; and none is measured twice. */
 const TOLERANT = { retries: 0, allow: { failed_requests: 0, throttled: 1, steal: 1, outside_load: 1, start_lag: '10s' } };
 
-interface Done {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-  seconds: number;
-}
-
 await main(async (io) => {
-  const stop = interrupt();
+  const { signal: stop, release } = interruptible();
   const folder = await mkdtemp(join(tmpdir(), 'mayfly-overhead-'));
   try {
-    const benchmark = await tolerantShop(folder);
+    const benchmark = await tolerantShop(folder, (spec) => ({ ...spec, ...TOLERANT }));
     await measure(benchmark, folder, stop); // builds what has to be built
     const runs: number[] = [];
     const same: number[] = [];
@@ -51,6 +43,7 @@ await main(async (io) => {
     io.stdout(text);
     return met ? EXIT.pass : EXIT.regression;
   } finally {
+    release();
     await rm(folder, { recursive: true, force: true });
   }
 });
@@ -66,27 +59,8 @@ function result(run: number, same: number, alone: number): { text: string; met: 
   return { text, met };
 }
 
-/** Aborts on the first Ctrl-C or SIGTERM; further ones are ignored, so that the clean-up is not cut short. */
-function interrupt(): AbortSignal {
-  const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => controller.abort(new Interrupted(`interrupted by ${name}`)));
-  return controller.signal;
-}
-
-/** The shop as a benchmark of its own folder; it keeps its name, so its image is found again. */
-async function tolerantShop(folder: string): Promise<string> {
-  const from = join(ROOT, 'benchmarks', 'shop');
-  const to = join(folder, 'shop');
-  await cp(from, to, { recursive: true, filter: (path) => path !== join(from, 'service') });
-  await writeFile(join(to, 'benchmark.yaml'), stringify({ ...parse(await readFile(join(from, 'benchmark.yaml'), 'utf8')), ...TOLERANT }));
-  return to;
-}
-
 async function measure(benchmark: string, folder: string, stop: AbortSignal): Promise<{ seconds: number; run: RunDocument }> {
-  const args = ['scripts/run.sh', 'bench', `--benchmark=${benchmark}`, '--rounds=1', `--duration=${DURATION_S}s`, `--warmup=${WARMUP_S}s`, '--rate=20', '--json', '--quiet'];
-  const { code, stdout, stderr, seconds } = await execute('sh', args, { ...process.env, MAYFLY_DATA: join(folder, 'data') }, stop);
-  if (code !== EXIT.pass) throw new InfrastructureError(`the run to be timed ended with exit code ${code}: ${stderr.trim()}`, { hint: 'Try npm run bench by itself.' });
-  const run: RunDocument = JSON.parse(stdout);
+  const { seconds, run } = await measureRound(benchmark, { data: join(folder, 'data'), flags: [`--duration=${DURATION_S}s`, `--warmup=${WARMUP_S}s`, '--rate=20'], what: 'the run to be timed', stop });
   if (run.rounds.length !== 1) throw new InfrastructureError(`the run to be timed has ${run.rounds.length} rounds instead of one`, { hint: 'Only a run of one round can be timed; try again.' });
   return { seconds, run };
 }
@@ -130,21 +104,4 @@ async function ownVolume(volume: unknown, runId: string, folder: string): Promis
   await mkdir(folder);
   if (typeof volume === 'string') return volume.replace(/^[^:]+/, folder);
   return { ...(volume as object), source: folder };
-}
-
-/** Runs a command to its end; `stop` ends it and throws. In a process group of its own: a Ctrl-C in the terminal is for this script. */
-async function execute(command: string, args: string[], env: NodeJS.ProcessEnv, stop?: AbortSignal): Promise<Done> {
-  stop?.throwIfAborted();
-  const started = performance.now();
-  const child = spawn(command, args, { cwd: ROOT, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-  const end = () => void child.kill('SIGTERM');
-  stop?.addEventListener('abort', end, { once: true });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (chunk) => (stdout += chunk));
-  child.stderr.on('data', (chunk) => (stderr += chunk));
-  const code = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
-  stop?.removeEventListener('abort', end);
-  stop?.throwIfAborted();
-  return { code, stdout, stderr, seconds: (performance.now() - started) / 1000 };
 }

@@ -9,6 +9,7 @@ import { isUrl } from '../config/repository.ts';
 import { InfrastructureError, UsageError } from '../errors.ts';
 import { inStep } from '../step.ts';
 import { complaint, git, type Surroundings } from './git.ts';
+import { isFullHash } from './names.ts';
 
 /** A commit that can be built: where its objects are and which tree to take. */
 export interface Commit {
@@ -22,7 +23,6 @@ export interface Commit {
 }
 
 const WORKTREE = 'worktree';
-const FULL_HASH = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
 const FETCH_MINUTES = 10;
 /** Two fetches into one mirror get in each other's way for milliseconds. */
 const FETCH_ATTEMPTS = 12;
@@ -42,7 +42,7 @@ export async function findCommit(repository: string, ref: string, ctx: Surroundi
   if (ref === WORKTREE) return worktree(folder, ctx);
   const tree = /^worktree-([0-9a-f]{40,64})$/.exec(ref)?.[1];
   if (tree) return storedWorktree(folder, tree, ctx);
-  const commit = (await revParse(folder, ref, ctx)) ?? (FULL_HASH.test(ref) ? await fetchHash(folder, ref, remote ? repository : 'origin', ctx) : null);
+  const commit = (await revParse(folder, ref, ctx)) ?? (isFullHash(ref) ? await fetchHash(folder, ref, remote ? repository : 'origin', ctx) : null);
   if (!commit) {
     throw new UsageError(`commit ${JSON.stringify(ref)} is not in the repository ${remote ? repository : folder}`, {
       hint: `Name a full or short hash, a branch, a tag${remote ? ' or HEAD.' : ', HEAD or worktree; `git fetch` brings what others have pushed.'}`,

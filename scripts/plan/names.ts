@@ -20,6 +20,9 @@ export const LABEL = {
   folder: 'dev.mayfly.folder',
 } as const;
 
+/** A whole hash of git: SHA-1 or SHA-256. */
+export const isFullHash = (text: string): boolean => /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(text);
+
 /** Compose project and name prefix of a run; project names are lower case. */
 export const projectName = (runId: string) => `mayfly-${runId.toLowerCase()}`;
 export const sideProject = (runId: string, side: SideName) => `${projectName(runId)}-${side}`;

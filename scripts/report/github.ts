@@ -1,6 +1,7 @@
 /** GitHub's REST API through Octokit, which only this file knows. What others need of it is in github-types.ts. */
 import { createAppAuth } from '@octokit/auth-app';
 import { Octokit } from '@octokit/rest';
+import { isAhead } from '../store/hub.ts';
 import { limitOf, sendError, TIMEOUT_MS } from './github-errors.ts';
 import { gitHubSettings } from './github-settings.ts';
 import type { CheckRun, GitHub, RemotePullRequest } from './github-types.ts';
@@ -91,16 +92,12 @@ function remembered<T>(ask: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** A limit of GitHub lasts an hour; a time further ahead was written before the clock was set back. */
-const LONGEST_REST_MS = 3 * 3600_000;
-
 /** `canCheck` becomes false once GitHub has said that only Apps may write check runs. */
 function octokitGitHub(identity: Identity, state: { now: () => number; canCheck: boolean; restsUntil: number }): GitHub {
   /** Does `work` with a client for the repository; what fails is a SendError. */
   const at = async <T>(name: string, work: (octokit: Octokit, repository: Repository) => Promise<T>): Promise<T> => {
     const repository = split(name);
-    const rest = state.restsUntil - state.now();
-    if (rest > 0 && rest <= LONGEST_REST_MS) throw new SendError('rate-limited', `GitHub takes no more requests until ${new Date(state.restsUntil).toISOString()}`, { retryAtMs: state.restsUntil });
+    if (isAhead(state.restsUntil, state.now())) throw new SendError('rate-limited', `GitHub takes no more requests until ${new Date(state.restsUntil).toISOString()}`, { retryAtMs: state.restsUntil });
     try {
       return await work(await identity.octokit(repository), repository);
     } catch (error) {

@@ -1,6 +1,6 @@
 /** The queue: as a document, and as text for a terminal. Pure. */
 import { shortCommit } from '../plan/names.ts';
-import type { Paused, SeenWorker } from '../store/jobs.ts';
+import { MISSING_MS, type Paused, type SeenWorker } from '../store/jobs.ts';
 import { plainText, plural } from '../text.ts';
 import type { Job } from '../types.ts';
 import { columns, styled } from './columns.ts';
@@ -23,8 +23,6 @@ export interface QueueTextOptions {
   now: number;
 }
 
-/** A worker says hello every ten seconds. */
-export const MISSING_MS = 60_000;
 /** A reason may hold the end of a build's log. */
 const LONGEST_WORDS = 90;
 

@@ -1,5 +1,6 @@
 /** What can be done through the site: sign in, cancel, retry, add, pause, resume. Each needs the token of the server. */
 import { watchedRepository } from '../config/service.ts';
+import { isFullHash } from '../plan/names.ts';
 import { ENDED, retryOf } from '../store/jobs.ts';
 import { PRIORITY, type Job, type JobOverrides, type NewJob } from '../types.ts';
 import { ADD, ASKED_OF, jobAnswer, pausedAnswer, PARAMS, failure, type Schema } from './action-schemas.ts';
@@ -10,7 +11,6 @@ import { refuseUnknown } from './unknown-fields.ts';
 
 const FORM = 'application/x-www-form-urlencoded';
 const READ_ONLY = 'this server is read-only: it was started without MAYFLY_ACTION_TOKEN. Set it to a long random text and start the server again; npm run queue does the same on the host';
-const HASH = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
 /** Who has asked, for a job that is made here. */
 const ASKER = 'web site';
 
@@ -93,7 +93,7 @@ function newJob({ benchmark, commit, against, master = false, repository, pull_r
   if (master && (against ?? pull_request) !== undefined) throw new HttpError(400, 'master goes neither with against nor with pull_request: a commit of the default branch is compared with the anchor of its history');
   if (pull_request !== undefined && repository === undefined) throw new HttpError(400, 'pull_request needs repository: whose it is');
   const watched = repository === undefined ? undefined : watchedRepository(config, repository);
-  if (watched && !HASH.test(commit)) throw new HttpError(400, 'with repository, commit must be the whole hash: GitHub is told of a commit by its hash');
+  if (watched && !isFullHash(commit)) throw new HttpError(400, 'with repository, commit must be the whole hash: GitHub is told of a commit by its hash');
   if (repository !== undefined && !watched) throw new HttpError(400, `${JSON.stringify(repository)} is not watched: mayfly.yaml does not name it`);
   return {
     kind: master ? 'new-master' : 'new-test', benchmark, commit, ref: commit, ...(against === undefined ? {} : { against }), ...(watched ? { repository: watched.name } : {}), ...(pull_request === undefined ? {} : { pull_request }),

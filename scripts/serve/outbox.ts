@@ -5,7 +5,7 @@
  */
 import { firstLine } from '../errors.ts';
 import { SendError } from '../report/send-error.ts';
-import type { Message } from '../store/hub.ts';
+import { FURTHEST_MS, isAhead, type Message } from '../store/hub.ts';
 import type { ServeContext } from './serve-context.ts';
 
 /** Tells the other side what is wanted; gives what it is called there. `notBefore`: the next state of it is not sent earlier, in milliseconds since the epoch. Throws SendErrors. */
@@ -18,8 +18,6 @@ type OutboxContext = Pick<ServeContext, 'store' | 'now' | 'log' | 'signal'>;
 /** Pauses after failures: the first, doubled with each further one, up to the longest. */
 const FIRST_PAUSE_MS = 5000;
 const LONGEST_PAUSE_MS = 15 * 60_000;
-/** A time further ahead was written by a clock that has been set back since: a limit of GitHub lasts an hour. */
-const FURTHEST_MS = 3 * 3600_000;
 /** Refused because of who asks (token, permission, installation), not of what is said: somebody may mend that, so it is tried so often again, for three days at the longest pause. */
 const SETUP_STATUS = [401, 403, 404];
 const SETUP_TRIES = 300;
@@ -44,8 +42,6 @@ export async function sendWaiting(ctx: OutboxContext, senders: Senders): Promise
     if (!(await sendOne(message, sender, ctx))) resting.add(channel);
   }
 }
-
-const isAhead = (ms: number, now: number) => ms > now && ms <= now + FURTHEST_MS;
 
 /** False: the channel is out of reach. */
 async function sendOne(message: Message, sender: Sender, ctx: OutboxContext): Promise<boolean> {

@@ -4,13 +4,10 @@ import type { WatchedRepository } from '../config/service.ts';
 import { firstLine } from '../errors.ts';
 import type { GitHub, RemotePullRequest } from '../report/github-types.ts';
 import { SendError } from '../report/send-error.ts';
-import type { PullRequest } from '../store/hub.ts';
+import { isAhead, type PullRequest } from '../store/hub.ts';
 import { added, keep } from './events.ts';
 import { queueMaster } from './queueing.ts';
 import type { ServeContext } from './serve-context.ts';
-
-/** A time further ahead was written by a clock that has been set back since: a limit of GitHub lasts an hour. */
-const FURTHEST_MS = 3 * 3600_000;
 
 /** One turn over every watched repository. That one fails does not stop the others; it is logged when it begins and when it is over. */
 export async function reconcile(ctx: ServeContext): Promise<void> {
@@ -83,8 +80,7 @@ function lastOf(repository: WatchedRepository, { store }: ServeContext): Last {
 }
 
 function isLimited(repository: WatchedRepository, ctx: ServeContext): boolean {
-  const { until } = lastOf(repository, ctx);
-  return until > ctx.now() && until <= ctx.now() + FURTHEST_MS;
+  return isAhead(lastOf(repository, ctx).until, ctx.now());
 }
 
 /** Says when it begins to fail, fails in another way, or is over. */

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { watchedRepository, type ServiceConfig } from '../config/service.ts';
+import { isFullHash } from '../plan/names.ts';
 import { checkRunOf } from '../report/checks.ts';
 import type { CheckRun, GitHub } from '../report/github-types.ts';
 import { commentMarker, pullRequestComment, type PullRequestState } from '../report/pull-request-comment.ts';
@@ -24,7 +25,6 @@ const WHOLE_LOOK_MS = 10 * 60_000;
 const LAST_WHOLE_LOOK = 'reports: last whole look';
 /** A check run under way is updated at most so often. */
 const PROGRESS_MS = 15_000;
-const HASH = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
 
 /** Writes the wanted check runs and comments into store.hub. Cheap where little has changed. */
 export function wantReports(ctx: ReportContext): void {
@@ -45,7 +45,7 @@ export function wantReports(ctx: ReportContext): void {
 }
 
 /** GitHub knows jobs of watched repositories; by hand a commit may be any name that git takes. */
-const isTold = ({ repository, commit }: Job, config: ServiceConfig): boolean => repository !== undefined && HASH.test(commit) && watchedRepository(config, repository) !== undefined;
+const isTold = ({ repository, commit }: Job, config: ServiceConfig): boolean => repository !== undefined && isFullHash(commit) && watchedRepository(config, repository) !== undefined;
 
 /** Jobs that have ended, and whose check run does not say so yet. */
 function untoldJobs(ctx: ReportContext): Job[] {

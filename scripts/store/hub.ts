@@ -8,8 +8,11 @@ export interface PullRequest extends RemotePullRequest {
   head_seen_ms: number;
 }
 
-/** No pause is as long: one that ends later was made by a clock that has been set back since. */
-const LONGEST_PAUSE_MS = 3 * 3600_000;
+/** No pause lasts longer (a limit of GitHub lasts an hour): one that ends later was written by a clock that has been set back since. */
+export const FURTHEST_MS = 3 * 3600_000;
+
+/** Whether a time is still to be waited for. */
+export const isAhead = (ms: number, now: number): boolean => ms > now && ms <= now + FURTHEST_MS;
 
 /** A comment that begins with a command. */
 export interface Request {
@@ -112,7 +115,7 @@ export function addRequest(db: Database, { request_id, repository, pull_request,
 
 /** Those that wait for an answer, the oldest first. */
 export function openRequests(db: Database, now: number): Request[] {
-  return db.all(`SELECT * FROM request WHERE state = 'open' AND (not_before_ms <= ? OR not_before_ms > ?) ORDER BY request_id`, now, now + LONGEST_PAUSE_MS) as unknown as Request[];
+  return db.all(`SELECT * FROM request WHERE state = 'open' AND (not_before_ms <= ? OR not_before_ms > ?) ORDER BY request_id`, now, now + FURTHEST_MS) as unknown as Request[];
 }
 
 export function settleRequest(db: Database, requestId: string, state: 'answered' | 'given up', answer: string): void {
@@ -134,7 +137,7 @@ export function want(db: Database, channel: string, subject: string, wanted: str
 /** What differs from what was sent and may be sent now, the longest waiting first. */
 export function unsent(db: Database, now: number, limit = 100, channels?: readonly string[]): Message[] {
   const of = channels === undefined ? '' : 'AND channel IN (SELECT value FROM json_each(?))';
-  return db.all(`SELECT * FROM message WHERE (sent IS NULL OR sent <> wanted) AND (not_before_ms <= ? OR not_before_ms > ?) ${of} ORDER BY not_before_ms, subject LIMIT ?`, now, now + LONGEST_PAUSE_MS, ...(channels === undefined ? [] : [JSON.stringify(channels)]), limit).map(readMessage);
+  return db.all(`SELECT * FROM message WHERE (sent IS NULL OR sent <> wanted) AND (not_before_ms <= ? OR not_before_ms > ?) ${of} ORDER BY not_before_ms, subject LIMIT ?`, now, now + FURTHEST_MS, ...(channels === undefined ? [] : [JSON.stringify(channels)]), limit).map(readMessage);
 }
 
 export function message(db: Database, channel: string, subject: string): Message | undefined {

@@ -10,7 +10,7 @@ import { anyWaiting, claim, endLease, renew, watchLeases, type LeasedJob, type O
 import type { Database, Row } from './sqlite.ts';
 
 export { ENDED, type JobFilter } from './job-rows.ts';
-export { FIRST_PAUSE_MS, LEASE_MS, MOST_FAILURES, SILENCE_MS, type LeasedJob, type Outcome } from './leases.ts';
+export { FIRST_PAUSE_MS, LEASE_MS, MISSING_MS, MOST_FAILURES, SILENCE_MS, type LeasedJob, type Outcome } from './leases.ts';
 
 /** A worker that was killed is shown as missing for a day. */
 const FORGET_WORKER_MS = 24 * 3600_000;

@@ -1,6 +1,6 @@
 /** Jobs and workers, as pages show them. */
 import { UsageError } from '../../errors.ts';
-import { LEASE_MS } from '../../store/jobs.ts';
+import { MISSING_MS } from '../../store/jobs.ts';
 import type { Job } from '../../types.ts';
 import type { JobLine, JobsAsked, JobsView, ViewContext, WorkerLine } from './types.ts';
 
@@ -48,4 +48,4 @@ export function jobLines({ store }: ViewContext, jobs: readonly Job[]): JobLine[
 
 const placesOf = ({ queue }: ViewContext['store']): Map<string, number> => new Map(queue.jobs({ state: ['queued'], limit: MOST_WAITING }).map(({ job_id }, index) => [job_id, index + 1]));
 
-export const workerLines = ({ store, now }: ViewContext): WorkerLine[] => store.queue.workers().map((worker) => ({ ...worker, missing: now() - Date.parse(worker.seen_at) > LEASE_MS }));
+export const workerLines = ({ store, now }: ViewContext): WorkerLine[] => store.queue.workers().map((worker) => ({ ...worker, missing: now() - Date.parse(worker.seen_at) > MISSING_MS }));
