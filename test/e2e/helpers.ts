@@ -1,7 +1,7 @@
 /** What the stories share: a benchmark of the probe service, the commands as a user runs them, and the leak check. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -90,6 +90,8 @@ export function dataFolder(t: Test): string {
 
 export interface Ended {
   code: number | null;
+  /** What ended it, where it did not end itself. */
+  signal: NodeJS.Signals | null;
   stdout: string;
   stderr: string;
   seconds: number;
@@ -104,8 +106,9 @@ export interface Running {
 
 /** Starts a program. */
 export function run(command: string, args: string[], options: { env?: Record<string, string>; cwd?: string; detached?: boolean } = {}): Running {
-  const started = performance.now();
+  const begun = performance.now();
   const child = spawn(command, args, { cwd: options.cwd ?? ROOT, env: { ...process.env, ...options.env }, detached: options.detached ?? false, stdio: ['ignore', 'pipe', 'pipe'] });
+  if (child.pid) started.add(child.pid);
   let stdout = '';
   let stderr = '';
   const waiting: { pattern: RegExp; resolve: () => void; reject: (error: Error) => void }[] = [];
@@ -117,9 +120,9 @@ export function run(command: string, args: string[], options: { env?: Record<str
   });
   const done = new Promise<Ended>((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (code) => {
+    child.on('close', (code, signal) => {
       for (const { pattern, reject: fail } of waiting) fail(new Error(`the command ended before it said ${pattern}:\n${stderr}`));
-      resolve({ code, stdout, stderr, seconds: (performance.now() - started) / 1000 });
+      resolve({ code, signal, stdout, stderr, seconds: (performance.now() - begun) / 1000 });
     });
   });
   const said = (pattern: RegExp) =>
@@ -148,10 +151,20 @@ export async function bench(benchmark: string, data: string, args: string[] = []
   return { ...ended, run: document };
 }
 
-/** Names of everything on the engine that a command of Mayfly has left: its process has ended. What another live run has is not meant. */
+/** The processes that this test file has started: the owner of what a command puts on the engine is one of them. */
+const started = new Set<number>();
+
+/** Tests in this folder run alone; beside all others there may be one that was killed on purpose, whose stack is there until its next command. */
+const ALONE = process.argv[1]!.startsWith(join(ROOT, 'test', 'e2e'));
+
+/** Names of everything on the engine that a command of Mayfly has left: its process has ended. What another live run has is not meant, nor what another test's command left. */
 export async function onEngine(): Promise<string[]> {
   const [containers, networks, volumes] = await Promise.all([engine.containers('dev.mayfly.run'), engine.networks('dev.mayfly.run'), engine.volumes('dev.mayfly.run')]);
-  const left = [...containers, ...networks, ...volumes].filter(({ labels }) => !isAlive(Number(labels['dev.mayfly.pid']), labels['dev.mayfly.pid-start'] ?? ''));
+  const left = [...containers, ...networks, ...volumes].filter(({ labels }) => {
+    const pid = Number(labels['dev.mayfly.pid']);
+    const ours = ALONE || started.has(pid) || labels['dev.mayfly.hostname'] !== hostname(); // another host name: a worker in a container
+    return ours && !isAlive(pid, labels['dev.mayfly.pid-start'] ?? '');
+  });
   return left.map((object) => object.name).sort();
 }
 
