@@ -1,36 +1,42 @@
 /** Exit codes of every command. */
 export const EXIT = { pass: 0, regression: 1, usage: 2, invalid: 3, infrastructure: 4, interrupted: 130 } as const;
 
+interface ErrorOptions {
+  hint?: string;
+  cause?: unknown;
+  unbuildable?: string | undefined;
+}
+
 /** An error that is meant for the user: where, what, and what to do next. Printed without a stack trace. */
 export class MayflyError extends Error {
   readonly exitCode: number;
   /** What the user can do about it. */
   readonly hint: string | undefined;
+  /** The commit (a full hash) that cannot be built, where that is what is wrong: the same commit would fail again. */
+  readonly unbuildable: string | undefined;
 
-  constructor(exitCode: number, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(exitCode: number, message: string, options: ErrorOptions = {}) {
     super(message, { cause: options.cause });
     this.name = new.target.name;
     this.exitCode = exitCode;
     this.hint = options.hint;
+    this.unbuildable = options.unbuildable;
   }
 }
 
 /** The user's input or configuration is wrong. Exit code 2. */
 export class UsageError extends MayflyError {
-  constructor(message: string, options?: { hint?: string; cause?: unknown }) {
+  constructor(message: string, options?: ErrorOptions) {
     super(EXIT.usage, message, options);
   }
 }
 
 /** Something that the measurement stands on failed: engine, build, stack, network. Exit code 4. */
 export class InfrastructureError extends MayflyError {
-  constructor(message: string, options?: { hint?: string; cause?: unknown }) {
+  constructor(message: string, options?: ErrorOptions) {
     super(EXIT.infrastructure, message, options);
   }
 }
-
-/** A build of what is to be measured failed: the same commit will most likely fail again. Exit code 4. */
-export class BuildError extends InfrastructureError {}
 
 /** The user or the system asked the command to stop. Exit code 130. */
 export class Interrupted extends MayflyError {

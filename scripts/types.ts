@@ -462,6 +462,9 @@ export interface JobProgress {
 }
 
 /** One commit of one benchmark that is to be measured. Times are ISO 8601. */
+/** What a job failed by. `build`: its own commit cannot be built, which its author has to mend; `other`: what else somebody has to mend. */
+export type JobFault = 'build' | 'deadline' | 'lost_worker' | 'infrastructure' | 'other';
+
 export interface Job {
   job_id: string;
   kind: JobKind;
@@ -497,6 +500,8 @@ export interface Job {
   progress?: JobProgress;
   /** Why it was queued again, cancelled or failed. */
   reason?: string;
+  /** What it failed by. */
+  fault?: JobFault;
   run_id?: string;
   verdict?: Verdict;
 }

@@ -2,9 +2,7 @@
 import type { Context } from '../context.ts';
 import { InfrastructureError } from '../errors.ts';
 import { LABEL, shortCommit } from '../plan/names.ts';
-
-/** What no commit can be blamed for, wherever it stands in the output of a build. */
-const OF_THE_MACHINE = /no space left|cannot connect to the docker daemon|daemon is not running|does not answer|temporary failure in name resolution|no such host|network is unreachable|connection refused|connection reset|i\/o timeout|TLS handshake|ETIMEDOUT|ECONNRESET|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|toomanyrequests/i;
+import { OF_THE_MACHINE } from '../stack/build.ts';
 
 /**
  * True only of what names the candidate and looks like its fault, with an engine that still answers: a commit that is

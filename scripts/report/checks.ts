@@ -104,19 +104,13 @@ function ended(job: Job, run: RunDocument | undefined, { site }: CheckContext): 
   }
 }
 
-/** Words of scripts/work/run-job.ts; of scripts/stack/build.ts and build-guard.ts: `the build of NAME at REF (HASH) failed: `, `Dockerfile of NAME at HASH`, `a step of the build of NAME at HASH`. */
-const LATE = /^it was not done after its deadline\b/;
-const BUILD = /^(?:the build of .{1,200}? \(([0-9a-f]{12,64})\) failed: |(?:a step of the build|\S+) of \S+ at ([0-9a-f]{12,64})\b)/;
-
 export type JobEnd = 'judged' | 'alone' | 'cancelled' | 'late' | 'build' | 'fault';
 
 /** How a job that has ended came to its end. `build`: its own commit cannot be built, which its author has to mend; `fault`: of the infrastructure or the configuration. */
-export function endOf({ state, verdict, reason = '', commit }: Job): JobEnd {
+export function endOf({ state, verdict, fault }: Job): JobEnd {
   if (state === 'done') return verdict === undefined ? 'alone' : 'judged';
   if (state === 'cancelled') return 'cancelled';
-  if (LATE.test(reason)) return 'late';
-  const [, built, refused] = BUILD.exec(reason) ?? [];
-  return commit.startsWith(built ?? refused ?? '-') ? 'build' : 'fault';
+  return fault === 'deadline' ? 'late' : fault === 'build' ? 'build' : 'fault';
 }
 
 /** Why a job has no result: the first line as a sentence, what follows it (the end of a log) as it is. */

@@ -1,7 +1,7 @@
 /** Who is told of a confirmed change of a default branch: what each way is to say, each change once, and how it goes out. */
 import { watchedRepository, type Alert, type ServiceConfig } from '../config/service.ts';
 import { UsageError } from '../errors.ts';
-import { alertMarkdown, alertMarker, alertOf, alertText, alertTitle, githubSite, type AlertDocument } from '../report/alert.ts';
+import { alertMarkdown, alertMarker, alertOf, alertText, alertTitle, type AlertDocument } from '../report/alert.ts';
 import { sendEmail, smtpServer } from '../report/email.ts';
 import { SendError } from '../report/send-error.ts';
 import { postJson, slackMessage } from '../report/slack.ts';
@@ -18,7 +18,7 @@ const SETTLE_MS = 10_000;
  * changes. A change is the same benchmark, host and pair of commits: its metrics share a message, and one that is
  * confirmed later gets a further one.
  */
-export function wantAlerts(ctx: ServeContext, env: NodeJS.ProcessEnv = process.env): void {
+export function wantAlerts(ctx: ServeContext): void {
   if (ctx.config.alerts.length === 0) return;
   const points = ctx.store.changePoints();
   for (const alert of ctx.config.alerts) {
@@ -27,7 +27,7 @@ export function wantAlerts(ctx: ServeContext, env: NodeJS.ProcessEnv = process.e
     const own = points.filter(({ benchmark, found_at }) => concerns(alert, benchmark, ctx.config) && found_at >= since(benchmark));
     for (const [change, together] of Map.groupBy(own, changeName)) {
       if (together.some(({ found_at }) => Math.abs(ctx.now() - Date.parse(found_at)) < SETTLE_MS)) continue;
-      if (untold(channel, change, together, ctx).fresh.length > 0) tell(alert, change, together, ctx, env);
+      if (untold(channel, change, together, ctx).fresh.length > 0) tell(alert, change, together, ctx);
     }
   }
 }
@@ -54,7 +54,7 @@ function untold(channel: string, change: string, points: readonly ChangePoint[],
   }
 }
 
-function tell(alert: Alert, change: string, points: readonly ChangePoint[], ctx: ServeContext, env: NodeJS.ProcessEnv): void {
+function tell(alert: Alert, change: string, points: readonly ChangePoint[], ctx: ServeContext): void {
   const { store, site, config } = ctx;
   store.transaction(() => {
     const channel = channelOf(alert);
@@ -63,7 +63,7 @@ function tell(alert: Alert, change: string, points: readonly ChangePoint[], ctx:
     if (once.length === 0) return;
     const run = store.run(once[0]!.run_id);
     const repository = repositoryOf(run.benchmark, run.labels.repository, config);
-    const document = alertOf(subject, once, { run, bisections: store.bisections(run.benchmark), repository, site, github: githubSite(env.GITHUB_API_URL) });
+    const document = alertOf(subject, once, { run, bisections: store.bisections(run.benchmark), repository, site, github: ctx.githubSite });
     store.hub.want(channel, subject, JSON.stringify(document));
   });
 }

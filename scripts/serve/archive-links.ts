@@ -40,7 +40,7 @@ async function look(paths: Paths): Promise<SeenArchive[]> {
 const answers = (url: string): Promise<boolean> =>
   request(url, { signal: AbortSignal.timeout(PROBE_MS) }).then(async ({ statusCode, body }) => (await body.dump(), statusCode === 200), () => false);
 
-export async function linksOf(run: RunDocument, { paths, now }: Pick<ViewContext, 'paths' | 'now'>): Promise<Links> {
+export async function linksOf(run: RunDocument, { paths, githubSite, now }: Pick<ViewContext, 'paths' | 'githubSite' | 'now'>): Promise<Links> {
   const place = seen(run);
   const over = run.archive ? (await seenArchives(paths, now())).filter(({ bucket }) => bucket === run.archive!.bucket) : [];
   const archives = over.flatMap(({ archive, grafana, query }): Links['archives'] => {
@@ -48,13 +48,18 @@ export async function linksOf(run: RunDocument, { paths, now }: Pick<ViewContext
     return query ? [{ name: archive.name, kind: 'query', url: queryUrl(archiveUrl(archive, 'query'), place) }] : [];
   });
   const none = archives.length > 0 ? undefined : whyNone(run);
-  const { repository, pull_request } = run.labels;
-  const watched = repository !== undefined && /^[\w.-]+\/[\w.-]+$/.test(repository);
   return {
     archives,
     ...(none === undefined ? {} : { none }),
-    ...(watched ? { github: { repository, commit: run.sides.candidate.commit, ...(pull_request !== undefined && /^\d+$/.test(pull_request) ? { pull_request } : {}) } } : {}),
+    ...onGitHub(run, githubSite),
   };
+}
+
+function onGitHub({ labels: { repository, pull_request }, sides }: RunDocument, site: string): Pick<Links, 'github'> {
+  if (repository === undefined || !/^[\w.-]+\/[\w.-]+$/.test(repository)) return {};
+  const { commit } = sides.candidate;
+  const url = `${site}/${repository}`;
+  return { github: { repository, commit, commit_url: `${url}/commit/${commit}`, ...(pull_request !== undefined && /^\d+$/.test(pull_request) ? { pull_request, pull_request_url: `${url}/pull/${pull_request}` } : {}) } };
 }
 
 /** Why the raw metrics of a run cannot be read. */

@@ -10,6 +10,8 @@ export interface ServeContext {
   config: ServiceConfig;
   /** Address of the site as links begin with it, without a slash at the end. */
   site: string;
+  /** Address of GitHub as people open it, without a slash at the end. */
+  githubSite: string;
   /** Of MAYFLY_WEBHOOK_SECRET; undefined: webhooks are answered with 503. */
   webhookSecret: string | undefined;
   /** Of MAYFLY_ACTION_TOKEN; undefined: the site is read-only. */

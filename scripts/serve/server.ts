@@ -4,6 +4,7 @@ import type { ServiceConfig } from '../config/service.ts';
 import { UsageError } from '../errors.ts';
 import type { Paths } from '../paths.ts';
 import { isAlive } from '../plan/process.ts';
+import { githubSite } from '../report/alert.ts';
 import type { GitHub } from '../report/github-types.ts';
 import type { Store } from '../store/db.ts';
 import type { WorkerName } from '../types.ts';
@@ -55,7 +56,7 @@ export interface Server {
 export async function startServer({ env, host, port, log, ...options }: ServerOptions): Promise<Server> {
   const { config, github, signal, store } = options;
   checkSecrets(config, env);
-  const ctx: ServeContext = { ...options, site: config.site ?? '', webhookSecret: env.MAYFLY_WEBHOOK_SECRET || undefined, actionToken: env.MAYFLY_ACTION_TOKEN || undefined, now: Date.now, log, wake: () => loops.wake() };
+  const ctx: ServeContext = { ...options, site: config.site ?? '', githubSite: githubSite(env.GITHUB_API_URL), webhookSecret: env.MAYFLY_WEBHOOK_SECRET || undefined, actionToken: env.MAYFLY_ACTION_TOKEN || undefined, now: Date.now, log, wake: () => loops.wake() };
   const http = await createHttp({
     errorPage,
     assets: ASSETS,
@@ -99,7 +100,7 @@ function loopsOf(ctx: ServeContext, env: NodeJS.ProcessEnv): Loop[] {
   const senders = { ...alertSenders(ctx, env), ...(github ? { ...githubSenders(ctx), answer: answerSender(ctx) } : {}) };
   const tell = () => {
     if (github) wantReports(ctx);
-    wantAlerts(ctx, env);
+    wantAlerts(ctx);
     return sendWaiting(ctx, senders);
   };
   const recover = () => {

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { pipeline } from 'node:stream/promises';
 import type { Context } from '../context.ts';
-import { BuildError, InfrastructureError, MayflyError, UsageError } from '../errors.ts';
+import { InfrastructureError, MayflyError, UsageError } from '../errors.ts';
 import { imageVariable } from '../config/compose-check.ts';
 import { withoutRepository } from '../plan/git.ts';
 import { shortCommit, sideProject } from '../plan/names.ts';
@@ -90,9 +90,8 @@ async function buildOne(plan: Plan, side: SidePlan, wanted: BuildPlan, ctx: Cont
     step.fail();
     if (ctx.signal.aborted) throw ctx.signal.reason;
     if (error instanceof MayflyError) throw error; // it was refused, or ended, with a sentence of its own
-    throw new BuildError(`the build of ${wanted.name} at ${side.ref} (${shortCommit(side.commit)}) failed: ${(error as Error).message}\n${output.text()}`, {
-      hint: `Its recipe is build/${wanted.name} in ${plan.config.file}.`,
-    });
+    const message = `the build of ${wanted.name} at ${side.ref} (${shortCommit(side.commit)}) failed: ${(error as Error).message}\n${output.text()}`;
+    throw new InfrastructureError(message, { hint: `Its recipe is build/${wanted.name} in ${plan.config.file}.`, ...(mayPass(wanted, message) ? {} : { unbuildable: side.commit }) });
   }
   const built = await ctx.engine.image(wanted.tag);
   if (!built) {
@@ -104,6 +103,15 @@ async function buildOne(plan: Plan, side: SidePlan, wanted: BuildPlan, ctx: Cont
   step.done();
   ctx.store.saveBuild({ benchmark: plan.config.benchmark, image: wanted.name, commit: side.commit, recipeHash: wanted.recipeHash, tag: wanted.tag, imageId: built.id });
   return { name: wanted.name, tag: wanted.tag, id: built.id, source: wanted.recipe.kind === 'image' ? 'pulled' : 'built' };
+}
+
+/** What no commit can be blamed for, wherever it stands in the output of a build. */
+export const OF_THE_MACHINE = /no space left|cannot connect to the docker daemon|daemon is not running|does not answer|temporary failure in name resolution|no such host|network is unreachable|connection refused|connection reset|i\/o timeout|TLS handshake|ETIMEDOUT|ECONNRESET|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|toomanyrequests/i;
+
+/** Whether the same build may well succeed later. One without a network says the same of it each time. */
+function mayPass({ recipe }: BuildPlan, message: string): boolean {
+  if (recipe.kind === 'image') return true;
+  return (recipe.kind === 'command' || recipe.network !== 'none') && OF_THE_MACHINE.test(message);
 }
 
 async function runBuild(plan: Plan, wanted: BuildPlan, output: LastLines, ctx: Context): Promise<void> {

@@ -61,6 +61,6 @@ export function readJob(row: Row): Job {
     ...given('repository', row.repository), benchmark: row.benchmark, commit: row.commit_id, ...given('ref', row.ref), ...given('against', row.against), ...given('pull_request', row.pull_request),
     overrides: JSON.parse(row.overrides as string), requested_by: row.requested_by, created_at: iso(row.created_ms), ...time('not_before', Number(row.not_before_ms) === 0 ? null : row.not_before_ms),
     deadline_s: row.deadline_s, ...given('retry_of', row.retry_of), ...given('replaced_by', row.replaced_by), ...parsed('worker', row.worker), ...time('lease_until', row.lease_until_ms), ...time('started_at', row.started_ms), ...time('ended_at', row.ended_ms),
-    losses: row.losses, failures: row.failures, ...given('cancel_reason', row.cancel_reason), ...parsed('progress', row.progress), ...given('reason', row.reason), ...given('run_id', row.run_id), ...given('verdict', row.verdict),
+    losses: row.losses, failures: row.failures, ...given('cancel_reason', row.cancel_reason), ...parsed('progress', row.progress), ...given('reason', row.reason), ...given('fault', row.fault), ...given('run_id', row.run_id), ...given('verdict', row.verdict),
   } as Job;
 }

@@ -6,7 +6,7 @@
  * minutes or by years, takes no job from anybody. Times are handed in, so that histories can be played in tests.
  */
 import { ulid } from 'ulid';
-import type { Job, JobProgress, JobState, Verdict, WorkerName } from '../types.ts';
+import type { Job, JobFault, JobProgress, JobState, Verdict, WorkerName } from '../types.ts';
 import { job, readJob } from './job-rows.ts';
 import type { Database, Row } from './sqlite.ts';
 
@@ -27,7 +27,8 @@ const LONGEST_LOOK_MS = LEASE_MS / 4;
 /** How a lease ends. */
 export type Outcome =
   | { state: 'done'; run_id: string; verdict?: Verdict }
-  | { state: 'failed' | 'cancelled'; reason: string; run_id?: string }
+  | { state: 'failed'; fault: JobFault; reason: string; run_id?: string }
+  | { state: 'cancelled'; reason: string; run_id?: string }
   /** A fault of the infrastructure: tried again, unless that has happened too often. */
   | { state: 'retry'; reason: string; run_id?: string }
   /** The worker ends: somebody else takes it, and nothing is counted. */
@@ -118,7 +119,7 @@ function giveUp(db: Database, { job_id, lease_id, lease_until_ms }: Row, now: nu
   const reason = `its worker (${worker!.host}, process ${worker!.pid}) was lost`;
   const again = losses === 0 || leaving(row) !== null;
   db.run('UPDATE job SET losses = losses + 1 WHERE job_id = ?', job_id as string);
-  settle(db, row, again ? { state: 'handed back', reason } : { state: 'failed', reason: `${reason}, the second time`, ...(progress?.run_id ? { run_id: progress.run_id } : {}) }, now);
+  settle(db, row, again ? { state: 'handed back', reason } : { state: 'failed', fault: 'lost_worker', reason: `${reason}, the second time`, ...(progress?.run_id ? { run_id: progress.run_id } : {}) }, now);
   return [job(db, job_id as string)!];
 }
 
@@ -129,16 +130,17 @@ const leaving = ({ cancel_reason, replaced_by }: Row): string | null =>
 function settle(db: Database, row: Row, outcome: Outcome, now: number): void {
   const { job_id, failures } = readJob(row);
   const freed = 'lease_id = NULL, lease_until_ms = NULL';
-  const end = (state: JobState, reason: string | null, runId: string | null, verdict: string | null = null) =>
-    db.run(`UPDATE job SET state = ?, reason = ?, run_id = coalesce(?, run_id), verdict = ?, ended_ms = ?, ${freed} WHERE job_id = ?`, state, reason, runId, verdict, now, job_id);
+  const end = (state: JobState, reason: string | null, runId: string | null, { verdict = null, fault = null }: { verdict?: Verdict | null; fault?: JobFault | null } = {}) =>
+    db.run(`UPDATE job SET state = ?, reason = ?, fault = ?, run_id = coalesce(?, run_id), verdict = ?, ended_ms = ?, ${freed} WHERE job_id = ?`, state, reason, fault, runId, verdict, now, job_id);
   const again = (reason: string, notBefore: number) =>
     db.run(`UPDATE job SET state = 'queued', reason = ?, not_before_ms = ?, worker = NULL, progress = NULL, ${freed} WHERE job_id = ?`, reason, notBefore, job_id);
   const left = leaving(row);
-  if (outcome.state === 'done') return void end('done', null, outcome.run_id, outcome.verdict ?? null);
-  if (outcome.state === 'failed' || outcome.state === 'cancelled') return void end(outcome.state, outcome.reason, outcome.run_id ?? null);
+  if (outcome.state === 'done') return void end('done', null, outcome.run_id, { verdict: outcome.verdict ?? null });
+  if (outcome.state === 'cancelled') return void end('cancelled', outcome.reason, outcome.run_id ?? null);
+  if (outcome.state === 'failed') return void end('failed', outcome.reason, outcome.run_id ?? null, { fault: outcome.fault });
   if (left !== null) return void end('cancelled', left, null);
   if (outcome.state === 'handed back') return void again(outcome.reason, 0);
   db.run('UPDATE job SET failures = failures + 1 WHERE job_id = ?', job_id);
-  if (failures + 1 >= MOST_FAILURES) return void end('failed', `${outcome.reason} (tried ${MOST_FAILURES} times)`, outcome.run_id ?? null);
+  if (failures + 1 >= MOST_FAILURES) return void end('failed', `${outcome.reason} (tried ${MOST_FAILURES} times)`, outcome.run_id ?? null, { fault: 'infrastructure' });
   again(outcome.reason, now + Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 4 ** failures));
 }

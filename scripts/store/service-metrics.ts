@@ -3,7 +3,7 @@ import type { JobKind, JobState, Verdict } from '../types.ts';
 import type { Database, Row } from './sqlite.ts';
 
 /** Why a job or one of its tries did not end as it should. */
-export const FAILURE_REASONS = ['infrastructure', 'lost_worker', 'deadline', 'other'] as const;
+export const FAILURE_REASONS = ['infrastructure', 'lost_worker', 'deadline', 'build', 'other'] as const;
 export type FailureReason = (typeof FAILURE_REASONS)[number];
 
 /** Times are milliseconds since the epoch. */
@@ -52,16 +52,13 @@ export function serviceFigures(db: Database, now: number, bounds: readonly numbe
   });
 }
 
-/** A job that has failed without a fault of the infrastructure, a lost worker or its deadline is wrong itself: it cannot be built, say. */
 function groupSql(bounds: readonly number[]): string {
   const timed = `state IN ('done', 'failed') AND ended_ms >= started_ms`; // a clock may have been set back between
-  const late = `reason LIKE 'it was not done after its deadline%'`;
   const within = bounds.map((bound, index) => `sum(CASE WHEN ${timed} AND ended_ms - started_ms <= ${bound * 1000} THEN 1 ELSE 0 END) AS within_${index}`);
   return `SELECT benchmark, kind, state, verdict, count(*) AS count, max(started_ms) AS taken_ms, ${within.join(', ')},
       sum(CASE WHEN ${timed} THEN 1 ELSE 0 END) AS timed, sum(CASE WHEN ${timed} THEN ended_ms - started_ms ELSE 0 END) AS sum_ms,
       sum(failures) AS infrastructure, sum(losses) AS lost_worker,
-      sum(CASE WHEN state = 'failed' AND ${late} THEN 1 ELSE 0 END) AS deadline,
-      sum(CASE WHEN state = 'failed' AND NOT ${late} AND reason NOT LIKE '%(tried % times)' AND reason NOT LIKE 'its worker % was lost, %' THEN 1 ELSE 0 END) AS other
+      ${['deadline', 'build', 'other'].map((fault) => `sum(CASE WHEN fault = '${fault}' THEN 1 ELSE 0 END) AS ${fault}`).join(', ')}
     FROM job GROUP BY benchmark, kind, state, verdict ORDER BY benchmark, kind, state, verdict`;
 }
 

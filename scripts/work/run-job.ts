@@ -4,7 +4,7 @@ import { BLOCK } from '../compare/observations.ts';
 import { suspectChanges, suspectFromRun, confirmChanges } from '../confirm-changes.ts';
 import { loadConfig } from '../config/config.ts';
 import type { Context } from '../context.ts';
-import { BuildError, EXIT, firstLine, Interrupted, MayflyError, original, UsageError } from '../errors.ts';
+import { EXIT, firstLine, Interrupted, MayflyError, original, UsageError } from '../errors.ts';
 import { bench } from '../pipeline.ts';
 import { LEASE_MS, type LeasedJob, type Outcome } from '../store/jobs.ts';
 import type { RunSummary } from '../store/db.ts';
@@ -48,10 +48,10 @@ export async function runJob({ job, leaseId }: LeasedJob, ctx: Context): Promise
       ctx.progress.warn(`job ${job.job_id}: its lease could not be renewed: ${firstLine(error)}; it is tried again`);
     }
   }, HEARTBEAT_MS);
-  const late = new Late({ state: 'failed', reason: `it was not done after its deadline of ${job.deadline_s} s` });
+  const late = new Late({ state: 'failed', fault: 'deadline', reason: `it was not done after its deadline of ${job.deadline_s} s` });
   const deadline = setTimeout(() => stop.abort(late), Math.min(job.deadline_s * 1000, LONGEST_TIMER_MS));
   try {
-    const outcome = await measured(job, { ...ctx, progress, signal }).catch((error) => (stop.signal.aborted ? (stop.signal.reason as Ended).outcome : outcomeOf(error, ctx.signal)));
+    const outcome = await measured(job, { ...ctx, progress, signal }).catch((error) => (stop.signal.aborted ? (stop.signal.reason as Ended).outcome : outcomeOf(error, job, ctx.signal)));
     if (outcome === null) return 'lost';
     const run = 'run_id' in outcome ? outcome : { ...outcome, ...runOf(job, ctx) };
     return (await written(() => ctx.store.queue.endLease(job.job_id, leaseId, run, ctx.now()), ctx)) ? run : 'lost';
@@ -160,11 +160,12 @@ export function argsOf({ kind, job_id, benchmark, commit, against, overrides, re
 }
 
 /** How an error ends the job: what somebody has to mend fails at once, what may pass is tried again. */
-function outcomeOf(thrown: unknown, ending: AbortSignal): Outcome | null {
+function outcomeOf(thrown: unknown, job: Job, ending: AbortSignal): Outcome | null {
   const error = original(thrown);
   if (error instanceof Ended) return error.outcome;
   if (error instanceof Interrupted || ending.aborted) return { state: 'handed back', reason: 'its worker was asked to end' };
   const reason = error instanceof MayflyError ? [error.message, error.hint].filter(Boolean).join('\n') : `a fault of Mayfly itself: ${error instanceof Error ? error.message : String(error)}`;
-  if (error instanceof MayflyError && error.exitCode === EXIT.infrastructure && !(error instanceof BuildError)) return { state: 'retry', reason };
-  return { state: 'failed', reason };
+  const { exitCode, unbuildable } = error instanceof MayflyError ? error : {};
+  if (exitCode === EXIT.infrastructure && unbuildable === undefined) return { state: 'retry', reason };
+  return { state: 'failed', fault: unbuildable === job.commit ? 'build' : 'other', reason };
 }

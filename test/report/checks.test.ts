@@ -1,6 +1,6 @@
 import t from 'tap';
 import { checkRunOf, endOf, fitted } from '../../scripts/report/checks.ts';
-import type { Job, Verdict } from '../../scripts/types.ts';
+import type { Job, JobFault, Verdict } from '../../scripts/types.ts';
 import { makeJudged, makeRun } from '../run-document.ts';
 
 const COMMIT = 'a1'.repeat(20);
@@ -12,7 +12,7 @@ const makeJob = (laid: Partial<Job> = {}): Job => ({
   requested_by: 'pull request', created_at: '2026-01-02T03:00:00.000Z', deadline_s: 3600, losses: 0, failures: 0, ...laid,
 });
 const done = (laid: Partial<Job> = {}) => makeJob({ state: 'done', started_at: '2026-01-02T03:01:00.000Z', ended_at: '2026-01-02T03:09:00.000Z', run_id: RUN, ...laid });
-const failed = (reason: string) => makeJob({ state: 'failed', started_at: '2026-01-02T03:01:00.000Z', ended_at: '2026-01-02T03:09:00.000Z', reason });
+const failed = (fault: JobFault, reason: string) => makeJob({ state: 'failed', fault, started_at: '2026-01-02T03:01:00.000Z', ended_at: '2026-01-02T03:09:00.000Z', reason });
 
 t.test('queued: its place, less exactly the further back', async (t) => {
   const title = (ahead: number, paused = false) => checkRunOf(makeJob(), undefined, { site, ahead, paused }).title;
@@ -43,23 +43,13 @@ t.test('concluded: only a regression and a build that its author has to mend are
   t.match(checkRunOf(done({ verdict: 'PASS' }), undefined, { site }), { conclusion: 'success', title: 'PASS' }, 'its run was removed');
   const cancelled = makeJob({ state: 'cancelled', ended_at: '2026-01-02T03:09:00.000Z', reason: 'replaced by job X of commit Y' });
   t.match(checkRunOf(cancelled, undefined, { site }), { conclusion: 'cancelled', title: 'Cancelled: replaced by job X of commit Y', started_at: undefined });
-  const build = (commit: string) => `the build of shop at topic (${commit.slice(0, 12)}) failed: docker build ended with exit code 1\nstep 3\nboom\nIts recipe is build/shop. (tried 3 times)`;
-  const ends: [string, string, string][] = [
-    ['it was not done after its deadline of 3600 s', 'timed_out', 'late'],
-    [build(COMMIT), 'failure', 'build'],
-    [build('f'.repeat(40)), 'neutral', 'fault'],
-    [`Dockerfile of shop at ${COMMIT.slice(0, 12)}: ADD https://x is not allowed`, 'failure', 'build'],
-    [`a step of the build of shop at ${COMMIT.slice(0, 12)} wrote 20 GB`, 'failure', 'build'],
-    [`Dockerfile of shop at ${'f'.repeat(12)} is no file of the build context`, 'neutral', 'fault'],
-    ['the build of shop ended well, but there is no image x', 'neutral', 'fault'],
-    ['no Docker engine answers (tried 3 times)', 'neutral', 'fault'],
-    ['its worker (host, process 7) was lost, the second time', 'neutral', 'fault'],
-  ];
-  for (const [reason, conclusion, end] of ends) {
-    t.equal(endOf(failed(reason)), end);
-    t.match(checkRunOf(failed(reason), undefined, { site }), { status: 'completed', conclusion }, reason);
+  const log = `the build of shop at topic (${COMMIT.slice(0, 12)}) failed: docker build ended with exit code 1\nstep 3\nboom\nIts recipe is build/shop.`;
+  const ends: [JobFault, string, string][] = [['deadline', 'timed_out', 'late'], ['build', 'failure', 'build'], ['infrastructure', 'neutral', 'fault'], ['lost_worker', 'neutral', 'fault'], ['other', 'neutral', 'fault']];
+  for (const [fault, conclusion, end] of ends) {
+    t.equal(endOf(failed(fault, log)), end);
+    t.match(checkRunOf(failed(fault, log), undefined, { site }), { status: 'completed', conclusion }, fault);
   }
-  t.match(checkRunOf(failed(build(COMMIT)), undefined, { site }).summary, /\n```\nstep 3\nboom\n/);
+  t.match(checkRunOf(failed('build', log), undefined, { site }).summary, /\n```\nstep 3\nboom\n/);
 });
 
 t.test('the summary is the verdict, with the settings somebody asked for', async (t) => {
@@ -74,7 +64,7 @@ t.test('the summary is the verdict, with the settings somebody asked for', async
 t.test('what others wrote does nothing', async (t) => {
   const evil = '<img src=x onerror=alert(1)> @everyone [x](javascript:y) #1 | `a` **b** \u202e\u001b[31m';
   const texts = [
-    checkRunOf(failed(`${evil}\n${evil}\n\`\`\`\`\n</details>@everyone`), undefined, { site }),
+    checkRunOf(failed('other', `${evil}\n${evil}\n\`\`\`\`\n</details>@everyone`), undefined, { site }),
     checkRunOf(makeJob({ state: 'leased', cancel_reason: evil }), undefined, { site }),
     checkRunOf(done({ verdict: 'INVALID', against: evil, requested_by: evil }), makeRun({ status_reason: evil }), { site }),
   ];
@@ -98,7 +88,7 @@ t.test('nothing is longer than GitHub takes, and what is cut stays whole Markdow
   t.ok(lines.length <= 65_535 && lines.length > 60_000, String(lines.length));
   t.match(lines, /\n- note \d+ ü{30}\n\nThis was too long/);
   t.equal(fitted('x'.repeat(65_535), 65_535).length, 65_535);
-  const log = checkRunOf(failed(`boom\n${Array.from({ length: 100_000 }, (_, i) => `${i} ${'y'.repeat(900)}`).join('\n')}`), undefined, { site }).summary;
+  const log = checkRunOf(failed('build', `boom\n${Array.from({ length: 100_000 }, (_, i) => `${i} ${'y'.repeat(900)}`).join('\n')}`), undefined, { site }).summary;
   t.ok(log.length < 25_000);
   t.match(log, /\n99999 y/, 'of a log the end counts');
   t.ok(checkRunOf(makeJob({ state: 'cancelled', ended_at: '2026-01-02T03:09:00.000Z', reason: `${'x'.repeat(186)}${'😀'.repeat(300)}` }), undefined, { site }).title.isWellFormed());

@@ -74,7 +74,7 @@ t.test('list, of every state, fits its schema', async (t) => {
     return job_id;
   };
   end(wanted('1'), { state: 'done', run_id: '01R', verdict: 'REGRESSION' });
-  end(wanted('2'), { state: 'failed', reason: 'it does not build:\n\u001b[31mlong log' });
+  end(wanted('2'), { state: 'failed', fault: 'build', reason: 'it does not build:\n\u001b[31mlong log' });
   end(wanted('3'), { state: 'retry', reason: 'the engine does not answer' });
   const leased = store.queue.enqueue(wanted('4', { priority: 99, repository: 'acme/shop', pull_request: 8 }), { now: NOW }).job.job_id;
   const { leaseId } = store.queue.claim(me, NOW)!;

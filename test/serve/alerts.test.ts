@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import type { Alert, ServiceConfig } from '../../scripts/config/service.ts';
 import { UsageError } from '../../scripts/errors.ts';
 import { paths } from '../../scripts/paths.ts';
-import type { AlertDocument } from '../../scripts/report/alert.ts';
+import { githubSite, type AlertDocument } from '../../scripts/report/alert.ts';
 import { connectGitHub } from '../../scripts/report/github.ts';
 import { channelOf } from '../../scripts/serve/alert-ways.ts';
 import { alertSenders, checkAlerts, wantAlerts } from '../../scripts/serve/alerts.ts';
@@ -32,12 +32,12 @@ function service(t: Test, alerts: Alert[], env: NodeJS.ProcessEnv = {}) {
   const file = join(folder, 'mayfly.db');
   const logged: string[] = [];
   const open = (): ServeContext => ({
-    store: openStore(file), paths: paths(folder, { MAYFLY_DATA: folder }), config: configOf(alerts), site: 'https://m.example.org', webhookSecret: undefined, actionToken: undefined,
+    store: openStore(file), paths: paths(folder, { MAYFLY_DATA: folder }), config: configOf(alerts), site: 'https://m.example.org', githubSite: githubSite(env.GITHUB_API_URL), webhookSecret: undefined, actionToken: undefined,
     github: connectGitHub(env, Date.now), now: () => one.now, log: (line) => logged.push(line), signal: new AbortController().signal, wake: () => {},
   });
   const one: { now: number; ctx: ServeContext } = { now: START, ctx: open() };
   t.teardown(() => one.ctx.store.close());
-  const want = (ctx = one.ctx) => wantAlerts(ctx, env);
+  const want = (ctx = one.ctx) => wantAlerts(ctx);
   const send = (ctx = one.ctx) => sendWaiting(ctx, alertSenders(ctx, env));
   return Object.assign(one, {
     logged,

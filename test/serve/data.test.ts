@@ -84,7 +84,7 @@ t.test('jobs: what runs with its progress, what waits with its place, workers th
   ctx.clock += 10 * 60_000;
   t.equal(overview(ctx).workers[0]!.missing, true);
 
-  queue.endLease(running.job_id, leaseId, { state: 'failed', reason: 'the disk is full' }, now + 2);
+  queue.endLease(running.job_id, leaseId, { state: 'failed', fault: 'other', reason: 'the disk is full' }, now + 2);
   t.match(overview(ctx).ended, [{ job_id: running.job_id, reason: 'the disk is full' }]);
   t.match(overview(ctx).runs_by_hand, [{ run_id: run.run_id }], 'a run whose job has ended is shown as a run');
   t.match(jobsView(ctx, { state: ['queued'], limit: 1 }), { total: 2, jobs: [{ job_id: high.job_id }] });
@@ -162,7 +162,7 @@ t.test('a run: every round a dot, INVALID ones with their reasons, latency of th
   t.match(view.rounds[7], { round: 8, sides: [{ side: 'candidate', valid: false, reasons: [{ code: 'throttled' }] }, { side: 'baseline', valid: true }] });
   t.match(view.latency, [{ side: 'candidate', requests: 28_000 }, { side: 'baseline' }]);
   t.same(view.latency[0]!.quantiles.map(({ share, seconds }) => [share, seconds]), [[0, 0.0002], [0.5, 0.001], [0.9, 0.002], [0.95, 0.003], [0.99, 0.005], [0.999, 0.009], [1, 0.02]]);
-  t.match(view.links, { archives: [], none: /archive:up/, github: { repository: 'acme/shop', pull_request: '7', commit: commitOf(1) } });
+  t.match(view.links, { archives: [], none: /archive:up/, github: { repository: 'acme/shop', pull_request: '7', pull_request_url: 'https://git.example.org/acme/shop/pull/7', commit: commitOf(1), commit_url: `https://git.example.org/acme/shop/commit/${commitOf(1)}` } });
   t.match(view.jobs, [{ job_id: job.job_id }]);
   t.equal(view.ended, true);
   t.equal(view.metrics[0]!.primary, true);

@@ -75,7 +75,7 @@ export function makeContext(t: Test, laid: Partial<ServeContext> = {}): ServeCon
   const clock = { now: Date.parse('2026-01-02T05:00:00Z') };
   let wakes = 0;
   return {
-    store, paths: where, config: serviceConfig(), site: 'https://mayfly.example.org', webhookSecret: SECRET, actionToken: undefined, github: undefined,
+    store, paths: where, config: serviceConfig(), site: 'https://mayfly.example.org', githubSite: 'https://github.com', webhookSecret: SECRET, actionToken: undefined, github: undefined,
     now: () => clock.now, log: (line) => void lines.push(line), signal: new AbortController().signal, wake: () => void wakes++, ...laid, lines, wakes: () => wakes, clock, file: where.db,
   };
 }

@@ -48,7 +48,7 @@ const ALERT = { kind: 'webhook' as const, url_from: 'HOOK', labels: [] };
 async function server(t: Test, store = openIn(t), ready: () => string | null = () => null) {
   const clock = { now: START };
   const ctx: ServeContext = {
-    store, paths: paths('/', {}), site: '', webhookSecret: undefined, actionToken: undefined, github: {} as GitHub, now: () => clock.now, log: () => {}, signal: new AbortController().signal, wake: () => {},
+    store, paths: paths('/', {}), site: '', githubSite: 'https://github.com', webhookSecret: undefined, actionToken: undefined, github: {} as GitHub, now: () => clock.now, log: () => {}, signal: new AbortController().signal, wake: () => {},
     config: { file: undefined, site: undefined, repositories: [], reconcileS: 300, alerts: [ALERT], rules: new Map([['shop', { cancelRunning: false, deadlineS: 3600 }]]) },
   };
   const http = await createHttp({ log: () => {} });
@@ -90,10 +90,10 @@ t.test('the queue as it is, and all that ever ended', async (t) => {
   add(2, { kind: 'new-master' });
   const late = claim();
   clock.now += 3600 * S;
-  queue.endLease(late.job.job_id, late.leaseId, { state: 'failed', reason: 'it was not done after its deadline of 3600 s' }, clock.now);
+  queue.endLease(late.job.job_id, late.leaseId, { state: 'failed', fault: 'deadline', reason: 'it was not done after its deadline of 3600 s' }, clock.now);
   add(3);
   const unbuildable = claim();
-  queue.endLease(unbuildable.job.job_id, unbuildable.leaseId, { state: 'failed', reason: 'the image cannot be built' }, clock.now);
+  queue.endLease(unbuildable.job.job_id, unbuildable.leaseId, { state: 'failed', fault: 'build', reason: 'the image cannot be built' }, clock.now);
   queue.cancel(add(4).job_id, 'by hand', clock.now);
   add(5, { benchmark: 'caddy' });
   for (let tries = 0; tries < 3; tries++) {
@@ -116,7 +116,7 @@ t.test('the queue as it is, and all that ever ended', async (t) => {
     mayfly_queue_oldest_seconds: 20, mayfly_queue_paused: 1, mayfly_queue_last_taken_timestamp_seconds: Date.parse(queue.job(running.job_id)!.started_at!) / 1000,
     'mayfly_jobs_total{benchmark="shop",state="done"}': 1, 'mayfly_jobs_total{benchmark="shop",state="failed"}': 2, 'mayfly_jobs_total{benchmark="shop",state="cancelled"}': 1, 'mayfly_jobs_total{benchmark="caddy",state="failed"}': 1,
     'mayfly_verdicts_total{benchmark="shop",verdict="REGRESSION"}': 1, 'mayfly_verdicts_total{benchmark="shop",verdict="PASS"}': 0,
-    'mayfly_job_failures_total{benchmark="shop",reason="deadline"}': 1, 'mayfly_job_failures_total{benchmark="shop",reason="other"}': 1, 'mayfly_job_failures_total{benchmark="shop",reason="infrastructure"}': 0,
+    'mayfly_job_failures_total{benchmark="shop",reason="deadline"}': 1, 'mayfly_job_failures_total{benchmark="shop",reason="build"}': 1, 'mayfly_job_failures_total{benchmark="shop",reason="other"}': 0, 'mayfly_job_failures_total{benchmark="shop",reason="lost_worker"}': 0, 'mayfly_job_failures_total{benchmark="shop",reason="infrastructure"}': 0,
     'mayfly_job_failures_total{benchmark="caddy",reason="infrastructure"}': 3, 'mayfly_job_failures_total{benchmark="caddy",reason="other"}': 0,
     'mayfly_job_duration_seconds_bucket{benchmark="shop",kind="new-test",le="60"}': 1, 'mayfly_job_duration_seconds_bucket{benchmark="shop",kind="new-test",le="120"}': 2, 'mayfly_job_duration_seconds_bucket{benchmark="shop",kind="new-test",le="+Inf"}': 2,
     'mayfly_job_duration_seconds_sum{benchmark="shop",kind="new-test"}': 90, 'mayfly_job_duration_seconds_count{benchmark="shop",kind="new-test"}': 2,
@@ -232,7 +232,7 @@ t.test('the worker: slots, what it is at, what became of it; ready while engine 
   t.strictSame(await get('/readyz'), { status: 200, text: 'ready\n' });
 
   const { queue } = store;
-  const outcomes = [{ state: 'done', run_id: 'R' }, { state: 'failed', reason: 'x' }, { state: 'retry', reason: 'x' }] as const;
+  const outcomes = [{ state: 'done', run_id: 'R' }, { state: 'failed', fault: 'other', reason: 'x' }, { state: 'retry', reason: 'x' }] as const;
   for (const [index, outcome] of outcomes.entries()) {
     queue.enqueue(job({ commit: String(index).repeat(40) }), { now });
     const leased = queue.claim(WORKER, now)!;

@@ -98,7 +98,7 @@ t.test('what somebody cancelled, what failed and what was measured by hand stays
   t.strictSame(jobs(), ['new-test queued shop b2 #2', 'new-test queued shop c3 #3'], 'the head of the default branch is in the master set');
   ctx.store.queue.cancel(ctx.store.queue.jobs({ pull_request: 2 })[0]!.job_id, 'somebody said no', ctx.clock.now);
   const { job, leaseId } = ctx.store.queue.claim({ host: 'h', pid: 1, pid_start: '1' }, ctx.clock.now)!;
-  ctx.store.queue.endLease(job.job_id, leaseId, { state: 'failed', reason: 'it does not build' }, ctx.clock.now);
+  ctx.store.queue.endLease(job.job_id, leaseId, { state: 'failed', fault: 'build', reason: 'it does not build' }, ctx.clock.now);
   await turn();
   t.strictSame(jobs(), ['new-test cancelled shop b2 #2', 'new-test failed shop c3 #3']);
 });

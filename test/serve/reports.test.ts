@@ -250,7 +250,7 @@ t.test('what somebody has removed is made again with the next news', async (t) =
   add();
   await turn();
   repository.comments.length = repository.checkRuns.length = 0;
-  end({ state: 'failed', reason: 'no engine' });
+  end({ state: 'failed', fault: 'other', reason: 'no engine' });
   pass(MINUTE);
   await turn();
   t.match(repository.comments, [{ body: /Not measured: no engine/ }]);
@@ -278,7 +278,7 @@ t.test('thousands of jobs that have ended cost nothing', async (t) => {
     for (let i = 0; i < 3000; i++) {
       add({ commit: hash(), pull_request: undefined });
       const { job, leaseId } = claim();
-      queue.endLease(job.job_id, leaseId, { state: 'failed', reason: 'x' }, ctx.now());
+      queue.endLease(job.job_id, leaseId, { state: 'failed', fault: 'other', reason: 'x' }, ctx.now());
       ctx.clock.now += 1000;
     }
   });
@@ -297,7 +297,7 @@ t.test('thousands of jobs that have ended cost nothing', async (t) => {
   // A clock that was set back puts a new job among the old ones.
   const late = add({ commit: hash(), pull_request: undefined });
   const { leaseId } = claim();
-  queue.endLease(late.job_id, leaseId, { state: 'failed', reason: 'x' }, ctx.now() - 30 * MINUTE + 500);
+  queue.endLease(late.job_id, leaseId, { state: 'failed', fault: 'other', reason: 'x' }, ctx.now() - 30 * MINUTE + 500);
   ctx.clock.now += 11 * MINUTE;
   wantReports(ctx);
   t.ok(hub.message('check', late.job_id));

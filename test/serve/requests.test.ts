@@ -71,7 +71,7 @@ t.test('with settings, for one benchmark; what waits already is not queued twice
   t.match(await say('/bench shop'), /- shop: job \w+\n/);
   t.equal(ctx.store.queue.count(), 2, 'other settings are another job, and replace none of this commit');
   const { job, leaseId } = ctx.store.queue.claim({ host: 'h', pid: 1, pid_start: '1' }, ctx.clock.now)!;
-  ctx.store.queue.endLease(job.job_id, leaseId, { state: 'failed', reason: 'no' }, ctx.clock.now);
+  ctx.store.queue.endLease(job.job_id, leaseId, { state: 'failed', fault: 'other', reason: 'no' }, ctx.clock.now);
   await say('/bench shop rate=500 duration=2m against=v1.2');
   t.equal(ctx.store.queue.count(), 3);
 });

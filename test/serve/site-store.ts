@@ -86,7 +86,7 @@ export function openSite(t: Closing, laid: Partial<ServeContext> = {}): TestSite
   t.teardown(() => store.close());
   let woken = 0;
   const ctx: TestSite['ctx'] = {
-    store, paths: where, config: serviceConfig(), site: 'http://127.0.0.1:8420', webhookSecret: undefined, actionToken: undefined, github: undefined, clock: FIRST_MS + 400 * DAY_MS,
+    store, paths: where, config: serviceConfig(), site: 'http://127.0.0.1:8420', githubSite: 'https://git.example.org', webhookSecret: undefined, actionToken: undefined, github: undefined, clock: FIRST_MS + 400 * DAY_MS,
     now: () => ctx.clock, log: () => {}, signal: new AbortController().signal, wake: () => void woken++, ...laid,
   };
   return { ctx, store, woken: () => woken };

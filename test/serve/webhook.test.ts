@@ -272,7 +272,7 @@ t.test('a payload that was overheard does nothing again, under whatever id and e
   ];
   for (const one of deliveries) t.equal((await deliver(url, one)).status, 202);
   const { job, leaseId } = ctx.store.queue.claim({ host: 'h', pid: 1, pid_start: '1' }, ctx.clock.now)!;
-  ctx.store.queue.endLease(job.job_id, leaseId, { state: 'failed', reason: 'it does not build' }, ctx.clock.now);
+  ctx.store.queue.endLease(job.job_id, leaseId, { state: 'failed', fault: 'build', reason: 'it does not build' }, ctx.clock.now);
   const [request] = ctx.store.hub.openRequests(Infinity);
   ctx.store.hub.settleRequest(request!.request_id, 'answered', 'done');
   const state = () => [jobs(ctx.store), ctx.store.hub.pullRequest(REPOSITORY, 2), ctx.store.hub.openRequests(Infinity)];

@@ -177,7 +177,7 @@ export class History {
     this.say('server killed');
   }
   private context(store: Store, github?: GitHub): ServeContext {
-    return { store, config: this.config, github, now: () => this.now, log: (line: string) => this.trace.push(line), signal: new AbortController().signal, wake: () => {}, site: '', webhookSecret: undefined, actionToken: undefined } as unknown as ServeContext;
+    return { store, config: this.config, github, now: () => this.now, log: (line: string) => this.trace.push(line), signal: new AbortController().signal, wake: () => {}, site: '', githubSite: 'https://github.com', webhookSecret: undefined, actionToken: undefined } as unknown as ServeContext;
   }
 
   /** In any order; some never come, some come twice. The server may be killed before it has written all of one. */
@@ -292,7 +292,7 @@ export class History {
     held.renewed = this.real;
     if (held.outcome) return;
     if (cancel !== undefined) held.outcome = { state: 'cancelled', reason: cancel };
-    else if (this.real - held.begun > DEADLINE_S * SECOND) held.outcome = { state: 'failed', reason: 'it was not done after its deadline' };
+    else if (this.real - held.begun > DEADLINE_S * SECOND) held.outcome = { state: 'failed', fault: 'deadline', reason: 'it was not done after its deadline' };
     if (held.outcome && held.run) worker.store.finishRun(held.run, 'interrupted', new Date(this.now).toISOString());
   }
   private isHolder = ({ job, leaseId }: Held): boolean => this.leases.get(job.job_id)?.leaseId === leaseId;
@@ -318,7 +318,7 @@ export class History {
     };
     const fate = this.chance.next();
     if (fate < 0.1) finish('failed', { state: 'retry', reason: 'the engine does not answer' });
-    else if (fate < 0.14) finish('failed', { state: 'failed', reason: 'it does not build' });
+    else if (fate < 0.14) finish('failed', { state: 'failed', fault: 'build', reason: 'it does not build' });
     else if (fate < 0.18) finish('failed', { state: 'handed back', reason: 'its worker was asked to end' });
     else if (--held.rounds <= 0) {
       finish('complete', { state: 'done', run_id: held.run, verdict: 'PASS' });

@@ -74,7 +74,7 @@ t.test('its way: queued, leased, done; another process sees the same', async (t)
   const ended = queue.job(job_id)!;
   t.match(ended, { state: 'done', run_id: '01RUN', verdict: 'PASS', ended_at: '2026-01-02T03:05:05.000Z', worker: one });
   t.equal(ended.lease_until, undefined);
-  t.equal(other.endLease(job_id, leaseId, { state: 'failed', reason: 'again' }, START + MINUTE), false, 'it ends once');
+  t.equal(other.endLease(job_id, leaseId, { state: 'failed', fault: 'other', reason: 'again' }, START + MINUTE), false, 'it ends once');
   t.strictSame(queue.renew(job_id, leaseId, START), { lost: true });
 });
 
@@ -106,10 +106,10 @@ t.test('what was measured, has failed or was declined is not queued again unless
   t.match(add(), { added: false, job: { job_id: first, state: 'done' } });
   const second = add(wanted(), again).job.job_id;
   t.not(second, first);
-  t.equal(end({ state: 'failed', reason: 'does not build' }), second);
+  t.equal(end({ state: 'failed', fault: 'build', reason: 'does not build' }), second);
   t.match(add(), { added: false });
   const third = add(wanted({ commit: commit('b') })).job.job_id;
-  end({ state: 'failed', reason: 'does not build' });
+  end({ state: 'failed', fault: 'build', reason: 'does not build' });
   t.match(add(wanted({ commit: commit('b') })), { added: false, job: { job_id: third, state: 'failed' } });
 
   const fourth = add(wanted({ commit: commit('c') })).job.job_id;
@@ -349,7 +349,7 @@ t.test('finding and listing', async (t) => {
   const ids = [...'abcde'].map((letter, i) => add(wanted({ commit: commit(letter), benchmark: i < 2 ? 'caddy' : 'shop' }), { now: START + i }).job.job_id);
   for (const [i, outcome] of (['done', 'failed'] as const).entries()) {
     const { job, leaseId } = queue.claim(one, START)!;
-    queue.endLease(job.job_id, leaseId, outcome === 'done' ? { state: 'done', run_id: '01R' } : { state: 'failed', reason: 'x' }, START + i * MINUTE);
+    queue.endLease(job.job_id, leaseId, outcome === 'done' ? { state: 'done', run_id: '01R' } : { state: 'failed', fault: 'other', reason: 'x' }, START + i * MINUTE);
   }
   queue.claim(one, START);
   const listed = (filter: Parameters<Queue['jobs']>[0]) => queue.jobs(filter).map(({ job_id }) => ids.indexOf(job_id));

@@ -25,7 +25,7 @@ t.test('CPU, memory and latency of a run by the second, from the archive; a valu
   const store = openStore(join(data, 'mayfly.db'));
   t.teardown(() => store.close());
   let clock = Date.now();
-  const ctx = { store, paths: where, config: serviceConfig(), now: () => clock };
+  const ctx = { store, paths: where, config: serviceConfig(), githubSite: 'https://github.com', now: () => clock };
   let view = await seriesView(ctx, run.run_id);
   for (const until = Date.now() + SEEN_MS; view.source !== 'archive' && Date.now() < until; clock += 60_000) {
     await new Promise((resolve) => setTimeout(resolve, 1000));

@@ -89,7 +89,7 @@ function addJobs(store: Store, now: number, runId: string): Pick<FilledStore, 'j
   job(1, { priority: 30 });
   done({ state: 'done', run_id: runId, verdict: 'REGRESSION' });
   job(2, { priority: 30, ref: HOSTILE.ref, requested_by: HOSTILE.requester });
-  const failed = done({ state: 'failed', reason: HOSTILE.reason });
+  const failed = done({ state: 'failed', fault: 'build', reason: HOSTILE.reason });
   const running = job(3, { priority: 30 });
   const { leaseId } = queue.claim(worker, now)!;
   const alive = (at: number, text: string, roundsDone: number) => {

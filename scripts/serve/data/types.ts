@@ -249,8 +249,8 @@ export interface Links {
   archives: { name: string; kind: 'grafana' | 'query'; url: string }[];
   /** Why there is none, for whoever reads the page. */
   none?: string;
-  /** Commit (and pull request) on GitHub, where the run belongs to a repository. */
-  github?: { repository: string; commit: string; pull_request?: string };
+  /** On GitHub, where the run belongs to a repository: URLs of its commit and its pull request. */
+  github?: { repository: string; commit: string; commit_url: string; pull_request?: string; pull_request_url?: string };
 }
 
 /** What is compared: two runs, or two commits of a benchmark. Each: an id of a run, its beginning (8 characters or more), or a commit, the beginning (7 digits or more) of one, or a ref. `a` is before, `b` after. */
@@ -380,4 +380,4 @@ export interface SeriesLine {
 }
 
 /** What the functions of this folder need of the server. */
-export type ViewContext = Pick<ServeContext, 'store' | 'config' | 'paths' | 'now'>;
+export type ViewContext = Pick<ServeContext, 'store' | 'config' | 'paths' | 'githubSite' | 'now'>;

@@ -60,7 +60,7 @@ function where({ run, links, before }: RunView): Html {
   const { archives, none, github } = links;
   return html`<nav class="links" aria-label="This run elsewhere"><ul>
 ${archives.map(({ name, kind, url }) => html`<li><a href="${url}" rel="noreferrer">${kind === 'grafana' ? 'Grafana' : 'Query'}, archive ${name}</a></li>`)}
-${github && html`<li><a href="https://github.com/${github.repository}/commit/${github.commit}" rel="noreferrer">Commit on GitHub</a></li>`}${github?.pull_request && html`<li><a href="https://github.com/${github.repository}/pull/${github.pull_request}" rel="noreferrer">Pull request #${github.pull_request}</a></li>`}
+${github && html`<li><a href="${github.commit_url}" rel="noreferrer">Commit on GitHub</a></li>`}${github?.pull_request_url && html`<li><a href="${github.pull_request_url}" rel="noreferrer">Pull request #${github.pull_request}</a></li>`}
 <li><a href="/api/runs/${run.run_id}">JSON</a></li><li><a href="/compare?b=${run.run_id}${before && html`&amp;a=${before.run_id}`}">Compare</a></li></ul>
 ${archives.length === 0 && none && html`<p class="muted">No link into Grafana: ${none}</p>`}</nav>`;
 }

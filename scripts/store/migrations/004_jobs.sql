@@ -3,6 +3,7 @@
 -- A job: one commit of one benchmark. States: queued -> leased -> done | failed | cancelled; a lost lease goes back to queued once.
 -- lease_id: drawn anew with each lease; only who holds it may end the job, so that a worker that was given up changes nothing.
 -- losses: leases that ran out. failures: tries that ended in a fault of the infrastructure.
+-- fault: what a job failed by. build: its own commit cannot be built, which its author has to mend; other: what else somebody has to mend.
 -- replaced_by: the job of a newer push to its pull request. pinned: somebody has named its commit, so no push replaces it.
 -- declined: somebody has cancelled it, so it is queued again only for who asks.
 -- job_id: a ULID, greater than all before it whatever the clock says: the order in which jobs are taken.
@@ -36,9 +37,11 @@ CREATE TABLE job (
   cancel_reason TEXT,
   progress TEXT,
   reason TEXT,
+  fault TEXT CHECK (fault IN ('build', 'deadline', 'lost_worker', 'infrastructure', 'other')),
   run_id TEXT,
   verdict TEXT,
   CHECK ((state = 'leased') = (lease_id IS NOT NULL)),
+  CHECK ((state = 'failed') = (fault IS NOT NULL)),
   CHECK ((state IN ('done', 'failed', 'cancelled')) = (ended_ms IS NOT NULL))
 );
 CREATE INDEX job_waiting ON job (priority DESC, job_id) WHERE state = 'queued';
