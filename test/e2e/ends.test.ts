@@ -47,7 +47,7 @@ t.test('Ctrl-C through npm, twice, in the second round: the first is kept and sh
   const [summary] = JSON.parse((await mayfly('runs', ['--json'], data).done).stdout).runs;
   const kept = JSON.parse((await mayfly('show', [summary.run_id, '--json'], data).done).stdout);
   t.equal(kept.status, 'interrupted');
-  t.equal(kept.rounds.length, 1);
+  t.equal(kept.rounds.filter(({ valid }: { valid: boolean }) => valid).length, 1);
   const pushed = await mayfly('archive-push', [], data).done;
   t.equal(pushed.code, 0, pushed.stderr);
   t.match(pushed.stdout, /shipped/);

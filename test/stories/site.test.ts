@@ -20,7 +20,8 @@ const store = openStore(join(data, 'mayfly.db'));
 t.teardown(() => store.close());
 const filled = fillStore(store, Date.now());
 // The server takes back the job of a worker that is silent for a minute.
-const beat = setInterval(() => filled.alive(Date.now(), 'round 4 of 12', 3), 15_000);
+let said: [text: string, roundsDone: number] = ['round 4 of 12', 3];
+const beat = setInterval(() => filled.alive(Date.now(), ...said), 15_000);
 t.teardown(() => clearInterval(beat));
 let stopServer: () => Promise<unknown[]>;
 const [browser, site] = await Promise.all([startBrowser(t), startServer(t)]);
@@ -162,7 +163,8 @@ t.test('progress is shown as it comes, and neither scroll nor focus move', async
   const page = await open(t, '/jobs', { viewport: { width: 1280, height: 400 } });
   await page.locator('#ended a').first().focus();
   await page.evaluate('scrollTo(0, 120); globalThis.same = true');
-  filled.alive(Date.now(), 'round 9 of 12: 10 %, <b>warming up</b>', 8);
+  said = ['round 9 of 12: 10 %, <b>warming up</b>', 8];
+  filled.alive(Date.now(), ...said);
   await page.getByText('round 9 of 12: 10 %, <b>warming up</b>').waitFor();
   t.ok(Math.abs(Number(await page.locator('progress').getAttribute('value')) - 8 / 12) < 0.01);
   t.same(await page.evaluate(`[scrollY, document.activeElement.closest('section')?.id, globalThis.same]`), [120, 'ended', true], 'the page itself was not loaded again');
