@@ -13,7 +13,7 @@ export class MayflyError extends Error {
   /** What the user can do about it. */
   readonly hint: string | undefined;
   /** The commit (a full hash) that cannot be built, where that is what is wrong: the same commit would fail again. */
-  readonly unbuildable: string | undefined;
+  unbuildable: string | undefined;
 
   constructor(exitCode: number, message: string, options: ErrorOptions = {}) {
     super(message, { cause: options.cause });

@@ -461,10 +461,11 @@ export interface JobProgress {
   at: string;
 }
 
-/** One commit of one benchmark that is to be measured. Times are ISO 8601. */
 /** What a job failed by. `build`: its own commit cannot be built, which its author has to mend; `other`: what else somebody has to mend. */
-export type JobFault = 'build' | 'deadline' | 'lost_worker' | 'infrastructure' | 'other';
+export const JOB_FAULTS = ['infrastructure', 'lost_worker', 'deadline', 'build', 'other'] as const;
+export type JobFault = (typeof JOB_FAULTS)[number];
 
+/** One commit of one benchmark that is to be measured. Times are ISO 8601. */
 export interface Job {
   job_id: string;
   kind: JobKind;

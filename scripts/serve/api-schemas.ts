@@ -4,7 +4,7 @@ import verdictSchema from '../../docs/schemas/mayfly.verdict.v1.json' with { typ
 import { MOST_JOBS } from './data/jobs.ts';
 import { MOST_POINTS } from './data/history.ts';
 import { MOST_LISTED } from './data/runs.ts';
-import type { JobFault } from '../types.ts';
+import { JOB_FAULTS } from '../types.ts';
 import { SERIES } from './data/types.ts';
 
 export type Schema = Readonly<Record<string, unknown>>;
@@ -49,7 +49,6 @@ const withVerdict = inlined(runSchema) as { properties: Record<string, Schema> }
 const runDocument: Schema = { ...withVerdict, properties: { ...withVerdict.properties, verdict: verdictDocument } };
 
 const STATUS = ['running', 'complete', 'invalid', 'interrupted', 'failed'] as const;
-const FAULTS = ['build', 'deadline', 'lost_worker', 'infrastructure', 'other'] as const satisfies readonly JobFault[];
 const STATES = ['queued', 'leased', 'done', 'failed', 'cancelled'] as const;
 const verdict = oneOf('REGRESSION', 'IMPROVEMENT', 'PASS', 'INCONCLUSIVE', 'INVALID');
 const side = oneOf('candidate', 'baseline');
@@ -67,7 +66,7 @@ const job = {
   job_id: text, kind: oneOf('new-test', 'new-master'), state: oneOf(...STATES), priority: { type: 'integer' }, 'repository?': text, benchmark: text, commit: text, 'ref?': text,
   'against?': text, 'pull_request?': count, overrides: fields({ 'rate?': text, 'duration?': text }), requested_by: text, created_at: time, 'not_before?': time,
   deadline_s: number, 'retry_of?': text, 'worker?': fields(workerName), 'lease_until?': time, 'started_at?': time, 'ended_at?': time, losses: count, failures: count,
-  'cancel_reason?': text, 'progress?': fields({ text, 'run_id?': text, 'rounds_done?': count, 'rounds_most?': count, at: time }), 'reason?': text, 'fault?': oneOf(...FAULTS), 'run_id?': text, 'verdict?': verdict,
+  'cancel_reason?': text, 'progress?': fields({ text, 'run_id?': text, 'rounds_done?': count, 'rounds_most?': count, at: time }), 'reason?': text, 'fault?': oneOf(...JOB_FAULTS), 'run_id?': text, 'verdict?': verdict,
 } satisfies Record<string, Schema>;
 export const jobDocument = fields(job);
 export const jobLine = fields({ ...job, 'place?': described(count, 'Place in the queue, from 1'), 'fraction?': number, 'subject?': text }, 'A job');

@@ -1,7 +1,8 @@
 /** What Prometheus reads of the two processes. The only file that knows prom-client. Names and what they mean: docs/alerts.md. */
 import { Counter, Gauge, Histogram, Registry, type Metric } from 'prom-client';
 import { LEASE_MS, type SeenWorker } from '../store/jobs.ts';
-import { FAILURE_REASONS, type JobGroup, type ServiceFigures } from '../store/service-metrics.ts';
+import type { JobGroup, ServiceFigures } from '../store/service-metrics.ts';
+import { JOB_FAULTS } from '../types.ts';
 import { ALERT, channelOf } from './alert-ways.ts';
 import type { Http } from './http.ts';
 import type { ServeContext } from './serve-context.ts';
@@ -71,7 +72,7 @@ function storedMetrics(registry: Registry): (read: Read) => void {
   counter('mayfly_jobs_total', 'Jobs that have ended.', ['benchmark', 'state'], (read) => counts(read, 'state', ENDS, ({ state, count }, one) => (state === one ? count : 0)));
   counter('mayfly_verdicts_total', 'Verdicts of jobs.', ['benchmark', 'verdict'], (read) => counts(read, 'verdict', VERDICTS, ({ verdict, count }, one) => (verdict === one ? count : 0)));
   counter('mayfly_job_failures_total', 'Tries that a fault of the infrastructure or a lost worker has ended, and jobs that have failed for another reason.', ['benchmark', 'reason'], (read) =>
-    counts(read, 'reason', FAILURE_REASONS, ({ failures }, one) => failures[one]));
+    counts(read, 'reason', JOB_FAULTS, ({ failures }, one) => failures[one]));
   gauge('mayfly_workers', `Workers that were heard of within ${WORKER_SILENT_MS / 1000} s.`, [], ({ workers, now }) => [[{}, workers.filter(({ seen_at }) => now - Date.parse(seen_at) <= WORKER_SILENT_MS).length]]);
   gauge('mayfly_worker_seen_seconds', 'How long ago a worker of the host was heard of; one that was killed is shown for a day.', ['host'], ({ workers, now }) =>
     [...Map.groupBy(workers, ({ host }) => host)].map(([host, own]) => [{ host }, Math.min(...own.map(({ seen_at }) => ageS(Date.parse(seen_at), now)))]));

@@ -38,30 +38,28 @@ export async function checkDockerfile(wanted: BuildPlan, ctx: Context, obtain: (
   if (wanted.recipe.kind !== 'git' || wanted.recipe.network === 'host') return;
   const { dockerfile, args } = wanted.recipe;
   const where = `${dockerfile} of ${wanted.name} at ${shortCommit(wanted.source!.commit)}`;
-  const unbuildable = wanted.source!.commit;
   const text = await readDockerfile(wanted, where, ctx);
   const fetching = fetchingAdd(text);
   if (fetching !== null) {
-    throw new UsageError(`${where}: ${shown(fetching)} is not allowed: the engine would fetch it from the network of the host`, { unbuildable, hint: 'COPY takes files of the commit; write those of an ADD without variables, quotes or colons. What the build needs from elsewhere belongs into its base image, or is fetched by RUN where build/NAME/git/network allows it.' });
+    throw new UsageError(`${where}: ${shown(fetching)} is not allowed: the engine would fetch it from the network of the host`, { hint: 'COPY takes files of the commit; write those of an ADD without variables, quotes or colons. What the build needs from elsewhere belongs into its base image, or is fetched by RUN where build/NAME/git/network allows it.' });
   }
   const { images, unclear } = baseImages(text, args);
-  if (unclear.length > 0) throw new UsageError(`${where}: it cannot be told which image ${shown(unclear[0])} means`, { unbuildable, hint: 'Give its ARG a default above the first FROM, or a value in build/NAME/git/args.' });
+  if (unclear.length > 0) throw new UsageError(`${where}: it cannot be told which image ${shown(unclear[0])} means`, { hint: 'Give its ARG a default above the first FROM, or a value in build/NAME/git/args.' });
   for (const ref of images) {
     await obtain(ref);
     const trigger = (await ctx.engine.image(ref))?.triggers.find((one) => /^\s*ADD\s/i.test(one) && !addsFiles(one.trim().slice(3)));
-    if (trigger !== undefined) throw new UsageError(`${where}: its base image ${ref} has the trigger ${shown(trigger)}, with which the engine would fetch something from the network of the host`, { unbuildable, hint: 'Start from another image.' });
+    if (trigger !== undefined) throw new UsageError(`${where}: its base image ${ref} has the trigger ${shown(trigger)}, with which the engine would fetch something from the network of the host`, { hint: 'Start from another image.' });
   }
 }
 
 /** The Dockerfile as the build gets it: what git archive makes of a file can be another text than the one in the commit (gitattributes(5), export-subst). */
 async function readDockerfile(wanted: BuildPlan, where: string, ctx: Context): Promise<string> {
   if (wanted.recipe.kind !== 'git') throw new TypeError('only a git recipe has a Dockerfile');
-  const unbuildable = wanted.source!.commit;
   const [command, ...args] = archiveCommand(wanted, wanted.recipe.dockerfile.replace(/^\.\//, ''));
-  const missing = new UsageError(`${where} is no file of the build context`, { unbuildable, hint: 'build/NAME/git/dockerfile names it, from the context; it must be a file itself, not a link to one.' });
+  const missing = new UsageError(`${where} is no file of the build context`, { hint: 'build/NAME/git/dockerfile names it, from the context; it must be a file itself, not a link to one.' });
   const tar = await promisify(execFile)(command!, args, { env: { ...withoutRepository(ctx.env), GIT_LITERAL_PATHSPECS: '1' }, encoding: 'buffer', maxBuffer: 2 * DOCKERFILE_BYTES, signal: ctx.signal }).catch((error) => {
     ctx.signal.throwIfAborted();
-    if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') throw new UsageError(`${where} is larger than 1 MiB`, { unbuildable });
+    if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') throw new UsageError(`${where} is larger than 1 MiB`);
     if (error.code === 'ENOENT') throw new InfrastructureError('git is not installed on this host', { hint: 'Install git and run the command again.' });
     throw missing;
   });

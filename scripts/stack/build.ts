@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { pipeline } from 'node:stream/promises';
 import type { Context } from '../context.ts';
-import { InfrastructureError, MayflyError, UsageError } from '../errors.ts';
+import { EXIT, InfrastructureError, MayflyError, UsageError } from '../errors.ts';
 import { imageVariable } from '../config/compose-check.ts';
 import { withoutRepository } from '../plan/git.ts';
 import { shortCommit, sideProject } from '../plan/names.ts';
@@ -89,7 +89,10 @@ async function buildOne(plan: Plan, side: SidePlan, wanted: BuildPlan, ctx: Cont
   } catch (error) {
     step.fail();
     if (ctx.signal.aborted) throw ctx.signal.reason;
-    if (error instanceof MayflyError) throw error; // it was refused, or ended, with a sentence of its own
+    if (error instanceof MayflyError) { // it was refused, or ended, with a sentence of its own
+      if (error.exitCode !== EXIT.infrastructure) error.unbuildable = wanted.source?.commit;
+      throw error;
+    }
     const message = `the build of ${wanted.name} at ${side.ref} (${shortCommit(side.commit)}) failed: ${(error as Error).message}\n${output.text()}`;
     throw new InfrastructureError(message, { hint: `Its recipe is build/${wanted.name} in ${plan.config.file}.`, ...(mayPass(wanted, message) ? {} : { unbuildable: side.commit }) });
   }

@@ -1,10 +1,6 @@
 /** Figures of the service as its /metrics shows them: counted in the store, so that nothing is lost when a process ends. SQL only. */
-import type { JobKind, JobState, Verdict } from '../types.ts';
+import { JOB_FAULTS, type JobFault, type JobKind, type JobState, type Verdict } from '../types.ts';
 import type { Database, Row } from './sqlite.ts';
-
-/** Why a job or one of its tries did not end as it should. */
-export const FAILURE_REASONS = ['infrastructure', 'lost_worker', 'deadline', 'build', 'other'] as const;
-export type FailureReason = (typeof FAILURE_REASONS)[number];
 
 /** Times are milliseconds since the epoch. */
 export interface ServiceFigures {
@@ -33,7 +29,7 @@ export interface JobGroup {
   timed: number;
   sum_s: number;
   /** infrastructure and lost_worker: tries; the others: jobs. */
-  failures: Record<FailureReason, number>;
+  failures: Record<JobFault, number>;
 }
 
 /** `bounds`: upper bounds of durations, in seconds, rising. */
@@ -71,7 +67,7 @@ const readGroup = (row: Row, bounds: readonly number[]): JobGroup => ({
   within: bounds.map((_, index) => Number(row[`within_${index}`])),
   timed: Number(row.timed),
   sum_s: Number(row.sum_ms) / 1000,
-  failures: Object.fromEntries(FAILURE_REASONS.map((reason) => [reason, Number(row[reason])])) as JobGroup['failures'],
+  failures: Object.fromEntries(JOB_FAULTS.map((fault) => [fault, Number(row[fault])])) as JobGroup['failures'],
 });
 
 /** A pause that ends in the future is still on. */

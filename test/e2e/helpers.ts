@@ -115,6 +115,9 @@ export interface Running {
   said(pattern: RegExp): Promise<void>;
 }
 
+/** The processes that this test file has started: the owner of what a command puts on the engine is one of them. */
+const started = new Set<number>();
+
 /** Starts a program. */
 export function run(command: string, args: string[], options: { env?: Record<string, string>; cwd?: string; detached?: boolean } = {}): Running {
   const begun = performance.now();
@@ -161,9 +164,6 @@ export async function bench(benchmark: string, data: string, args: string[] = []
   }
   return { ...ended, run: document };
 }
-
-/** The processes that this test file has started: the owner of what a command puts on the engine is one of them. */
-const started = new Set<number>();
 
 /** Tests in this folder run alone; beside all others there may be one that was killed on purpose, whose stack is there until its next command. */
 const ALONE = process.argv[1]!.startsWith(join(ROOT, 'test', 'e2e'));

@@ -39,7 +39,7 @@ t.test('a pull request and a merge are measured, judged and reported, though the
 
   const first = start(place, 'work', '--port=0');
   await first.said(new RegExp(`job ${queued[0]}: `));
-  await first.said(/round 3 of at most/);
+  await first.said(/round 3 of at most 40/);
   first.child.kill('SIGKILL');
   await first.done;
   const [taken] = (await queue(place)).filter(({ job_id }) => job_id === queued[0]);
