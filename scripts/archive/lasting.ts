@@ -15,6 +15,8 @@ import type { ProgressStep } from '../types.ts';
 
 const POLL_MS = 200;
 const PROBE_TIMEOUT_MS = 5000;
+/** For what is missing though every part is ready. */
+const PATIENCE_S = 30;
 const GRACE_S = 10;
 /** Restarts after which a part that is not ready is not waited for any longer. */
 const RESTARTS = 2;
@@ -35,6 +37,8 @@ export interface Lasting {
   services: Record<string, Record<string, unknown>>;
   /** Service -> URL that answers 200 once it is ready. */
   ready: Record<string, string>;
+  /** What is missing yet though every part is ready, in words; null for nothing. Waited for, but not for ever: after that it is the status that tells. */
+  missing?: () => Promise<string | null>;
   /** What to do when it does not become ready; absent: a look at the object store. */
   hint?: string;
 }
@@ -86,6 +90,7 @@ export async function probe(url: string, signal?: AbortSignal): Promise<{ status
 
 async function allReady(lasting: Lasting, label: string, wasUp: boolean, timeoutS: number, step: ProgressStep, ctx: Context): Promise<void> {
   const waiting = new Set(Object.keys(lasting.ready));
+  let patience = Infinity;
   for (const deadline = ctx.now() + timeoutS * 1000; ; ) {
     await Promise.all([...waiting].map(async (name) => {
       if ((await probe(lasting.ready[name]!, ctx.signal))?.status === 200) waiting.delete(name);
@@ -93,7 +98,14 @@ async function allReady(lasting: Lasting, label: string, wasUp: boolean, timeout
     const parts = await partsOf(lasting.project, ctx);
     // Another program may answer at its port: a part that cannot listen ends, and is started again and again.
     const steady = Object.keys(lasting.ready).every((name) => parts.get(name)?.running && parts.get(name)!.restartCount === 0);
-    if (waiting.size === 0 && (steady || wasUp)) return;
+    if (waiting.size === 0 && (steady || wasUp)) {
+      const missing = (await lasting.missing?.()) ?? null;
+      patience = Math.min(patience, ctx.now() + PATIENCE_S * 1000);
+      if (missing === null || ctx.now() > patience) return;
+      step.update(`waiting for ${missing}`);
+      await sleep(POLL_MS, undefined, { signal: ctx.signal }).catch(() => ctx.signal.throwIfAborted());
+      continue;
+    }
     if (waiting.size > 0) step.update(`waiting for ${[...waiting].join(', ')}`);
     const failed = Object.keys(lasting.ready).filter((name) => !parts.has(name) || parts.get(name)!.restartCount >= RESTARTS);
     if (failed.length > 0 || ctx.now() > deadline) {

@@ -81,6 +81,6 @@ async function pushRun(runId: string, runDir: string, ctx: Context): Promise<Pus
   const snapshot = await moved(runDir, pending);
   const archive = await ship(snapshot, runDir, pending.labels, await openBucket(pending.objstore, ctx.paths), ctx);
   const up = await ctx.engine.containers(`${LABEL.run}=${runId}`); // of --keep: they still use the folder
-  if (!archive.pending && up.length === 0) await rm(runDir, { recursive: true, force: true });
+  if (!archive.pending && up.length === 0) await rm(runDir, { recursive: true, force: true, maxRetries: 3 }); // another push may try its lock there meanwhile
   return [{ run_id: runId, archive }];
 }

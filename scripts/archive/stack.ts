@@ -7,10 +7,11 @@ import { UsageError } from '../errors.ts';
 import { LABEL } from '../plan/names.ts';
 import { fill } from '../stack/stack.ts';
 import { inStep } from '../step.ts';
-import { PORTS, restoreArchive, saveArchive, type Archive } from './archives.ts';
+import { archiveUrl, PORTS, restoreArchive, saveArchive, type Archive } from './archives.ts';
 import { BUCKET_CONFIG, keyValues, openBucket, type Bucket } from './bucket.ts';
 import { showLiveRuns } from './live.ts';
 import { endLasting, startLasting, type Lasting } from './lasting.ts';
+import { storesOutOfReach } from './sources.ts';
 
 /** Store reads the index of every block before it is ready: a minute for ten thousand, cold. */
 const TIMEOUT_S = 600;
@@ -66,6 +67,11 @@ export async function archiveStack(archive: Archive, bucket: Bucket, grafana: bo
     variables: { ...variables, ...keyValues(bucket.keys, ctx.env) },
     services: Object.fromEntries(services.map(({ name, parts }) => [name, { ...withBucket(parts, bucket), ...(WRITERS.includes(name) ? { labels: { [KEEPS]: bucket.name } } : {}) }])),
     ready: fill(Object.fromEntries(services.flatMap(({ name, parts }) => readyUrl(parts).map((url) => [name, url]))), variables),
+    // Query is ready before it has tried its Stores, and after one that failed it waits for seconds.
+    missing: async () => {
+      const away = await storesOutOfReach(archiveUrl(archive, 'query'), services.filter(({ name }) => name.startsWith('store')).length);
+      return away === 0 ? null : `Query to reach ${away === 1 ? 'its Store' : `${away} Stores`}`;
+    },
   };
 }
 

@@ -6,6 +6,7 @@ import { archiveUrl, type Archive } from './archives.ts';
 import { isTrend, listBlocks, sizeOf, type BlockList } from './blocks.ts';
 import { openBucket, type Bucket } from './bucket.ts';
 import { partsOf, probe } from './lasting.ts';
+import { sourcesOf } from './sources.ts';
 import { archiveStack } from './stack.ts';
 import { formatValue } from '../report/units.ts';
 import { plainText, plural } from '../text.ts';
@@ -165,10 +166,8 @@ async function partial({ partial: names }: BlockList, bucket: Bucket, ctx: Conte
 
 /** Sources that Query knows and cannot reach. */
 async function unreachable(archive: Archive): Promise<Unhealthy[]> {
-  const answer = await probe(`${archiveUrl(archive, 'query')}/api/v1/stores`);
-  if (answer?.status !== 200) return []; // told already: it is not ready
-  const stores: { name: string; lastError: unknown }[] = Object.values(JSON.parse(answer.body).data ?? {}).flat() as never;
-  return stores.filter(({ lastError }) => lastError).map(({ name, lastError }) => ({ part: 'query', why: `${name} does not answer it: ${typeof lastError === 'string' ? lastError : JSON.stringify(lastError)}` }));
+  const sources = (await sourcesOf(archiveUrl(archive, 'query'))) ?? []; // null is told already: it is not ready
+  return sources.flatMap(({ name, lastError }) => (lastError ? [{ part: 'query', why: `${name} does not answer it: ${lastError}` }] : []));
 }
 
 /** The status for people. */

@@ -56,6 +56,7 @@ export async function measureNoise({ seconds, folder, progress, signal }: NoiseO
   const [after, memoryAfter] = await Promise.all([edge(), memoryBefore && stalls('memory')]);
   const memory = await attempt('memory', async () => ({ ...memoryOf(await readFile('/proc/meminfo', 'utf8')), swapped_pages: (await swapped()) - swappedBefore }));
   const shares = before && after ? hostShares(before, after) : null;
+  signal.throwIfAborted();
 
   return {
     readings: {
