@@ -9,7 +9,7 @@ export interface Removed {
   volumes: string[];
 }
 
-const PASSES = 50;
+const PATIENCE_MS = 30_000;
 const PAUSE_MS = 200;
 
 /**
@@ -20,11 +20,12 @@ const PAUSE_MS = 200;
 export async function removeAll(engine: Engine, labels: string[], graceS: number): Promise<Removed> {
   const removed = { containers: new Set<string>(), networks: new Set<string>(), volumes: new Set<string>() };
   let refusal = '';
+  const deadline = performance.now() + graceS * 1000 + PATIENCE_MS;
   for (let pass = 1; ; pass++) {
     const [containers, networks, volumes] = await Promise.all([engine.containers(...labels), engine.networks(...labels), engine.volumes(...labels)]);
     const left = [...containers, ...networks, ...volumes].map(({ name }) => name);
     if (left.length === 0) return { containers: [...removed.containers], networks: [...removed.networks], volumes: [...removed.volumes] };
-    if (pass > PASSES) throw new InfrastructureError(`the engine does not remove ${left.join(', ')}${refusal ? `: ${refusal}` : ''}`, { hint: 'The next command tries again; `docker rm -f` or a restart of the engine may be needed.' });
+    if (performance.now() > deadline) throw new InfrastructureError(`the engine does not remove ${left.join(', ')}${refusal ? `: ${refusal}` : ''}`, { hint: 'The next command tries again; `docker rm -f` or a restart of the engine may be needed.' });
     if (pass > 1) await sleep(PAUSE_MS);
     try {
       await Promise.all(containers.map(async ({ id, name, state }) => {
