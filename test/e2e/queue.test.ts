@@ -33,7 +33,7 @@ function startWorker(t: Test, file: string, roundMs = 15): Process {
     steps.push(step);
     for (const { word, resolve } of waiting) if (word === step[0]) resolve(step);
   });
-  const ended = once(child, 'exit');
+  const ended = once(child, 'close'); // all that it has said is read by then
   const said = (word: string) => Promise.race([
     new Promise<string[]>((resolve) => {
       const already = steps.find((step) => step[0] === word);
@@ -110,7 +110,7 @@ t.test('workers that are killed at any moment lose no job and do none twice', as
 
 t.test('one that is stopped lives: nobody takes its job, and it goes on', async (t) => {
   const { file, store } = openFile(t);
-  const first = startWorker(t, file, 300);
+  const first = startWorker(t, file, 2000);
   const { job } = store.queue.enqueue(wanted(1), { now: Date.now() });
   await first.said('claimed');
   first.child.kill('SIGSTOP');
@@ -146,7 +146,8 @@ t.test('many processes claim at once: each job is given to one', async (t) => {
     for (let n = 1; n <= count; n++) store.queue.enqueue(wanted(n), { now: Date.now() });
   });
   await until('every job has ended', () => under(store) === 0);
-  await sleep(200);
+  for (const { child } of all) child.kill('SIGTERM');
+  await Promise.all(all.map(({ ended }) => ended));
   const claimed = all.flatMap(({ steps }) => steps).filter(([word]) => word === 'claimed').map(([, job]) => job!);
   t.equal(claimed.length, count);
   t.equal(new Set(claimed).size, count);

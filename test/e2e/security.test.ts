@@ -14,7 +14,8 @@ import type { ContainerSummary } from '../../scripts/stack/engine.ts';
 import { bench, dataFolder, engine, makeFolder, mayfly, nothingLeft, onEngine, probeBenchmark, ROOT, run, type Running } from './helpers.ts';
 
 const FIXTURE = join(ROOT, 'test', 'fixtures', 'hostile');
-const HEALTH = { test: ['CMD', 'node', '-e', "fetch('http://127.0.0.1:8080/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"], interval: '300ms', timeout: '3s', retries: 200 };
+/** Not the probe's own, which starts nothing while it waits: it has to start something, and nobody can beside a fork bomb. */
+const HEALTH = { test: ['CMD', 'node', '-e', "fetch('http://127.0.0.1:8080/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"], interval: '1s', timeout: '5s', retries: 100 };
 /** Allowed in a build, since it is so in every docker build: the default capabilities of the engine, in a network that has nothing but itself. */
 const BUILD_MAY = ['have a capability', 'open a raw socket', 'become root by a setuid program', 'dump core', 'use more CPU than it has'];
 /** Names outside and the containers of another network are not there for the control; how much CPU it gets is up to what else runs here. */
@@ -75,7 +76,8 @@ async function heard(containers: ContainerSummary[], running: Running): Promise<
   for (; running.child.exitCode === null; await sleep(300)) {
     for (const { id, labels } of containers) {
       const log = await engine.logs(id, 0).catch(() => null);
-      if (log) logs.set(labels['com.docker.compose.service']!, log.stdout);
+      const service = labels['com.docker.compose.service']!;
+      if (log && log.stdout.length > (logs.get(service)?.length ?? 0)) logs.set(service, log.stdout); // one that is being removed gives less
     }
   }
   const lines = (log: string) => Object.fromEntries(log.split('\n').flatMap((line) => (/^\w+ \{/.test(line) ? [[line.split(' ', 1)[0]!, JSON.parse(line.slice(line.indexOf(' ')))]] : [])));
@@ -105,12 +107,12 @@ t.test('code under test, built and run, tries everything and is refused; the sam
   const file = join(data, 'file-of-the-host');
   writeFileSync(file, canary.join(''));
   // A process of the host with the canary in its environment, as the harness has it.
-  const victim = spawn('sleep', ['300'], { argv0: marker.join(''), env: { ...process.env, MAYFLY_CANARY: canary.join('') }, stdio: 'ignore' });
+  const victim = spawn('sleep', ['infinity'], { argv0: marker.join(''), env: { ...process.env, MAYFLY_CANARY: canary.join('') }, stdio: 'ignore' });
   t.teardown(() => victim.kill('SIGKILL'));
   const outside = Object.values(networkInterfaces()).flat().filter((one) => one!.family === 'IPv4' && !one!.internal).map((one) => one!.address);
 
   const besideData = dataFolder(t);
-  const beside = mayfly('bench', [`--benchmark=${probeBenchmark(t, { load: { duration: '60s' } })}`], besideData);
+  const beside = mayfly('bench', [`--benchmark=${probeBenchmark(t, { load: { duration: '30m' } })}`], besideData);
   t.teardown(() => beside.done);
   t.teardown(() => beside.child.kill('SIGTERM'));
   let other: { id: string }[] = [];
@@ -148,7 +150,7 @@ t.test('code under test, built and run, tries everything and is refused; the sam
   t.notMatch(`${stdout}${stderr}`, canary.join(''), 'no secret of the environment is in the run');
   await nothingLeft(t, data);
   const still = (await engine.containers('dev.mayfly.run')).filter(({ labels, state }) => state === 'running' && labels['dev.mayfly.pid'] === String(beside.child.pid));
-  t.ok(beside.child.exitCode === 0 || still.some(({ labels }) => labels['dev.mayfly.side']), 'the run beside it goes on');
+  t.ok(beside.child.exitCode === null && still.some(({ labels }) => labels['dev.mayfly.side']), 'the run beside it goes on');
 
   // The control: the same image, with everything that Mayfly takes away.
   const loose = await run('docker', ['run', '--rm', ...LOOSE, `--volume=${engine.socket}:${engine.socket}`, '--env', `PLAN=${JSON.stringify({ ...plan, beside: [['127.0.0.1', port]], forks: 700 })}`, '--env=WHO=the control', containers[0]!.image, 'node', '/attempts.js']).done;
@@ -162,7 +164,7 @@ t.test('code under test, built and run, tries everything and is refused; the sam
 
 t.test('code that fills the disk, in four ways at once', async (t) => {
   const withoutAttempts = readFileSync(join(FIXTURE, 'Dockerfile'), 'utf8').replace(/RUN node.*\n/, '');
-  const load = { rate: 20, target: 'http://hostile:8080', duration: '40s', warmup: '1s', vus: 20 };
+  const load = { rate: 20, target: 'http://hostile:8080', duration: '10m', warmup: '1s', vus: 20 };
   const harmful = async (t: Test, harm: string) => hostileBenchmark(t, await hostileRepository(t, { Dockerfile: withoutAttempts }), { hostile: { environment: { PLAN: JSON.stringify({ fill: '700M' }), HARM: harm } } }, { disk_limit: '256MiB', load: { script: 'load.js', ...load } });
   t.jobs = 4;
 
@@ -173,7 +175,7 @@ t.test('code that fills the disk, in four ways at once', async (t) => {
       t.equal(code, 3, stderr);
       t.match(stderr, /hostile of candidate wrote \d+ MiB to the disk: at most 256 MiB is allowed/);
       t.match(stderr, /disk_limit/);
-      t.ok(seconds < 45, `at once, not at the end of the window: ${seconds} s`);
+      t.ok(seconds < 200, `at once, not at the end of the window: ${seconds} s`);
       await nothingLeft(t, data);
     });
   }
@@ -192,13 +194,13 @@ t.test('code that fills the disk, in four ways at once', async (t) => {
   });
 
   t.test('a build', async (t) => {
-    t.ok((await readSpace('/var/lib/docker')).freeBytes > 12 * 2 ** 30, 'this test needs 12 GiB of free space at the engine');
+    t.ok((await readSpace('/var/lib/docker')).freeBytes > 15 * 2 ** 30, 'this test needs 15 GiB of free space at the engine');
     const data = dataFolder(t);
-    const repository = await hostileRepository(t, { Dockerfile: 'FROM node:24.21.0-bookworm-slim\nRUN fallocate --length 9G /fill && sleep 120\n' });
+    const repository = await hostileRepository(t, { Dockerfile: 'FROM node:24.21.0-bookworm-slim\nRUN fallocate --length 11G /fill && sleep 600\n' });
     const { code, stderr, seconds } = await bench(hostileBenchmark(t, repository, { hostile: {} }), data);
     t.equal(code, 3, stderr);
-    t.match(stderr, /a step of the build of probe at [0-9a-f]{12} wrote 9 GiB to the disk: at most 8 GiB is allowed/);
-    t.ok(seconds < 60, `${seconds} s`);
+    t.match(stderr, /a step of the build of probe at [0-9a-f]{12} wrote (8\.\d+|9|9\.\d+|1[01]|10\.\d+) GiB to the disk: at most 8 GiB is allowed/);
+    t.ok(seconds < 200, `at once, not at its end: ${seconds} s`);
     await nothingLeft(t, data);
   });
 });

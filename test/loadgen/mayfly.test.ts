@@ -16,8 +16,6 @@ type Environment = Record<string, string | number>;
 const run = promisify(execFile);
 const docker = async (...args: string[]) => (await run('docker', args)).stdout;
 
-t.setTimeout(120_000);
-
 t.before(async () => {
   for (const image of [K6, NODE]) {
     await docker('image', 'inspect', image).catch(() => {
@@ -68,12 +66,12 @@ const values = (summary: any, metric: string) => summary.metrics[metric]?.values
 t.test('two sides get the same requests, in turn, in the announced window', async (t) => {
   const requests = { candidate: await startTarget(t, 'candidate'), baseline: await startTarget(t, 'baseline') };
   const { status, stdout, stderr } = k6({
-    RATE: 20.5, DURATION_S: 4, WARMUP_S: 1, VUS: 5, ROUND: 3, SEED: 8, SIDES: SIDES.join(),
+    RATE: 20.5, DURATION_S: 4, WARMUP_S: 1.01, VUS: 100, ROUND: 3, SEED: 8, SIDES: SIDES.join(),
     TARGET_CANDIDATE: 'http://candidate:8080', TARGET_BASELINE: 'http://baseline:8080/',
   });
   t.equal(status, 0, stderr);
   const summary = JSON.parse(stdout);
-  t.match(summary.mayfly, { sides: SIDES, rate: 20.5, vus: 5, round: 3, seed: 8, duration_s: 4, warmup_s: 1, gap_s: 0.5 });
+  t.match(summary.mayfly, { sides: SIDES, rate: 20.5, vus: 100, round: 3, seed: 8, duration_s: 4, warmup_s: 1.01, gap_s: 0.5 });
 
   const window = /mayfly window start=(\d+) end=(\d+)/.exec(stderr)!.slice(1).map(Number) as [number, number];
   t.same(summary.mayfly.window, { start: window[0], end: window[1] });
@@ -95,10 +93,12 @@ t.test('two sides get the same requests, in turn, in the announced window', asyn
     }
     t.ok(values(summary, `mayfly_start_lag${tags}`).min >= 0);
     t.ok(values(summary, `mayfly_response_time${tags}`).med > values(summary, `http_req_duration${tags}`).med);
-    const outside = measured.filter(({ time }) => time < window[0] - 100 || time > window[1] + 500);
+    // k6 starts its scenarios some time after it has told the window: the busier the host, the later.
+    const first = Math.min(...measured.map(({ time }) => time));
+    const outside = measured.filter(({ time }) => time < window[0] - 100 || time > Math.max(first, window[0]) + 4_500);
     t.same(outside, [], 'the window is the announced one');
     const warmup = seen[side].filter(({ scenario }) => scenario === 'warmup');
-    t.ok(warmup.length >= 20 && warmup.every(({ time }) => time < window[0] - 250), 'the warm-up ends before the gap');
+    t.ok(warmup.length >= 20 && warmup.every(({ time }) => time < first - 250), 'the warm-up ends before the gap');
   }
   t.equal(values(summary, 'dropped_iterations{scenario:measure}').count, 0, 'there, though nothing was dropped');
 
@@ -110,14 +110,17 @@ t.test('two sides get the same requests, in turn, in the announced window', asyn
 });
 
 t.test('a stall shows in the time from the scheduled start', async (t) => {
-  await startTarget(t, 'candidate', { STALL_AFTER: 100 });
+  const requests = await startTarget(t, 'candidate', { STALL_AFTER: 100 });
   const { status, stdout, stderr } = k6({ RATE: 100, DURATION_S: 4, VUS: 200, TARGET_CANDIDATE: 'http://candidate:8080' });
   t.equal(status, 0, stderr);
   const response = values(JSON.parse(stdout), 'mayfly_response_time{scenario:measure,side:candidate}');
   t.equal(values(JSON.parse(stdout), 'dropped_iterations{scenario:measure}').count, 0);
-  // 100 of the 400 requests are due while it stands still; by hand: 1 s less the time since its start, for each.
-  const waits = [...Array(100).keys()].map((i) => 1_000 - i * 10).concat(Array(300).fill(0)).sort((a, b) => a - b);
-  // Not above the hand's value by much, either: the stall is a timer's, and a busy host wakes it and answers later.
+  const times = (await requests()).map(({ time }) => time);
+  const stall = Math.max(...times.slice(1).map((time, i) => time - times[i]!)); // a second, and what a busy host needs to wake it
+  t.ok(stall >= 990, `it stood still for ${stall} ms`);
+  // A request is due every 10 ms while it stands still; by hand: the stall less the time since its start, for each.
+  const waits = [...Array(400).keys()].map((i) => Math.max(0, stall - i * 10)).sort((a, b) => a - b);
+  // Not above the hand's value by much, either: those that have waited are answered one after the other.
   for (const [name, share] of [['p(90)', 0.9], ['p(95)', 0.95], ['p(99)', 0.99]] as const) {
     const expected = waits[Math.ceil(share * waits.length) - 1]!;
     const over = response[name] - expected;
@@ -126,10 +129,12 @@ t.test('a stall shows in the time from the scheduled start', async (t) => {
 });
 
 t.test('too few virtual users show as dropped iterations', async (t) => {
-  await startTarget(t, 'candidate', { STALL_AFTER: 50 });
+  const requests = await startTarget(t, 'candidate', { STALL_AFTER: 50 });
   const { stdout } = k6({ RATE: 50, DURATION_S: 3, VUS: 5, TARGET_CANDIDATE: 'http://candidate:8080' });
   const dropped = values(JSON.parse(stdout), 'dropped_iterations{scenario:measure}').count;
-  t.ok(dropped >= 35 && dropped <= 50, `${dropped} of the 50 due in the second were dropped, 5 users waited`);
+  t.ok(dropped >= 35, `${dropped} of the 50 due in the second were dropped, 5 users waited`);
+  const due = dropped + (await requests()).length;
+  t.ok(due === 150 || due === 151, `${due} were started or dropped; due are 150, and one at the very end`);
 });
 
 t.test('a bad environment is refused with a sentence', async (t) => {

@@ -49,6 +49,6 @@ t.test('while another process writes for long, a webhook is answered within a se
   t.equal(health.status, 200);
   t.comment(`webhook ${webhook.ms.toFixed(0)} ms, health ${health.ms.toFixed(0)} ms`);
   t.ok(webhook.ms < 5000 && health.ms < 5000, `webhook ${webhook.ms} ms, health ${health.ms} ms`);
-  setTimeout(() => other.exec('ROLLBACK'), 300);
+  setTimeout(() => other.exec('ROLLBACK'), 150);
   t.equal((await deliver(`${url}/webhooks/github`, { event: 'pull_request', payload: pullRequest('opened') })).status, 202, 'a short wait is waited for');
 });

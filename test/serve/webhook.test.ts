@@ -117,8 +117,11 @@ async function chunkedStatus(url: string, bytes: number): Promise<number> {
   const heads = ['content-type: application/json', 'x-github-event: push', 'x-github-delivery: 1', `x-hub-signature-256: ${signatureOf('x')}`, 'transfer-encoding: chunked', 'host: x'];
   socket.write(`POST ${pathname} HTTP/1.1\r\n${heads.join('\r\n')}\r\n\r\n`);
   const chunk = 'x'.repeat(65_536);
-  for (let sent = 0; sent < bytes; sent += chunk.length) socket.write(`${chunk.length.toString(16)}\r\n${chunk}\r\n`);
-  const [answer] = (await once(socket, 'data')) as [Buffer];
+  const answered = once(socket, 'data') as Promise<[Buffer]>;
+  for (let sent = 0; sent < bytes; sent += chunk.length) {
+    if (!socket.write(`${chunk.length.toString(16)}\r\n${chunk}\r\n`) && (await Promise.race([once(socket, 'drain'), answered.then(() => 'answered')])) === 'answered') break;
+  }
+  const [answer] = await answered;
   socket.destroy();
   return Number(answer.toString('utf8').split(' ')[1]);
 }

@@ -28,14 +28,14 @@ function daemonIn(name: string, more: string[] = []): Daemon {
   const at = (file: string): string => join(folder, `${name}-${file}`);
   return {
     args: ['--host', `unix://${at('sock')}`, '--data-root', at('data'), '--exec-root', at('exec'), '--pidfile', at('pid'), '--bridge=none', '--iptables=false', '--ip-forward=false', ...more],
-    socket: at('sock'), pidFiles: [at('pid')], log: at('log'), deadlineMs: 30_000,
+    socket: at('sock'), pidFiles: [at('pid')], log: at('log'), deadlineMs: 120_000,
   };
 }
 
 async function end(pid: number): Promise<void> {
   process.kill(pid, 'SIGTERM');
-  const deadline = Date.now() + 20_000;
-  while (existsSync(`/proc/${pid}/exe`) && Date.now() < deadline) await sleep(100);
+  const deadline = Date.now() + 60_000;
+  for (; existsSync(`/proc/${pid}/exe`); await sleep(100)) if (Date.now() > deadline) process.kill(pid, 'SIGKILL');
 }
 
 t.test('a daemon starts in a session of its own, in spite of the pid file of a dead one', async (t) => {

@@ -7,14 +7,14 @@ import { dataFolder, engine, mayfly, nothingLeft, probeBenchmark, probeRepositor
 t.teardown(() => engine.close());
 
 const service = (file: string) => readFileSync(join(ROOT, 'test/fixtures/probe/service', file), 'utf8');
-/** Every request takes 8 ms of computing more. */
-const SLOW = service('server.js').replace('  requests++;\n', '  requests++;\n  compute(8);\n');
+/** Every request takes 20 ms of computing more. */
+const SLOW = service('server.js').replace('  requests++;\n', '  requests++;\n  compute(20);\n');
 
 t.test('killed in its comparison it goes on there, and finds what can be found', async (t) => {
   const data = dataFolder(t);
   const { folder, commits } = await probeRepository(t, [{}, {}, { Dockerfile: 'FROM scratch\nCOPY nothing /\n' }, { 'Dockerfile': service('Dockerfile'), 'server.js': SLOW }, {}]);
   const benchmark = probeBenchmark(t, { build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile' } }, load: { rate: 20, duration: '1s', warmup: '0s', vus: 40 }, allow: { saturation: 1 }, top: { retries: 5 } });
-  const args = [`--benchmark=${benchmark}`, `--good=${commits[0]}`, '--bad=main', '--metric=latency_med', '--pairing=interleaved', '--max-rounds=8', '--json'];
+  const args = [`--benchmark=${benchmark}`, `--good=${commits[0]}`, '--bad=main', '--metric=latency_med', '--pairing=interleaved', '--max-rounds=20', '--json'];
 
   const first = mayfly('bisect', args, data);
   await first.said(/begin {2}round 3 of/); // two are in the store

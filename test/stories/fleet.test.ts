@@ -74,12 +74,14 @@ t.test('over a real bucket', async (t) => {
     await seen(query, runs);
     t.same(await answersOf(query, real[0]!), expected);
     const count = (metric: string) => counter(base + PORT.store, metric);
-    const failures = await count('thanos_memcached_operation_failures_total');
+    // A time-out says that this host is busy, not that the parts do not understand each other.
+    const failures = async () => (await count('thanos_memcached_operation_failures_total')) - (await counter(base + PORT.store, 'thanos_memcached_operation_failures_total', 'reason="timeout"'));
+    const before = await failures();
     await eventually(async () => {
       if ((await count('thanos_store_index_cache_hits_total')) === 0) throw new Error('the index cache has not been asked for anything that it had');
       if ((await count('thanos_cache_memcached_hits_total')) === 0) throw new Error('nor has that of the bucket');
     }, async () => t.same(await answersOf(query, real[0]!), expected, 'again, from the cache'));
-    t.equal(await count('thanos_memcached_operation_failures_total'), failures, 'memcached fails at nothing');
+    t.equal(await failures(), before, 'memcached fails at nothing');
   });
 
   await t.test('query front end', async (t) => {
@@ -91,7 +93,10 @@ t.test('over a real bucket', async (t) => {
     t.same(await answersOf(frontend, real[0]!), expected, 'again');
     const cache = (what: string) => counter(base + PORT.frontend, `cortex_cache_${what}_total`);
     t.equal(await cache('fetched_keys'), 0, 'what is younger than a day is not looked for in the cache');
-    const end = Math.floor(Date.now() / 1000) - 5 * 86_400;
+    // The front end splits a range at multiples of 30 days, and keeps each part by itself.
+    const part = (at: number) => Math.floor(at / (30 * 86_400));
+    let end = Math.floor(Date.now() / 1000) - 5 * 86_400;
+    if (part(end) !== part(end - 86_400)) end -= 2 * 86_400;
     const old = { query: 'vector(1)', start: String(end - 86_400), end: String(end), step: '3600' };
     t.same(await ask(frontend, 'query_range', old), await ask(query, 'query_range', old));
     t.equal(await cache('hits'), 0);
@@ -116,7 +121,7 @@ t.test('over a real bucket', async (t) => {
       const parts = await partsOf(project);
       const unwell = services.filter((name) => parts.get(name)?.health !== 'healthy');
       if (unwell.length > 0) throw new Error(`not healthy: ${unwell.map((name) => `${name} ${parts.get(name)?.health}`).join(', ')}`);
-    });
+    }, undefined, 3 * DEADLINE_MS); // Docker asks every 30 s, and again 30 s later where the answer was late
     t.pass('every container is healthy');
 
     const down = await mayfly('archive-down', [], data).done;
@@ -240,8 +245,8 @@ async function counter(port: number, metric: string, label = ''): Promise<number
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }
 
-async function eventually(check: () => Promise<void>, before: () => Promise<unknown> = async () => {}): Promise<void> {
-  for (const deadline = Date.now() + DEADLINE_MS; ; await sleep(300)) {
+async function eventually(check: () => Promise<void>, before: () => Promise<unknown> = async () => {}, withinMs = DEADLINE_MS): Promise<void> {
+  for (const deadline = Date.now() + withinMs; ; await sleep(300)) {
     await before();
     try {
       return await check();

@@ -102,7 +102,9 @@ t.test('code under test reaches nothing but its own network', async (t) => {
   const benchmark = probeBenchmark(t, { mode: 'curious', top: { metrics: [{ name: 'reached', promql: 'max(max_over_time(probe_reached{$selector}[$window]))', unit: 'count', primary: true }] } });
   const { code, stderr, run: doc } = await bench(benchmark, data);
   t.equal(code, 0, stderr);
-  t.same(doc.rounds[0]!.samples.reached, { value: 0, unit: 'count' });
+  for (const { round, valid, samples } of doc.rounds) {
+    if (valid || samples.reached) t.same(samples.reached, { value: 0, unit: 'count' }, `round ${round}`);
+  }
 });
 
 t.test('the terminal shows progress on stderr and one table on stdout', async (t) => {
@@ -141,7 +143,8 @@ t.test('any other load generator: vegeta, judged by its own metrics', async (t) 
   t.equal(doc.load?.generator, 'mayfly/vegeta:12.12.0', stderr);
   const round = doc.rounds.find(({ valid }) => valid);
   t.ok(round, JSON.stringify(doc.rounds));
-  t.equal(round!.samples.request_rate!.value, 40, 'every request was counted, none of the warm-up');
+  const counted = round!.samples.request_rate!.value * 5;
+  t.ok(counted >= 199 && counted <= 200, `every request was counted, none of the 40 of the warm-up: ${counted} of 200, of which vegeta leaves out the last where it comes late`);
   t.ok(round!.samples.vegeta_p95!.value > 0, 'what the generator itself exposes is there too');
   t.ok(round!.samples.cpu_seconds_per_request!.value > 0);
   await nothingLeft(t, data);

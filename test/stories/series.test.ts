@@ -18,7 +18,7 @@ t.test('CPU, memory and latency of a run by the second, from the archive; a valu
   const { code, stderr, run } = await bench(probeBenchmark(t, { load: { duration: '5s' } }), data, ['--rounds=1']);
   t.equal(code, 0, stderr);
   t.teardown(() => mayfly('archive-down', [], data).done);
-  const up = await mayfly('archive-up', [`--port-base=${40_000 + (process.pid % 100) * 20}`], data).done;
+  const up = await mayfly('archive-up', [`--port-base=${10_000 + (process.pid % 450) * 20}`], data).done;
   t.equal(up.code, 0, up.stderr);
 
   const where = paths(ROOT, { MAYFLY_DATA: data });

@@ -11,7 +11,7 @@ import { probeBenchmark, ROOT, run, type Running } from '../e2e/helpers.ts';
 
 /** Of the webhook. */
 export const SECRET = 'secret of the webhook';
-const TIMEOUT_MS = 300_000;
+const TIMEOUT_MS = 600_000;
 
 /** A checkout of Mayfly with the probe as its only benchmark: mayfly.yaml names benchmarks of the checkout. */
 export function checkout(t: Test, repository: string): string {

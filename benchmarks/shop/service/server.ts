@@ -9,7 +9,7 @@ import { type Answer, HttpError, type Route, json, routes } from './routes.ts';
 import { Shop } from './shop.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
-const STOP_DEADLINE_MS = 800;
+const STOP_DEADLINE_MS = 600;
 
 const shop = new Shop(process.env.DATABASE ?? ':memory:');
 const server = createServer((request, response) => void serve(request, response));
