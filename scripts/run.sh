@@ -49,8 +49,8 @@ if ! current; then
 fi
 
 PATH=$modules/.bin:$PATH
-# For the processes that Node starts, too: node:sqlite still announces itself as experimental.
-NODE_OPTIONS="--disable-warning=ExperimentalWarning${NODE_OPTIONS:+ $NODE_OPTIONS}"
+# For the processes that Node starts, too: node:sqlite still announces itself as experimental; v8.cjs says what it is for.
+NODE_OPTIONS="--disable-warning=ExperimentalWarning --require=\"$root/scripts/setup/v8.cjs\"${NODE_OPTIONS:+ $NODE_OPTIONS}"
 # What Node.js has compiled is kept: a command starts in half the time. Where nothing can be written there, it does without.
 NODE_COMPILE_CACHE=${NODE_COMPILE_CACHE-$modules/.cache/node}
 export PATH NODE_OPTIONS NODE_COMPILE_CACHE

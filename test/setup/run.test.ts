@@ -7,7 +7,7 @@ import { which } from '../../scripts/setup/command.ts';
 import { outcome } from './helpers.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const checkout = await mkdtemp(join(tmpdir(), 'mayfly-test-'));
+const checkout = await mkdtemp(join(tmpdir(), 'mayfly test-'));
 t.teardown(() => rm(checkout, { recursive: true, force: true }));
 const sh = (args: string[], env: NodeJS.ProcessEnv = process.env) => outcome('sh', [join(checkout, 'scripts/run.sh'), ...args], { cwd: tmpdir(), env });
 
@@ -20,6 +20,7 @@ const smallLock = {
 await mkdir(join(checkout, 'scripts/setup'), { recursive: true });
 await cp(join(ROOT, 'scripts/run.sh'), join(checkout, 'scripts/run.sh'));
 await cp(join(ROOT, 'scripts/setup/lockfile.mjs'), join(checkout, 'scripts/setup/lockfile.mjs'));
+await cp(join(ROOT, 'scripts/setup/v8.cjs'), join(checkout, 'scripts/setup/v8.cjs'));
 await cp(join(ROOT, '.npmrc'), join(checkout, '.npmrc'));
 await writeFile(join(checkout, 'package.json'), JSON.stringify({ ...nodeOnly, type: 'module', allowScripts: { node: true } }));
 await writeFile(join(checkout, 'package-lock.json'), JSON.stringify(smallLock));
@@ -40,6 +41,16 @@ t.test('two at the same time in an empty checkout: one installs, both run', asyn
     t.equal(code, 3, 'with the exit code of the command');
   }
   t.equal(results.filter(({ stderr }) => stderr.startsWith(INSTALLING)).length, 1);
+});
+
+t.test('neither a command nor what it starts uses the compilers that may keep Node.js from ending', async (t) => {
+  const hot = 'const f = (n) => { let s = 0; for (let i = 0; i < n; i++) s += i % 7; return s; };\nfor (let k = 0; k < 3000; k++) f(2000);\n';
+  await writeFile(join(checkout, 'scripts/hot.cjs'), hot);
+  await writeFile(join(checkout, 'scripts/starts.ts'), "import { spawnSync } from 'node:child_process';\nspawnSync(process.execPath, ['--trace-opt', `${import.meta.dirname}/hot.cjs`], { stdio: 'inherit' });\n");
+  const { stdout, stderr } = await sh(['starts']);
+  t.match(stdout, /target TURBOFAN/, `it has compiled: ${stderr}`);
+  t.notMatch(stdout, /MAGLEV/);
+  t.match((await outcome('env', ['--unset=NODE_OPTIONS', join(checkout, 'node_modules/.bin/node'), '--trace-opt', join(checkout, 'scripts/hot.cjs')])).stdout, /MAGLEV/, 'as it would by itself');
 });
 
 t.test('nothing is installed while the lock file says the same', async (t) => {
