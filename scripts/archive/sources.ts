@@ -9,12 +9,20 @@ export interface Source {
   lastError: string | null;
 }
 
-/** Null where Query at `url` does not answer. */
+/** Null where no Query answers at `url`. */
 export async function sourcesOf(url: string): Promise<Source[] | null> {
   const answer = await probe(`${url}/api/v1/stores`);
-  if (answer?.status !== 200) return null;
-  const kinds: Record<string, { name: string; lastError: unknown }[]> = JSON.parse(answer.body).data ?? {};
-  return Object.entries(kinds).flatMap(([kind, list]) => list.map(({ name, lastError }) => ({ kind, name, lastError: lastError ? (typeof lastError === 'string' ? lastError : JSON.stringify(lastError)) : null })));
+  const kinds = answer?.status === 200 ? parsed(answer.body) : null;
+  return kinds && Object.entries(kinds).flatMap(([kind, list]) => list.map(({ name, lastError }) => ({ kind, name, lastError: lastError ? (typeof lastError === 'string' ? lastError : JSON.stringify(lastError)) : null })));
+}
+
+/** Another program may answer at its port. */
+function parsed(body: string): Record<string, { name: string; lastError: unknown }[]> | null {
+  try {
+    return JSON.parse(body).data ?? {};
+  } catch {
+    return null;
+  }
 }
 
 /** How many of so many Stores Query at `url` does not reach. */
