@@ -103,16 +103,15 @@ async function allReady(lasting: Lasting, label: string, wasUp: boolean, timeout
       patience = Math.min(patience, ctx.now() + PATIENCE_S * 1000);
       if (missing === null || ctx.now() > patience) return;
       step.update(`waiting for ${missing}`);
-      await sleep(POLL_MS, undefined, { signal: ctx.signal }).catch(() => ctx.signal.throwIfAborted());
-      continue;
-    }
-    if (waiting.size > 0) step.update(`waiting for ${[...waiting].join(', ')}`);
-    const failed = Object.keys(lasting.ready).filter((name) => !parts.has(name) || parts.get(name)!.restartCount >= RESTARTS);
-    if (failed.length > 0 || ctx.now() > deadline) {
-      const unwell = await describeUnwell(label, ctx);
-      throw new InfrastructureError(`${lasting.title}: ${(failed.length > 0 ? failed : [...waiting]).join(', ')} did not become ready${failed.length > 0 ? '' : ` in ${timeoutS} s`}${unwell ? `\n${unwell}` : ''}`, {
-        hint: lasting.hint ?? 'Is the object store up, are its address and keys right, and is there room on the disk?',
-      });
+    } else {
+      if (waiting.size > 0) step.update(`waiting for ${[...waiting].join(', ')}`);
+      const failed = Object.keys(lasting.ready).filter((name) => !parts.has(name) || parts.get(name)!.restartCount >= RESTARTS);
+      if (failed.length > 0 || ctx.now() > deadline) {
+        const unwell = await describeUnwell(label, ctx);
+        throw new InfrastructureError(`${lasting.title}: ${(failed.length > 0 ? failed : [...waiting]).join(', ')} did not become ready${failed.length > 0 ? '' : ` in ${timeoutS} s`}${unwell ? `\n${unwell}` : ''}`, {
+          hint: lasting.hint ?? 'Is the object store up, are its address and keys right, and is there room on the disk?',
+        });
+      }
     }
     await sleep(POLL_MS, undefined, { signal: ctx.signal }).catch(() => ctx.signal.throwIfAborted());
   }

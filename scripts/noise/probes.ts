@@ -89,7 +89,6 @@ export async function probeDisk(folder: string, seconds: number, signal: AbortSi
       await file.write(Buffer.alloc(BULK, 7), 0, BULK, 0);
       await file.sync();
     });
-    signal.throwIfAborted();
     return { sync_p50_s: medianOf(took) / 1000, sync_p99_s: percentile(took, 0.99) / 1000, bytes_per_s: BULK / (bulk / 1000) };
   } finally {
     await rm(name, { force: true });

@@ -107,7 +107,7 @@ t.test('code under test, built and run, tries everything and is refused; the sam
   const file = join(data, 'file-of-the-host');
   writeFileSync(file, canary.join(''));
   // A process of the host with the canary in its environment, as the harness has it.
-  const victim = spawn('sleep', ['infinity'], { argv0: marker.join(''), env: { ...process.env, MAYFLY_CANARY: canary.join('') }, stdio: 'ignore' });
+  const victim = spawn('sleep', ['900'], { argv0: marker.join(''), env: { ...process.env, MAYFLY_CANARY: canary.join('') }, stdio: 'ignore' });
   t.teardown(() => victim.kill('SIGKILL'));
   const outside = Object.values(networkInterfaces()).flat().filter((one) => one!.family === 'IPv4' && !one!.internal).map((one) => one!.address);
 

@@ -135,7 +135,7 @@ t.test('any other load generator: vegeta, judged by its own metrics', async (t) 
     command: ['attack', '-targets=/benchmark/targets', '-rate=${RATE}', '-duration=${DURATION}', '-prometheus-addr=0.0.0.0:8880', '-output=/dev/null'],
     scrape: { port: 8880, path: '/metrics' },
     requests: 'sum(max_over_time(probe_requests_total{$selector}[$window]) - min_over_time(probe_requests_total{$selector}[$window]))',
-    warmup: '1s', duration: '5s', rate: 40,
+    warmup: '1s', duration: '5s', rate: 10, // vegeta leaves out the last request where it comes after the end: at this rate it is due 100 ms before
   };
   const benchmark = probeBenchmark(t, { load, top: { rounds: 1, metrics: [{ name: 'vegeta_p95', promql: 'histogram_quantile(0.95, sum by (le) (rate(request_seconds_bucket{$selector}[$window])))', unit: 's' }] } });
   writeFileSync(join(benchmark, 'targets'), 'GET http://probe.candidate:8080/\n');
@@ -143,8 +143,7 @@ t.test('any other load generator: vegeta, judged by its own metrics', async (t) 
   t.equal(doc.load?.generator, 'mayfly/vegeta:12.12.0', stderr);
   const round = doc.rounds.find(({ valid }) => valid);
   t.ok(round, JSON.stringify(doc.rounds));
-  const counted = round!.samples.request_rate!.value * 5;
-  t.ok(counted >= 199 && counted <= 200, `every request was counted, none of the 40 of the warm-up: ${counted} of 200, of which vegeta leaves out the last where it comes late`);
+  t.equal(round!.samples.request_rate!.value, 10, 'every request was counted, none of the warm-up');
   t.ok(round!.samples.vegeta_p95!.value > 0, 'what the generator itself exposes is there too');
   t.ok(round!.samples.cpu_seconds_per_request!.value > 0);
   await nothingLeft(t, data);

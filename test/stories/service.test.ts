@@ -9,7 +9,7 @@ import { checkout, deliver, queue, SECRET, start, until, urlOf, type Place } fro
 t.teardown(() => engine.close());
 
 const SERVER = readFileSync('test/fixtures/probe/service/server.js', 'utf8');
-/** Computes 4 ms more for every request. */
+/** Computes 8 ms more for every request. */
 const slower = { 'server.js': SERVER.replace('  requests++;\n', '  requests++;\n  compute(8);\n') };
 
 t.test('a pull request and a merge are measured, judged and reported, though the worker is killed', async (t) => {
