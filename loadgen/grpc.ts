@@ -1,0 +1,191 @@
+/** gRPC calls of one side: the only file that knows @grpc/grpc-js and @grpc/proto-loader. */
+import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { Client, credentials, Metadata, status as codes, type ChannelOptions, type ClientDuplexStream, type MethodDefinition, type ServiceError } from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { BENCHMARK_FOLDER, ScriptFault } from './faults.ts';
+import { failure, type Failure } from './failures.ts';
+import type { Iterating } from './iterating.ts';
+import { checkKeys, pathOf, type CallOptions, type Grpc, type LoadOptions, type Pending, type Reply } from './load.ts';
+
+const CALL_OPTIONS = ['name', 'metadata', 'timeoutMs', 'expect'];
+
+type Method = MethodDefinition<object, object>;
+
+/** The methods of the benchmark's protos, and a connection of one side and thread. */
+export interface ServiceClients {
+  methods: ReadonlyMap<string, Method>;
+  client: Client;
+  /** `grpc` of one iteration. */
+  of(iterating: Iterating): Grpc;
+  close(): void;
+}
+
+/** `shop.Cart/Add` -> its definition. Faults name the proto. */
+export function loadMethods(options: LoadOptions): Map<string, Method> {
+  const methods = new Map<string, Method>();
+  for (const proto of options.grpc?.protos ?? []) {
+    const path = pathOf(proto);
+    let found: ReturnType<typeof loadSync>;
+    try {
+      found = loadSync(path, { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true, includeDirs: [BENCHMARK_FOLDER, dirname(path)] });
+    } catch (error) {
+      throw new ScriptFault(`${proto} is no proto that can be read: ${(error as Error).message.replaceAll(`${BENCHMARK_FOLDER}/`, '')}`);
+    }
+    for (const [service, definition] of Object.entries(found)) {
+      if ('format' in definition) continue; // a message or an enumeration
+      for (const [name, method] of Object.entries(definition)) methods.set(`${service}/${name}`, method as Method);
+    }
+  }
+  return methods;
+}
+
+export function openGrpc(methods: ReadonlyMap<string, Method>, options: LoadOptions, { url, target }: { url: string; target: string }): ServiceClients {
+  const origin = new URL(url);
+  const { tls = {} } = options;
+  const secure = origin.protocol === 'https:';
+  const channel: ChannelOptions = { 'grpc.use_local_subchannel_pool': 1, 'grpc.max_receive_message_length': -1, ...(secure ? { 'grpc.ssl_target_name_override': new URL(target).hostname } : { 'grpc.default_authority': new URL(target).host }) };
+  const with_ = secure ? credentials.createSsl(tls.ca === undefined ? null : readFileSync(pathOf(tls.ca)), null, null, { rejectUnauthorized: tls.verify ?? true }) : credentials.createInsecure();
+  const client = new Client(origin.host, with_, channel);
+  const clients: ServiceClients = { methods, client, of: (iterating) => new IterationGrpc(iterating, clients), close: () => client.close() };
+  return clients;
+}
+
+/** `grpc` of one iteration. */
+class IterationGrpc implements Grpc {
+  readonly #iterating: Iterating;
+  readonly #clients: ServiceClients;
+  constructor(iterating: Iterating, clients: ServiceClients) {
+    this.#iterating = iterating;
+    this.#clients = clients;
+  }
+
+  unary(method: string, message: unknown, options: CallOptions = {}): Pending<Reply> {
+    const definition = this.#method(method, options);
+    if (definition.requestStream || definition.responseStream) throw new ScriptFault(`${method} is a stream`, 'Call it by grpc.stream.');
+    return new Call(this.#iterating, this.#clients.client, method, definition, [message], options).start();
+  }
+
+  stream(method: string, messages: unknown, options: CallOptions = {}): Pending<Reply> {
+    const several = typeof (messages as Iterable<unknown>)?.[Symbol.iterator] === 'function';
+    return new Call(this.#iterating, this.#clients.client, method, this.#method(method, options), several ? (messages as Iterable<unknown>) : [messages], options).start();
+  }
+
+  #method(method: string, options: CallOptions): Method {
+    if (this.#iterating.trying) checkKeys('a call', options, CALL_OPTIONS);
+    const found = this.#clients.methods.get(method);
+    if (found) return found;
+    const known = [...this.#clients.methods.keys()];
+    throw new ScriptFault(`there is no gRPC method ${method}`, known.length > 0 ? `The protos have ${known.join(', ')}.` : 'Name the protos: defineLoad({ grpc: { protos: [\'shop.proto\'] } }, ...).');
+  }
+}
+
+/** A call under way; its own promise, made only when somebody awaits it. */
+class Call implements PromiseLike<Reply>, Reply {
+  code = -1;
+  failure: string | null = null;
+  message: any = null;
+  count = 0;
+  sentMs = 0;
+  deadlineMs = 0;
+  readonly #iterating: Iterating;
+  readonly #client: Client;
+  readonly #path: string;
+  readonly #method: Method;
+  readonly #messages: Iterable<unknown>;
+  readonly #options: CallOptions;
+  #cancel: (() => void) | null = null;
+  #ended = false;
+  #resolve: ((reply: Reply) => void) | null = null;
+
+  constructor(iterating: Iterating, client: Client, path: string, method: Method, messages: Iterable<unknown>, options: CallOptions) {
+    this.#iterating = iterating;
+    this.#client = client;
+    this.#path = path;
+    this.#method = method;
+    this.#messages = messages;
+    this.#options = options;
+  }
+
+  start(): this {
+    this.sentMs = this.#iterating.opened(this);
+    const timeoutMs = this.#options.timeoutMs ?? this.#iterating.timeoutMs;
+    this.deadlineMs = this.sentMs + timeoutMs;
+    const { path, requestStream, responseStream, requestSerialize, responseDeserialize } = this.#method;
+    const metadata = new Metadata();
+    for (const [key, value] of Object.entries(this.#options.metadata ?? {})) metadata.set(key, value);
+    const client = this.#client;
+    const options = {};
+    const done = (error: ServiceError | null, message?: object) => {
+      if (message !== undefined) {
+        this.message = message;
+        this.count = 1;
+      }
+      this.#end(error);
+    };
+    try {
+      if (!requestStream && !responseStream) {
+        const call = client.makeUnaryRequest(path, requestSerialize, responseDeserialize, first(this.#messages), metadata, options, done);
+        this.#cancel = () => call.cancel();
+      } else if (!responseStream) {
+        const call = client.makeClientStreamRequest(path, requestSerialize, responseDeserialize, metadata, options, done);
+        this.#cancel = () => call.cancel();
+        void send(call as unknown as Sending, this.#messages);
+      } else {
+        const call = requestStream ? client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata, options) : client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, first(this.#messages), metadata, options);
+        this.#cancel = () => call.cancel();
+        call.on('data', () => this.count++).on('error', (error: ServiceError) => this.#end(error)).on('end', () => this.#end(null));
+        if (requestStream) void send(call as ClientDuplexStream<object, object>, this.#messages);
+      }
+    } catch (error) {
+      // a message that does not fit the proto
+      this.#end(Object.assign(error as Error, { code: codes.INTERNAL, details: (error as Error).message, metadata }) as ServiceError);
+    }
+    return this;
+  }
+
+  expire(): void {
+    this.#cancel?.();
+    this.#end(Object.assign(new Error(), { code: codes.DEADLINE_EXCEEDED, details: `no whole answer after ${Math.round(this.deadlineMs - this.sentMs)} ms`, metadata: new Metadata() }));
+  }
+
+  #end(error: ServiceError | null): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.code = error?.code ?? codes.OK;
+    const wanted = this.#options.expect?.code ?? codes.OK;
+    const good = typeof wanted === 'number' ? this.code === wanted : wanted.includes(this.code);
+    const why: Failure | null = good ? null : failure(this.code === codes.DEADLINE_EXCEEDED ? 'timeout' : 'grpc', codes[this.code] ?? String(this.code), error?.details || `status ${codes[this.code]}, expected ${[wanted].flat().map((code) => codes[code] ?? code).join(' or ')}`);
+    this.failure = why?.kind ?? null;
+    this.#iterating.closed(this, this.#options.name ?? this.#path, this.code, 0, why);
+    this.#resolve?.(this.#reply());
+  }
+
+  #reply(): Reply {
+    return { code: this.code, failure: this.failure, message: this.message, count: this.count };
+  }
+
+  then<A = Reply, B = never>(onFulfilled?: ((reply: Reply) => A | PromiseLike<A>) | null, onRejected?: ((reason: any) => B | PromiseLike<B>) | null): Promise<A | B> {
+    const promise = new Promise<Reply>((resolve) => {
+      if (this.#ended) return resolve(this.#reply());
+      const before = this.#resolve;
+      this.#resolve = before ? (reply) => (before(reply), resolve(reply)) : resolve;
+    });
+    return promise.then(onFulfilled, onRejected);
+  }
+}
+
+type Sending = Pick<ClientDuplexStream<object, object>, 'write' | 'end' | 'once'>;
+
+/** One message after the other, as fast as the other side takes them. */
+async function send(call: Sending, messages: Iterable<unknown>): Promise<void> {
+  for (const message of messages) {
+    if (!call.write(message as object)) await new Promise<void>((resolve) => call.once('drain', resolve));
+  }
+  call.end();
+}
+
+const first = (messages: Iterable<unknown>): object => {
+  for (const message of messages) return message as object;
+  return {};
+};

@@ -1,0 +1,134 @@
+/**
+ * The load generator. `node main.ts run`: warms up, says that it is ready, waits for its go (SIGUSR2, or none where the plan
+ * says so), makes the load, says what it measured, and answers Prometheus until it is ended. `node main.ts check`: loads the
+ * script and tries it against a server of its own. Exit codes: 0, 2 the script is at fault, 3 it could not go on.
+ * The plan: loadgen/plan.ts; what it says on standard output: loadgen/result.ts.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
+import { clockMs } from './clock.ts';
+import { LiveReader, newCells, serveMetrics } from './live.ts';
+import { PLAN_VARIABLE, type LoadPlan } from './plan.ts';
+import type { Recorded } from './recorder.ts';
+import { REQUESTS_FILE, RESULT_FOLDER, type LoadEvent, type LoadResultDocument } from './result.ts';
+import { startSender, windowAfterMs, type FromSender, type ToSender } from './sender.ts';
+import { keptRequests, sideResult } from './summary.ts';
+import { VERSION } from './version.ts';
+import { startWarmServers } from './warm.ts';
+
+const EXIT = { usage: 2, generator: 3 } as const;
+/** Iterations that a try makes. */
+const TRIES = 200;
+/** Milliseconds between the go and the first iteration: the threads that keep the time start meanwhile. */
+const LEAD_MS = 150;
+
+const say = (event: LoadEvent) => process.stdout.write(`${JSON.stringify(event)}\n`);
+
+function fail(kind: 'usage' | 'generator', message: string, hint?: string): never {
+  say({ event: 'fault', kind, message, ...(hint === undefined ? {} : { hint }) });
+  process.exit(EXIT[kind]); // what was written to a pipe or a file has been written: both are synchronous
+}
+
+/** One message of a kind from each thread. */
+class Threads {
+  readonly workers: Worker[] = [];
+  readonly #reader: LiveReader;
+  #waiting: { said: string; messages: FromSender[]; resolve: (all: any[]) => void } | null = null;
+
+  constructor(plan: LoadPlan, warm: { one: number; two: number }, tries: number, reader: LiveReader) {
+    this.#reader = reader;
+    for (let index = 0; index < plan.workers; index++) {
+      const cells = newCells();
+      const worker = startSender({ sender: true, plan, index, cells, warm: { one: warm.one, two: warm.two }, tries });
+      const news = this.#reader.add(cells);
+      worker.on('message', (message: FromSender) => ('live' in message ? news(message) : this.#heard(message)));
+      worker.on('error', (error) => fail('generator', `a thread of the load generator ended: ${error.message}`));
+      worker.on('exit', () => fail('generator', 'a thread of the load generator ended: does the script call process.exit()?'));
+      this.workers.push(worker);
+    }
+  }
+
+  tell(message: ToSender, to = this.workers): void {
+    for (const worker of to) worker.postMessage(message);
+  }
+
+  next<S extends 'ready' | 'set-up' | 'ended'>(said: S, count = this.workers.length): Promise<Extract<FromSender, { said: S }>[]> {
+    return new Promise((resolve) => (this.#waiting = { said, messages: [], resolve: (all) => all.length === count && resolve(all) }));
+  }
+
+  #heard(message: Exclude<FromSender, { live: string }>): void {
+    if (message.said === 'fault') fail(message.kind, message.message, message.hint);
+    if (this.#waiting?.said !== message.said) return;
+    this.#waiting.messages.push(message);
+    this.#waiting.resolve(this.#waiting.messages);
+  }
+}
+
+async function check(plan: LoadPlan): Promise<void> {
+  const warm = await startWarmServers();
+  const threads = new Threads({ ...plan, workers: 1 }, warm, TRIES, readerOf(plan));
+  const [ready] = await threads.next('ready');
+  say({ event: 'checked', files: ready!.files });
+  process.exit(0);
+}
+
+const readerOf = (plan: LoadPlan) => new LiveReader({ sides: plan.sides, maxInFlight: plan.maxInFlight });
+
+async function run(plan: LoadPlan): Promise<void> {
+  const go = plan.waitForGo ? new Promise<void>((resolve) => process.once('SIGUSR2', () => resolve())) : Promise.resolve();
+  const reader = readerOf(plan);
+  if (plan.metrics !== null) await serveMetrics(reader, plan.metrics).catch((error) => fail('generator', `the metrics cannot be served at ${plan.metrics}: ${error.message}`));
+  const warm = await startWarmServers();
+  const threads = new Threads(plan, warm, Infinity, reader);
+  await threads.next('ready');
+  warm.close();
+  say({ event: 'ready' });
+  await go;
+
+  const first = threads.workers.slice(0, 1);
+  const prepared = threads.next('set-up', 1);
+  threads.tell({ do: 'set-up' }, first);
+  const data = (await prepared)[0]!.data;
+
+  const zeroMs = clockMs() + LEAD_MS;
+  const epochMs = Date.now() - clockMs(); // what the common clock is behind the wall clock
+  const startMs = zeroMs + windowAfterMs(plan) + epochMs;
+  say({ event: 'window', startMs, endMs: startMs + (plan.model.kind === 'closed' ? plan.model.limitS : plan.model.durationS) * 1000 });
+  const ended = threads.next('ended');
+  threads.tell({ do: 'go', zeroMs, data });
+  const parts = await ended;
+  const endMs = Math.max(...parts.map((part) => part.endMs)) + epochMs;
+  say({ event: 'ended', endMs });
+  say({ event: 'result', result: await resultOf(plan, parts, { startMs, endMs: plan.model.kind === 'closed' ? endMs : startMs + plan.model.durationS * 1000 }) });
+  if (plan.metrics === null) process.exit(0);
+}
+
+async function resultOf(plan: LoadPlan, parts: Extract<FromSender, { said: 'ended' }>[], window: { startMs: number; endMs: number }): Promise<LoadResultDocument> {
+  const threads: Recorded[] = parts.map(({ recorded }) => recorded);
+  const of = threads.reduce((sum, { rows }) => sum + rows.count, 0);
+  const requests = keptRequests(threads, plan.sides.map(({ name }) => name));
+  const rows = requests.due.length;
+  const folder = process.env.MAYFLY_RESULT_FOLDER ?? RESULT_FOLDER;
+  await mkdir(folder, { recursive: true });
+  const { writeRequests } = await import('./requests-file.ts'); // not before: it takes memory
+  await writeRequests(join(folder, REQUESTS_FILE), requests, { 'mayfly.schema': 'mayfly.requests/v1', ...plan.labels, round: String(plan.round), window_start_ms: String(Math.round(window.startMs)) });
+  const due = (side: number, phase: 'warmup' | 'measure') => parts.reduce((sum, part) => sum + part.due[phase][side]!, 0);
+  return {
+    schema: 'mayfly.load/v1',
+    generator: `mayfly ${VERSION}`,
+    model: plan.model.kind,
+    round: plan.round,
+    seed: plan.seed,
+    window,
+    sides: plan.sides.map(({ name }, side) => sideResult(threads, side, name, { warmup: due(side, 'warmup'), measure: due(side, 'measure') }, plan.model.kind === 'open')),
+    kept: { rows, of, ...(rows < of ? { cap: plan.keepRows } : {}) },
+  };
+}
+
+process.on('SIGTERM', () => process.exit(0));
+process.on('uncaughtException', (error) => fail('generator', `the load generator failed: ${error.message}`));
+const mode = process.argv[2];
+const plan = JSON.parse(process.env[PLAN_VARIABLE] ?? 'null') as LoadPlan | null;
+if (plan?.schema !== 'mayfly.load-plan/v1' || (mode !== 'run' && mode !== 'check')) fail('usage', `usage: ${PLAN_VARIABLE}='{"schema":"mayfly.load-plan/v1",...}' node main.ts run|check`);
+await (mode === 'run' ? run(plan) : check(plan));

@@ -1,0 +1,219 @@
+/** What one sending thread measures: live counts for Prometheus in shared memory, and of the window every single value. */
+import { MAX_NAMES, OTHER_NAMES, type LiveWriter } from './live.ts';
+import type { Failures } from './result.ts';
+
+/** Rows are kept in pieces, so that they grow without being copied. */
+const PIECE = 65_536;
+
+/** The failure of a request or an iteration. */
+export interface Failure {
+  kind: string;
+  detail: string;
+  message: string;
+}
+
+export type Phase = 0 | 1;
+export const WARMUP: Phase = 0;
+export const MEASURE: Phase = 1;
+
+/** Columns of the requests of the window, of one thread or of all. Seconds. */
+export interface Rows {
+  count: number;
+  /** Scheduled start, from the window's start; of a later request of an iteration when it was sent. */
+  due: Float64Array;
+  startLag: Float32Array;
+  latency: Float32Array;
+  side: Uint8Array;
+  pair: Int32Array;
+  name: Uint16Array;
+  status: Int32Array;
+  /** 0: it did not fail; else 1 + index in `kinds`. */
+  failure: Uint8Array;
+}
+
+export interface Journeys {
+  side: number;
+  name: string;
+  durations: Float32Array;
+  failed: number;
+}
+
+/** What a thread hands over at the end. */
+export interface Recorded {
+  names: string[];
+  kinds: string[];
+  rows: Rows;
+  /** By side: response times and start lags of the iterations, seconds. */
+  response: Float32Array[];
+  startLag: Float32Array[];
+  /** By side. */
+  iterations: number[];
+  dropped: { warmup: number; measure: number }[];
+  requests: number[];
+  failed: number[];
+  bytes: number[];
+  journeys: Journeys[];
+  failures: (Failures & { side: number })[];
+}
+
+class Growing<A extends Float64Array | Float32Array | Int32Array | Uint16Array | Uint8Array> {
+  readonly #make: (length: number) => A;
+  readonly #pieces: A[] = [];
+  #at = PIECE;
+  constructor(make: (length: number) => A) {
+    this.#make = make;
+  }
+  push(value: number): void {
+    if (this.#at === PIECE) {
+      this.#pieces.push(this.#make(PIECE));
+      this.#at = 0;
+    }
+    this.#pieces[this.#pieces.length - 1]![this.#at++] = value;
+  }
+  whole(): A {
+    const length = this.#pieces.length === 0 ? 0 : (this.#pieces.length - 1) * PIECE + this.#at;
+    const all = this.#make(length);
+    this.#pieces.forEach((piece, i) => all.set((i === this.#pieces.length - 1 ? piece.subarray(0, this.#at) : piece) as any, i * PIECE));
+    return all;
+  }
+}
+
+export class Recorder {
+  readonly #live: LiveWriter;
+  readonly #keepRows: number;
+  readonly #names = new Map<string, number>();
+  readonly #kinds = new Map<string, number>();
+  #rows = 0;
+  readonly #due = new Growing((n) => new Float64Array(n));
+  readonly #lag = new Growing((n) => new Float32Array(n));
+  readonly #latency = new Growing((n) => new Float32Array(n));
+  readonly #side = new Growing((n) => new Uint8Array(n));
+  readonly #pair = new Growing((n) => new Int32Array(n));
+  readonly #name = new Growing((n) => new Uint16Array(n));
+  readonly #status = new Growing((n) => new Int32Array(n));
+  readonly #failure = new Growing((n) => new Uint8Array(n));
+  readonly #response: Growing<Float32Array>[];
+  readonly #startLag: Growing<Float32Array>[];
+  readonly #iterations: number[];
+  readonly #dropped: { warmup: number; measure: number }[];
+  readonly #requests: number[];
+  readonly #failed: number[];
+  readonly #bytes: number[];
+  readonly #journeys = new Map<string, { side: number; name: string; durations: Growing<Float32Array>; failed: number }>();
+  readonly #failures = new Map<string, Failures & { side: number }>();
+
+  /** `keepRows`: rows beyond it are counted, and kept as values, but not one by one in the file. */
+  constructor(sideCount: number, live: LiveWriter, keepRows: number) {
+    const each = <T>(make: () => T) => Array.from({ length: sideCount }, make);
+    this.#live = live;
+    this.#keepRows = keepRows;
+    this.#response = each(() => new Growing((n) => new Float32Array(n)));
+    this.#startLag = each(() => new Growing((n) => new Float32Array(n)));
+    this.#iterations = each(() => 0);
+    this.#dropped = each(() => ({ warmup: 0, measure: 0 }));
+    this.#requests = each(() => 0);
+    this.#failed = each(() => 0);
+    this.#bytes = each(() => 0);
+  }
+
+  /** Number of a name; beyond the cap all are one: a name that holds an id would fill the memory, and Prometheus. */
+  nameOf(name: string): number {
+    const known = this.#names.get(name);
+    if (known !== undefined) return known;
+    if (this.#names.size >= MAX_NAMES - 1 && name !== OTHER_NAMES) return this.nameOf(OTHER_NAMES);
+    const number = this.#names.size;
+    this.#names.set(name, number);
+    this.#live.name(number, name);
+    return number;
+  }
+
+  started(phase: Phase, side: number, lagS: number): void {
+    this.#live.startLag(phase, side, lagS);
+    if (phase === MEASURE) this.#startLag[side]!.push(lagS);
+  }
+
+  dropped(phase: Phase, side: number): void {
+    this.#live.dropped(phase, side);
+    this.#dropped[side]![phase === MEASURE ? 'measure' : 'warmup']++;
+  }
+
+  /** `responseS`: from the scheduled start; null in a closed model. */
+  iterated(phase: Phase, side: number, responseS: number | null): void {
+    this.#live.iterated(phase, side, responseS);
+    if (phase !== MEASURE) return;
+    this.#iterations[side]!++;
+    if (responseS !== null) this.#response[side]!.push(responseS);
+  }
+
+  requested(phase: Phase, side: number, name: number, dueS: number, lagS: number, latencyS: number, pair: number, status: number, bytes: number, failure: Failure | null): void {
+    this.#live.requested(phase, side, name, status, latencyS);
+    if (phase !== MEASURE) return;
+    this.#requests[side]!++;
+    this.#bytes[side]! += bytes;
+    let kind = 0;
+    if (failure !== null) {
+      this.#failed[side]!++;
+      kind = 1 + this.#kindOf(failure.kind);
+      this.#failedBy(side, failure, name);
+    }
+    this.#rows++;
+    this.#latency.push(latencyS);
+    this.#side.push(side);
+    this.#name.push(name);
+    this.#failure.push(kind);
+    if (this.#rows > this.#keepRows) return;
+    this.#due.push(dueS);
+    this.#lag.push(lagS);
+    this.#pair.push(pair);
+    this.#status.push(status);
+  }
+
+  journey(phase: Phase, side: number, name: string, durationS: number, failed: boolean): void {
+    if (phase !== MEASURE) return;
+    const key = `${side} ${name}`;
+    let journey = this.#journeys.get(key);
+    if (!journey) {
+      if (this.#journeys.size >= 2 * MAX_NAMES) return;
+      this.#journeys.set(key, (journey = { side, name, durations: new Growing((n) => new Float32Array(n)), failed: 0 }));
+    }
+    journey.durations.push(durationS);
+    if (failed) journey.failed++;
+  }
+
+  /** An iteration that threw: a failure that is of no request. */
+  threw(phase: Phase, side: number, failure: Failure): void {
+    if (phase !== MEASURE) return;
+    this.#failed[side]!++;
+    this.#failedBy(side, failure, null);
+  }
+
+  #kindOf(kind: string): number {
+    let number = this.#kinds.get(kind);
+    if (number === undefined) this.#kinds.set(kind, (number = this.#kinds.size));
+    return number;
+  }
+
+  #failedBy(side: number, { kind, detail, message }: Failure, name: number | null): void {
+    const key = `${side} ${kind} ${detail}`;
+    const known = this.#failures.get(key);
+    if (known) known.count++;
+    else if (this.#failures.size < MAX_FAILURES) this.#failures.set(key, { side, kind, detail: detail.slice(0, 200), count: 1, example: { name: name === null ? '' : [...this.#names.keys()][name]!, message: message.slice(0, 500) } });
+  }
+
+  recorded(): Recorded {
+    const rows: Rows = {
+      count: this.#rows, due: this.#due.whole(), startLag: this.#lag.whole(), latency: this.#latency.whole(), side: this.#side.whole(),
+      pair: this.#pair.whole(), name: this.#name.whole(), status: this.#status.whole(), failure: this.#failure.whole(),
+    };
+    return {
+      names: [...this.#names.keys()], kinds: [...this.#kinds.keys()], rows,
+      response: this.#response.map((one) => one.whole()), startLag: this.#startLag.map((one) => one.whole()),
+      iterations: this.#iterations, dropped: this.#dropped, requests: this.#requests, failed: this.#failed, bytes: this.#bytes,
+      journeys: [...this.#journeys.values()].map(({ durations, ...one }) => ({ ...one, durations: durations.whole() })),
+      failures: [...this.#failures.values()],
+    };
+  }
+}
+
+/** Ways of failing that are told apart, over both sides. */
+const MAX_FAILURES = 100;

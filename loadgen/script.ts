@@ -1,0 +1,61 @@
+/** Loads the script of a benchmark: TypeScript as it is, `mayfly/load` and this project's packages wherever the folder lies. */
+import { createHash } from 'node:crypto';
+import { registerHooks } from 'node:module';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { BENCHMARK_FOLDER, pathInBenchmark, ScriptFault } from './faults.ts';
+import { dataFiles, type LoadScript } from './load.ts';
+import { requestOf } from './rows.ts';
+
+const LIBRARY = new URL('./load.ts', import.meta.url).href;
+/** Modules of the benchmark's folder that were loaded: path -> SHA-256. */
+const modules = new Map<string, string>();
+let hooked = false;
+
+function hook(): void {
+  if (hooked) return;
+  hooked = true;
+  registerHooks({
+    resolve(specifier, context, next) {
+      if (specifier === 'mayfly/load') return { url: LIBRARY, shortCircuit: true };
+      try {
+        return typed(next(specifier, context));
+      } catch (error) {
+        // A package that the benchmark's folder does not hold may be one of this project's: the version that the run uses.
+        if ((error as { code?: string }).code !== 'ERR_MODULE_NOT_FOUND' || /^[./]|^file:/.test(specifier)) throw error;
+        try {
+          return next(specifier, { ...context, parentURL: LIBRARY });
+        } catch {
+          throw error;
+        }
+      }
+    },
+    load(url, context, next) {
+      const loaded = next(url, context);
+      const path = pathInBenchmark(url);
+      if (path !== null && loaded.source != null) modules.set(path, createHash('sha256').update(loaded.source as string | Uint8Array).digest('hex'));
+      return loaded;
+    },
+  });
+}
+
+/** A .ts or .js file of the benchmark is a module whatever package.json lies about it. */
+function typed<R extends { url: string; format?: string | null | undefined }>(resolved: R): R {
+  const path = pathInBenchmark(resolved.url);
+  if (path === null || path.includes('node_modules/')) return resolved;
+  const format = resolved.url.endsWith('.ts') || resolved.url.endsWith('.mts') ? 'module-typescript' : /\.m?js$/.test(resolved.url) ? 'module' : resolved.format;
+  return { ...resolved, format };
+}
+
+/** The script's default export. ScriptFault where there is none that defineLoad made. `script`: path from the benchmark's folder; null: requests of the file of requests. */
+export async function loadScript(script: string | null): Promise<LoadScript> {
+  if (script === null) return { kind: 'mayfly.load-script/v1', options: {}, iterate: requestOf };
+  hook();
+  const { default: found } = await import(pathToFileURL(join(BENCHMARK_FOLDER, script)).href);
+  if (found === undefined) throw new ScriptFault(`${script}:1 has no default export`, 'Write export default defineLoad(({ http }) => http.get(\'/\')).');
+  if (found?.kind !== 'mayfly.load-script/v1') throw new ScriptFault(`${script}:1 its default export is not made by defineLoad of mayfly/load`, 'Write import { defineLoad } from \'mayfly/load\'; export default defineLoad(({ http }) => http.get(\'/\')).');
+  return found;
+}
+
+/** What the script was made of so far: modules of the benchmark's folder and data files, path -> SHA-256. */
+export const filesOfScript = (): Record<string, string> => Object.fromEntries([...modules, ...dataFiles].sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -1,0 +1,310 @@
+/**
+ * A thread that sends: it loads the script, warms up against the server in the generator itself, and makes its share of the
+ * iterations. Iterations are shared out in blocks of four, so that each thread keeps the order of the sides.
+ */
+import { Console } from 'node:console';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { clockMs } from './clock.ts';
+import { failure } from './failures.ts';
+import { faultOf, ScriptFault } from './faults.ts';
+import { openHttp } from './http.ts';
+import { Iterating, type Place, type Shared, type SideState } from './iterating.ts';
+import { LiveWriter, newCells, type LiveCells, type LiveNews } from './live.ts';
+import type { LoadScript } from './load.ts';
+import type { LoadPlan, Model } from './plan.ts';
+import { MEASURE, Recorder, WARMUP, type Phase, type Recorded } from './recorder.ts';
+import { readRows, type Row } from './rows.ts';
+import { dueTimes, dueTimesOfRows, pairOf, sideIndexOf } from './schedule.ts';
+import { filesOfScript, loadScript } from './script.ts';
+import { startTimer, withoutTimerSlack } from './timer.ts';
+
+export interface SenderData {
+  sender: true;
+  plan: LoadPlan;
+  /** Number of this thread. */
+  index: number;
+  cells: LiveCells;
+  /** Ports of the servers to warm up against. */
+  warm: { one: number; two: number };
+  /** Iterations to try while warming: all that there is time for, or so many. */
+  tries: number;
+}
+
+/** From the thread that starts it. */
+export type ToSender = { do: 'set-up' } | { do: 'go'; zeroMs: number; data: unknown[] | null };
+
+/** To it. */
+export type FromSender =
+  | { said: 'ready'; files: Record<string, string> }
+  | { said: 'set-up'; data: unknown[] | null }
+  | { said: 'fault'; kind: 'usage' | 'generator'; message: string; hint?: string }
+  | { said: 'ended'; recorded: Recorded; due: { warmup: number[]; measure: number[] }; endMs: number }
+  | LiveNews;
+
+/** Rows of memory for what is tried only. */
+const TRIED_ROWS = 0;
+/** Requests under way at once while the paths are run warm. */
+const WARM_AT_ONCE = 8;
+/** What a try may wait for beyond its time. */
+const PATIENCE_MS = 5000;
+/** Milliseconds of warming on a schedule, at the end. */
+const PACED_MS = 400;
+/** Megabytes of young objects of a thread before they are looked through: fewer, longer pauses cost less than many. */
+const YOUNG_MB = 24;
+/** How often requests that take too long are looked for. */
+const LOOK_MS = 50;
+
+/** Starts one. */
+export function startSender(data: SenderData): Worker {
+  const worker = new Worker(new URL('./sender.ts', import.meta.url), { workerData: data, stdout: true, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
+  worker.stdout.pipe(process.stderr); // what a script prints is no event
+  return worker;
+}
+
+const tell = (message: FromSender, transfer: ArrayBuffer[] = []) => parentPort!.postMessage(message, transfer);
+
+/** Milliseconds from the go until the window. */
+export const windowAfterMs = (plan: LoadPlan): number => (plan.warmupS > 0 ? (plan.warmupS + plan.gapS) * 1000 : plan.gapS * 1000);
+
+async function run(data: SenderData): Promise<void> {
+  const { plan, index, cells } = data;
+  globalThis.console = new Console(process.stderr, process.stderr);
+  const script = await loadScript(plan.script);
+  // Packages that a script needs only where it says so are loaded only then: each costs memory, and time before the start.
+  const grpc = script.options.grpc ? await import('./grpc.ts') : null;
+  const methods = grpc?.loadMethods(script.options);
+  const cookies = script.options.cookies ? (await import('./cookies.ts')).newJar : null;
+  const rows = plan.model.kind === 'open' && plan.model.arrivals === 'file' ? readRows(plan.model.file, plan.model.durationS) : null;
+  const timeoutMs = plan.timeoutS * 1000;
+  const openSides = (urls: { http: string; grpc: string }[]): SideState[] =>
+    plan.sides.map((side, i) => ({
+      index: i, name: side.name, url: side.url, data: undefined, inFlight: 0,
+      http: openHttp(script.options, { url: urls[i]!.http, target: plan.target, maxInFlight: plan.maxInFlight, timeoutMs }),
+      grpc: grpc ? grpc.openGrpc(methods!, script.options, { url: urls[i]!.grpc, target: plan.target }) : null,
+    }));
+  const sharedBy = (recorder: Recorder, trying: boolean): Shared => ({ recorder, seed: plan.seed, timeoutMs, newJar: cookies, open: new Set(), trying, windowMs: 0, scheduled: plan.model.kind === 'open' });
+
+  const warming = openSides(plan.sides.map(() => ({ http: `http://127.0.0.1:${script.options.http?.version === 2 ? data.warm.two : data.warm.one}`, grpc: `http://127.0.0.1:${data.warm.two}` })));
+  await warmUp({ ...sharedBy(new Recorder(plan.sides.length, new LiveWriter(newCells(), () => {}), TRIED_ROWS), true) }, warming, script, data, rows?.rows ?? null);
+  for (const { http, grpc } of warming) {
+    void http.close();
+    grpc?.close();
+  }
+
+  const states = openSides(plan.sides.map(({ url }) => ({ http: url, grpc: url })));
+  const shared = sharedBy(new Recorder(plan.sides.length, new LiveWriter(cells, tell), Math.ceil(plan.keepRows / plan.workers)), false);
+  withoutTimerSlack();
+  const looking = setInterval(() => expire(shared), LOOK_MS);
+  parentPort!.on('message', async (message: ToSender) => {
+    try {
+      if (message.do === 'set-up') return tell({ said: 'set-up', data: await setUp(script, shared, states, plan) });
+      if (message.data) states.forEach((state, i) => (state.data = message.data![i]));
+      shared.windowMs = message.zeroMs + windowAfterMs(plan);
+      const { model } = plan;
+      const due = model.kind === 'closed' ? await sendClosed(model, shared, states, script, plan, index) : await sendOpen(model, shared, states, script, plan, index, message.zeroMs, rows);
+      const endMs = clockMs();
+      clearInterval(looking);
+      await Promise.all(states.map(({ http }) => http.close()));
+      const recorded = shared.recorder.recorded();
+      tell({ said: 'ended', recorded, due, endMs }, buffersOf(recorded));
+    } catch (error) {
+      tell({ said: 'fault', kind: error instanceof ScriptFault ? 'usage' : 'generator', ...faultOf(error) });
+    }
+  });
+  tell({ said: 'ready', files: filesOfScript() });
+}
+
+function expire(shared: Shared): void {
+  const nowMs = clockMs();
+  for (const request of shared.open) if (request.deadlineMs < nowMs) request.expire();
+}
+
+const buffersOf = ({ rows, response, startLag, journeys }: Recorded): ArrayBuffer[] =>
+  [...Object.values(rows).filter((column): column is Float64Array<ArrayBuffer> => typeof column === 'object'), ...response, ...startLag, ...journeys.map(({ durations }) => durations)].map(({ buffer }) => buffer as ArrayBuffer);
+
+/** Runs the script's and the generator's own paths until Node.js has compiled them; the script's faults show here. */
+async function warmUp(shared: Shared, states: SideState[], script: LoadScript, { plan, tries, index }: SenderData, rows: Row[] | null): Promise<void> {
+  let fault: ScriptFault | undefined;
+  shared.onFault = (error) => (fault ??= error);
+  const looking = setInterval(() => expire(shared), LOOK_MS);
+  try {
+    if (script.options.setUp) for (const state of states) state.data = await Promise.race([once(script.options.setUp, shared, state), sleep(PATIENCE_MS, undefined, { ref: false })]).catch((error) => (error instanceof ScriptFault ? Promise.reject(error) : undefined));
+    const endMs = clockMs() + plan.warmS * 1000;
+    let made = 0;
+    const another = () => !fault && made < tries && (clockMs() < endMs || tries < Infinity);
+    const loop = async () => {
+      while (another()) {
+        const n = made++;
+        await new Promise<void>((resolve) => start(n, WARMUP, clockMs(), shared, states, script, plan, rows, resolve));
+      }
+    };
+    const over = sleep(plan.warmS * 1000 + PATIENCE_MS, undefined, { ref: false }); // an iteration may wait for what is not there yet
+    await Promise.race([Promise.all(Array.from({ length: Math.min(WARM_AT_ONCE, plan.maxInFlight) }, loop)), over]);
+    if (fault) throw fault;
+    if (tries === Infinity && plan.model.kind === 'open') {
+      const paced = { ...plan, warmupS: 0, gapS: 0.02, model: { kind: 'open', arrivals: 'constant', rate: Math.max(100, Math.min(2000, plan.model.rate)), durationS: PACED_MS / 1000 } as const };
+      await sendOpen(paced.model, shared, states, script, paced, index, clockMs(), null);
+    }
+    if (fault) throw fault;
+  } finally {
+    clearInterval(looking);
+  }
+}
+
+/** `setUp` for one side, as an iteration that is not counted. */
+function once(work: NonNullable<LoadScript['options']['setUp']>, shared: Shared, state: SideState): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const uncounted = { ...shared, recorder: new Recorder(2, new LiveWriter(newCells(), () => {}), TRIED_ROWS), onFault: reject };
+    new Iterating(uncounted, state, { phase: WARMUP, pair: 0, user: 0, dueMs: clockMs(), lagMs: 0 }, () => {}).run(async (iteration) => {
+      try {
+        resolve(await work(iteration));
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
+}
+
+async function setUp(script: LoadScript, shared: Shared, states: SideState[], plan: LoadPlan): Promise<unknown[] | null> {
+  const { setUp: work } = script.options;
+  if (!work) return null;
+  for (const state of states) {
+    state.data = await once(work, shared, state).catch((error) => {
+      throw new ScriptFault(`setUp for ${state.name} failed: ${faultOf(error).message}`, 'The services are up by then; does it ask for what there is?');
+    });
+  }
+  if (plan.workers === 1) return null;
+  try {
+    return structuredClone(states.map(({ data }) => data));
+  } catch (error) {
+    throw new ScriptFault(`what setUp returns cannot go to the other workers: ${(error as Error).message}`, 'Return plain values, or load with one worker.');
+  }
+}
+
+/** Starts an iteration: its n-th of the phase, due at that moment. `onEnd` is called in any case. */
+function start(n: number, phase: Phase, dueMs: number, shared: Shared, states: SideState[], script: LoadScript, plan: LoadPlan, rows: readonly Row[] | null, onEnd?: () => void): void {
+  const state = states[sideIndexOf(n, states.length, plan.seed)]!;
+  const { recorder } = shared;
+  if (state.inFlight >= plan.maxInFlight) {
+    recorder.dropped(phase, state.index);
+    onEnd?.();
+    return;
+  }
+  const lagMs = Math.max(0, clockMs() - dueMs);
+  recorder.started(phase, state.index, lagMs / 1000);
+  state.inFlight++;
+  const pair = pairOf(n, states.length);
+  const place: Place = { phase, pair, user: 0, dueMs, lagMs, row: rows?.[pair % rows.length], jar: undefined };
+  new Iterating(shared, state, place, () => {
+    state.inFlight--;
+    onEnd?.();
+  }).run(script.iterate);
+}
+
+interface Share {
+  /** Numbers of the iterations in their phase. */
+  numbers: Uint32Array;
+  dueMs: Float64Array;
+}
+
+/** What one of the threads has of a phase. */
+function shareOf(due: Float64Array, fromMs: number, index: number, workers: number): Share {
+  const numbers: number[] = [];
+  for (let n = 0; n < due.length; n++) if (Math.floor(n / 4) % workers === index) numbers.push(n);
+  return { numbers: Uint32Array.from(numbers), dueMs: Float64Array.from(numbers, (n) => fromMs + due[n]!) };
+}
+
+/** Iterations of a side in a schedule that goes to two sides in turn. */
+const perSide = ({ numbers }: Share, sides: number, seed: number): number[] => {
+  const counts = Array.from({ length: sides }, () => 0);
+  for (const n of numbers) counts[sideIndexOf(n, sides, seed)]!++;
+  return counts;
+};
+
+async function sendOpen(model: Extract<Model, { kind: 'open' }>, shared: Shared, states: SideState[], script: LoadScript, whole: LoadPlan, index: number, zeroMs: number, rows: { at: number[]; rows: Row[] } | null): Promise<{ warmup: number[]; measure: number[] }> {
+  const sides = states.length;
+  // Each thread may have its share under way.
+  const plan = whole.workers === 1 ? whole : { ...whole, maxInFlight: Math.ceil(whole.maxInFlight / whole.workers) };
+  const warmup = shareOf(plan.warmupS > 0 ? dueTimes({ kind: 'open', arrivals: 'constant', rate: model.rate, durationS: plan.warmupS }, sides, plan.seed) : new Float64Array(), zeroMs, index, plan.workers);
+  const measure = shareOf(model.arrivals === 'file' ? dueTimesOfRows(rows!.at, sides) : dueTimes(model, sides, plan.seed), zeroMs + windowAfterMs(plan), index, plan.workers);
+  const warmCount = warmup.numbers.length;
+  const count = warmCount + measure.numbers.length;
+  const due = new Float64Array(new SharedArrayBuffer(count * 8));
+  due.set(warmup.dueMs);
+  due.set(measure.dueMs, warmCount);
+  const flag = new Int32Array(new SharedArrayBuffer(8));
+  const timer = await startTimer(due, flag);
+  let underWay = 0;
+  let idle: (() => void) | null = null;
+  const ended = () => {
+    if (--underWay === 0) idle?.();
+  };
+  for (let sent = 0; sent < count; ) {
+    const dueNow = Atomics.load(flag, 0);
+    if (dueNow === sent) {
+      const more = Atomics.waitAsync(flag, 0, sent);
+      if (more.async) await more.value;
+      continue;
+    }
+    while (sent < dueNow) {
+      const inWindow = sent >= warmCount;
+      const n = inWindow ? measure.numbers[sent - warmCount]! : warmup.numbers[sent]!;
+      underWay++;
+      start(n, inWindow ? MEASURE : WARMUP, due[sent]!, shared, states, script, plan, rows?.rows ?? null, ended);
+      sent++;
+    }
+  }
+  await drained(() => underWay === 0, (resolve) => (idle = resolve), shared, states);
+  await timer.terminate();
+  return { warmup: perSide(warmup, sides, plan.seed), measure: perSide(measure, sides, plan.seed) };
+}
+
+/** Each request ends by its time-out; an iteration that goes on all the same is cut off here. */
+async function drained(isIdle: () => boolean, onIdle: (resolve: () => void) => void, shared: Shared, states: SideState[]): Promise<void> {
+  if (isIdle()) return;
+  const over = sleep(shared.timeoutMs + 1000, 'over', { ref: false });
+  const how = await Promise.race([new Promise<void>(onIdle), over]);
+  if (how !== 'over') return;
+  for (const { index, inFlight } of states) if (inFlight > 0) shared.recorder.threw(MEASURE, index, failure('timeout', 'iteration', `${inFlight} iterations had not ended ${shared.timeoutMs / 1000 + 1} s after the load`));
+}
+
+/** N users make their iterations one after the other, on each side. */
+async function sendClosed(model: Extract<Model, { kind: 'closed' }>, shared: Shared, states: SideState[], script: LoadScript, plan: LoadPlan, index: number): Promise<{ warmup: number[]; measure: number[] }> {
+  await sleep(Math.max(0, shared.windowMs - clockMs()));
+  const endMs = clockMs() + model.limitS * 1000;
+  const due = states.map(() => 0);
+  const users: Promise<void>[] = [];
+  for (let user = 0; user < model.users; user++) {
+    if (user % plan.workers !== index) continue;
+    // Which side a user's first request goes to is drawn, as in an open model.
+    const order = states.length === 2 && sideIndexOf(user * 2, 2, plan.seed) === 1 ? states.toReversed() : states;
+    for (const state of order) {
+      due[state.index]! += model.iterations;
+      users.push(oneUser(user, state, model, shared, script, endMs));
+    }
+  }
+  await Promise.all(users);
+  return { warmup: states.map(() => 0), measure: due };
+}
+
+async function oneUser(user: number, state: SideState, { iterations, thinkS }: Extract<Model, { kind: 'closed' }>, shared: Shared, script: LoadScript, endMs: number): Promise<void> {
+  const jar = shared.newJar?.();
+  for (let i = 0; i < iterations; i++) {
+    if (i > 0 && thinkS > 0) await sleep(thinkS * 1000);
+    if (clockMs() >= endMs) {
+      for (let left = i; left < iterations; left++) shared.recorder.dropped(MEASURE, state.index);
+      return;
+    }
+    state.inFlight++;
+    const place: Place = { phase: MEASURE, pair: user * iterations + i, user, dueMs: clockMs(), lagMs: 0, jar };
+    const ended = new Promise<void>((resolve) => new Iterating(shared, state, place, () => resolve()).run(script.iterate));
+    const how = await Promise.race([ended, sleep(Math.max(0, endMs - clockMs()) + shared.timeoutMs + 1000, 'over', { ref: false })]);
+    state.inFlight--;
+    if (how === 'over') return shared.recorder.threw(MEASURE, state.index, failure('timeout', 'iteration', `user ${user} had not ended after the time that the load may take`));
+  }
+}
+
+if (!isMainThread && (workerData as SenderData | null)?.sender) {
+  run(workerData as SenderData).catch((error) => tell({ said: 'fault', kind: 'usage', ...faultOf(error) }));
+}

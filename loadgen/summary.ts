@@ -1,0 +1,136 @@
+/** From what the threads have recorded to the result. Pure. */
+import type { Recorded } from './recorder.ts';
+import type { Failures, SideResult, Times } from './result.ts';
+import type { SideName } from './plan.ts';
+import type { RequestColumns } from './requests-file.ts';
+
+/** Exact figures of values in seconds; null of none. Sorts them. */
+export function timesOf(values: Float32Array): Times | null {
+  const count = values.length;
+  if (count === 0) return null;
+  values.sort();
+  let sum = 0;
+  for (const value of values) sum += value;
+  const q = (share: number) => quantile(values, share);
+  return { count, avg: sum / count, min: values[0]!, med: q(0.5), max: values[count - 1]!, p90: q(0.9), p95: q(0.95), p99: q(0.99), p999: q(0.999) };
+}
+
+/** Linear between the neighbours (type 7 of Hyndman and Fan, 1996). The values are sorted, and there is one. */
+export function quantile(sorted: ArrayLike<number>, share: number): number {
+  const at = (sorted.length - 1) * share;
+  const below = Math.floor(at);
+  const [low, high] = [sorted[below]!, sorted[Math.min(below + 1, sorted.length - 1)]!];
+  return low + (high - low) * (at - below);
+}
+
+const joined = (parts: Float32Array[]): Float32Array => {
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+};
+
+/** Latencies and failures of one side, by name. */
+interface Named {
+  latency: Float32Array;
+  failed: number;
+}
+
+/** All in one pass for each thread: there may be millions of rows. */
+function byName(threads: readonly Recorded[], side: number): Map<string, Named> {
+  const counts = new Map<string, number>();
+  const each = (visit: (name: string, thread: Recorded, row: number) => void) => {
+    for (const thread of threads) {
+      const { rows, names } = thread;
+      for (let row = 0; row < rows.count; row++) if (rows.side[row] === side) visit(names[rows.name[row]!]!, thread, row);
+    }
+  };
+  each((name) => counts.set(name, (counts.get(name) ?? 0) + 1));
+  const named = new Map([...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, count]) => [name, { latency: new Float32Array(count), failed: 0, at: 0 }]));
+  each((name, { rows }, row) => {
+    const one = named.get(name)!;
+    one.latency[one.at++] = rows.latency[row]!;
+    if (rows.failure[row] !== 0) one.failed++;
+  });
+  return named;
+}
+
+const total = (numbers: number[]) => numbers.reduce((sum, one) => sum + one, 0);
+
+export function sideResult(threads: readonly Recorded[], side: number, name: SideName, due: { warmup: number; measure: number }, scheduled: boolean): SideResult {
+  const of = (pick: (thread: Recorded) => number[]) => total(threads.map((thread) => pick(thread)[side]!));
+  const named = byName(threads, side);
+  return {
+    side: name,
+    due: due.measure,
+    iterations: of((thread) => thread.iterations),
+    dropped: { warmup: total(threads.map((thread) => thread.dropped[side]!.warmup)), measure: total(threads.map((thread) => thread.dropped[side]!.measure)) },
+    requests: of((thread) => thread.requests),
+    failed: of((thread) => thread.failed),
+    bytesReceived: of((thread) => thread.bytes),
+    latency: timesOf(joined([...named.values()].map(({ latency }) => latency))),
+    response: scheduled ? timesOf(joined(threads.map((thread) => thread.response[side]!))) : null,
+    startLag: scheduled ? timesOf(joined(threads.map((thread) => thread.startLag[side]!))) : null,
+    names: [...named].map(([one, { latency, failed }]) => ({ name: one, requests: latency.length, failed, latency: timesOf(latency)! })),
+    journeys: journeysOf(threads, side),
+    failures: failuresOf(threads, side),
+  };
+}
+
+function journeysOf(threads: readonly Recorded[], side: number): SideResult['journeys'] {
+  const named = Map.groupBy(threads.flatMap(({ journeys }) => journeys.filter((one) => one.side === side)), ({ name }) => name);
+  return [...named].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, all]) => {
+    const duration = timesOf(joined(all.map(({ durations }) => durations)))!;
+    return { name, count: duration.count, failed: total(all.map(({ failed }) => failed)), duration };
+  });
+}
+
+function failuresOf(threads: readonly Recorded[], side: number): Failures[] {
+  const ways = Map.groupBy(threads.flatMap(({ failures }) => failures.filter((one) => one.side === side)), ({ kind, detail }) => `${kind} ${detail}`);
+  return [...ways.values()].map((all) => ({ kind: all[0]!.kind, detail: all[0]!.detail, count: total(all.map(({ count }) => count)), example: all[0]!.example })).sort((a, b) => b.count - a.count);
+}
+
+/** The requests that were kept one by one, by their time. */
+export function keptRequests(threads: readonly Recorded[], sides: readonly SideName[]): RequestColumns {
+  const names = [...new Set(threads.flatMap((thread) => thread.names))];
+  const failures = [...new Set(threads.flatMap((thread) => thread.kinds))];
+  const kept = threads.map(({ rows }) => rows.due.length); // shorter than the rest, where the cap was reached
+  const count = total(kept);
+  const order = new Uint32Array(count);
+  const thread = new Uint8Array(count);
+  const row = new Uint32Array(count);
+  const due = new Float64Array(count);
+  let at = 0;
+  threads.forEach(({ rows }, t) => {
+    for (let i = 0; i < kept[t]!; i++, at++) {
+      order[at] = at;
+      thread[at] = t;
+      row[at] = i;
+      due[at] = rows.due[i]!;
+    }
+  });
+  order.sort((a, b) => due[a]! - due[b]!);
+  const nameNumber = threads.map((one) => one.names.map((name) => names.indexOf(name)));
+  const failureNumber = threads.map((one) => one.kinds.map((kind) => failures.indexOf(kind) + 1));
+  const columns: RequestColumns = {
+    due: new Float64Array(count), startLag: new Float32Array(count), latency: new Float32Array(count), side: new Uint8Array(count), pair: new Int32Array(count),
+    name: new Uint16Array(count), names, sides: [...sides], status: new Int32Array(count), failure: new Uint8Array(count), failures,
+  };
+  order.forEach((from, to) => {
+    const t = thread[from]!;
+    const i = row[from]!;
+    const { rows } = threads[t]!;
+    columns.due[to] = due[from]!;
+    columns.startLag[to] = rows.startLag[i]!;
+    columns.latency[to] = rows.latency[i]!;
+    columns.side[to] = rows.side[i]!;
+    columns.pair[to] = rows.pair[i]!;
+    columns.name[to] = nameNumber[t]![rows.name[i]!]!;
+    columns.status[to] = rows.status[i]!;
+    columns.failure[to] = rows.failure[i] === 0 ? 0 : failureNumber[t]![rows.failure[i]! - 1]!;
+  });
+  return columns;
+}
