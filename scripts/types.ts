@@ -3,9 +3,11 @@
  * BenchmarkSpec (the file) -> Config (file and flags) -> Plan (commits and names resolved)
  * -> Built (images there) -> Round (one observation) -> RunDocument (what is stored and printed).
  */
+import type { Model } from '../loadgen/plan.ts';
+import type { Failures } from '../loadgen/result.ts';
 import type { BenchmarkSpec } from './config/benchmark.types.ts';
 
-export type { BenchmarkSpec };
+export type { BenchmarkSpec, Failures, Model };
 
 export type SideName = 'candidate' | 'baseline';
 /** How two sides meet; 'solo' for one side. */
@@ -47,10 +49,11 @@ export type BuildRecipe =
   | { kind: 'image'; image: string }
   | { kind: 'command'; command: string[] };
 
-export interface K6Load {
-  kind: 'k6';
-  /** Absolute path of the k6 script. */
-  script: string;
+/** The generator of this project (loadgen/). */
+export interface OwnLoad {
+  kind: 'mayfly';
+  /** Absolute path of the load script; null for a file of requests without one. */
+  script: string | null;
 }
 
 /** Any other load generator: one container for each side. */
@@ -69,15 +72,22 @@ export interface ImageLoad {
 }
 
 export interface Load {
-  generator: K6Load | ImageLoad;
+  generator: OwnLoad | ImageLoad;
   /** URL as the benchmark writes it, for example http://shop:8080; the host is a service of its Compose file. */
   target: string;
-  /** Iterations per second for each side. An iteration is one request where the script keeps to the rule. */
+  /** When iterations start. Another generator than ours gets a constant rate. A path in it is absolute. */
+  model: Model;
+  /** Iterations per second for each side, over the window: of stages and of a file of requests the mean; of a closed model 0. An iteration is one request where the script keeps to the rule. */
   rate: number;
+  /** Seconds of the window: of stages their sum, of a file its last time; of a closed model the most that it may take. */
   durationS: number;
   warmupS: number;
-  /** Virtual users, all allocated before the load starts. */
-  vus: number;
+  /** Requests of a side that may be under way at once; one that is due beyond it is dropped. */
+  maxInFlight: number;
+  /** Seconds after which a request has failed. */
+  timeoutS: number;
+  /** Threads of the load generator that send. */
+  workers: number;
 }
 
 /** What a valid round may show; above it the round is INVALID. */
@@ -222,9 +232,22 @@ export interface RoundDocument {
   /** Length of the measured window in seconds. */
   window_s: number;
   samples: Record<string, Sample>;
+  /** What failed, by kind, most often first. Absent where nothing did, and in rounds of before it was kept. */
+  failures?: Failures[];
 }
 
 export type RunStatus = 'running' | 'complete' | 'invalid' | 'interrupted' | 'failed';
+
+/** The requests of a run one by one, in its newest block (docs/requests.md). */
+export interface RequestsDocument {
+  /** Paths in the bucket, a file for each round. */
+  files: string[];
+  /** Requests that were kept. */
+  rows: number;
+  bytes: number;
+  /** They went to the bucket with their block, whose meta.json was seen there. */
+  verified: boolean;
+}
 
 export interface ArchiveDocument {
   /** Folder, or type and name of the bucket; never a credential. */
@@ -238,6 +261,34 @@ export interface ArchiveDocument {
   error?: string;
   /** When its blocks were marked for removal, ISO 8601 with milliseconds: the record of the run stays, its raw metrics go. */
   removed_at?: string;
+  /** Absent where none were kept, and in runs of before they were. */
+  requests?: RequestsDocument;
+}
+
+/** The load of a run. */
+export interface LoadDocument {
+  /** `mayfly` and its version, the image of another generator, or `k6` in runs of before there was ours. */
+  generator: string;
+  target: string;
+  rate: number;
+  duration_s: number;
+  warmup_s: number;
+  /** Absent in runs of k6, which had `vus`: virtual users. */
+  max_in_flight?: number;
+  vus?: number;
+  /** Absent in runs of before there was another than an open model of a constant rate. */
+  model?: 'open' | 'closed';
+  /** Of an open model. */
+  arrivals?: 'constant' | 'poisson' | 'file';
+  stages?: { rate: number; duration_s: number }[];
+  /** Of a closed model. */
+  users?: number;
+  iterations?: number;
+  think_s?: number;
+  timeout_s?: number;
+  workers?: number;
+  /** Hash of the load script, of everything that it imports from the benchmark's folder, and of its data files. Absent where there is no script, and in runs of before it was known. */
+  workload?: string;
 }
 
 /** schema mayfly.run/v1: what --json prints and what the store keeps of a run. */
@@ -256,7 +307,7 @@ export interface RunDocument {
   /** Hash of everything in the stack that could change a measurement but the services under test. */
   stack_version: string;
   labels: Record<string, string>;
-  load: { generator: string; target: string; rate: number; duration_s: number; warmup_s: number; vus: number };
+  load: LoadDocument;
   cpusets: CpuSets;
   rounds_asked: number;
   /** What was agreed before the first round of a comparison: the verdict depends on it. */

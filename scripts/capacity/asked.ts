@@ -26,6 +26,7 @@ type Values = Record<string, string[]>;
 export async function readAsked(values: Values, env: ConfigEnv): Promise<{ config: Config; limits: Limits }> {
   const passed = PASSED.flatMap((name) => (values[name] ?? []).map((value) => `--${name}=${value}`));
   const config = await loadConfig([...passed, '--against=none'], env);
+  checkModel(config);
   const objectives = { ...config.objectives, ...parseGiven(values.objective ?? [], config.metrics) };
   if (Object.keys(objectives).length === 0) {
     throw new UsageError(`${config.file}: the benchmark has no objectives, so nothing says what rate is too high`, {
@@ -36,6 +37,12 @@ export async function readAsked(values: Values, env: ConfigEnv): Promise<{ confi
   const start = rate('start-rate', values['start-rate']?.[0]) ?? Math.min(config.load.rate, max);
   if (start > max) throw new UsageError(`--start-rate=${start} is above --max-rate=${max}`, { hint: HINT });
   return { config: { ...config, objectives }, limits: { start, max, precision: precision(values.precision?.[0]) } };
+}
+
+/** Each probe has a rate of its own: only where the rate is constant does that change one thing. */
+function checkModel({ file, load: { model } }: Config): void {
+  const other = model.kind === 'closed' ? 'users' : model.arrivals === 'file' ? 'schedule' : model.stages ? 'stages' : model.arrivals === 'poisson' ? 'arrivals: poisson' : null;
+  if (other) throw new UsageError(`${file}: the capacity is searched with constant rates, but the load of the benchmark has ${other}`, { hint: 'Measure it with a benchmark whose load has rate and duration, and constant arrivals.' });
 }
 
 function parseGiven(given: readonly string[], metrics: readonly Metric[]): Record<string, number> {

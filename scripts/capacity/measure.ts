@@ -3,9 +3,9 @@ import type { CollectedRound } from '../collect/collect.ts';
 import type { Context } from '../context.ts';
 import { withRun } from '../pipeline.ts';
 import { rateText } from '../report/capacity.ts';
-import { measureRound } from '../rounds.ts';
+import { Rounds } from '../rounds.ts';
 import type { Stack } from '../stack/stack.ts';
-import type { CapacityDocument, Config, Load, Metric, RunDocument, RunStatus } from '../types.ts';
+import type { CapacityDocument, Config, Load, Metric, Model, RunDocument, RunStatus } from '../types.ts';
 import { judgeProbe } from './probe.ts';
 import { CONFIRMATIONS, next, type Limits, type Next, type Outcome } from './search.ts';
 
@@ -34,6 +34,7 @@ export async function findCapacity(config: Config, limits: Limits, ctx: Context)
 
 async function probeAll(stack: Stack, limits: Limits, ctx: Context): Promise<{ probes: Measured[]; answer: Answer }> {
   const { plan } = stack.built;
+  await using rounds = new Rounds(stack, ctx);
   const probes: Measured[] = [];
   let disturbed = 0;
   for (let round = 1; ; round++) {
@@ -42,7 +43,7 @@ async function probeAll(stack: Stack, limits: Limits, ctx: Context): Promise<{ p
     const { rate } = step;
     const at = { ...plan, config: { ...plan.config, load: loadAt(plan.config.load, rate) } };
     const title = `probe ${probes.length + 1} at ${rateText(rate)}${step.why === 'confirm' ? ', to confirm' : ''}${step.low !== null && step.high !== null ? ` (it is between ${rateText(step.low)} and ${rateText(step.high)})` : ''}`;
-    const [collected] = await measureRound({ round, title, plan: at }, stack, ctx);
+    const [collected] = await rounds.measure({ round, title, plan: at });
     const judged = judgeProbe(collected!.document, at);
     ctx.store.saveRound(plan.runId, { ...collected!.document, rate }, collected!.detail);
     ctx.progress.info(`${rateText(rate)}: ${judged.outcome === 'met' ? 'meets the objectives' : judged.why}`);
@@ -51,8 +52,8 @@ async function probeAll(stack: Stack, limits: Limits, ctx: Context): Promise<{ p
   }
 }
 
-/** Virtual users grow with the rate: as many as answers of a quarter of a second need. */
-export const loadAt = (load: Load, rate: number): Load => ({ ...load, rate, vus: Math.max(load.vus, 10, Math.ceil(rate * 0.25)) });
+/** More requests may be under way at a higher rate: as many as answers of a quarter of a second need. The load has a constant rate (asked.ts). */
+export const loadAt = (load: Load, rate: number): Load => ({ ...load, rate, model: { ...load.model, rate } as Model, maxInFlight: Math.max(load.maxInFlight, 10, Math.ceil(rate * 0.25)) });
 
 /** Stores the answer; the probes that confirmed it become the rounds of the run. */
 function keep({ capacity, failsAt, limitedBy }: Answer, probes: readonly Measured[], stack: Stack, ctx: Context): RunStatus {
@@ -63,8 +64,8 @@ function keep({ capacity, failsAt, limitedBy }: Answer, probes: readonly Measure
   };
   ctx.store.saveCapacity(runId, document);
   if (capacity === null) return 'invalid';
-  const { rate, vus } = loadAt(config.load, capacity);
-  ctx.store.amendRun(runId, { load: { ...ctx.store.run(runId).load, rate, vus } });
+  const { rate, maxInFlight } = loadAt(config.load, capacity);
+  ctx.store.amendRun(runId, { load: { ...ctx.store.run(runId).load, rate, max_in_flight: maxInFlight } });
   for (const { collected } of probes.filter((probe) => probe.rate === capacity && probe.outcome === 'met').slice(-CONFIRMATIONS)) {
     const { document: round, detail } = collected;
     // A lower bound is no value of the commit: the next one could be higher for no reason of its own.

@@ -9,14 +9,14 @@ import type { Outcome } from './search.ts';
 /** 'disturbed': the host was not itself, so the probe says nothing and is made again. `why` is there where it was not met. */
 export type Judged = { outcome: 'met' } | { outcome: Exclude<Outcome, 'met'> | 'disturbed'; why: string };
 
-/** Share of the virtual users that wait for an answer, on average, above which it is the service that keeps them. */
-const BUSY_USERS = 0.5;
+/** Share of the requests that may be under way which are, on average, above which it is the service that keeps them. */
+const BUSY_IN_FLIGHT = 0.5;
 
 /**
  * Judges a probe. A request counts from the time at which it was due: where an objective limits a latency, the response
  * time of the same statistic must keep to it too. A load generator that starts too late, or not at all, is to blame itself
- * only while the service answers in time, has CPU left and keeps few virtual users waiting (their number is rate times
- * latency, Little 1961); otherwise it is the service that is slow.
+ * only while the service answers in time, has CPU left and keeps few requests under way (their number is rate times latency,
+ * Little 1961); otherwise it is the service that is slow.
  */
 export function judgeProbe(round: RoundDocument, plan: Pick<Plan, 'config' | 'cpusets' | 'host'>): Judged {
   const { objectives, metrics } = plan.config;
@@ -52,11 +52,11 @@ function breach(name: string, limit: number, { samples }: RoundDocument, metrics
   return { metric: name, why: `${title} ${formatValue(sample.value, sample.unit)}, ${isHigher ? 'at least' : 'at most'} ${formatValue(limit, sample.unit)} is asked for` };
 }
 
-/** Whether the service uses up its CPUs, or keeps many virtual users waiting. */
+/** Whether the service uses up its CPUs, or keeps many requests under way. */
 function isServiceBusy({ samples }: RoundDocument, { config, cpusets, host }: Pick<Plan, 'config' | 'cpusets' | 'host'>): boolean {
   const { cpu_seconds_per_request: cpu, request_rate: rate, latency_avg: latency } = samples;
   if (!rate) return true;
   const used = (cpu?.value ?? 0) * rate.value;
-  const waiting = (latency?.value ?? Infinity) * rate.value;
-  return used > config.allow.saturation * cpuCount(cpusets.services, host.cores) || waiting > BUSY_USERS * config.load.vus;
+  const inFlight = (latency?.value ?? Infinity) * rate.value;
+  return used > config.allow.saturation * cpuCount(cpusets.services, host.cores) || inFlight > BUSY_IN_FLIGHT * config.load.maxInFlight;
 }

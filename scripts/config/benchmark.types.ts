@@ -95,15 +95,19 @@ export interface Git {
   network: 'none' | 'default' | 'host';
 }
 /**
- * The load, always as an open model: an iteration starts when it is due, whether or not those before it have ended.
+ * The load. As an open model, with `rate`, `stages` or `schedule`, an iteration starts when it is due, whether or not those before it have ended. As a closed model, with `users`, each user starts its next iteration when the one before has ended.
  */
 export interface Load {
   /**
-   * A k6 script, from the benchmark's folder, that uses the shared library `loadgen/mayfly.js`.
+   * A load script in TypeScript (or JavaScript), from the benchmark's folder. The load generator sees this folder and nothing else.
    */
   script?: string;
   /**
-   * The image of another load generator. One container for each side gets RATE, DURATION, TARGET, VUS, SIDE, ROUND, PHASE and REMOTE_WRITE_URL in its environment.
+   * A file of requests, from the benchmark's folder, that is played as it was recorded: CSV with the columns at, method and path, and where wanted name and body, or one JSON object a line with these fields. Further ones are for the script. `at`: seconds from the start of the window, never fewer than in the line before. `method`: GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS. The window ends with the last of them. `script` is optional with it.
+   */
+  schedule?: string;
+  /**
+   * The image of another load generator. It gets a constant rate. One container for each side gets RATE, DURATION, TARGET, MAX_IN_FLIGHT, VUS (the same number), SIDE, ROUND, PHASE and REMOTE_WRITE_URL in its environment.
    */
   image?: string;
   /**
@@ -140,21 +144,62 @@ export interface Load {
    */
   target: string;
   /**
-   * Iterations per second for each side; one iteration is one request. Overridden by `--rate`.
+   * Iterations per second for each side; one iteration is one request. With `stages` it is the rate of the warm-up, from which the first stage moves. Overridden by `--rate`.
+   */
+  rate?: number;
+  /**
+   * Length of the measured window, at least 1 s. It cuts a `schedule` that is longer; with `users` it is the most that the window may take. Overridden by `--duration`.
+   */
+  duration?: string;
+  /**
+   * Load before the window, at the rate with which the window begins (of a `schedule` at its mean rate); not measured. With `users` there is none. Overridden by `--warmup`.
+   */
+  warmup?: string;
+  /**
+   * Stages of an open model, one after the other, in place of `duration`: in each the rate moves evenly from that of the one before to its own.
+   */
+  stages?: Stage[];
+  /**
+   * When the iterations of an open model are due. `constant`: evenly spaced. `poisson`: at random and independently of each other, as from many people, at the same rate on average.
+   */
+  arrivals?: 'constant' | 'poisson';
+  /**
+   * Users of a closed model, on each side. Each of them makes its `iterations` one after the other, and the window ends when all have.
+   */
+  users?: number;
+  /**
+   * Iterations of each user.
+   */
+  iterations?: number;
+  /**
+   * Time that a user waits between two iterations.
+   */
+  think?: string;
+  /**
+   * Requests of a side that may be under way at once. One that is due beyond it is dropped, and the round INVALID.
+   */
+  max_in_flight?: number;
+  /**
+   * After this time a request has failed. From 1 ms to 1 h.
+   */
+  timeout?: string;
+  /**
+   * Threads of the load generator that send. More than one is for rates that one core cannot send.
+   */
+  workers?: number;
+}
+/**
+ * One stage of an open model.
+ */
+export interface Stage {
+  /**
+   * Iterations per second for each side at the end of the stage. Not all stages may have 0.
    */
   rate: number;
   /**
-   * Length of the measured window, at least 1 s. Overridden by `--duration`.
+   * Length of the stage. `0s` is a jump to its rate.
    */
   duration: string;
-  /**
-   * Load before the window, at the same rate; not measured. Overridden by `--warmup`.
-   */
-  warmup: string;
-  /**
-   * Virtual users, all there before the load starts: as many requests may be under way at once.
-   */
-  vus?: number;
 }
 /**
  * One port of one service.
@@ -257,7 +302,7 @@ export interface Allow {
    */
   outside_load: number | string;
   /**
-   * 99th percentile of how late an iteration may start.
+   * 99th percentile of how late an iteration may start; of two sides in one round how much later than the other side's, since what both share is no property of either.
    */
   start_lag: string;
   /**

@@ -1,8 +1,8 @@
 /** What a schema cannot say about a benchmark.yaml: fields that depend on each other, on the Compose file, on the disk. */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { BenchmarkSpec, Metric as MetricSpec } from './benchmark.types.ts';
-import { BUILTIN_METRICS, builtinMetric } from './metrics.ts';
+import { BUILTIN_METRICS, builtinMetric, needsSchedule } from './metrics.ts';
 import { didYouMean } from './nearest.ts';
 import { parseLimit } from './objectives.ts';
 import { holdsSecret, isUrl } from './repository.ts';
@@ -20,6 +20,7 @@ export interface Surroundings {
 }
 
 type Say = (path: YamlPath, text: string) => Fault;
+type LoadSpec = BenchmarkSpec['load'];
 
 /** Every fault of a file that is right by its schema. */
 export function checkSpec(spec: BenchmarkSpec, around: Surroundings, say: Say): Fault[] {
@@ -51,37 +52,121 @@ function checkBuild(path: YamlPath, build: BenchmarkSpec['build'][string], { roo
   return [];
 }
 
+const leaves = (name: string, dir: string) => isAbsolute(name) || !`${resolve(dir, name)}/`.startsWith(`${dir}/`);
+
 /** A file of the benchmark's folder: there, a file, and not outside. */
 function checkFile(path: YamlPath, name: string, { dir }: Surroundings, say: Say): Fault[] {
   const file = resolve(dir, name);
-  if (isAbsolute(name) || !`${file}/`.startsWith(`${dir}/`)) return [say(path, `must be a file in the benchmark's folder, got ${shown(name)}`)];
+  if (leaves(name, dir)) return [say(path, `must be a file in the benchmark's folder, got ${shown(name)}`)];
   if (!existsSync(file)) return [say(path, `is not there: ${name}, counted from the benchmark's folder`)];
   if (!statSync(file).isFile()) return [say(path, `must be a file, but ${name} is none`)];
   return [];
 }
 
-function checkLoad(load: BenchmarkSpec['load'], around: Surroundings, say: Say): Fault[] {
+function checkLoad(load: LoadSpec, around: Surroundings, say: Say): Fault[] {
   const faults: Fault[] = [];
-  if (load.script !== undefined) faults.push(...checkFile(['load', 'script'], load.script, around, say));
+  for (const field of ['script', 'schedule'] as const) {
+    if (load[field] !== undefined) faults.push(...checkLoadFile(['load', field], load[field], around, say));
+  }
   for (const field of ['requests', 'failed', 'dropped'] as const) {
     if (load[field] !== undefined) faults.push(...checkPromql(['load', field], load[field], say));
   }
-  const amount = loadFault(load.rate, parseDuration(load.duration)!);
-  if (amount) faults.push(say(['load', 'duration'], amount));
-  return [...faults, ...checkTarget(load.target, around, say)];
+  return [...faults, ...checkModel(load, say), ...checkTarget(load, around, say)];
+}
+
+/** A file that the load generator reads: its container has the benchmark's folder and nothing that a link in it leads to. */
+function checkLoadFile(path: YamlPath, name: string, around: Surroundings, say: Say): Fault[] {
+  const fault = (got: string) => [say(path, `must be a file in the benchmark's folder, since the load generator sees nothing else; got ${got}`)];
+  if (leaves(name, around.dir)) return fault(shown(name));
+  const faults = checkFile(path, name, around, say);
+  if (faults.length > 0) return faults;
+  const file = realpathSync(resolve(around.dir, name));
+  return file.startsWith(`${realpathSync(around.dir)}/`) ? [] : fault(`${shown(name)}, a link to ${file}`);
+}
+
+/** Fields of `load` that another one rules out, and why. */
+const RULED_OUT: readonly [by: keyof LoadSpec, fields: readonly (keyof LoadSpec)[], why: string][] = [
+  ['image', ['stages', 'users'], 'another load generator gets a constant rate'],
+  ['image', ['timeout', 'workers'], 'they are those of the generator of Mayfly; give another one its own in command'],
+  ['users', ['rate', 'stages', 'arrivals', 'schedule'], 'in a closed model a user goes on when it has its answer'],
+  ['schedule', ['rate', 'stages', 'arrivals'], 'the file says when each request is due'],
+  ['stages', ['duration'], 'the window is as long as they are together'],
+];
+
+/** Which fields go together, and what they come to. docs/benchmark.md has the same as a table. */
+function checkModel(load: LoadSpec, say: Say): Fault[] {
+  const faults = RULED_OUT.filter(([by]) => load[by] !== undefined)
+    .flatMap(([by, fields, why]) => fields.filter((field) => load[field] !== undefined).map((field) => say(['load', field], `must not be given with ${by}: ${why}`)));
+  if (load.image !== undefined && load.arrivals === 'poisson') faults.push(say(['load', 'arrivals'], 'must not be poisson with image: another load generator gets a constant rate'));
+  if (load.timeout !== undefined && !isWithin(parseDuration(load.timeout)!, 0.001, 3600)) faults.push(say(['load', 'timeout'], `must be from 1ms to 1h, got ${load.timeout}`));
+  return [...faults, ...checkAmount(load, say)];
+}
+
+const isWithin = (value: number, least: number, most: number) => value >= least && value <= most;
+
+function checkAmount(load: LoadSpec, say: Say): Fault[] {
+  if (load.users !== undefined) return [...checkUsers(load, say), ...checkWindow(load, say)];
+  if (load.schedule !== undefined) return checkWindow(load, say);
+  return load.stages === undefined ? checkConstant(load, say) : checkStages(load, say);
+}
+
+function checkWindow({ duration }: LoadSpec, say: Say): Fault[] {
+  const fault = duration === undefined ? null : windowFault(parseDuration(duration)!);
+  return fault ? [say(['load', 'duration'], fault)] : [];
+}
+
+function checkUsers({ users, warmup, max_in_flight }: LoadSpec, say: Say): Fault[] {
+  const faults: Fault[] = [];
+  if (warmup !== undefined && parseDuration(warmup) !== 0) faults.push(say(['load', 'warmup'], `must be 0s or left out with users: everybody does this once, measured from the first iteration on; got ${warmup}`));
+  if (max_in_flight !== undefined && max_in_flight < users!) faults.push(say(['load', 'max_in_flight'], `must be at least users (${users}), got ${max_in_flight}`));
+  return faults;
+}
+
+const INSTEAD = { rate: 'schedule or users', duration: 'stages', both: 'stages, schedule or users' } as const;
+
+function checkConstant({ rate, duration, image }: LoadSpec, say: Say): Fault[] {
+  if (rate === undefined || duration === undefined) {
+    const missing = rate !== undefined ? 'duration' : duration !== undefined ? 'rate' : 'both';
+    const needs = `needs ${missing === 'both' ? 'rate and duration' : missing}`;
+    return [say(['load'], image === undefined ? `${needs}; instead it may have ${INSTEAD[missing]}` : needs)];
+  }
+  const amount = loadFault(rate, parseDuration(duration)!);
+  return amount ? [say(['load', 'duration'], amount)] : [];
+}
+
+function checkStages(load: LoadSpec, say: Say): Fault[] {
+  const path = ['load', 'stages'];
+  const { iterations, durationS } = sumOfStages(load);
+  if (load.stages!.every(({ rate }) => rate === 0)) return [say(path, 'must have a rate above 0 in one of them')];
+  if (durationS < 1) return [say(path, `must last 1s or longer together, got ${durationS * 1000}ms`)];
+  if (iterations < 1) return [say(path, `must be long enough for one request together, got ${iterations} of one`)];
+  if (load.rate === undefined && load.stages![0]!.rate === 0 && parseDuration(load.warmup ?? '5s')! > 0) return [say(['load'], 'needs rate, that of the warm-up, since the first stage has 0; or warmup: 0s')];
+  return [];
+}
+
+/** What the stages come to: the rate moves evenly, so each sends the mean of its two ends. */
+export function sumOfStages({ rate, stages = [] }: LoadSpec): { iterations: number; durationS: number } {
+  const lengths = stages.map(({ duration }) => parseDuration(duration)!);
+  const from = [rate ?? stages[0]!.rate, ...stages.map((stage) => stage.rate)];
+  const iterations = lengths.reduce((sum, seconds, i) => sum + ((from[i]! + from[i + 1]!) / 2) * seconds, 0);
+  return { iterations, durationS: Math.round(lengths.reduce((sum, seconds) => sum + seconds, 0) * 1e6) / 1e6 };
 }
 
 /** What is wrong with a rate (requests per second) and a window (seconds) together, or null. */
 export function loadFault(rate: number, durationS: number): string | null {
-  if (durationS < 1) return `must be >= 1s, got ${durationS * 1000}ms`;
+  const window = windowFault(durationS);
+  if (window) return window;
   if (rate * durationS < 1) return `must be long enough for one request: at ${rate} requests per second that is ${Math.ceil(1 / rate)}s`;
   return null;
 }
 
-function checkTarget(target: string, around: Surroundings, say: Say): Fault[] {
+export const windowFault = (durationS: number): string | null => (durationS < 1 ? `must be >= 1s, got ${durationS * 1000}ms` : null);
+
+function checkTarget({ target, image }: LoadSpec, around: Surroundings, say: Say): Fault[] {
   const path = ['load', 'target'];
   const url = URL.canParse(target) ? new URL(target) : null;
   if (!url || !['http:', 'https:'].includes(url.protocol)) return [say(path, `must be a URL such as http://shop:8080, got ${shown(target)}`)];
+  if (image === undefined && (url.pathname !== '/' || url.search)) return [say(path, `must end with the host and the port, got ${shown(target)}; paths are the script's`)];
   if (url.username || url.password) return [say(path, 'must not hold a user or a password')];
   return checkService(path, url.hostname, around, say);
 }
@@ -109,8 +194,11 @@ function checkBuiltin(metric: MetricSpec, path: YamlPath, spec: BenchmarkSpec, s
   const faults = (['promql', 'unit', 'better'] as const)
     .filter((field) => metric[field] !== undefined)
     .map((field) => say([...path, field], `must not be given, since ${metric.name} is built in; only primary and margin may be; take another name for a metric of your own`));
-  if (metric.primary && spec.load.image !== undefined && builtinMetric(metric.name)!.k6Only) {
-    faults.push(say([...path, 'primary'], `cannot be true, since only k6 measures ${metric.name} and this load is generated by ${spec.load.image}`));
+  if (metric.primary && spec.load.image !== undefined && builtinMetric(metric.name)!.ownOnly) {
+    faults.push(say([...path, 'primary'], `cannot be true, since only the generator of Mayfly measures ${metric.name} and this load is generated by ${spec.load.image}`));
+  }
+  if (metric.primary && spec.load.users !== undefined && needsSchedule(metric.name)) {
+    faults.push(say([...path, 'primary'], `cannot be true, since ${metric.name} counts from a schedule, which a closed model (load/users) has not`));
   }
   return faults;
 }

@@ -2,11 +2,13 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
 import { UsageError } from '../errors.ts';
-import { AGAINST, MOST, type BuildRecipe, type ComparisonConfig, type Config, type K6Load, type ImageLoad, type Load } from '../types.ts';
+import { AGAINST, MOST, type BuildRecipe, type ComparisonConfig, type Config } from '../types.ts';
 import type { BenchmarkSpec, Build } from './benchmark.types.ts';
-import { checkSpec, loadFault } from './check.ts';
+import { checkSpec } from './check.ts';
 import { checkCompose, composeServices } from './compose-check.ts';
 import { parseBenchArgs, parseLabels, type BenchFlags } from './flags.ts';
+import { HELP, minutesFlag, wholeFlag } from './flag-values.ts';
+import { chooseLoad } from './load.ts';
 import { allMetrics } from './metrics.ts';
 import { parseObjectives } from './objectives.ts';
 import { didYouMean } from './nearest.ts';
@@ -25,7 +27,6 @@ export interface ConfigEnv {
 
 /** Seconds of a block of Prometheus: a longer run ships its finished blocks while it goes on. */
 const BLOCK_S = 2 * 3600;
-const HELP = 'see npm run bench -- --help';
 const HELP_FILE = 'The fields of benchmark.yaml are in docs/benchmark.md.';
 
 /**
@@ -104,7 +105,7 @@ export function listBenchmarks(root: string): string[] {
 function makeConfig(benchmark: string, dir: string, spec: BenchmarkSpec, flags: BenchFlags, env: ConfigEnv): Config {
   const builds = Object.fromEntries(Object.entries(spec.build).map(([name, build]) => [name, recipe(build)]));
   const fromGit = Object.values(builds).some(({ kind }) => kind === 'git');
-  const load = chooseLoad(spec.load, dir, flags);
+  const load = chooseLoad(spec.load, dir, flags, env.cwd);
   const rounds = wholeFlag('rounds', flags.rounds, 'rounds');
   const comparison = chooseComparison(spec, flags, rounds);
   const longest = longestRun(flags, comparison, rounds ?? spec.rounds);
@@ -167,13 +168,6 @@ function chooseComparison({ comparison }: BenchmarkSpec, flags: BenchFlags, fixe
   return { pairing, min: comparison.min_rounds, ...(fixed === undefined ? {} : { fixed }), ...(max === undefined ? {} : { max }), ...(maxMinutes === undefined ? {} : { maxMinutes }) };
 }
 
-function minutesFlag(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const minutes = decimal(text);
-  if (minutes === null || !(minutes > 0) || minutes > 1440) throw new UsageError(`--max-minutes must be a number of minutes above 0 and up to 1440, got ${shown(text)}`, { hint: HELP });
-  return minutes;
-}
-
 /** What was agreed for a run that is gone on with stays: flags that would change it are refused. */
 function checkResume(flags: BenchFlags): string {
   const given = (['commit', 'against', 'rate', 'duration', 'warmup', 'rounds', 'pairing', 'maxRounds'] as const).find((name) => flags[name] !== undefined);
@@ -215,60 +209,6 @@ function checkRef(flag: string, ref: string, fromGit: boolean): string {
   if (!fromGit && !/^[A-Za-z0-9_][A-Za-z0-9_.:@+/-]*$/.test(ref)) refuse('must be a version of letters, digits and _ . : @ + / -, since this benchmark is not built from git');
   return ref;
 }
-
-function chooseLoad(load: BenchmarkSpec['load'], dir: string, flags: BenchFlags): Load {
-  const rate = rateFlag(flags.rate) ?? load.rate;
-  const durationS = durationFlag('duration', flags.duration) ?? parseDuration(load.duration)!;
-  const fault = loadFault(rate, durationS);
-  if (fault) throw new UsageError(`--duration ${fault}`, { hint: HELP });
-  const derived = Math.max(10, Math.ceil(rate * 0.25));
-  const vus = load.vus === undefined ? derived : flags.rate === undefined ? load.vus : Math.max(load.vus, derived);
-  return {
-    generator: generator(load, dir),
-    target: load.target,
-    rate,
-    durationS,
-    warmupS: durationFlag('warmup', flags.warmup) ?? parseDuration(load.warmup)!,
-    vus,
-  };
-}
-
-function generator(load: BenchmarkSpec['load'], dir: string): K6Load | ImageLoad {
-  if (load.script !== undefined) return { kind: 'k6', script: resolve(dir, load.script) };
-  const { image, command, requests, scrape, failed, dropped } = load;
-  return {
-    kind: 'image', image: image!, command: command!, requests: requests!,
-    ...(scrape ? { scrape } : {}), ...(failed === undefined ? {} : { failed }), ...(dropped === undefined ? {} : { dropped }),
-  };
-}
-
-/** Same bounds as load/rate in the schema. */
-function rateFlag(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const rate = decimal(text);
-  if (rate === null) throw new UsageError(`--rate must be a number of requests per second, got ${shown(text)}`, { hint: HELP });
-  if (!(rate > 0)) throw new UsageError(`--rate must be > 0 requests per second, got ${text}`, { hint: HELP });
-  if (rate > 1_000_000) throw new UsageError(`--rate must be <= 1000000 requests per second, got ${text}`, { hint: HELP });
-  return rate;
-}
-
-function wholeFlag(flag: string, text: string | undefined, unit: string): number | undefined {
-  if (text === undefined) return undefined;
-  const number = decimal(text);
-  if (number === null || !Number.isInteger(number)) throw new UsageError(`--${flag} must be a whole number of ${unit}, got ${shown(text)}`, { hint: HELP });
-  if (number < 1 || number > 1000) throw new UsageError(`--${flag} must be ${number < 1 ? '>= 1' : '<= 1000'} ${unit}, got ${text}`, { hint: HELP });
-  return number;
-}
-
-function durationFlag(flag: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const seconds = parseDuration(text);
-  if (seconds === null) throw new UsageError(`--${flag} must be a duration such as 500ms, 20s, 2m, 1m30s or 1h, got ${shown(text)}`, { hint: HELP });
-  return seconds;
-}
-
-/** Plain decimal numbers only: no hexadecimal, no exponent, no spaces. */
-const decimal = (text: string): number | null => (/^[+-]?(\d+(\.\d*)?|\.\d+)$/.test(text) ? Number(text) : null);
 
 function objstoreFile(name: string, cwd: string): string {
   const file = resolve(cwd, name);

@@ -28,6 +28,7 @@ export interface Schema {
   'x-form'?: string;
   'x-rule'?: string;
   'x-default'?: string;
+  'x-renamed'?: Record<string, string>;
   $defs?: Record<string, Schema>;
   $id?: string;
   title?: string;
@@ -65,13 +66,43 @@ function prepareForTypes(node: unknown): unknown {
   return filled.length > 0 ? { ...copy, required: [...new Set([...(copy.required ?? []), ...filled])] } : copy;
 }
 
+/** Which fields of `load` go together: check.ts refuses the others. */
+const LOADS = [
+  'Which fields go together:',
+  '',
+  ...table(
+    ['load', 'needs', 'may have', 'model'],
+    [
+      ['a constant rate', '`script`, `rate`, `duration`', '`arrivals`, `warmup`', 'open'],
+      ['a rate that moves', '`script`, `stages`', '`rate`, `arrivals`, `warmup`', 'open'],
+      ['requests as they were recorded', '`schedule`', '`script`, `duration`, `warmup`', 'open'],
+      ['a number of users', '`script`, `users`', '`iterations`, `think`, `duration`', 'closed'],
+      ['another load generator', '`image`, `command`, `requests`, `rate`, `duration`', '`scrape`, `failed`, `dropped`, `warmup`', 'open'],
+    ],
+  ),
+  '',
+  'Each needs `target` and may have `max_in_flight`; all but another load generator may have `timeout` and `workers`.',
+  '',
+  'A schedule:',
+  '',
+  '```',
+  'at,method,path,name,body',
+  '0,GET,/products,products,',
+  '0.25,GET,/products/7,product,',
+  '1.4,POST,/orders,order,"{""product"": 7}"',
+  '```',
+  '',
+  'The same request in a file of JSON lines: `{"at": 1.4, "method": "POST", "path": "/orders", "name": "order", "body": "{\\"product\\": 7}"}`.',
+  '',
+];
+
 function benchmarkPage(): string {
   const root = schema as Schema;
   return [
     '<!-- Generated from scripts/config/benchmark.schema.json, metrics.ts and flags.ts by `npm run generate`. -->',
     '# benchmark.yaml',
     '',
-    'A benchmark is a folder `benchmarks/<name>/` with a `benchmark.yaml`, the Compose file of the services under test and a k6 script. This page lists every field of `benchmark.yaml`. Defaults stand in the file only where they differ.',
+    'A benchmark is a folder `benchmarks/<name>/` with a `benchmark.yaml`, the Compose file of the services under test and a load script. This page lists every field of `benchmark.yaml`. Defaults stand in the file only where they differ.',
     '',
     'Durations are written `500ms`, `20s`, `2m`, `1m30s` or `1h`; shares as a number from 0 to 1 or as a percentage, `0.5%`.',
     '',
@@ -79,6 +110,8 @@ function benchmarkPage(): string {
     ...section('build/&lt;name&gt;', deref({ $ref: '#/$defs/build' }, root), root),
     ...section('build/&lt;name&gt;/git', deref({ $ref: '#/$defs/git' }, root), root),
     ...section('load', deref({ $ref: '#/$defs/load' }, root), root),
+    ...LOADS,
+    ...section('load/stages/&lt;n&gt;', deref({ $ref: '#/$defs/stage' }, root), root),
     ...section('load/scrape', deref({ $ref: '#/$defs/load' }, root).properties!.scrape!, root),
     ...section('scrape/&lt;n&gt;', deref({ $ref: '#/$defs/scrape' }, root), root),
     ...section('metrics/&lt;n&gt;', deref({ $ref: '#/$defs/metric' }, root), root),
@@ -89,8 +122,8 @@ function benchmarkPage(): string {
     '',
     ...table(
       ['name', 'unit', 'better', 'margin', 'what'],
-      BUILTIN_METRICS.map(({ name, unit, better, margin, k6Only, description }) => [
-        `\`${name}\``, unit, better, `${margin * 100}%`, `${description}${k6Only ? ' (k6 only)' : ''}`,
+      BUILTIN_METRICS.map(({ name, unit, better, margin, ownOnly, description }) => [
+        `\`${name}\``, unit, better, `${margin * 100}%`, `${description}${ownOnly ? ' (own generator only)' : ''}`,
       ]),
     ),
     '',
@@ -144,10 +177,12 @@ function runPage(): string {
     ...part('rounds/&lt;n&gt;', of('round')),
     ...part('rounds/&lt;n&gt;/reasons/&lt;n&gt;', of('round').properties!.reasons!.items!),
     ...part('rounds/&lt;n&gt;/samples/&lt;name&gt;', of('sample')),
+    ...part('rounds/&lt;n&gt;/failures/&lt;n&gt;', of('round').properties!.failures!.items!),
     ...part('comparison', of('comparison')),
     ...part('capacity', of('capacity')),
     ...part('capacity/probes/&lt;n&gt;', of('probe')),
     ...part('archive', of('archive')),
+    ...part('archive/requests', of('requests')),
   ].join('\n');
 }
 

@@ -9,16 +9,16 @@ export interface BuiltinMetric {
   better: Better;
   /** Smallest relative change worth calling a change, where the benchmark names none. */
   margin: number;
-  /** Only the k6 library measures it; another load generator gives no value. */
-  k6Only: boolean;
+  /** Only the load generator of Mayfly measures it; another one gives no value. */
+  ownOnly: boolean;
   description: string;
 }
 
 const ONE_PERCENT = 0.01;
 const THREE_PERCENT = 0.03;
 
-const builtin = (name: string, unit: Unit, better: Better, margin: number, k6Only: boolean, description: string): BuiltinMetric => ({
-  name, unit, better, margin, k6Only, description,
+const builtin = (name: string, unit: Unit, better: Better, margin: number, ownOnly: boolean, description: string): BuiltinMetric => ({
+  name, unit, better, margin, ownOnly, description,
 });
 
 const latency = (statistic: string, words: string, margin: number) =>
@@ -46,6 +46,9 @@ export const BUILTIN_METRICS: readonly BuiltinMetric[] = [
   builtin('cpu_seconds_per_request', 's', 'lower', ONE_PERCENT, false, 'CPU time of all services over the window, per request'),
   builtin('memory_peak', 'bytes', 'lower', ONE_PERCENT, false, 'greatest working set of all services together in the window'),
 ];
+
+/** Counts from the schedule, which a closed model has not. */
+export const needsSchedule = (name: string): boolean => /^(response|start_lag)_/.test(name);
 
 export const builtinMetric = (name: string): BuiltinMetric | undefined => BUILTIN_METRICS.find((metric) => metric.name === name);
 

@@ -13,8 +13,8 @@ export interface SchemaFault {
   text: string;
 }
 
-/** Annotations of our own: the unit and the form of a field for messages, a rule over several fields, a default in words. */
-const ANNOTATIONS = ['x-unit', 'x-form', 'x-rule', 'x-default'];
+/** Annotations of our own: the unit and the form of a field for messages, a rule over several fields, a default in words, fields that once had another name. */
+const ANNOTATIONS = ['x-unit', 'x-form', 'x-rule', 'x-default', 'x-renamed'];
 
 type Checked<T> = { spec: T } | { faults: SchemaFault[] };
 
@@ -64,6 +64,8 @@ function textOf({ keyword, params, data, parentSchema }: ErrorObject): string {
   switch (keyword) {
     case 'additionalProperties': {
       const known = Object.keys(rules.properties ?? {});
+      const today = (rules['x-renamed'] as Record<string, string> | undefined)?.[params.additionalProperty];
+      if (today !== undefined) return `is called ${today} now`;
       return `is not known${didYouMean(params.additionalProperty, known)}; allowed here: ${known.join(', ')}`;
     }
     case 'required':

@@ -7,11 +7,12 @@ import { loadAt } from '../../scripts/capacity/measure.ts';
 import { compile } from '../../scripts/config/schema.ts';
 import { capacityText } from '../../scripts/report/capacity.ts';
 import type { CapacityDocument, InvalidCode, Load, Metric } from '../../scripts/types.ts';
+import { aConfig } from '../fixtures/plan.ts';
 import { makeRound, makeRun } from '../run-document.ts';
 
 const metric = (name: string, better: 'lower' | 'higher' = 'lower'): Metric => ({ name, unit: 's', better, primary: false, margin: 0.01 });
 const plan = (objectives: Record<string, number>) => ({
-  config: { objectives, metrics: [metric('latency_p95'), metric('failed_requests'), metric('request_rate', 'higher')], load: { rate: 100, vus: 25 }, allow: { saturation: 0.85 } },
+  config: { objectives, metrics: [metric('latency_p95'), metric('failed_requests'), metric('request_rate', 'higher')], load: { rate: 100, maxInFlight: 25 }, allow: { saturation: 0.85 } },
   cpusets: { services: '1-2', loadgen: '0', metrics: '0' }, host: { cores: 4 },
 }) as any;
 const GOOD = { latency_avg: 0.01, latency_p95: 0.02, response_p95: 0.021, failed_requests: 0, request_rate: 100, cpu_seconds_per_request: 0.001 };
@@ -40,7 +41,7 @@ t.test('the load generator is the limit only where the service is not', async (t
   t.same(judge({ request_rate: 80 }, ['dropped-iterations', 'rate-missed', 'start-lag']), { outcome: 'generator', why: 'start-lag' });
   t.match(judge({ latency_p95: 0.2, response_p95: 0.2 }, ['start-lag']), { outcome: 'failed', why: /latency p95/ }, 'the service is slow');
   t.match(judge({ response_p95: 0.2, cpu_seconds_per_request: 0.018 }, ['start-lag']), { outcome: 'failed' }, '90 % of its two CPUs are used');
-  t.match(judge({ response_p95: 0.2, latency_avg: 0.2 }, ['start-lag'], { response_p95: 0.05 }), { outcome: 'failed' }, '20 of 25 virtual users wait');
+  t.match(judge({ response_p95: 0.2, latency_avg: 0.2 }, ['start-lag'], { response_p95: 0.05 }), { outcome: 'failed' }, '20 of 25 requests are under way');
   t.match(judge({}, ['start-lag', 'restarted']), { outcome: 'failed', why: 'restarted' });
   const { latency_avg, latency_p95, response_p95, cpu_seconds_per_request, ...rest } = GOOD;
   t.match(judgeProbe(makeRound('candidate', 1, { ...rest, request_rate: 0 }, [{ code: 'generator-failed', message: 'k6 ended' }]), plan({ latency_p95: 0.05 })), { outcome: 'generator', why: 'k6 ended' });
@@ -51,10 +52,11 @@ t.test('a disturbed probe says nothing', async (t) => {
   t.same(judge({ response_p95: 0.2 }, ['start-lag', 'host-load']), { outcome: 'disturbed', why: 'host-load' });
 });
 
-t.test('virtual users grow with the rate', async (t) => {
-  const load = { rate: 200, vus: 50, durationS: 5 } as Load;
-  t.same([1, 200, 1000.5].map((rate) => loadAt(load, rate)), [{ ...load, rate: 1 }, load, { ...load, rate: 1000.5, vus: 251 }]);
-  t.equal(loadAt({ ...load, vus: 1 }, 4).vus, 10);
+t.test('more requests may be under way at a higher rate', async (t) => {
+  const { load } = aConfig();
+  const at = (rate: number, maxInFlight: number): Load => ({ ...load, rate, model: { kind: 'open', arrivals: 'constant', rate, durationS: 10 }, maxInFlight });
+  t.same([1, 100, 1000.5].map((rate) => loadAt(load, rate)), [at(1, 25), load, at(1000.5, 251)]);
+  t.equal(loadAt({ ...load, maxInFlight: 1 }, 4).maxInFlight, 10);
 });
 
 t.test('in words, and as the schema has it', async (t) => {

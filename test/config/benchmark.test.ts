@@ -11,7 +11,10 @@ t.test('a small file, with every default filled in', async (t) => {
     description: 'A shop',
     commit: 'HEAD',
     builds: { shop: { kind: 'git', repository: '.', context: 'service', dockerfile: 'Dockerfile', args: {}, network: 'none' } },
-    load: { generator: { kind: 'k6', script: `${dir}/load.js` }, target: 'http://shop:8080', rate: 200, durationS: 20, warmupS: 5, vus: 50 },
+    load: {
+      generator: { kind: 'mayfly', script: `${dir}/load.ts` }, target: 'http://shop:8080', model: { kind: 'open', arrivals: 'constant', rate: 200, durationS: 20 },
+      rate: 200, durationS: 20, warmupS: 5, maxInFlight: 50, timeoutS: 30, workers: 1,
+    },
     scrape: [{ service: 'shop', port: 8080, path: '/metrics' }],
     rounds: 3,
     retries: 2,
@@ -37,7 +40,7 @@ for (const address of ['https://example.org/x.git', 'ssh://git@example.org/x.git
 }
 
 t.test('what the file says is taken', async (t) => {
-  const file = swap(BENCHMARK, '  rate: 200', '  rate: 10\n  warmup: 1m30s\n  vus: 3') + `rounds: 7
+  const file = swap(BENCHMARK, '  rate: 200', '  rate: 10\n  warmup: 1m30s\n  max_in_flight: 3') + `rounds: 7
 retries: 0
 ready_timeout: 500ms
 disk_limit: 1.5MiB
@@ -51,7 +54,7 @@ comparison: {pairing: alternating, max_rounds: 12, max_minutes: 2.5}
 objectives: {latency_p99: 50ms, failed_requests: 0.1%, search_p95: 0.2, hits: 1000, request_rate: '10'}
 `;
   const config = await load(t, file, COMPOSE);
-  t.match(config, { rounds: 7, retries: 0, readyTimeoutS: 0.5, diskLimitBytes: 1572864, load: { rate: 10, warmupS: 90, vus: 3 }, allow: { failedRequests: 0.005, throttledPeriods: 0.01, startLagMs: 1000 } });
+  t.match(config, { rounds: 7, retries: 0, readyTimeoutS: 0.5, diskLimitBytes: 1572864, load: { rate: 10, warmupS: 90, maxInFlight: 3 }, allow: { failedRequests: 0.005, throttledPeriods: 0.01, startLagMs: 1000 } });
   t.strictSame(config.comparison, { pairing: 'alternating', min: 6, max: 12, maxMinutes: 2.5 });
   t.strictSame(config.objectives, { latency_p99: 0.05, failed_requests: 0.001, search_p95: 0.2, hits: 1000, request_rate: 10 });
   t.strictSame(config.metrics.filter(({ name }) => ['latency_med', 'request_rate', 'search_p95', 'hits'].includes(name)), [
@@ -64,7 +67,7 @@ objectives: {latency_p99: 50ms, failed_requests: 0.1%, search_p95: 0.2, hits: 10
 
 t.test('the other ways to build and to load', async (t) => {
   const other = BENCHMARK.replace(/    git:\n      context: service/, '    command: [node, build.ts, "$(touch x)"]')
-    .replace('  script: load.js', '  image: vegeta\n  command: [attack]\n  requests: sum(n{$selector})\n  scrape: {port: 8880}');
+    .replace('  script: load.ts', '  image: vegeta\n  command: [attack]\n  requests: sum(n{$selector})\n  scrape: {port: 8880}');
   const config = await load(t, other, COMPOSE, ['--commit=v1.2.3']);
   t.strictSame(config.builds.shop, { kind: 'command', command: ['node', 'build.ts', '$(touch x)'] });
   t.strictSame(config.load.generator, { kind: 'image', image: 'vegeta', command: ['attack'], requests: 'sum(n{$selector})', scrape: { port: 8880, path: '/metrics' } });
@@ -86,8 +89,8 @@ const wrong: [what: string, from: string, to: string, sentence: string][] = [
   ['a duration of words', 'duration: 20s', 'duration: long', ':11 load/duration must be a duration such as 500ms, 20s, 2m, 1m30s or 1h, got "long"'],
   ['too short a window', 'duration: 20s', 'duration: 900ms', ':11 load/duration must be >= 1s, got 900ms'],
   ['not one request', 'rate: 200', 'rate: 0.01', ':11 load/duration must be long enough for one request: at 0.01 requests per second that is 100s'],
-  ['a key that is misspelt', 'duration: 20s', 'duration: 20s\n  warmpu: 1s', ':12 load/warmpu is not known (did you mean warmup?); allowed here: script, image, command, scrape, requests, failed, dropped, target, rate, duration, warmup, vus'],
-  ['a field that is missing', '  duration: 20s\n', '', ':7 load needs duration'],
+  ['a key that is misspelt', 'duration: 20s', 'duration: 20s\n  warmpu: 1s', ':12 load/warmpu is not known (did you mean warmup?); allowed here: script, schedule, image, command, scrape, requests, failed, dropped, target, rate, duration, warmup, stages, arrivals, users, iterations, think, max_in_flight, timeout, workers'],
+  ['a field that is missing', '  duration: 20s\n', '', ':7 load needs duration; instead it may have stages'],
   ['an unknown key at the top', 'description:', 'desciption:', ':1 desciption is not known (did you mean description?); allowed here: description, build, services, load, scrape, rounds, retries, metrics, comparison, jobs, objectives, allow, ready_timeout, disk_limit'],
   ['a name of npm run capacity', 'description:', "metrics: [{name: capacity, promql: 'x{$selector}', unit: count}]\ndescription:", ':1 metrics/0/name must not be capacity: that name is taken'],
   ['a name of the language', 'description:', "metrics: [{name: constructor, promql: 'x{$selector}', unit: count}]\ndescription:", ':1 metrics/0/name must not be constructor: that name is taken'],
@@ -114,11 +117,12 @@ const wrong: [what: string, from: string, to: string, sentence: string][] = [
   ['no services', 'services: compose.yaml', 'services: none.yaml', ':6 services is not there: none.yaml, counted from the benchmark\'s folder'],
   ['services outside', 'services: compose.yaml', 'services: ../compose.yaml', ':6 services must be a file in the benchmark\'s folder, got "../compose.yaml"'],
   ['services that are a folder', 'services: compose.yaml', 'services: data', ':6 services must be a file, but data is none'],
-  ['no script', 'script: load.js', 'script: none.js', ':8 load/script is not there: none.js, counted from the benchmark\'s folder'],
-  ['no load generator', '  script: load.js\n', '', ':7 load needs exactly one of script (k6) and image (any other load generator)'],
-  ['two load generators', '  script: load.js', '  script: load.js\n  image: x\n  command: []\n  requests: x{$selector}', ':7 load needs exactly one of script (k6) and image (any other load generator)'],
-  ['a generator without its count', '  script: load.js', '  image: x\n  command: []', ':7 load has image, so it needs requests too'],
+  ['no script', 'script: load.ts', 'script: none.ts', ':8 load/script is not there: none.ts, counted from the benchmark\'s folder'],
+  ['no load generator', '  script: load.ts\n', '', ':7 load needs exactly one of script (the generator of Mayfly), schedule (a file of requests for it, with or without a script) and image (any other load generator)'],
+  ['two load generators', '  script: load.ts', '  script: load.ts\n  image: x\n  command: []\n  requests: x{$selector}', ':7 load needs exactly one of script (the generator of Mayfly), schedule (a file of requests for it, with or without a script) and image (any other load generator)'],
+  ['a generator without its count', '  script: load.ts', '  image: x\n  command: []', ':7 load has image, so it needs requests too'],
   ['a target that is no URL', 'http://shop:8080', 'shop:8080', ':9 load/target must be a URL such as http://shop:8080, got "shop:8080"'],
+  ['a target with a path', 'http://shop:8080', 'http://shop:8080/api', ':9 load/target must end with the host and the port, got "http://shop:8080/api"; paths are the script\'s'],
   ['a target that is no service', 'http://shop:8080', 'http://shpo:8080', ':9 load/target names "shpo", which is no service of the Compose file (did you mean shop?); its services: shop'],
   ['a password', 'http://shop:8080', 'http://a:b@shop:8080', ':9 load/target must not hold a user or a password'],
   ['a scrape of no service', '- service: shop', '- service: web', ':13 scrape/0/service names "web", which is no service of the Compose file; its services: shop'],
@@ -166,15 +170,15 @@ t.test('queries that are right', async (t) => {
   }
 });
 
-t.test('only k6 measures latency', async (t) => {
-  const file = BENCHMARK.replace('  script: load.js', '  image: vegeta\n  command: [attack]\n  requests: sum(n{$selector})') + 'metrics:\n  - {name: latency_p95, primary: true}\n';
-  t.match(await faults(t, file), [/:18 metrics\/0\/primary cannot be true, since only k6 measures latency_p95/]);
+t.test('only the generator of Mayfly measures latency', async (t) => {
+  const file = BENCHMARK.replace('  script: load.ts', '  image: vegeta\n  command: [attack]\n  requests: sum(n{$selector})') + 'metrics:\n  - {name: latency_p95, primary: true}\n';
+  t.match(await faults(t, file), [/:18 metrics\/0\/primary cannot be true, since only the generator of Mayfly measures latency_p95 and this load is generated by vegeta/]);
 });
 
 t.test('every fault of a file at once, in the order of its lines', async (t) => {
   const bad = BENCHMARK.replace('rate: 200', 'rate: 0').replace('duration: 20s', 'duration: soon').replace('port: 8080', 'port: x');
   t.match(await faults(t, bad), [/:10 load\/rate/, /:11 load\/duration/, /:14 scrape\/0\/port/]);
-  const both = BENCHMARK.replace('script: load.js', 'script: none.js');
+  const both = BENCHMARK.replace('script: load.ts', 'script: none.ts');
   t.match(await faults(t, both, `${COMPOSE}    ports: ["1:1"]\n`), [/benchmark\.yaml:8 load\/script/, /compose\.yaml:6 services\/shop\/ports/]);
 });
 

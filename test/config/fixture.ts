@@ -10,7 +10,7 @@ build:
       context: service
 services: compose.yaml
 load:
-  script: load.js
+  script: load.ts
   target: http://shop:8080
   rate: 200
   duration: 20s
@@ -26,16 +26,19 @@ export const COMPOSE = `services:
       test: [CMD, healthy]
 `;
 
+/** What else lies in the benchmark's folder. */
+export type Files = Exclude<NonNullable<Parameters<Test['testdir']>[0]>, string>;
+
 /** Writes the benchmark and loads it, called from the checkout's root. */
-export async function load(t: Test, benchmark: string, compose: string, args: string[] = []): Promise<Config> {
-  const root = t.testdir({ benchmarks: { shop: { 'benchmark.yaml': benchmark, 'compose.yaml': compose, 'load.js': '', data: { 'a.json': '' } } }, 'store.yaml': 'type: FILESYSTEM' });
+export async function load(t: Test, benchmark: string, compose: string, args: string[] = [], files: Files = {}): Promise<Config> {
+  const root = t.testdir({ benchmarks: { shop: { 'benchmark.yaml': benchmark, 'compose.yaml': compose, 'load.ts': '', data: { 'a.json': '' }, ...files } }, 'store.yaml': 'type: FILESYSTEM' });
   return loadConfig(args, { root, cwd: root });
 }
 
 /** The lines of the message with which the benchmark is refused. */
-export async function faults(t: Test, benchmark: string, compose = COMPOSE, args: string[] = []): Promise<string[]> {
+export async function faults(t: Test, benchmark: string, compose = COMPOSE, args: string[] = [], files: Files = {}): Promise<string[]> {
   try {
-    await load(t, benchmark, compose, args);
+    await load(t, benchmark, compose, args, files);
   } catch (error) {
     if ((error as Error).name !== 'UsageError') throw error;
     return (error as Error).message.split('\n');

@@ -10,16 +10,16 @@ t.test('flags lie over the file', async (t) => {
   const args = ['--commit', 'abc', '--against=main', '--rate=400', '--duration=1m', '--warmup', '0s', '--rounds=5', '--label=team=web', '--label', 'pr=7=8', '--keep', '--live', '--objstore=store.yaml', '--json'];
   const config = await load(t, BENCHMARK, COMPOSE, args);
   t.match(config, { commit: 'abc', against: 'main', rounds: 5, keep: true, live: true, labels: { team: 'web', pr: '7=8' } });
-  t.match(config.load, { rate: 400, durationS: 60, warmupS: 0, vus: 100 });
+  t.match(config.load, { rate: 400, durationS: 60, model: { rate: 400, durationS: 60 }, warmupS: 0, maxInFlight: 100 });
   t.match(config.objstore, /\/store\.yaml$/);
 });
 
-t.test('virtual users follow a higher rate, never below those of the file', async (t) => {
-  const file = BENCHMARK.replace('rate: 200', 'rate: 200\n  vus: 60');
-  t.equal((await load(t, file, COMPOSE)).load.vus, 60);
-  t.equal((await load(t, file, COMPOSE, ['--rate=100'])).load.vus, 60);
-  t.equal((await load(t, file, COMPOSE, ['--rate=401'])).load.vus, 101);
-  t.equal((await load(t, BENCHMARK, COMPOSE, ['--rate=1'])).load.vus, 10);
+t.test('more requests may be under way at a higher rate, never fewer than the file says', async (t) => {
+  const file = BENCHMARK.replace('rate: 200', 'rate: 200\n  max_in_flight: 60');
+  t.equal((await load(t, file, COMPOSE)).load.maxInFlight, 60);
+  t.equal((await load(t, file, COMPOSE, ['--rate=100'])).load.maxInFlight, 60);
+  t.equal((await load(t, file, COMPOSE, ['--rate=401'])).load.maxInFlight, 101);
+  t.equal((await load(t, BENCHMARK, COMPOSE, ['--rate=1'])).load.maxInFlight, 10);
 });
 
 t.test('a run longer than a block ships while it goes on', async (t) => {
@@ -98,7 +98,7 @@ t.test('where nothing is built from git', async (t) => {
 });
 
 t.test('which benchmark', async (t) => {
-  const folder = (name: string) => ({ 'benchmark.yaml': BENCHMARK.replace('A shop', name), 'compose.yaml': COMPOSE, 'load.js': '' });
+  const folder = (name: string) => ({ 'benchmark.yaml': BENCHMARK.replace('A shop', name), 'compose.yaml': COMPOSE, 'load.ts': '' });
   const of = async (benchmarks: Record<string, object>, args: string[] = []) => {
     const root = t.testdir({ benchmarks } as Parameters<typeof t.testdir>[0]);
     return (await loadConfig(args, { root, cwd: root })).benchmark;
