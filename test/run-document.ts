@@ -1,6 +1,7 @@
 /** A run as it is stored and printed, for the tests of what reads runs. */
 import { judgeRun } from '../scripts/compare/verdict.ts';
-import type { Metric, RoundDocument, RunDocument, Sample, SideName } from '../scripts/types.ts';
+import type { SideResult, Times } from '../loadgen/result.ts';
+import type { LoadDocument, Metric, RoundDocument, RunDocument, Sample, SideName } from '../scripts/types.ts';
 
 const METRICS: Metric[] = [
   { name: 'latency_avg', unit: 's', better: 'lower', primary: false, margin: 0.01 },
@@ -21,6 +22,18 @@ export function makeRound(side: SideName, round: number, values: Record<string, 
 
 const commit = (letter: string) => letter.repeat(40);
 
+/** The load of a run of before Mayfly had a load generator of its own. */
+export const K6_LOAD: LoadDocument = { generator: 'k6', target: 'http://shop:8080', rate: 200, duration_s: 20, warmup_s: 5, vus: 50 };
+
+/** Exact result of a side of a round, as the load generator gives it and the store keeps it: its median is `med` seconds. */
+export function sideResult(side: SideName, med = 0.001): SideResult {
+  const times: Times = { count: 4000, avg: 1.2 * med, min: 0.2 * med, med, max: 20 * med, p90: 2 * med, p95: 3 * med, p99: 5 * med, p999: 10 * med };
+  return {
+    side, due: 4000, iterations: 4000, dropped: { warmup: 0, measure: 0 }, requests: 4000, failed: 0, bytesReceived: 4e6, latency: times, response: times, startLag: times,
+    names: [{ name: 'GET /', requests: 4000, failed: 0, latency: times }], journeys: [], failures: [],
+  };
+}
+
 export function makeRun(laid: Partial<RunDocument> = {}): RunDocument {
   return {
     schema: 'mayfly.run/v1',
@@ -39,7 +52,7 @@ export function makeRun(laid: Partial<RunDocument> = {}): RunDocument {
     host: { id: 'h0st', cpu_model: 'A CPU', cores: 2, memory_bytes: 8e9, kernel: '6.1.0', os: 'Debian 12', engine: '20.10.24' },
     stack_version: 'st4ck',
     labels: { branch: 'main' },
-    load: { generator: 'k6', target: 'http://shop:8080', rate: 200, duration_s: 20, warmup_s: 5, vus: 50 },
+    load: { generator: 'mayfly 0.1.0', target: 'http://shop:8080', rate: 200, duration_s: 20, warmup_s: 5, max_in_flight: 50, model: 'open', arrivals: 'constant', timeout_s: 10, workers: 1, workload: 'w0rk' },
     cpusets: { services: '0', loadgen: '1', metrics: '1' },
     rounds_asked: 3,
     metrics: METRICS,

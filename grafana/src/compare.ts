@@ -2,6 +2,7 @@
  * Dashboard *Compare*: run B laid over run A by the time since their start, however far apart they are. The time range
  * is A's; the hidden variable `delta` is what PromQL's `offset` moves B by.
  */
+import { requestDuration, requests, responseTime } from '../../scripts/collect/load-metrics.ts';
 import { benchmarkVariable } from './run.ts';
 import { swapped, timeOfA, toRun, UIDS } from './links.ts';
 import { choice, dashboard, seriesPanel, tablePanel, variable, type Dashboard, type Link, type SeriesSpec } from './panels.ts';
@@ -12,7 +13,6 @@ const A = { selector: `${RAW},run_id="$run_a",side="$side_a"`, shift: '' };
 const B = { selector: `${RAW},run_id="$run_b",side="$side_b"`, shift: ' offset ${delta}ms' };
 
 const NEEDS_RANGE = 'no data: set the time range to run A with the link in the table at the top';
-const LATENCY = 'k6_http_req_duration_seconds';
 
 interface Compared {
   title: string;
@@ -25,16 +25,16 @@ interface Compared {
   noValue?: string;
 }
 
-const percentileOf = (share: number, histogram: string): Compared['make'] => (selector, shift) => percentile(share, histogram, selector, 'run_id', shift);
-const counterOf = (counter: string, more = ''): Compared['make'] => (selector, shift) => rateOf(counter, selector + more, 'run_id', shift);
+const percentileOf = (share: number, series: (selector: string) => string): Compared['make'] => (selector, shift) => percentile(share, series(selector), 'run_id', shift);
+const counterOf = (series: (selector: string) => string): Compared['make'] => (selector, shift) => rateOf(series(selector), 'run_id', shift);
 
 const COMPARED: Compared[] = [
-  { title: 'Median latency', description: 'p50 of the last seconds, from sending a request to the end of the answer.', unit: 's', make: percentileOf(0.5, LATENCY) },
-  { title: 'p95 latency', description: 'p95 of the last seconds.', unit: 's', make: percentileOf(0.95, LATENCY) },
-  { title: 'p99 latency', description: 'p99 of the last seconds. Of few requests it is little more than the greatest.', unit: 's', make: percentileOf(0.99, LATENCY) },
-  { title: 'p99 response time', description: 'From the scheduled start to the end of the answer, so that a stall cannot hide.', unit: 's', make: percentileOf(0.99, 'k6_mayfly_response_time_seconds') },
-  { title: 'Request rate', description: 'Requests sent per second.', unit: 'reqps', make: counterOf('k6_http_reqs_total') },
-  { title: 'CPU of the services', description: 'CPU time of all services of the side per second: 1 is one core.', unit: 'suffix: cores', make: counterOf('container_cpu_usage_seconds_total', ',job="containers"') },
+  { title: 'Median latency', description: 'p50 of the last seconds, from sending a request to the end of the answer.', unit: 's', make: percentileOf(0.5, requestDuration) },
+  { title: 'p95 latency', description: 'p95 of the last seconds.', unit: 's', make: percentileOf(0.95, requestDuration) },
+  { title: 'p99 latency', description: 'p99 of the last seconds. Of few requests it is little more than the greatest.', unit: 's', make: percentileOf(0.99, requestDuration) },
+  { title: 'p99 response time', description: 'From the scheduled start to the end of the answer, so that a stall cannot hide.', unit: 's', make: percentileOf(0.99, responseTime) },
+  { title: 'Request rate', description: 'Requests sent per second.', unit: 'reqps', make: counterOf(requests) },
+  { title: 'CPU of the services', description: 'CPU time of all services of the side per second: 1 is one core.', unit: 'suffix: cores', make: counterOf((selector) => `container_cpu_usage_seconds_total{${selector},job="containers"}`) },
   { title: 'Memory of the services', description: 'Working set of all services of the side together.', unit: 'bytes', make: (selector, shift) => `sum by (run_id) (container_memory_working_set_bytes{${selector},job="containers"}${shift})` },
   { title: 'Failed requests', description: 'Share of the requests without an answer or with a status other than 2xx and 3xx.', unit: 'percentunit', make: (selector, shift) => failedShare(selector, 'run_id', shift), difference: false },
   { title: 'Garbage collection', description: 'Share of the time that the services spent in garbage collection, where they expose it.', unit: 'percentunit', make: (selector, shift) => garbageCollection(`${selector},job="services"`, 'run_id', shift), difference: false, noValue: 'no telemetry, or the time range is not run A\'s' },

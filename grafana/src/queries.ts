@@ -1,4 +1,5 @@
 /** PromQL that several dashboards and the alerting rules share. Pure. `$name` is a variable of the dashboard. */
+import { requests } from '../../scripts/collect/load-metrics.ts';
 
 /** Select one stream alone: Store then looks into no block of the other. */
 export const TREND = 'stream="trend"';
@@ -40,23 +41,23 @@ export function linkRange(starts: string, durations: string): { from: string; to
 export const runOptions = `query_result(sort_desc(label_join(label_replace(topk(${MAX_RUNS}, max by (run_id, commit, verdict) (${starts('benchmark="$benchmark"', EVER)})), "short", "$1", "commit", "(.{1,7}).*"), "text", " ", "run_id", "short", "verdict")))`;
 export const RUN_REGEX = '/run_id="(?<value>[^"]+)".*text="(?<text>[^"]+)"/';
 
-/** Percentile of a native histogram of k6 over the last seconds, by `labels`. `shift`: ` offset …` or nothing. */
-export const percentile = (share: number, histogram: string, selector: string, labels: string, shift = ''): string =>
-  `histogram_quantile(${share}, sum by (${labels}) (rate(${histogram}{${selector}}[$__rate_interval]${shift})))`;
+/** Percentile of the series of a native histogram over the last seconds, by `labels`. `shift`: ` offset …` or nothing. */
+export const percentile = (share: number, series: string, labels: string, shift = ''): string =>
+  `histogram_quantile(${share}, sum by (${labels}) (rate(${series}[$__rate_interval]${shift})))`;
 
-/** Rate of a counter, summed by `labels`; of all together where there are none. */
-export const rateOf = (counter: string, selector: string, labels: string, shift = ''): string =>
-  `sum${labels ? ` by (${labels})` : ''} (rate(${counter}{${selector}}[$__rate_interval]${shift}))`;
+/** Rate of the series of a counter, summed by `labels`; of all together where there are none. */
+export const rateOf = (series: string, labels: string, shift = ''): string =>
+  `sum${labels ? ` by (${labels})` : ''} (rate(${series}[$__rate_interval]${shift}))`;
 
 /** Requests whose status is not 2xx or 3xx, as a share of all. Status 0 stands for no answer. */
 export function failedShare(selector: string, labels: string, shift = ''): string {
-  const all = rateOf('k6_http_reqs_total', selector, labels, shift);
-  return `(${rateOf('k6_http_reqs_total', `${selector},status!~"[23].."`, labels, shift)} or 0 * ${all}) / ${all}`;
+  const all = rateOf(requests(selector), labels, shift);
+  return `(${rateOf(requests(`${selector},status!~"[23].."`), labels, shift)} or 0 * ${all}) / ${all}`;
 }
 
 /** Share of the time spent in garbage collection, by service: of Node.js, Go and the JVM, whichever the service exposes. */
 export const garbageCollection = (selector: string, labels: string, shift = ''): string =>
-  ['nodejs_gc_duration_seconds_sum', 'go_gc_duration_seconds_sum', 'jvm_gc_collection_seconds_sum'].map((name) => rateOf(name, selector, labels, shift)).join(' or ');
+  ['nodejs_gc_duration_seconds_sum', 'go_gc_duration_seconds_sum', 'jvm_gc_collection_seconds_sum'].map((name) => rateOf(`${name}{${selector}}`, labels, shift)).join(' or ');
 
 /** Heap in use in bytes, by service, of the same three. */
 export const heapUsed = (selector: string, labels: string): string =>

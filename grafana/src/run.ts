@@ -1,4 +1,5 @@
 /** Dashboard *Run*: one run from its raw metrics, over the time it took. */
+import { inFlight, iterations, maxInFlight, requestDuration, requests, responseTime, startLag } from '../../scripts/collect/load-metrics.ts';
 import { toCompare, toRun, UIDS } from './links.ts';
 import { annotation, dashboard, heatmapPanel, seriesPanel, tablePanel, variable, type Dashboard, type SeriesSpec } from './panels.ts';
 import { durations, EVER, failedShare, garbageCollection, heapUsed, linkRange, medians, percentile, rateOf, RAW, RUN_REGEX, runOptions, starts, TREND } from './queries.ts';
@@ -8,9 +9,8 @@ const RUN = 'run_id="$run"';
 /** Its raw metrics. */
 const METRICS = `${RAW},${RUN}`;
 const SERVICES = `${METRICS},job="services"`;
-const LATENCY = 'k6_http_req_duration_seconds';
 const PERCENTILES = [0.5, 0.9, 0.95, 0.99];
-const NOT_K6 = 'no metrics of k6: the benchmark has another load generator, or the time range is not the run\'s';
+const NOT_OURS = 'no metrics of Mayfly\'s generator: the benchmark has another load generator, or the time range is not the run\'s';
 const NO_TELEMETRY = 'no telemetry';
 
 /** The benchmark of a dashboard that shows single runs, whenever they were. */
@@ -22,7 +22,7 @@ const byContainer = (make: (selector: string, labels: string) => string): Series
   { expr: make(`${METRICS},job="containers",side!=""`, 'side, service'), legend: '{{service}} ({{side}})' },
   { expr: make(`${METRICS},job="containers",side=""`, 'service'), legend: '{{service}} (run stack)' },
 ];
-const rateByContainer = (counter: string) => byContainer((selector, labels) => rateOf(counter, selector, labels));
+const rateByContainer = (counter: string) => byContainer((selector, labels) => rateOf(`${counter}{${selector}}`, labels));
 
 export function runDashboard(): Dashboard {
   const range = linkRange(starts(RUN, EVER), durations(RUN, EVER));
@@ -38,7 +38,7 @@ export function runDashboard(): Dashboard {
     ],
     annotations: [
       annotation({ name: 'Rounds', expr: `count by (round) (container_cpu_usage_seconds_total{${METRICS},side!=""}) > 0`, colour: 'rgba(128, 128, 128, 0.5)', title: 'round {{round}}', text: 'the containers of its sides are up', step: '1s' }),
-      annotation({ name: 'Windows', expr: `sum by (round) (rate(k6_iterations_total{${METRICS},scenario="measure"}[3s])) > 0`, colour: 'blue', title: 'window of round {{round}}', text: 'what is measured', step: '1s' }),
+      annotation({ name: 'Windows', expr: `sum by (round) (rate(${iterations(`${METRICS},scenario="measure"`)}[3s])) > 0`, colour: 'blue', title: 'window of round {{round}}', text: 'what is measured', step: '1s' }),
     ],
     rows: [
       {
@@ -84,42 +84,42 @@ export function runDashboard(): Dashboard {
         panels: [
           heatmapPanel({
             title: 'Latency, $side',
-            description: 'Requests per second by latency, from sending the request to the end of the answer: the native histogram of k6, buckets 10 % apart. Warm-up and windows; the regions are the windows.',
+            description: 'Requests per second by latency, from sending the request to the end of the answer: a native histogram, buckets 8 % apart. Warm-up and windows; the regions are the windows.',
             unit: 's',
             repeat: 'side',
-            noValue: NOT_K6,
-            queries: [{ expr: `sum by (side) (rate(${LATENCY}{${METRICS},side=~"$side"}[$__rate_interval]))`, legend: '{{side}}' }],
+            noValue: NOT_OURS,
+            queries: [{ expr: `sum by (side) (rate(${requestDuration(`${METRICS},side=~"$side"`)}[$__rate_interval]))`, legend: '{{side}}' }],
           }),
           seriesPanel({
             title: 'Percentiles of latency by side',
             description: 'p50, p90, p95 and p99 of the last seconds, from the native histogram.',
             unit: 's',
-            noValue: NOT_K6,
-            queries: PERCENTILES.map((share) => ({ expr: percentile(share, LATENCY, METRICS, 'side'), legend: `p${share * 100} {{side}}` })),
+            noValue: NOT_OURS,
+            queries: PERCENTILES.map((share) => ({ expr: percentile(share, requestDuration(METRICS), 'side'), legend: `p${share * 100} {{side}}` })),
           }),
           seriesPanel({
             title: 'Percentiles of response time by side',
             description: 'From the scheduled start to the end of the answer: latency and start lag together, so that a stall cannot hide.',
             unit: 's',
-            noValue: NOT_K6,
-            queries: PERCENTILES.map((share) => ({ expr: percentile(share, 'k6_mayfly_response_time_seconds', METRICS, 'side'), legend: `p${share * 100} {{side}}` })),
+            noValue: NOT_OURS,
+            queries: PERCENTILES.map((share) => ({ expr: percentile(share, responseTime(METRICS), 'side'), legend: `p${share * 100} {{side}}` })),
           }),
           seriesPanel({
             title: 'p95 latency by request',
             description: 'p95 of each kind of request, as the load script names it, by side.',
             unit: 's',
-            noValue: NOT_K6,
-            queries: [{ expr: percentile(0.95, LATENCY, METRICS, 'side, name'), legend: '{{name}} ({{side}})' }],
+            noValue: NOT_OURS,
+            queries: [{ expr: percentile(0.95, requestDuration(METRICS), 'side, name'), legend: '{{name}} ({{side}})' }],
           }),
         ],
       },
       {
         title: 'Load',
         panels: [
-          seriesPanel({ title: 'Request rate by side', description: 'Requests sent per second.', unit: 'reqps', noValue: NOT_K6, queries: [{ expr: rateOf('k6_http_reqs_total', METRICS, 'side'), legend: '{{side}}' }] }),
-          seriesPanel({ title: 'Failed requests by side', description: 'Share of the requests without an answer or with a status other than 2xx and 3xx.', unit: 'percentunit', noValue: NOT_K6, queries: [{ expr: failedShare(METRICS, 'side'), legend: '{{side}}' }] }),
-          seriesPanel({ title: 'Start lag by side', description: 'How late the iterations start: p99 and median. Above 5 ms at p99 a round is INVALID by default: the load generator, not the service, is what would be measured.', unit: 's', noValue: NOT_K6, queries: [0.99, 0.5].map((share) => ({ expr: percentile(share, 'k6_mayfly_start_lag_seconds', METRICS, 'side'), legend: `p${share * 100} {{side}}` })) }),
-          seriesPanel({ title: 'Virtual users', description: 'Virtual users of k6: allocated, and waiting or at work. An iteration that finds none free is dropped, and the round INVALID.', unit: 'short', steps: true, noValue: NOT_K6, queries: [{ expr: `sum by (round) (k6_vus_max{${METRICS}})`, legend: 'allocated, round {{round}}' }, { expr: `sum by (round) (k6_vus{${METRICS}})`, legend: 'active, round {{round}}' }] }),
+          seriesPanel({ title: 'Request rate by side', description: 'Requests sent per second.', unit: 'reqps', noValue: NOT_OURS, queries: [{ expr: rateOf(requests(METRICS), 'side'), legend: '{{side}}' }] }),
+          seriesPanel({ title: 'Failed requests by side', description: 'Share of the requests without an answer or with a status other than 2xx and 3xx.', unit: 'percentunit', noValue: NOT_OURS, queries: [{ expr: failedShare(METRICS, 'side'), legend: '{{side}}' }] }),
+          seriesPanel({ title: 'Start lag by side', description: 'How late the iterations start: p99 and median. Above the benchmark\'s limit for the p99 a round is INVALID: the load generator, not the service, is what would be measured.', unit: 's', noValue: NOT_OURS, queries: [0.99, 0.5].map((share) => ({ expr: percentile(share, startLag(METRICS), 'side'), legend: `p${share * 100} {{side}}` })) }),
+          seriesPanel({ title: 'In flight', description: 'Iterations of a side that are under way, and how many may be. One that is due beyond that is dropped, and the round INVALID. Of an older run: virtual users, of both sides together.', unit: 'short', steps: true, noValue: NOT_OURS, queries: [{ expr: `sum by (side, round) (${maxInFlight(METRICS)})`, legend: 'at most, round {{round}} {{side}}' }, { expr: `sum by (side, round) (${inFlight(METRICS)})`, legend: 'under way, round {{round}} {{side}}' }] }),
         ],
       },
       {

@@ -1,6 +1,7 @@
 /** Where a run can be looked at. */
 import { UIDS } from '../../grafana/src/links.ts';
 import { RAW } from '../../grafana/src/queries.ts';
+import { requestDuration } from '../collect/load-metrics.ts';
 import type { Context } from '../context.ts';
 import type { RunDocument } from '../types.ts';
 import { archivesOver, archiveUrl } from './archives.ts';
@@ -37,7 +38,7 @@ export function dashboardUrl(grafana: string, { run_id, benchmark, from, to }: S
 
 /** Query's own page with the median latency of the run as a graph. */
 export function queryUrl(query: string, { run_id, from, to }: Seen): string {
-  const expression = `histogram_quantile(0.5, sum by (side) (rate(k6_http_req_duration_seconds{${RAW},run_id="${run_id}"}[5s])))`;
+  const expression = `histogram_quantile(0.5, sum by (side) (rate(${requestDuration(`${RAW},run_id="${run_id}"`)}[5s])))`;
   const range = `${Math.max(1, Math.ceil((to - from) / 1000))}s`;
   return `${query}/graph?${new URLSearchParams({ 'g0.expr': expression, 'g0.tab': '0', 'g0.range_input': range, 'g0.end_input': new Date(to).toISOString().slice(0, 19).replace('T', ' ') })}`;
 }

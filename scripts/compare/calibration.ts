@@ -7,14 +7,14 @@
  * LePage and Billard, Exploring the Limits of Bootstrap, 1992; blocks of about the third root of the number of
  * observations: H. R. Künsch, Ann. Statist. 17, 1989). Signs are not flipped: where one side is favoured, it shows.
  */
-import { generator, textSeed } from '../../loadgen/schedule.js';
+import { generator, textSeed } from '../../loadgen/schedule.ts';
 import { builtinMetric } from '../config/metrics.ts';
 import { MOST, type CalibrationDocument, type CalibrationQuote, type Metric, type RunDocument } from '../types.ts';
 import { shareOf } from './clopper-pearson.ts';
 import { judge, LEAST, LEVEL, noiseOf, type MetricPairs } from './judge.ts';
 import { logRatio, observationsOf, pairsOf, type Pair } from './observations.ts';
 import { hodgesLehmann, lowerBound, upperBound, walshAverages } from './signed-rank.ts';
-import { LEAST_REQUESTS_P99 } from './verdict.ts';
+import { LEAST_REQUESTS_P99, requestsOf } from './verdict.ts';
 import { percentOf } from './words.ts';
 
 /** How many decisions are made again: to count the false ones; for each slowdown that is tried, of a primary metric and of another one. */
@@ -188,7 +188,7 @@ const OF_THE_LOAD = ['request_rate', 'start_lag_p99'];
 function unfit(metric: Metric, pairs: readonly (Pair | null)[], run: RunDocument, found: number | null, usual: number): string | undefined {
   const missing = pairs.filter((pair) => pair === null).length;
   const zeros = pairs.filter((pair) => pair !== null && pair.candidate === 0).length;
-  const requests = run.load.rate * run.load.duration_s;
+  const requests = requestsOf(run);
   if (missing === pairs.length) return 'it has no value';
   if (OF_THE_LOAD.includes(metric.name)) return 'it tells of the load, not of the service';
   if (missing + zeros > GAPS * pairs.length) return `it is 0 or missing in ${missing + zeros} of ${pairs.length} observations`;

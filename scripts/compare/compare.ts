@@ -1,5 +1,5 @@
 /** What the rounds of one run say together, two runs beside each other, and whether they may be compared. Pure; no verdict. */
-import type { Better, Host, Metric, RoundDocument, RunDocument, SideName, Unit } from '../types.ts';
+import type { Better, Host, LoadDocument, Metric, RoundDocument, RunDocument, SideName, Unit } from '../types.ts';
 import { median, relativeChange, relativeSpread } from './statistics.ts';
 
 /** One metric of one side over its counted rounds. */
@@ -97,14 +97,23 @@ function hostDifferences(a: Host, b: Host): string[] {
   return telling.map((field) => `the ${HOST_WORDS[field]} is another: ${a[field]} and ${b[field]}`);
 }
 
-const LOAD_WORDS: Record<keyof RunDocument['load'], string> = {
-  generator: 'load generator', target: 'target', rate: 'rate (requests per second)', duration_s: 'window (seconds)', warmup_s: 'warm-up (seconds)', vus: 'number of virtual users',
+const LOAD_WORDS: Record<keyof LoadDocument, string> = {
+  generator: 'load generator', target: 'target', rate: 'rate (requests per second)', duration_s: 'window (seconds)', warmup_s: 'warm-up (seconds)', max_in_flight: 'limit of iterations in flight', vus: 'number of virtual users',
+  model: 'model of the load', arrivals: 'kind of arrivals', stages: 'sequence of stages', users: 'number of users', iterations: 'number of iterations of a user', think_s: 'think time (seconds)',
+  timeout_s: 'time-out (seconds)', workers: 'number of sending threads', workload: 'load script',
 };
+/** Only that they differ is said: the values tell a reader nothing, or are too long. */
+const UNTOLD: readonly (keyof LoadDocument)[] = ['stages', 'workload'];
 
-function loadDifferences(a: RunDocument['load'], b: RunDocument['load']): string[] {
-  const fields = (Object.keys(LOAD_WORDS) as (keyof RunDocument['load'])[]).filter((field) => a[field] !== b[field]);
-  return fields.map((field) => `the ${LOAD_WORDS[field]} is another: ${a[field]} and ${b[field]}`);
+/** A field that one of the two lacks is not compared: it is of the other model, or was not known yet. */
+function loadDifferences(a: LoadDocument, b: LoadDocument): string[] {
+  const [left, right] = [filledIn(a), filledIn(b)];
+  const fields = (Object.keys(LOAD_WORDS) as (keyof LoadDocument)[]).filter((field) => left[field] !== undefined && right[field] !== undefined && !sameJson(left[field], right[field]));
+  return fields.map((field) => `the ${LOAD_WORDS[field]} is another${UNTOLD.includes(field) ? '' : `: ${left[field]} and ${right[field]}`}`);
 }
+
+/** A load with what goes without saying; a closed model has no rate. */
+const filledIn = (load: LoadDocument): Partial<LoadDocument> => (load.model === 'closed' ? { ...load, rate: undefined } : { model: 'open', arrivals: 'constant', stages: [], ...load });
 
 /** A metric of the same name that is read in another way. */
 function metricDifferences(a: Metric[], b: Metric[]): string[] {

@@ -8,7 +8,7 @@ export function median(values: number[]): number | null {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** Linear between the neighbours (type 7 of Hyndman and Fan, 1996), as k6 computes percentiles (metrics/sink.go). The values are sorted, and there is one. */
+/** Linear between the neighbours (type 7 of Hyndman and Fan, 1996), as the load generator computes percentiles. The values are sorted, and there is one. */
 export function quantile(sorted: readonly number[], share: number): number {
   const place = share * (sorted.length - 1);
   const [low, high] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];

@@ -3,6 +3,7 @@ import { plural } from '../text.ts';
 import type { CalibrationQuote, Comparison, MetricVerdict, RunDocument, Verdict, VerdictDocument } from '../types.ts';
 import { ALPHA, BETA, judge, type Judgement, type MetricPairs } from './judge.ts';
 import { observationsOf, pairsOf, type Observation } from './observations.ts';
+import { median } from './statistics.ts';
 import { harm, percentOf, titleOf } from './words.ts';
 
 /** What a run of two sides was meant to be; one from before there was a verdict has one look, at its end. */
@@ -74,10 +75,14 @@ function notesOf(run: RunDocument, verdict: Verdict, judged: Judgement): string[
   if (run.sides.candidate.commit === run.sides.baseline?.commit) notes.push('both sides are the same build: whatever is found is an error of the measurement');
   if (verdict === 'INCONCLUSIVE' && (run.status === 'interrupted' || run.status === 'failed')) notes.push(`the run ended early: npm run bench -- --resume=${run.run_id} goes on with it`);
   const p99 = judged.metrics.find(({ name, primary }) => primary && /_p99$/.test(name));
-  const requests = run.load.rate * run.load.duration_s;
+  const requests = requestsOf(run);
   if (p99 && requests < LEAST_REQUESTS_P99) notes.push(`${titleOf(p99.name)} of ${Math.round(requests)} requests is a matter of luck: it needs ${LEAST_REQUESTS_P99} or more for each side and round`);
   return notes;
 }
+
+/** Requests of a side and round: those that were due, or those that there were where no schedule says it. */
+export const requestsOf = ({ load, rounds }: Pick<RunDocument, 'load' | 'rounds'>): number =>
+  load.rate > 0 ? load.rate * load.duration_s : (median(rounds.filter(({ valid }) => valid).map(({ samples, window_s }) => (samples.request_rate?.value ?? 0) * window_s)) ?? 0);
 
 /** A 99th percentile wants about 100 values beyond it. */
 export const LEAST_REQUESTS_P99 = 10_000;

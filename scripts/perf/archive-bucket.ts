@@ -103,7 +103,7 @@ async function generate(template: string, folder: string, flags: string[], say: 
   });
   try {
     await ctx.engine.start(id);
-    const said = ctx.engine.followStderr(id, say, ctx.signal);
+    const said = ctx.engine.follow(id, 'stderr', (text) => text.split('\n').filter(Boolean).forEach(say), ctx.signal);
     const code = await ctx.engine.wait(id, ctx.signal);
     await said;
     if (code !== 0) throw new InfrastructureError(`the generator of made-up runs ended with exit code ${code}: ${(await ctx.engine.logs(id, 3)).all.trim()}`, { hint: 'Is there room on the disk? 10,000 runs take about 6 GB.' });

@@ -1,6 +1,7 @@
 /** What perf:archive asks of Query, as the dashboards ask it, and what must come back: an answer that is not whole is an error, never a time. */
 import { request } from 'undici';
 import { EVER, failedShare, garbageCollection, heapUsed, medians, percentile, rateOf, RAW, starts } from '../../grafana/src/queries.ts';
+import { requestDuration, requests } from '../collect/load-metrics.ts';
 import { InfrastructureError } from '../errors.ts';
 import type { Made, MadeRun } from './archive-bucket.ts';
 
@@ -96,7 +97,7 @@ function overRun(run: MadeRun, query: string, wrong: Ask['wrong']): Ask {
 
 function latency(run: MadeRun, made: Made, over: MadeRun = run): Ask {
   const shift = over === run ? '' : ` offset ${Math.round((over.start_ms - run.start_ms) / 1000)}s`;
-  const query = filled(percentile(0.95, 'k6_http_req_duration_seconds', `${RAW},run_id="${run.run_id}"`, 'side', shift));
+  const query = filled(percentile(0.95, requestDuration(`${RAW},run_id="${run.run_id}"`), 'side', shift));
   // An offset is in whole seconds here, so the moments of the other run lie up to half a second beside its own.
   const moved = over === run ? 0 : over.start_ms - run.start_ms - 1000 * Math.round((over.start_ms - run.start_ms) / 1000);
   return overRun(over, query, (data) => wrongPoints(data, expectedPoints(run, made, moved)));
@@ -132,15 +133,15 @@ function dashboard(run: MadeRun, made: Made): Ask[] {
   const points = (data: any) => data.result.reduce((sum: number, one: any) => sum + (one.values ?? one.histograms).length, 0);
   const wrong = (expression: string) => (data: any) => (points(data) > 0 === measured(expression) ? null : `${points(data)} points`);
   const expressions = [
-    percentile(0.5, 'k6_http_req_duration_seconds', selector, 'side'),
-    percentile(0.99, 'k6_http_req_duration_seconds', selector, 'side'),
-    percentile(0.95, 'k6_http_req_duration_seconds', selector, 'side,name'),
-    `sum(rate(k6_http_req_duration_seconds{${selector},${all}}[$__rate_interval]))`, // the heat map
-    rateOf('k6_http_reqs_total', selector, 'side'),
+    percentile(0.5, requestDuration(selector), 'side'),
+    percentile(0.99, requestDuration(selector), 'side'),
+    percentile(0.95, requestDuration(selector), 'side,name'),
+    `sum(rate(${requestDuration(`${selector},${all}`)}[$__rate_interval]))`, // the heat map
+    rateOf(requests(selector), 'side'),
     failedShare(selector, 'side'),
-    rateOf('container_cpu_usage_seconds_total', containers, 'side,service'),
+    rateOf(`container_cpu_usage_seconds_total{${containers}}`, 'side,service'),
     `max by (side, service) (container_memory_working_set_bytes{${containers}})`,
-    rateOf('container_network_receive_bytes_total', containers, 'side,service'),
+    rateOf(`container_network_receive_bytes_total{${containers}}`, 'side,service'),
     garbageCollection(selector, 'side,service'),
     heapUsed(selector, 'side,service'),
     `max by (round, side) (up{${selector}})`, // the rounds as regions

@@ -13,6 +13,7 @@ import { temporaryPrefix } from '../archive/leftovers.ts';
 import type { Snapshot } from '../archive/snapshot.ts';
 import { uploadSnapshot } from '../archive/upload.ts';
 import { command, type Given } from '../command.ts';
+import { requests } from '../collect/load-metrics.ts';
 import { median } from '../compare/statistics.ts';
 import type { Context } from '../context.ts';
 import { EXIT, InfrastructureError, UsageError } from '../errors.ts';
@@ -221,7 +222,7 @@ async function uploadTime({ run, snapshot }: { run: MadeRun; snapshot: Snapshot 
 
 async function untilVisible(run: MadeRun, archive: ArchiveUnderTest, ctx: Context): Promise<number> {
   const started = performance.now();
-  const query = `count(last_over_time(k6_http_reqs_total{run_id="${run.run_id}"}[1h]))`;
+  const query = `count(last_over_time(${requests(`run_id="${run.run_id}"`)}[1h]))`;
   for (;;) {
     const { result } = await ask(archive.queryUrl, 'query', { query, time: String(run.end_ms / 1000) }, ctx.signal);
     if (result.length > 0) return (performance.now() - started) / 1000;

@@ -4,7 +4,8 @@ import { judgeRun } from '../compare/verdict.ts';
 import { openStore, type Store } from '../store/db.ts';
 import { openDatabase, type Database } from '../store/sqlite.ts';
 import type { Metric, RoundDocument, RunDocument, SideName } from '../types.ts';
-import { generator } from '../../loadgen/schedule.js';
+import type { SideResult, Times } from '../../loadgen/result.ts';
+import { generator } from '../../loadgen/schedule.ts';
 
 export const ROUNDS = 6;
 export const METRICS = 20;
@@ -110,7 +111,7 @@ function shapeOf(random: Random): RunDocument {
     schema: 'mayfly.run/v1', run_id: '01JZZZZZZZZZZZZZZZZZZZZZZA', benchmark: 'shop', status: 'complete', started_at: '', finished_at: '', pairing: 'interleaved',
     sides: { candidate: { ref: 'main', commit: '', images: [image] }, baseline: { ref: 'main', commit: '', images: [image] } },
     host: { id: 'perf-serve', cpu_model: 'made up', cores: 2, memory_bytes: 8e9, kernel: '6.1', os: 'Debian 12', engine: '20.10' },
-    stack_version: '0123456789ab', labels: {}, load: { generator: 'k6', target: 'http://shop:8080', rate: 400, duration_s: 9, warmup_s: 3, vus: 50 }, cpusets: { services: '0', loadgen: '1', metrics: '1' },
+    stack_version: '0123456789ab', labels: {}, load: { generator: 'mayfly 0.1.0', target: 'http://shop:8080', rate: 400, duration_s: 9, warmup_s: 3, max_in_flight: 50, model: 'open', arrivals: 'constant', timeout_s: 10, workers: 1, workload: '0123456789ab' }, cpusets: { services: '0', loadgen: '1', metrics: '1' },
     rounds_asked: ROUNDS, comparison: { design: 'fixed', min: ROUNDS, max: ROUNDS }, metrics, rounds, archive: { bucket: 'made up', blocks: ['01JZZZZZZZZZZZZZZZZZZZZZZB'], verified: true, pending: false },
     stack_images: [{ ref: 'prom/prometheus', id: `sha256:${'1'.repeat(64)}`, source: 'built' }], compose: { run: { services: { filler: 'x'.repeat(4000) } } },
   };
@@ -121,10 +122,13 @@ function roundOf(side: SideName, round: number, value: (name: string) => number)
   return { side, round, valid: true, reasons: [], started_at: '', window_s: 9, samples: Object.fromEntries(metrics.map(({ name, unit }) => [name, { value: value(name), unit }])) };
 }
 
-/** As long as what k6 leaves of a real round, about 7 kB. */
+/** What the load generator leaves of a round of a script with 20 names of requests: about 5 kB. */
 function detailOf({ side, samples }: RoundDocument): unknown {
-  const ms = samples.latency_med!.value * 1000;
-  const values = { min: ms / 3, 'p(90)': 2 * ms, 'p(99)': 5 * ms, 'p(99.9)': 9 * ms, count: 3600, med: ms, max: 20 * ms, 'p(95)': 3 * ms, avg: 1.1 * ms };
-  const trend = { type: 'trend', contains: 'time', values, thresholds: { 'max>=0': { ok: true } } };
-  return { signals: { filler: 'x'.repeat(600) }, k6: { [`http_req_duration{scenario:measure,side:${side}}`]: trend, ...Object.fromEntries(Array.from({ length: 26 }, (_, i) => [`metric_of_k6_${i}`, trend])) } };
+  const med = samples.latency_med!.value;
+  const latency: Times = { count: 3600, avg: 1.1 * med, min: med / 3, med, max: 20 * med, p90: 2 * med, p95: 3 * med, p99: 5 * med, p999: 9 * med };
+  const names = Array.from({ length: 20 }, (_, i) => ({ name: `GET /request/${i}`, requests: 180, failed: 0, latency }));
+  const load: SideResult = {
+    side, due: 3600, iterations: 3600, dropped: { warmup: 0, measure: 0 }, requests: 3600, failed: 0, bytesReceived: 3_600_000, latency, response: latency, startLag: latency, names, journeys: [], failures: [],
+  };
+  return { signals: { filler: 'x'.repeat(600) }, load };
 }

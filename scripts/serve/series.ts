@@ -2,6 +2,7 @@
 import { request } from 'undici';
 import { RAW } from '../../grafana/src/queries.ts';
 import { archiveUrl } from '../archive/archives.ts';
+import { requestDuration } from '../collect/load-metrics.ts';
 import type { RoundDocument, RunDocument, SideName } from '../types.ts';
 import { seenArchives, whyNone } from './archive-links.ts';
 import { perStore, Recent } from './data/cache.ts';
@@ -75,7 +76,7 @@ export function expressionOf(name: SeriesName, runId: string): string {
   const containers = `${run},job="containers",side!=""`;
   if (name === 'cpu') return `sum by (side, round, service) (rate(container_cpu_usage_seconds_total{${containers}}${RATE}))`;
   if (name === 'memory') return `sum by (side, round, service) (container_memory_working_set_bytes{${containers}})`;
-  return `histogram_quantile(0.${name.slice('latency_p'.length)}, sum by (side, round) (rate(k6_http_req_duration_seconds{${run}}${RATE})))`;
+  return `histogram_quantile(0.${name.slice('latency_p'.length)}, sum by (side, round) (rate(${requestDuration(run)}${RATE})))`;
 }
 
 interface RangeSeries {

@@ -1,5 +1,5 @@
 /** A run of one build against itself, made up. */
-import { generator } from '../../loadgen/schedule.js';
+import { generator } from '../../loadgen/schedule.ts';
 import { builtinMetric } from '../../scripts/config/metrics.ts';
 import type { Metric, RunDocument } from '../../scripts/types.ts';
 import { makeRound, makeRun } from '../run-document.ts';

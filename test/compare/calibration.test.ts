@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { generator } from '../../loadgen/schedule.js';
+import { generator } from '../../loadgen/schedule.ts';
 import { binomialAtMost, shareOf } from '../../scripts/compare/clopper-pearson.ts';
 import { calibrate, calibratedMargins, CAPS, correlation, isCalibrationRun, observationCount, quoteOf } from '../../scripts/compare/calibration.ts';
 import { compile } from '../../scripts/config/schema.ts';

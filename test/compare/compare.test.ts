@@ -1,8 +1,7 @@
 import t, { type Test } from 'tap';
 import { comparable, countedRounds, difference, sideBySide, summarise } from '../../scripts/compare/compare.ts';
 import { median, relativeChange, relativeSpread } from '../../scripts/compare/statistics.ts';
-import { makeComparison, makeRound, makeRun } from '../run-document.ts';
-
+import { K6_LOAD, makeComparison, makeRound, makeRun } from '../run-document.ts';
 
 function near(t: Test, actual: number | null, wanted: number): void {
   t.ok(actual !== null && Math.abs(actual - wanted) < 1e-12, `${actual} is ${wanted}`);
@@ -65,6 +64,22 @@ t.test('two runs beside each other', async (t) => {
   t.match(rows.get('hits'), { a: null, b: { median: 7 }, difference: null });
 });
 
+const CLOSED = { rate: 0, arrivals: undefined, model: 'closed', users: 30, iterations: 1, think_s: 0 } as const;
+
+t.test('two loads of one kind', async (t) => {
+  const { load } = makeRun();
+  const reasons = (a: object, b: object) => comparable(makeRun({ load: { ...load, ...a } }), makeRun({ load: { ...load, ...b } }));
+  const stages = [{ rate: 100, duration_s: 10 }, { rate: 300, duration_s: 10 }];
+  t.strictSame(reasons({ stages }, { stages: structuredClone(stages) }), [], 'stages are compared by value');
+  t.strictSame(reasons({ stages }, { stages: stages.toReversed() }), ['the sequence of stages is another']);
+  t.strictSame(reasons(CLOSED, CLOSED), []);
+  t.strictSame(reasons(CLOSED, { ...CLOSED, users: 40, iterations: 2, think_s: 1 }), ['the number of users is another: 30 and 40', 'the number of iterations of a user is another: 1 and 2', 'the think time (seconds) is another: 0 and 1']);
+  t.strictSame(reasons({ timeout_s: 10, workers: 1 }, { timeout_s: 5, workers: 2 }), ['the time-out (seconds) is another: 10 and 5', 'the number of sending threads is another: 1 and 2']);
+  const old = (laid: object) => makeRun({ load: { ...K6_LOAD, ...laid } });
+  t.strictSame(comparable(old({}), old({})), [], 'two of before Mayfly had a load generator of its own');
+  t.strictSame(comparable(old({}), old({ vus: 60 })), ['the number of virtual users is another: 50 and 60']);
+});
+
 t.test('why two runs cannot be compared', async (t) => {
   const a = makeRun();
   const { host, load } = a;
@@ -76,6 +91,12 @@ t.test('why two runs cannot be compared', async (t) => {
     ['another host', { host: { ...host, id: 'other' } }, ['the host is another: h0st and other']],
     ['another stack', { stack_version: 'other' }, ['they were measured by different stacks: st4ck and other']],
     ['another rate and window', { load: { ...load, rate: 300, duration_s: 60 } }, ['the rate (requests per second) is another: 200 and 300', 'the window (seconds) is another: 20 and 60']],
+    ['another load script', { load: { ...load, workload: '0ther' } }, ['the load script is another']],
+    ['another limit', { load: { ...load, max_in_flight: 9 } }, ['the limit of iterations in flight is another: 50 and 9']],
+    ['other arrivals', { load: { ...load, arrivals: 'poisson' } }, ['the kind of arrivals is another: constant and poisson']],
+    ['a rate that moves', { load: { ...load, stages: [{ rate: 200, duration_s: 20 }] } }, ['the sequence of stages is another']],
+    ['users', { load: { ...load, ...CLOSED } }, ['the model of the load is another: open and closed']],
+    ['another load generator, of another time', { load: K6_LOAD }, ['the load generator is another: mayfly 0.1.0 and k6']],
     ['beside a second side', { pairing: 'interleaved' }, ['one was measured alone, the other beside a second side (solo and interleaved)']],
     ['another pairing', { pairing: 'alternating' }, ['one was measured alone, the other beside a second side (solo and alternating)']],
     ['other CPUs', { cpusets: { services: null, loadgen: null, metrics: null } }, ['their services had different CPU sets']],

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { generator } from '../../loadgen/schedule.js';
+import { generator } from '../../loadgen/schedule.ts';
 import { compareDispersion } from '../../scripts/compare/dispersion.ts';
 import { doubledRanks, hodgesLehmann, walshAverages } from '../../scripts/compare/signed-rank.ts';
 import { normal } from '../../scripts/perf/verdict-models.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { generator } from '../../loadgen/schedule.js';
+import { generator } from '../../loadgen/schedule.ts';
 import { MOST } from '../../scripts/types.ts';
 import { ALPHA, ALPHA_DISPERSION, BETA, holm, judge, LEAST, LEAST_DISPERSION, LEVEL, STRETCH, type MetricPairs } from '../../scripts/compare/judge.ts';
 import { normal } from '../../scripts/perf/verdict-models.ts';

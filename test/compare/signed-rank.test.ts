@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap';
-import { generator } from '../../loadgen/schedule.js';
+import { generator } from '../../loadgen/schedule.ts';
 import { doubledRanks, hodgesLehmann, leastP, lowerBound, signedRankP, subsetSums, upperBound, walshAverages } from '../../scripts/compare/signed-rank.ts';
 
 const near = (t: Test, actual: number, wanted: number, what?: string) => t.ok(Math.abs(actual - wanted) < 1e-12, what ?? `${actual} is ${wanted}`);

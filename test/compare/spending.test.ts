@@ -1,5 +1,5 @@
 import t from 'tap';
-import { generator } from '../../loadgen/schedule.js';
+import { generator } from '../../loadgen/schedule.ts';
 import { leastP } from '../../scripts/compare/signed-rank.ts';
 import { looksOf, spend } from '../../scripts/compare/spending.ts';
 

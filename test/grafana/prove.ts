@@ -119,7 +119,7 @@ const PLAUSIBLE: Record<string, [number, number]> = {
 function unitByName(expr: string): string | null {
   if (/^\(?sum\(.*\) - 1$/.test(expr)) return 'percentunit';
   if (expr.startsWith('histogram_quantile')) return 's';
-  if (expr.includes('k6_http_reqs_total')) return expr.includes(') / ') ? 'percentunit' : 'reqps';
+  if (expr.includes('mayfly_requests_total')) return expr.includes(') / ') ? 'percentunit' : 'reqps';
   if (expr.includes('_cpu_usage_seconds_total')) return 'suffix: cores';
   if (/rate\(\w+_seconds_(total|sum)/.test(expr)) return 'percentunit';
   if (/rate\(\w+_bytes_total/.test(expr)) return 'Bps';
@@ -133,7 +133,7 @@ function proveUnit(t: Test, panel: Panel, answer: Asked): void {
   const unit = unitOf(panel, answer);
   if (panel.fieldConfig!.overrides.some(({ matcher, properties }) => matcher.options === `Value #${answer.ref}` && properties.some(({ id, value }) => (id === 'custom.hideFrom' || id === 'custom.hidden') && value))) return;
   for (const { metric } of answer.series) if (metric.unit) t.ok(TREND_UNITS[metric.unit]!.includes(unit) || answer.ref === 'start', `${answer.panel} ${answer.ref}: ${metric.unit} is shown as ${unit}`);
-  const byName = answer.target.format === 'heatmap' || /\bmayfly_/.test(answer.expr) ? null : unitByName(answer.expr);
+  const byName = answer.target.format === 'heatmap' || /\bmayfly_\w+\{/.test(answer.expr) ? null : unitByName(answer.expr);
   if (byName) t.equal(unit, byName, `${answer.panel} ${answer.ref}: unit of ${answer.expr}`);
   if (answer.target.format === 'heatmap' || (panel.type === 'timeseries' && answer.ref === 'start')) return;
   const range = PLAUSIBLE[unit];

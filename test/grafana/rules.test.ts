@@ -1,5 +1,5 @@
-/** The alerting rules by promtool: they parse, and fire for what they are for and for nothing else. And every query of every dashboard parses. */
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+/** The alerting rules by promtool: they parse, and fire for what they are for and for nothing else. And every query of every dashboard parses, and so does the configuration of a run's Prometheus. */
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -26,6 +26,14 @@ t.test('promtool check rules', async (t) => {
   const { code, stdout, stderr } = await promtool(t, ['check', 'rules', '--lint-fatal', 'mayfly.yaml']);
   t.equal(code, 0, stderr);
   t.match(stdout, /4 rules found/);
+});
+
+t.test('promtool check config: that of a run', async (t) => {
+  const config = readFileSync(join(ROOT, 'prometheus/prometheus.yml'), 'utf8');
+  const check = (text: string) => promtool(t, ['check', 'config', '--lint=none', 'prometheus.yml'], { 'prometheus.yml': text });
+  const { code, stdout, stderr } = await check(config);
+  t.equal(code, 0, `${stdout}\n${stderr}`);
+  t.equal((await check(config.replace('body_size_limit', 'body_limit'))).code, 1, 'a field that there is not is found');
 });
 
 /** A run on a day of the test, as the trend stream has it. */

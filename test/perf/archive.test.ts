@@ -46,7 +46,7 @@ t.test('made-up runs', async (t) => {
     for (const meta of raw) t.same(meta.stats, original.stats);
     for (const file of ['index', 'chunks/000001']) t.equal(new Set(raw.map((meta) => readFileSync(join(bucket, meta.ulid, file)).toString('latin1'))).size, RUNS, file);
     const text = await dumpBlock(t, join(bucket, made.runs[3]!.block));
-    t.match(text, new RegExp(`k6_http_reqs_total",.*commit="${made.runs[3]!.commit}"`));
+    t.match(text, new RegExp(`mayfly_requests_total",.*commit="${made.runs[3]!.commit}"`));
     t.notMatch(text, new RegExp(`${real.run_id.toLowerCase()}|${real.sides.candidate.commit}`), 'nothing of the real run is left');
     const counters = [...countersOf(text)];
     t.ok(counters.length > 30);
@@ -68,7 +68,7 @@ t.test('made-up runs', async (t) => {
       await archive.restart({ cold: true });
       const query = async (expression: string, ms: number) => (await ask(archive.queryUrl, 'query', { query: expression, time: String(ms / 1000) }, ctx.signal)).result;
       for (const one of made.runs) {
-        const [series] = await query(`histogram_quantile(0.95, sum by (run_id, benchmark, host) (last_over_time(k6_http_req_duration_seconds{run_id="${one.run_id}"}[1m])))`, one.end_ms);
+        const [series] = await query(`histogram_quantile(0.95, sum by (run_id, benchmark, host) (last_over_time(mayfly_request_duration_seconds{run_id="${one.run_id}"}[1m])))`, one.end_ms);
         t.match(series, { metric: { run_id: one.run_id, benchmark: one.benchmark, host: one.host } });
         t.ok(Number(series.value[1]) > 0 && Number(series.value[1]) < 10, `p95 ${series.value[1]} s`);
       }

@@ -7,8 +7,8 @@ import { paths } from '../../scripts/paths.ts';
 import { createHttp, type Http } from '../../scripts/serve/http.ts';
 import type { ServeContext } from '../../scripts/serve/serve-context.ts';
 import { openStore, type Store } from '../../scripts/store/db.ts';
-import { PRIORITY, type NewJob, type RunDocument } from '../../scripts/types.ts';
-import { makeJudged, makeRun, type JudgedOptions } from '../run-document.ts';
+import { PRIORITY, type NewJob, type RunDocument, type SideName } from '../../scripts/types.ts';
+import { makeJudged, makeRun, sideResult, type JudgedOptions } from '../run-document.ts';
 
 export const DAY_MS = 24 * 3600_000;
 export const FIRST_MS = Date.parse('2026-01-01T12:00:00.000Z');
@@ -37,18 +37,15 @@ export function alone(day: number, laid: Partial<RunDocument> = {}): RunDocument
   return { ...shape, run_id: ulid(started), started_at: at(day), finished_at: new Date(started + 300_000).toISOString(), sides: { candidate: { ...shape.sides.candidate, commit: commitOf(day), subject: `Change ${day}` } }, ...laid };
 }
 
-/** What k6 leaves of a side of a round; milliseconds. */
-export const k6Detail = (side: string, factor = 1) => ({
-  signals: {},
-  k6: { [`http_req_duration{scenario:measure,side:${side}}`]: { type: 'trend', contains: 'time', values: { min: 0.2 * factor, med: factor, 'p(90)': 2 * factor, 'p(95)': 3 * factor, 'p(99)': 5 * factor, 'p(99.9)': 9 * factor, max: 20 * factor, avg: 1.2 * factor, count: 4000 } } },
-});
+/** What the load generator leaves of a side of a round. */
+const detailOf = (side: SideName) => ({ signals: {}, load: sideResult(side) });
 
 /** Keeps a run with the raw material of its rounds. */
-export function keep(store: Store, run: RunDocument): RunDocument {
+export function keep(store: Store, run: RunDocument, detail: (side: SideName) => unknown = detailOf): RunDocument {
   store.transaction(() => {
     const { rounds, verdict, archive, ...begun } = run;
     store.addRun({ ...begun, rounds: [] });
-    for (const round of rounds) store.saveRound(run.run_id, round, k6Detail(round.side));
+    for (const round of rounds) store.saveRound(run.run_id, round, detail(round.side));
     if (archive) store.saveArchive(run.run_id, archive);
     if (verdict) store.saveVerdict(run.run_id, verdict);
   });

@@ -1,14 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import t from 'tap';
 import { judgeRun } from '../../scripts/compare/verdict.ts';
+import { compile } from '../../scripts/config/schema.ts';
 import { InfrastructureError, UsageError } from '../../scripts/errors.ts';
+import { runTable } from '../../scripts/report/table.ts';
+import { latencyViews } from '../../scripts/serve/data/values.ts';
 import { openStore } from '../../scripts/store/db.ts';
 import { explained, openDatabase } from '../../scripts/store/sqlite.ts';
-import { makeComparison, makeRound, makeRun } from '../run-document.ts';
+import { K6_LOAD, makeComparison, makeRound, makeRun } from '../run-document.ts';
 
 const WRITER = join(import.meta.dirname, 'writer.ts');
 const MIGRATIONS = join(import.meta.dirname, '../../scripts/store/migrations');
@@ -43,12 +46,33 @@ t.test('a run is kept piece by piece: rounds, archive, end', async (t) => {
   const { archive, finished_at, status_reason, ...start } = whole;
   store.addRun({ ...start, status: 'running', rounds: [] });
   t.strictSame(store.runningRuns(), [whole.run_id]);
-  for (const round of whole.rounds) store.saveRound(whole.run_id, round, { k6: round.round });
+  for (const round of whole.rounds) store.saveRound(whole.run_id, round, { load: round.round });
   store.saveArchive(whole.run_id, archive!);
   store.finishRun(whole.run_id, 'invalid', finished_at!, status_reason);
   t.strictSame(store.run(whole.run_id), whole);
   t.strictSame(store.runningRuns(), []);
-  t.strictSame(store.details(whole.run_id).map(({ round, detail }) => [round, detail]), [[1, { k6: 1 }], [2, { k6: 2 }], [3, { k6: 3 }]]);
+  t.strictSame(store.details(whole.run_id).map(({ round, detail }) => [round, detail]), [[1, { load: 1 }], [2, { load: 2 }], [3, { load: 3 }]]);
+});
+
+t.test('a run of before Mayfly had a load generator of its own opens and shows: virtual users, a summary of k6', async (t) => {
+  const file = join(t.testdir(), 'mayfly.db');
+  const run = { ...makeComparison(1.02), load: K6_LOAD };
+  const { metrics } = JSON.parse(readFileSync(join(import.meta.dirname, '../fixtures/k6-summary-interleaved.json'), 'utf8'));
+  const before = openStore(file);
+  before.addRun({ ...run, rounds: [] });
+  for (const round of run.rounds) before.saveRound(run.run_id, round, { signals: {}, k6: metrics });
+  before.close();
+  const store = openStore(file);
+  t.teardown(() => store.close());
+  const opened = store.run(run.run_id);
+  t.strictSame(opened, run);
+  t.match(runTable(opened, { color: false }), '200 requests/s for each side for 20.0s after 5.0s of warm-up, by k6\n');
+  const validate = compile(JSON.parse(readFileSync(join(import.meta.dirname, '../../docs/schemas/mayfly.run.v1.json'), 'utf8')));
+  t.ok(validate(JSON.parse(JSON.stringify(opened))), JSON.stringify(validate.errors));
+  const [candidate, baseline] = latencyViews(opened, store.details(run.run_id));
+  t.match(candidate, { side: 'candidate', requests: 3 * 2001, rounds: { length: 3 } });
+  t.same(candidate!.quantiles.map(({ share, seconds }) => [share, seconds * 1000]), [[0, 0.180298], [0.5, 0.425338], [0.9, 0.665721], [0.95, 0.767668], [0.99, 2.460803], [0.999, 5.683113000000055], [1, 6.266256]]);
+  t.match(baseline, { side: 'baseline', requests: 6000 });
 });
 
 t.test('the same round again replaces the first', async (t) => {

@@ -18,7 +18,7 @@ import (
 )
 
 // latencyMetric is the native histogram that every run has.
-const latencyMetric = "k6_http_req_duration_seconds"
+const latencyMetric = "mayfly_request_duration_seconds"
 
 // Template is a real run, decoded.
 type Template struct {
@@ -32,6 +32,8 @@ type templateSeries struct {
 	family uint64
 	round  string
 	vary   kindOfValues
+	// first and last are the outermost buckets that any sample of a histogram has.
+	first, last int32
 }
 
 // kindOfValues says how a series' values may be varied so that they stay what they are.
@@ -73,7 +75,7 @@ func readTemplate(dir string) (*Template, error) {
 		return nil, err
 	}
 	if len(template.info.Rounds) == 0 || len(template.info.Latency) == 0 {
-		return nil, fmt.Errorf("it has no series with a round, or none of %s: is it a run of Mayfly with k6?", latencyMetric)
+		return nil, fmt.Errorf("it has no series with a round, or none of %s: is it a run with Mayfly's load generator?", latencyMetric)
 	}
 	return template, nil
 }
@@ -140,6 +142,7 @@ func (template *Template) add(one templateSeries) {
 	one.round = one.labels.Get("round")
 	one.family = familyOf(one.labels)
 	one.vary = kindOf(one.series)
+	one.first, one.last = bucketsOf(one.series)
 	if name := one.labels.Get(labels.MetricName); !slices.Contains(template.info.Metrics, name) {
 		template.info.Metrics = append(template.info.Metrics, name)
 	}
@@ -204,6 +207,23 @@ func kindOf(one series) kindOfValues {
 	}
 }
 
+func bucketsOf(one series) (first, last int32) {
+	first = math.MaxInt32
+	for _, samples := range one.chunks {
+		for _, sample := range samples {
+			if sample.h == nil || len(sample.h.PositiveSpans) == 0 {
+				continue
+			}
+			next := int32(0)
+			for _, span := range sample.h.PositiveSpans {
+				next += span.Offset + int32(span.Length)
+			}
+			first, last = min(first, sample.h.PositiveSpans[0].Offset), max(last, next-1)
+		}
+	}
+	return first, last
+}
+
 // vary gives the template's series as those of the made-up run: its time, its labels, its values.
 func (template *Template) vary(run *Run) []series {
 	all := make([]series, len(template.series))
@@ -258,11 +278,11 @@ func (v *variation) histogram(from *histogram.Histogram) *histogram.Histogram {
 	if value.IsStaleNaN(from.Sum) {
 		return from
 	}
-	steps := math.Round(math.Log2(v.run.speed) * math.Exp2(float64(from.Schema)))
+	steps, factor := v.move(from)
 	made := *from
 	made.PositiveSpans = append([]histogram.Span(nil), from.PositiveSpans...)
 	if len(made.PositiveSpans) > 0 {
-		made.PositiveSpans[0].Offset += int32(steps)
+		made.PositiveSpans[0].Offset += steps
 	}
 	made.PositiveBuckets = make([]int64, len(from.PositiveBuckets))
 	made.Count = from.ZeroCount
@@ -275,9 +295,24 @@ func (v *variation) histogram(from *histogram.Histogram) *histogram.Histogram {
 		made.Count += uint64(count)
 	}
 	if from.Count > 0 {
-		made.Sum = from.Sum * math.Exp2(steps/math.Exp2(float64(from.Schema))) * float64(made.Count) / float64(from.Count)
+		made.Sum = from.Sum * factor * float64(made.Count) / float64(from.Count)
 	}
 	return &made
+}
+
+// move gives the buckets by which the run's speed moves a histogram, and how much larger its values are then. Custom
+// buckets are those of the load generator: evenly spaced as a logarithm, and as many as there are.
+func (v *variation) move(from *histogram.Histogram) (steps int32, factor float64) {
+	bounds := from.CustomValues
+	width := math.Ln2 / math.Exp2(float64(from.Schema))
+	if from.UsesCustomBuckets() {
+		width = math.Log(bounds[len(bounds)-1]/bounds[0]) / float64(len(bounds)-1)
+	}
+	steps = int32(math.Round(math.Log(v.run.speed) / width))
+	if from.UsesCustomBuckets() {
+		steps = max(-v.series.first, min(steps, int32(len(bounds))-v.series.last))
+	}
+	return steps, math.Exp(float64(steps) * width)
 }
 
 // unit gives a number from 0 up to 1 by two numbers, always the same one (splitmix64, Steele et al. 2014).

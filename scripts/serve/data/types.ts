@@ -180,7 +180,7 @@ export interface RunView {
   /** Every metric that has a value, primary ones first, then in the order of the run. */
   metrics: MetricView[];
   rounds: RoundView[];
-  /** Latency by side, from the load generator's exact summary; empty where it gave none (another generator than k6). */
+  /** Latency by side, from the load generator's exact result; empty where it gave none (another generator than Mayfly's). */
   latency: LatencyView[];
   links: Links;
   /** Jobs that led to it, the newest first. */

@@ -1,7 +1,7 @@
 /** The rounds of a run as charts draw them: a dot for each, and the latency of each side. Pure. */
+import { exactLatency, QUANTILE_SHARES } from '../../collect/load-metrics.ts';
 import { summarise } from '../../compare/compare.ts';
 import { median } from '../../compare/statistics.ts';
-import type { K6Summary } from '../../load/summary.ts';
 import type { RoundDocument, RunDocument, SideName } from '../../types.ts';
 import { medianInterval } from './intervals.ts';
 import type { LatencyView, RoundView, SideValues } from './types.ts';
@@ -36,32 +36,23 @@ export function roundViews(rounds: readonly RoundDocument[]): RoundView[] {
   });
 }
 
-/** k6's names of what lies below it. */
-const QUANTILES: readonly [share: number, name: string][] = [[0, 'min'], [0.5, 'med'], [0.9, 'p(90)'], [0.95, 'p(95)'], [0.99, 'p(99)'], [0.999, 'p(99.9)'], [1, 'max']];
-
 type Details = readonly { side: SideName; round: number; detail: unknown }[];
 
-/** Latency by side, of the rounds that count, from the exact summary of k6; none where there is none. `details`: of store.details(). */
+/** Latency by side, of the rounds that count, from the load generator's exact result; none where there is none. `details`: of store.details(). */
 export function latencyViews(run: RunDocument, details: Details): LatencyView[] {
   const why = notCounted(run);
   return (['candidate', 'baseline'] as const).flatMap((side) => {
     const rounds = details.filter((one) => one.side === side && !why.has(one.round)).flatMap(({ round, detail }) => {
-      const values = summaryValues(detail, side);
-      return values ? [{ round, count: values.count ?? 0, quantiles: QUANTILES.flatMap(([share, name]) => (Number.isFinite(values[name]) ? [{ share, seconds: values[name]! / 1000 }] : [])) }] : [];
+      const latency = exactLatency(detail, side);
+      return latency ? [{ round, ...latency }] : [];
     });
     if (rounds.length === 0) return [];
-    return [{ side, requests: rounds.reduce((sum, { count }) => sum + count, 0), quantiles: overRounds(rounds), rounds: rounds.map(({ round, quantiles }) => ({ round, quantiles })) }];
+    return [{ side, requests: rounds.reduce((sum, { requests }) => sum + requests, 0), quantiles: overRounds(rounds), rounds: rounds.map(({ round, quantiles }) => ({ round, quantiles })) }];
   });
 }
 
-/** Milliseconds, as k6 gave them; its metrics are as scripts/load/summary.ts reads them. */
-function summaryValues(detail: unknown, side: SideName): Record<string, number> | undefined {
-  const k6 = (detail as { k6?: K6Summary['metrics'] | null } | null)?.k6;
-  return k6?.[`http_req_duration{scenario:measure,side:${side}}`]?.values;
-}
-
 function overRounds(rounds: readonly { quantiles: { share: number; seconds: number }[] }[]): LatencyView['quantiles'] {
-  return QUANTILES.flatMap(([share]) => {
+  return QUANTILE_SHARES.flatMap((share) => {
     const values = rounds.flatMap(({ quantiles }) => quantiles.filter((one) => one.share === share).map(({ seconds }) => seconds));
     return values.length > 0 ? [{ share, seconds: median(values)!, low: Math.min(...values), high: Math.max(...values) }] : [];
   });
