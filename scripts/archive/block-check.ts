@@ -2,13 +2,16 @@
  * Is a block whole? By the documented format of Prometheus' TSDB (tsdb/docs/format of its source). Every byte of index
  * and chunks is under a checksum, or has a known value (magic, version, padding), or moves what is under a checksum (lengths).
  * meta.json has no checksum: what it says is compared with what index and chunks hold.
+ * A run's requests may lie beside its chunks (requests.ts): they are read whole too.
  * The only file that knows @node-rs/crc32.
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { crc32c } from '@node-rs/crc32';
 import { InfrastructureError } from '../errors.ts';
+import { RequestsFault, requestsReader, type RequestsReader } from '../collect/requests.ts';
 import { writeWhole } from '../stack/run-folder.ts';
+import { roundInBlock } from './requests.ts';
 
 /** What is wrong with a file of a block. */
 export interface BlockFault {
@@ -25,6 +28,8 @@ export interface BlockReport {
   bytes: number;
   /** What is in the symbol table and looks like a ULID: of a trend block the runs it holds. Empty after a quick check. */
   ids: string[];
+  /** Single requests in the files that were read and are whole. */
+  requests: number;
 }
 
 /** A series of an index: where its chunks are and from when to when they go, in milliseconds since the epoch. */
@@ -64,13 +69,13 @@ const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 /** Files that others put beside the data: they are no part of it. */
 const MARKS = ['deletion-mark.json', 'no-compact-mark.json', 'no-downsample-mark.json'];
 
-/** Checks a block's folder. `quick`: meta.json and the sizes of the files only. Throws only what the disk throws. */
-export async function checkBlock(dir: string, options: { quick?: boolean } = {}): Promise<BlockReport> {
+/** Checks a block's folder. `quick`: meta.json and the sizes of the files only. `reader`: of the requests; its own where absent. Throws only what the disk throws. */
+export async function checkBlock(dir: string, options: { quick?: boolean; reader?: RequestsReader } = {}): Promise<BlockReport> {
   const ulid = basename(dir);
   const meta = await readMeta(join(dir, 'meta.json'));
-  if (typeof meta === 'string') return { ulid, faults: [{ file: 'meta.json', message: meta }], bytes: 0, ids: [] };
+  if (typeof meta === 'string') return { ulid, faults: [{ file: 'meta.json', message: meta }], bytes: 0, ids: [], requests: 0 };
   const faults = [...checkMeta(meta, ulid), ...(await checkSizes(dir, meta))];
-  if (options.quick || faults.some(({ message }) => message === MISSING)) return { ulid, faults, bytes: 0, ids: [] };
+  if (options.quick || faults.some(({ file, message }) => message === MISSING && roundInBlock(file) === null)) return { ulid, faults, bytes: 0, ids: [], requests: 0 };
 
   const index = await checked(dir, 'index', checkIndex, faults);
   const segments = new Map<number, SegmentContent | null>();
@@ -82,7 +87,28 @@ export async function checkBlock(dir: string, options: { quick?: boolean } = {})
   }
   if ((await readdir(dir)).includes('tombstones')) bytes += (await checked(dir, 'tombstones', checkTombstones, faults)).bytes;
   if (index.content) faults.push(...compareWithMeta(index.content, segments, meta));
-  return { ulid, faults, bytes, ids: index.content?.symbols.filter((symbol) => ULID.test(symbol)) ?? [] };
+  const requests = await checkRequests(dir, meta.thanos?.labels?.run_id, options.reader, faults);
+  return { ulid, faults, bytes: bytes + requests.bytes, ids: index.content?.symbols.filter((symbol) => ULID.test(symbol)) ?? [], requests: requests.rows };
+}
+
+/** Reads every file of requests; one that is missing or has another size is told already. */
+async function checkRequests(dir: string, runId: unknown, given: RequestsReader | undefined, faults: BlockFault[]): Promise<{ bytes: number; rows: number }> {
+  const sum = { bytes: 0, rows: 0 };
+  const names = await requestFilesIn(dir);
+  if (names.length === 0) return sum;
+  await using own = given ? null : requestsReader();
+  for (const name of names) {
+    const file = `chunks/${name}`;
+    if (faults.some((fault) => fault.file === file)) continue;
+    const head = await (given ?? own)!.check({ file: join(dir, file), runId: String(runId), round: roundInBlock(file)! }).catch((error: Error) => {
+      if (!(error instanceof RequestsFault)) throw error;
+      faults.push({ file, message: error.message });
+      return { bytes: 0, rows: 0 };
+    });
+    sum.bytes += head.bytes;
+    sum.rows += head.rows;
+  }
+  return sum;
 }
 
 const MISSING = 'is missing';
@@ -125,13 +151,15 @@ async function checkSizes(dir: string, meta: any): Promise<BlockFault[]> {
     if (!found) faults.push({ file, message: MISSING });
     else if (size !== undefined && found.size !== size) faults.push({ file, message: `has ${found.size} bytes; meta.json says ${size}` });
   }
-  for (const name of await segmentsIn(dir)) {
+  for (const name of [...(await segmentsIn(dir)), ...(await requestFilesIn(dir))]) {
     if (listed.length > 0 && !wanted.has(`chunks/${name}`)) faults.push({ file: `chunks/${name}`, message: 'is not in meta.json' });
   }
   return faults;
 }
 
-const segmentsIn = async (dir: string) => (await readdir(join(dir, 'chunks')).catch(() => [] as string[])).filter((name) => /^\d{6}$/.test(name)).sort();
+const namesIn = async (dir: string, wanted: (name: string) => boolean) => (await readdir(join(dir, 'chunks')).catch(() => [] as string[])).filter(wanted).sort();
+const segmentsIn = (dir: string) => namesIn(dir, (name) => /^\d{6}$/.test(name));
+const requestFilesIn = (dir: string) => namesIn(dir, (name) => roundInBlock(`chunks/${name}`) !== null);
 
 /** Reads and checks one file; what is wrong goes to `faults`. */
 async function checked<T>(dir: string, file: string, check: (data: Buffer) => T, faults: BlockFault[]): Promise<{ content: T | null; bytes: number }> {
@@ -294,7 +322,8 @@ export async function restoreMeta(dir: string, labels: Record<string, string>): 
   const sum = (value: (segment: SegmentContent) => number) => segments.reduce((total, segment) => total + value(segment!), 0);
   const samples = sum((segment) => segment.samples);
   const histograms = sum((segment) => segment.histograms);
-  const files = await Promise.all([...names.map((name) => `chunks/${name}`), 'index'].map(async (file) => ({ rel_path: file, size_bytes: (await stat(join(dir, file))).size })));
+  const beside = await requestFilesIn(dir);
+  const files = await Promise.all([...[...names, ...beside].map((name) => `chunks/${name}`), 'index'].map(async (file) => ({ rel_path: file, size_bytes: (await stat(join(dir, file))).size })));
   const meta = {
     ulid,
     minTime: index.refs.reduce((least, { minTime }) => Math.min(least, minTime), Infinity),
@@ -302,7 +331,7 @@ export async function restoreMeta(dir: string, labels: Record<string, string>): 
     stats: { numSamples: samples, numFloatSamples: samples - histograms, numHistogramSamples: histograms, numSeries: index.series, numChunks: index.refs.length },
     compaction: { level: 1, sources: [ulid] },
     version: 1,
-    thanos: { labels, downsample: { resolution: 0 }, source: 'bucket.repair', segment_files: names, files: [...files, { rel_path: 'meta.json' }], index_stats: {} },
+    thanos: { labels, downsample: { resolution: 0 }, source: 'bucket.repair', segment_files: [...names, ...beside], files: [...files, { rel_path: 'meta.json' }], index_stats: {} },
   };
   await writeWhole(join(dir, 'meta.json'), JSON.stringify(meta, null, '\t'));
 }
@@ -359,4 +388,4 @@ function reader(data: Buffer) {
 }
 
 /** Whether a file belongs to a block or to what is said about it. */
-export const isBlockFile = (path: string): boolean => ['meta.json', 'index', 'tombstones', ...MARKS].includes(path) || /^chunks\/\d{6}$/.test(path);
+export const isBlockFile = (path: string): boolean => ['meta.json', 'index', 'tombstones', ...MARKS].includes(path) || /^chunks\/\d{6}$/.test(path) || roundInBlock(path) !== null;

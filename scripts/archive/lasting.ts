@@ -57,7 +57,7 @@ export async function startLasting(lasting: Lasting, timeoutS: number, step: Pro
     const generated = join(lasting.dir, 'generated.compose.json');
     const services = Object.entries(lasting.services).map(([name, service]) => [name, { ...service, labels: { ...(service.labels as object), [LABEL.lasting]: lasting.project, [LABEL.folder]: lasting.dir, [LABEL.service]: name } }]);
     await writeFile(generated, JSON.stringify({ services: Object.fromEntries(services) }, null, 2).replaceAll('$', '$$$$')); // Compose would expand it
-    await up({ name: lasting.project, file: [...lasting.files, generated], profiles: lasting.profiles }, wasUp ? `${LABEL.lasting}=nothing` : label, ctx.signal, null, ctx, { MAYFLY_USER: thisUser(), ...lasting.variables });
+    await up({ name: lasting.project, file: [...lasting.files, generated], profiles: lasting.profiles }, wasUp ? `${LABEL.lasting}=nothing` : label, ctx.signal, null, ctx, { variables: { MAYFLY_USER: thisUser(), ...lasting.variables } });
     await allReady(lasting, label, wasUp, timeoutS, step, ctx);
   } catch (error) {
     if (!wasUp) await removeAll(ctx.engine, [label], 0).catch((cleanup) => Promise.reject(new SuppressedError(cleanup, error)));

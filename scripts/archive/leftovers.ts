@@ -64,7 +64,7 @@ export async function settleFolder(runId: string, ctx: Context): Promise<void> {
     }
     const pending = await readPending(runDir);
     if (!pending) return; // another process has shipped it meanwhile
-    await moved(runDir, pending);
+    await moved(runDir, pending, ctx);
     await removeTheRest(runDir);
   } catch (error) {
     const hint = (error as MayflyError).hint ?? `The next command tries again; to give them up: rm -r ${runDir}`;

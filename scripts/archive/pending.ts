@@ -6,6 +6,7 @@ import { InfrastructureError } from '../errors.ts';
 import type { PrometheusClient } from '../collect/prometheus.ts';
 import { OWNER_FILE, PENDING_FILE, writeWhole } from '../stack/run-folder.ts';
 import { LOCK_FILE } from './lock.ts';
+import { carryRequests } from './requests.ts';
 import { readSnapshot, type Snapshot } from './snapshot.ts';
 import type { ExternalLabels } from './upload.ts';
 
@@ -43,8 +44,11 @@ export async function takeSnapshot(prometheus: PrometheusClient, runDir: string,
   const pending: Pending = { ...destination, from };
   await rm(join(runDir, SNAPSHOT), { recursive: true, force: true });
   await writeWhole(join(runDir, PENDING_FILE), JSON.stringify(pending, null, 2));
-  ctx.store.saveArchive(destination.labels.run_id, { bucket: '', blocks, verified: false, pending: true, error: 'not shipped yet' });
-  return moved(runDir, pending);
+  const archive = { bucket: '', blocks, verified: false, pending: true, error: 'not shipped yet' };
+  ctx.store.saveArchive(destination.labels.run_id, archive);
+  const snapshot = await moved(runDir, pending, ctx);
+  if (snapshot.requests) ctx.store.saveArchive(destination.labels.run_id, { ...archive, requests: { ...snapshot.requests, verified: false } });
+  return snapshot;
 }
 
 export const writeDestination = (runDir: string, destination: Destination) => writeWhole(join(runDir, DESTINATION_FILE), JSON.stringify(destination, null, 2));
@@ -65,13 +69,15 @@ export async function readPending(runDir: string): Promise<Pending | null> {
   }
 }
 
-/** The waiting snapshot in its own place, moved there now if a kill has come between. */
-export async function moved(runDir: string, { from }: Pending): Promise<Snapshot> {
+/** The waiting snapshot in its own place, and the run's requests in it: moved there now if a kill has come between. */
+export async function moved(runDir: string, { from, labels }: Pending, { progress }: Pick<Context, 'progress'>): Promise<Snapshot> {
   const dir = join(runDir, SNAPSHOT);
   await rename(join(runDir, from ?? SNAPSHOT), dir).catch((error) => {
     if (error.code !== 'ENOENT') throw error;
   });
-  return readSnapshot(dir);
+  const snapshot = await readSnapshot(dir);
+  const requests = await carryRequests(runDir, snapshot, labels.run_id, progress);
+  return requests ? { ...snapshot, requests } : snapshot;
 }
 
 /** Forgets a snapshot that is shipped; the mark goes first, since a mark without a snapshot could never be shipped. */

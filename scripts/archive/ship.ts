@@ -27,9 +27,13 @@ export interface Pushed {
  */
 export async function ship(snapshot: Snapshot, runDir: string, labels: ExternalLabels, bucket: Bucket, ctx: Context): Promise<ArchiveDocument> {
   const archive = { bucket: bucket.name, blocks: snapshot.blocks };
-  const save = (document: ArchiveDocument) => (ctx.store.saveArchive(labels.run_id, document), document);
+  const save = (state: Omit<ArchiveDocument, 'requests'>) => {
+    const document = { ...state, ...(snapshot.requests ? { requests: { ...snapshot.requests, verified: state.verified } } : {}) };
+    ctx.store.saveArchive(labels.run_id, document);
+    return document;
+  };
   save({ ...archive, verified: false, pending: true, error: 'its upload did not end' }); // true for an interrupt and for a kill
-  const step = ctx.progress.step(`ship ${plural(snapshot.blocks.length, 'block')} to ${bucket.name}`);
+  const step = ctx.progress.step(`ship ${plural(snapshot.blocks.length, 'block')}${snapshot.requests ? ` and ${plural(snapshot.requests.rows, 'request')}` : ''} to ${bucket.name}`);
   const [failure, trendFailure] = await Promise.all([
     failureOf(uploadSnapshot(snapshot, labels, bucket, ctx)),
     failureOf(shipTrend(ctx.store.run(labels.run_id), runDir, bucket, ctx)),
@@ -78,7 +82,7 @@ async function pushRun(runId: string, runDir: string, ctx: Context): Promise<Pus
   const pending = lock && (await readPending(runDir)); // read only now: another push may just have ended
   if (!pending) return [];
   if (!knownRun(runId, ctx)) throw new InfrastructureError(`there is no run ${runId} in the store of this data folder`, { hint: `Put the store back, or give the run's metrics up: rm -r ${runDir}` });
-  const snapshot = await moved(runDir, pending);
+  const snapshot = await moved(runDir, pending, ctx);
   const archive = await ship(snapshot, runDir, pending.labels, await openBucket(pending.objstore, ctx.paths), ctx);
   const up = await ctx.engine.containers(`${LABEL.run}=${runId}`); // of --keep: they still use the folder
   if (!archive.pending && up.length === 0) await rm(runDir, { recursive: true, force: true, maxRetries: 3 }); // another push may try its lock there meanwhile

@@ -1,6 +1,7 @@
 /** A snapshot on this host: everything Prometheus has, as blocks that outlive the stack. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Carried } from './requests.ts';
 
 export interface Snapshot {
   /** Folder that holds one folder for each block. */
@@ -8,6 +9,8 @@ export interface Snapshot {
   blocks: string[];
   /** Samples over all blocks. */
   samples: number;
+  /** The requests of the run that are in it too, once they have been put there. */
+  requests?: Carried;
 }
 
 /** The blocks of a snapshot folder, as their meta.json tell. */

@@ -1,19 +1,20 @@
 /** LoadResult -> RoundDocument: every sample of the round, and whether it may be trusted. */
 import type { Context } from '../context.ts';
 import type { Edge } from '../load/edges.ts';
-import type { LoadResult } from '../load/drive.ts';
-import { droppedIterations, sideSummary, type SideSummary } from '../load/summary.ts';
+import type { SideResult } from '../../loadgen/result.ts';
+import type { LoadResult } from '../load/generator.ts';
 import { cpuCount } from '../plan/cpusets.ts';
-import type { Plan } from '../plan/plan.ts';
+import { fillPromql } from '../plan/names.ts';
 import type { Sides, Stack } from '../stack/stack.ts';
 import type { RoundDocument, Sample, SideName } from '../types.ts';
+import { failuresOf } from './failures.ts';
 import type { PrometheusClient } from './prometheus.ts';
 import { judgeValidity, type ServiceSignals, type Signals } from './validity.ts';
 
 /** A round as it is stored: the document, and the raw material it was made from. */
 export interface CollectedRound {
   document: RoundDocument;
-  detail: { signals: Signals; k6: unknown };
+  detail: { signals: Signals; load: SideResult | null };
 }
 
 export async function collect(load: LoadResult, sides: Sides, stack: Stack, ctx: Context): Promise<CollectedRound[]> {
@@ -24,29 +25,32 @@ async function collectSide(side: SideName, load: LoadResult, sides: Sides, stack
   const { plan } = sides;
   const { prometheus } = await stack.ready;
   const prom = within(prometheus, { fromMs: load.startMs, toMs: load.endMs }, side, sides.round);
-  const counter = within(prometheus, load.counted, side, sides.round);
-  const summary = load.summary ? sideSummary(load.summary, side) : null;
-  const counts = summary ? { requests: summary.requests, iterations: summary.iterations, failedShare: summary.failedShare } : await countsFromPrometheus(plan, counter);
+  const measured = load.result?.sides.find((one) => one.side === side) ?? null;
+  const requests = measured?.requests ?? 0;
+  const failedShare = measured && measured.failed > 0 ? Math.min(1, measured.failed / Math.max(1, requests)) : 0; // an iteration that threw has failed too, and may have made no request
   const containers = sides.containers.filter((container) => container.side === side);
   const cpuSeconds = containers.reduce((total, { id }) => total + grown(load, id, 'cpuSeconds'), 0);
 
-  const samples: Record<string, Sample> = { ...latencySamples(summary) };
+  const samples: Record<string, Sample> = { ...latencySamples(measured) };
   const put = (name: string, value: number | null, unit: string) => {
     if (value !== null && Number.isFinite(value)) samples[name] = { value, unit };
   };
-  put('request_rate', counts.requests / plan.config.load.durationS, '1/s');
-  put('failed_requests', counts.failedShare, 'ratio');
-  if (counts.requests > 0) put('cpu_seconds_per_request', cpuSeconds / counts.requests, 's');
+  put('request_rate', requests / ((load.endMs - load.startMs) / 1000), '1/s');
+  put('failed_requests', failedShare, 'ratio');
+  if (requests > 0) put('cpu_seconds_per_request', cpuSeconds / requests, 's');
   put('memory_peak', await prom('max_over_time(sum(container_memory_working_set_bytes{job="containers",$selector})[$window:1s])'), 'bytes');
   for (const metric of plan.config.metrics) {
     if (metric.promql) put(metric.name, await prom(metric.promql), metric.unit);
   }
 
   const signals: Signals = {
-    iterations: counts.iterations,
-    dropped: load.summary ? { warmup: droppedIterations(load.summary, 'warmup'), measure: droppedIterations(load.summary, 'measure') } : { warmup: 0, measure: await droppedFromPrometheus(plan, counter) },
+    due: measured?.due ?? 0,
+    iterations: measured?.iterations ?? 0,
+    dropped: measured?.dropped ?? { warmup: 0, measure: 0 },
     startLagP99: samples.start_lag_p99?.value ?? null,
-    failedShare: counts.failedShare,
+    sharedLagP99: plan.sides.length === 2 ? Math.min(...(load.result?.sides.map(({ startLag }) => startLag?.p99 ?? 0) ?? [0])) : 0,
+    failedShare,
+    failures: measured?.failures.map(({ kind, detail, count }) => ({ what: detail ? `${kind} ${detail}` : kind, count })) ?? [],
     services: await serviceSignals(side, load, sides, ctx),
     ...hostShares(load.before, load.after),
     saturation: plan.sides.length === 2 ? saturation(load, sides) : null,
@@ -54,6 +58,7 @@ async function collectSide(side: SideName, load: LoadResult, sides: Sides, stack
     missing: plan.config.metrics.filter((metric) => metric.primary && !samples[metric.name]).map((metric) => metric.name),
   };
   const reasons = judgeValidity(signals, plan.config.load, plan.config.allow);
+  const failures = failuresOf(measured);
   return {
     document: {
       side,
@@ -63,8 +68,9 @@ async function collectSide(side: SideName, load: LoadResult, sides: Sides, stack
       started_at: new Date(load.startMs).toISOString(),
       window_s: (load.endMs - load.startMs) / 1000,
       samples,
+      ...(failures.length > 0 ? { failures } : {}),
     },
-    detail: { signals, k6: load.summary?.metrics ?? null },
+    detail: { signals, load: measured },
   };
 }
 
@@ -73,37 +79,19 @@ function within(prometheus: PrometheusClient, span: { fromMs: number; toMs: numb
   return (promql) => prometheus.value(fillPromql(promql, side, round, (span.toMs - span.fromMs) / 1000), span.toMs);
 }
 
-/** Fills $window and $selector: the range of the window, and the labels that every series of this side and round carries. */
-export function fillPromql(promql: string, side: SideName, round: number, windowS: number): string {
-  return promql.replaceAll('$window', `${Math.round(windowS * 1000)}ms`).replaceAll('$selector', `side="${side}",round="${round}"`);
-}
-
-function latencySamples(summary: SideSummary | null): Record<string, Sample> {
-  if (!summary) return {};
+function latencySamples(measured: SideResult | null): Record<string, Sample> {
+  if (!measured) return {};
+  const { latency, response, startLag } = measured;
   const samples: Record<string, Sample> = {};
-  const put = (name: string, value: number) => {
-    if (Number.isFinite(value)) samples[name] = { value, unit: 's' };
+  const put = (name: string, value: number | undefined) => {
+    if (value !== undefined && Number.isFinite(value)) samples[name] = { value, unit: 's' };
   };
   for (const key of ['avg', 'min', 'med', 'max', 'p90', 'p95', 'p99'] as const) {
-    put(`latency_${key}`, summary.latency[key]);
-    if (key !== 'min') put(`response_${key}`, summary.response[key]);
+    put(`latency_${key}`, latency?.[key]);
+    if (key !== 'min') put(`response_${key}`, response?.[key]);
   }
-  put('start_lag_p99', summary.startLag.p99);
+  put('start_lag_p99', startLag?.p99);
   return samples;
-}
-
-/** Another generator than k6 tells what it did by its own metrics. */
-async function countsFromPrometheus(plan: Plan, prom: (promql: string) => Promise<number | null>): Promise<{ requests: number; iterations: number; failedShare: number }> {
-  const { generator } = plan.config.load;
-  if (generator.kind !== 'image') return { requests: 0, iterations: 0, failedShare: 0 };
-  const requests = (await prom(generator.requests)) ?? 0;
-  const failed = generator.failed ? ((await prom(generator.failed)) ?? 0) : 0;
-  return { requests, iterations: requests, failedShare: requests > 0 ? failed / requests : 0 };
-}
-
-async function droppedFromPrometheus(plan: Plan, prom: (promql: string) => Promise<number | null>): Promise<number> {
-  const { generator } = plan.config.load;
-  return generator.kind === 'image' && generator.dropped ? Math.round((await prom(generator.dropped)) ?? 0) : 0;
 }
 
 type Counter = 'cpuSeconds' | 'cfsPeriods' | 'cfsThrottledPeriods';
@@ -136,7 +124,7 @@ async function serviceSignals(side: SideName, load: LoadResult, sides: Sides, ct
 function saturation(load: LoadResult, { plan, containers }: Sides): number {
   const { services } = plan.cpusets;
   const used = (ids: Iterable<string>) => [...ids].reduce((total, id) => total + grown(load, id, 'cpuSeconds'), 0);
-  if (services !== null) return used(containers.map(({ id }) => id)) / (plan.config.load.durationS * cpuCount(services, plan.host.cores));
+  if (services !== null) return used(containers.map(({ id }) => id)) / (((load.endMs - load.startMs) / 1000) * cpuCount(services, plan.host.cores));
   const total = load.after.host.total - load.before.host.total;
   return total > 0 ? used(load.after.containers.keys()) / total : 0;
 }

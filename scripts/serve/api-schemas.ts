@@ -136,6 +136,15 @@ export const series = fields({
   })),
 });
 
+const share: Schema = { type: 'number', minimum: 0, maximum: 1 };
+export const requests = fields({
+  schema: oneOf('mayfly.site-requests/v1'), run_id: text, rounds: described(list(count), 'Rounds that were read: those that count'), requests: described(count, 'Requests that were kept'), of: described(count, 'Requests that there were'),
+  places: described(list(text), 'Where the files lie'), reasons: described(list(text), 'Why some are not here, or all'),
+  lines: list(fields({ side, name: described(orNull(text), 'null: all names together'), requests: count, failed: count, quantiles: list(fields({ share, seconds: number })) })),
+  edges: described(list(number), 'Edges of the bins of `shares`, seconds'), shares: list(fields({ side, share: list(share) })),
+  points: list(fields({ side, due: described(list(number), 'Seconds since the start of the window'), latency: described(list(number), 'Seconds'), round: list(count), failed: list(flag) }, 'The slowest, those that failed, and some of the rest')),
+});
+
 const compareSide = fields({ run_id: text, side, ...commit, started_at: time, status: oneOf(...STATUS) });
 export const compare = fields({
   schema: oneOf('mayfly.site-compare/v1'), benchmark: text, kind: oneOf('paired', 'baseline', 'levels'), 'swapped?': { const: true }, a: compareSide, b: compareSide, verdict: verdictDocument,

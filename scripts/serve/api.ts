@@ -13,6 +13,7 @@ import type { HistoryAsked, JobsAsked, RunsAsked, SeriesName } from './data/type
 import type { Http, HttpReply, HttpRequest } from './http.ts';
 import { seriesView } from './series.ts';
 import type { ServeContext } from './serve-context.ts';
+import { requestsView } from './single-requests.ts';
 import { refuseUnknown } from './unknown-fields.ts';
 
 interface Route {
@@ -58,6 +59,7 @@ function routesOf(ctx: ServeContext): Route[] {
     { path: '/api/runs', tag: 'runs', summary: 'Runs, newest first, page by page', query: ASKED.runs, answer: schemas.runs, give: (asked, reply) => pageOfRuns(ctx, asked as RunsAsked, reply) },
     { path: '/api/runs/:id', tag: 'runs', summary: 'One run, whole', params: PARAMS.run, answer: schemas.run, give: ({ id }, reply) => ended(runView(ctx, id), reply) },
     { path: '/api/runs/:id/series', tag: 'runs', summary: 'CPU, memory and latency of a run over time', params: PARAMS.run, query: ASKED.series, answer: schemas.series, give: ({ id, names }) => seriesView(ctx, id, names?.split(',') as SeriesName[] | undefined) },
+    { path: '/api/runs/:id/requests', tag: 'runs', summary: 'Every request of a run: percentiles, distribution, single requests over time', params: PARAMS.run, answer: schemas.requests, give: ({ id }) => requestsView(ctx, id) },
     { path: '/api/compare', tag: 'runs', summary: 'Two runs or commits, judged', query: ASKED.compare, required: ['a', 'b'], answer: schemas.compare, give: (asked) => compareView(ctx, asked) },
     { path: '/api/jobs', tag: 'jobs', summary: 'What runs, waits and has ended', query: ASKED.jobs, answer: schemas.jobs, give: ({ state, ...asked }) => jobsView(ctx, { ...(asked as JobsAsked), state: state?.split(',') as JobState[] | undefined }) },
     { path: '/api/jobs/:id', tag: 'jobs', summary: 'One job', params: PARAMS.job, answer: schemas.jobLine, give: ({ id }) => jobView(ctx, id) },

@@ -97,7 +97,7 @@ t.test('runs of a bucket', async (t) => {
 });
 
 t.test('what is wrong with an archive', async (t) => {
-  const report = (ulid: string, faults: { file: string; message: string }[] = [], ids: string[] = []) => ({ ulid, faults, bytes: 100, ids });
+  const report = (ulid: string, faults: { file: string; message: string }[] = [], ids: string[] = [], requests = 0) => ({ ulid, faults, bytes: 100, ids, requests });
   const whole: Evidence = {
     bucket: BUCKET, blocks: [raw(0, 9), raw(1, 3), trend(5, 1)], partial: [], stored: [stored(0, 9), stored(1, 3)], shipping: [], read: true,
     reports: [report(blockId(0)), report(blockId(1)), report(blockId(5), [], [runId(0), runId(1)])],
@@ -132,6 +132,18 @@ t.test('what is wrong with an archive', async (t) => {
   t.strictSame(seen({ reports: [...whole.reports.slice(0, 2), report(blockId(5), [], [runId(1)])], trendSince: new Date(NOW - 5 * DAY).toISOString() }), [], 'its trend was pruned');
   t.strictSame(seen({ reports: [], read: false }), [], 'a quick look cannot know');
   t.strictSame(seen({ run: runId(1), blocks: [trend(5, 1), raw(1, 3)] }), [], 'only this run');
+
+  const path = (round: number) => `chunks/requests-${round}.parquet`;
+  const files = { index: 40, 'chunks/000001': 60, [path(1)]: 20, [path(2)]: 20 };
+  const keeps = stored(0, 9, { archive: { ...stored(0, 9).archive!, requests: { files: [1, 2].map((round) => `${blockId(0)}/${path(round)}`), rows: 50, bytes: 40, verified: true } } });
+  const kept: Partial<Evidence> = { stored: [keeps, stored(1, 3)], blocks: [raw(0, 9, { files }), raw(1, 3), trend(5, 1)], reports: [report(blockId(0), [], [], 50), ...whole.reports.slice(1)] };
+  t.strictSame(seen(kept), []);
+  t.strictSame(seen({ ...kept, reports: [report(blockId(0), [], [], 49), ...whole.reports.slice(1)] }), [['requests', true, '00', '00']]);
+  const { [path(2)]: _gone, ...left } = files;
+  t.match(judge({ ...whole, ...kept, blocks: [raw(0, 9, { files: left }), raw(1, 3), trend(5, 1)] }), [{ kind: 'requests', fault: true, blocks: [blockId(0)], message: 'its block does not have 1 file of its single requests (requests-2.parquet); import of an export brings them back' }]);
+  t.strictSame(seen({ ...kept, reports: [report(blockId(0), [{ file: path(1), message: 'x' }]), ...whole.reports.slice(1)] }), [['damaged', true, '00', '00']], 'told once');
+  t.strictSame(seen({ ...kept, blocks: [raw(1, 3), trend(5, 1)] }), [['missing', true, '00', '00']], 'they are gone with their block');
+  t.strictSame(seen({ ...kept, reports: [], read: false }), [], 'a quick look does not count them');
 });
 
 t.test('a run says that its metrics were removed', async (t) => {

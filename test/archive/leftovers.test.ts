@@ -13,6 +13,7 @@ import { thisProcess } from '../../scripts/plan/process.ts';
 import { createBody } from '../../scripts/stack/engine.ts';
 import { runOwner, writeOwner } from '../../scripts/stack/run-folder.ts';
 import { openStore } from '../../scripts/store/db.ts';
+import type { Progress } from '../../scripts/types.ts';
 import { dataFolder, engine, makeFolder, mayfly } from '../e2e/helpers.ts';
 import { makeRun } from '../run-document.ts';
 
@@ -22,6 +23,7 @@ const RUN = '01K0000000000000000000000A';
 const OTHER = '01K0000000000000000000000B';
 /** No process has this number: the kernel's limit is 4,194,304. */
 const DEAD = JSON.stringify({ pid: 5_000_000, pidStart: '1' });
+const quietProgress: Progress = { step: () => ({ update: () => {}, done: () => {}, fail: () => {} }), info: () => {}, warn: () => {}, close: () => {} };
 const anHourAgo = (file: string) => utimesSync(file, new Date(Date.now() - 3_600_000), new Date(Date.now() - 3_600_000));
 
 t.test('who owns a run', async (t) => {
@@ -60,8 +62,9 @@ t.test('a kill between the mark and the move: the snapshot is moved by whoever r
   writeFileSync(join(block, 'meta.json'), JSON.stringify({ ulid: OTHER, stats: { numSamples: 3 } }));
   writeFileSync(join(dir, 'pending.json'), JSON.stringify({ labels: { run_id: RUN, benchmark: 'b', host: 'h' }, from: 'tsdb/snapshots/one' }));
   const pending = await readPending(dir);
-  t.match(await moved(dir, pending!), { blocks: [OTHER], samples: 3 });
-  t.match(await moved(dir, pending!), { blocks: [OTHER] }, 'and again');
+  const ctx = { progress: quietProgress };
+  t.match(await moved(dir, pending!, ctx), { blocks: [OTHER], samples: 3, requests: undefined });
+  t.match(await moved(dir, pending!, ctx), { blocks: [OTHER] }, 'and again');
   t.ok(existsSync(join(dir, 'snapshot', OTHER, 'meta.json')));
   t.equal(await readPending(join(dir, 'tsdb')), null);
   writeFileSync(join(dir, 'pending.json'), '');

@@ -1,14 +1,24 @@
-/** For the tests of the trend stream: what a stage gets, with the real engine and a store and a bucket of its own. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+/** For the tests of what is shipped: what a stage gets, with the real engine and a store and a bucket of its own. */
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { isBlockName } from '../../scripts/archive/blocks.ts';
+import { openBucket, type Bucket } from '../../scripts/archive/bucket.ts';
+import { moved, readPending } from '../../scripts/archive/pending.ts';
+import { ship } from '../../scripts/archive/ship.ts';
+import { openMetrics } from '../../scripts/archive/trend.ts';
+import { makeBlocks } from '../../scripts/archive/trend-blocks.ts';
 import { makeContext, type Context } from '../../scripts/context.ts';
 import { paths } from '../../scripts/paths.ts';
 import { IMAGES } from '../../scripts/setup/images.ts';
 import type { SetupResult } from '../../scripts/setup/setup.ts';
 import { openStore } from '../../scripts/store/db.ts';
+import type { RunDocument } from '../../scripts/types.ts';
 import { dataFolder, engine, ROOT } from '../e2e/helpers.ts';
+import { makeRun } from '../run-document.ts';
+
+export const RUN = '01K0000000000000000000000A';
+const DEAD = JSON.stringify({ pid: 5_000_000, pidStart: '1' });
 
 export interface TestContext extends Context {
   /** What was warned of. */
@@ -32,3 +42,22 @@ export function blocksIn(folder: string): { name: string; labels: Record<string,
   const metas = readdirSync(folder).filter((name) => isBlockName(name) && !existsSync(join(folder, name, 'deletion-mark.json'))).sort().map((name) => JSON.parse(readFileSync(join(folder, name, 'meta.json'), 'utf8')));
   return metas.map((meta) => ({ name: meta.ulid, labels: meta.thanos.labels, samples: meta.stats.numSamples, level: meta.compaction.level }));
 }
+
+/** A run in the store and its folder with a snapshot that waits; the snapshot is any block. */
+export async function waitingRun(ctx: TestContext, laid: Partial<RunDocument> = {}) {
+  const run = makeRun({ run_id: RUN, archive: undefined, ...laid });
+  ctx.store.addRun(run);
+  const runDir = join(ctx.paths.runs, run.run_id);
+  mkdirSync(runDir, { recursive: true });
+  writeFileSync(join(runDir, 'owner.json'), DEAD);
+  const made = await makeBlocks(openMetrics([{ series: 'up{job="services"}', value: 1, atMs: Date.parse(run.started_at) }]), join(runDir, 'made'), { owner: `${run.run_id}-raw` }, ctx);
+  cpSync(made.dir, join(runDir, 'snapshot'), { recursive: true });
+  const labels = { run_id: run.run_id, benchmark: run.benchmark, host: run.host.id };
+  writeFileSync(join(runDir, 'pending.json'), JSON.stringify({ labels, from: 'snapshot' }));
+  const bucket = await openBucket(undefined, ctx.paths);
+  const shipIt = async (to: Bucket = bucket, by: Context = ctx) => ship(await moved(runDir, (await readPending(runDir))!, by), runDir, labels, to, by);
+  return { run, runDir, bucket, labels, shipIt };
+}
+
+/** The same bucket, in which nothing can be written. */
+export const readOnly = (bucket: Bucket): Bucket => ({ ...bucket, binds: bucket.binds.map((bind) => (bind.endsWith(':ro') ? bind : `${bind}:ro`)) });

@@ -1,42 +1,16 @@
 /** The trend of a run goes the way of its metrics: shipped beside them, waiting with them, never twice; alone it may fail. */
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { openBucket, type Bucket } from '../../scripts/archive/bucket.ts';
+import type { Bucket } from '../../scripts/archive/bucket.ts';
 import { settleFolder } from '../../scripts/archive/leftovers.ts';
-import { moved, readPending } from '../../scripts/archive/pending.ts';
-import { pushPending, ship } from '../../scripts/archive/ship.ts';
+import { pushPending } from '../../scripts/archive/ship.ts';
 import { openMetrics, runSamples } from '../../scripts/archive/trend.ts';
-import { makeBlocks } from '../../scripts/archive/trend-blocks.ts';
 import type { Context } from '../../scripts/context.ts';
-import type { RunDocument } from '../../scripts/types.ts';
 import { dumpBlock, engine, onEngine } from '../e2e/helpers.ts';
-import { makeRun } from '../run-document.ts';
-import { blocksIn, context, type TestContext } from './trend-context.ts';
+import { blocksIn, context, readOnly, RUN, waitingRun } from './trend-context.ts';
 
 t.teardown(() => engine.close());
-
-const RUN = '01K0000000000000000000000A';
-const DEAD = JSON.stringify({ pid: 5_000_000, pidStart: '1' });
-
-/** A run in the store and its folder with a snapshot that waits; the snapshot is any block. */
-async function waitingRun(ctx: TestContext, laid: Partial<RunDocument> = {}) {
-  const run = makeRun({ run_id: RUN, archive: undefined, ...laid });
-  ctx.store.addRun(run);
-  const runDir = join(ctx.paths.runs, run.run_id);
-  mkdirSync(runDir, { recursive: true });
-  writeFileSync(join(runDir, 'owner.json'), DEAD);
-  const made = await makeBlocks(openMetrics([{ series: 'up{job="services"}', value: 1, atMs: Date.parse(run.started_at) }]), join(runDir, 'made'), { owner: `${run.run_id}-raw` }, ctx);
-  cpSync(made.dir, join(runDir, 'snapshot'), { recursive: true });
-  const labels = { run_id: run.run_id, benchmark: run.benchmark, host: run.host.id };
-  writeFileSync(join(runDir, 'pending.json'), JSON.stringify({ labels, from: 'snapshot' }));
-  const bucket = await openBucket(undefined, ctx.paths);
-  const shipIt = async (to: Bucket = bucket, by: Context = ctx) => ship(await moved(runDir, (await readPending(runDir))!), runDir, labels, to, by);
-  return { run, runDir, bucket, labels, shipIt };
-}
-
-/** The same bucket, in which nothing can be written. */
-const readOnly = (bucket: Bucket): Bucket => ({ ...bucket, binds: bucket.binds.map((bind) => (bind.endsWith(':ro') ? bind : `${bind}:ro`)) });
 
 const filesOf = (folder: string) =>
   readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)).sort().map((file) => `${file} ${statSync(file).mtimeMs}`);

@@ -1,4 +1,5 @@
 /** What is wrong with an archive, from what the bucket and the store say and what the check of the blocks found. Pure. */
+import { plural } from '../../text.ts';
 import { isTrend, type Block } from '../blocks.ts';
 import type { BlockReport } from '../block-check.ts';
 import type { StoredRun } from '../../store/db.ts';
@@ -6,6 +7,7 @@ import type { StoredRun } from '../../store/db.ts';
 export type FindingKind =
   | 'damaged' // a file of a block is not as it was written
   | 'missing' // a stored run without its block
+  | 'requests' // a stored run whose block has not the single requests that its record names
   | 'pending' // a run whose snapshot waits on this host
   | 'partial' // a folder without a readable meta.json, of no shipped run
   | 'labels' // a block with other labels than its run has
@@ -56,6 +58,7 @@ export function judge(evidence: Evidence): Finding[] {
   const findings = [
     ...damaged(evidence),
     ...ofRuns(shipped, evidence),
+    ...withoutRequests(shipped, evidence),
     ...stored.filter(({ archive }) => archive?.pending).map(({ run_id, archive }) => pending(run_id, archive?.error, evidence)),
     ...(evidence.run === undefined ? [...partials(evidence), ...unknown(evidence)] : []),
     ...wrongLabels(stored, evidence),
@@ -98,6 +101,22 @@ function ofRun({ run_id, archive }: StoredRun, there: Map<string, Block>, partia
     ...(gone.length > 0 ? [{ kind: 'missing' as const, fault: true, run_id, blocks: gone, message: 'the bucket does not have it any more; import of an export brings it back; if it was removed on purpose, mark-delete RUN --yes records that' }] : []),
     ...(marked ? [{ kind: 'unrecorded' as const, fault: false, run_id, blocks: found.map(({ ulid }) => ulid), message: 'its blocks are marked for deletion, and its record does not say so' }] : []),
   ];
+}
+
+/** Files of requests that the record names and the block does not have, or that hold others. One that is damaged is told with its block. */
+function withoutRequests(shipped: StoredRun[], { blocks, reports }: Evidence): Finding[] {
+  const there = new Map(blocks.filter(({ marked }) => !marked).map((block) => [block.ulid, block]));
+  const read = new Map(reports.filter(({ faults }) => faults.length === 0).map((report) => [report.ulid, report]));
+  return shipped.flatMap(({ run_id, archive }): Finding[] => {
+    if (!archive?.requests || archive.removed_at !== undefined) return [];
+    const { files, rows } = archive.requests;
+    const ids = [...new Set(files.map((path) => path.split('/', 1)[0]!))].filter((id) => there.has(id));
+    const lost = files.filter((path) => ids.some((id) => path.startsWith(`${id}/`) && !(path.slice(id.length + 1) in there.get(id)!.files)));
+    if (lost.length > 0) return [{ kind: 'requests', fault: true, run_id, blocks: ids, message: `its block does not have ${plural(lost.length, 'file')} of its single requests (${lost[0]!.split('/').at(-1)}${lost.length > 1 ? ', ...' : ''}); import of an export brings them back` }];
+    const found = ids.reduce((sum, id) => sum + (read.get(id)?.requests ?? 0), 0);
+    if (ids.length === 0 || !ids.every((id) => read.get(id)?.bytes) || found === rows) return [];
+    return [{ kind: 'requests', fault: true, run_id, blocks: ids, message: `its block has ${plural(found, 'single request')}; its record says ${rows}` }];
+  });
 }
 
 function pending(run_id: string, error: string | undefined, { shipping }: Evidence): Finding {

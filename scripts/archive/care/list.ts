@@ -9,6 +9,7 @@ import type { ArchiveDocument } from '../../types.ts';
 import { isTrend, listBlocks, type Block } from '../blocks.ts';
 import type { Bucket } from '../bucket.ts';
 import { knownRun } from '../recover.ts';
+import { roundInBlock } from '../requests.ts';
 import { findRunId, groupRuns, sumOf, type ArchivedRun } from './runs.ts';
 
 export interface ListedRun {
@@ -23,6 +24,8 @@ export interface ListedRun {
   series: number;
   samples: number;
   bytes: number;
+  /** Its single requests: how many, as the store says, and the size of their files, which is part of `bytes`. Absent where there are none. */
+  requests?: { rows?: number; bytes: number };
   /** The store of this data folder has its record. */
   known: boolean;
   /** Marked for deletion: all of its blocks, some, or none. */
@@ -50,12 +53,12 @@ export async function listRuns(bucket: Bucket, filter: { benchmark?: string; lim
   const { blocks, partial } = await listBlocks(bucket, ctx);
   const runs = groupRuns(blocks).filter((run) => filter.benchmark === undefined || run.benchmark === filter.benchmark);
   const trends = blocks.filter(isTrend);
-  const known = new Set(ctx.store.runs({ limit: Number.MAX_SAFE_INTEGER }).map(({ run_id }) => run_id));
+  const known = new Map(ctx.store.stored().map(({ run_id, archive }) => [run_id, archive]));
   const { blocks: count, samples, bytes } = sumOf(trends);
   return {
     schema: 'mayfly.archive-list/v1',
     bucket: bucket.name,
-    runs: runs.slice(0, filter.limit).map((run) => listed(run, known.has(run.run_id))),
+    runs: runs.slice(0, filter.limit).map((run) => listed(run, known.has(run.run_id), known.get(run.run_id)?.requests?.rows)),
     runs_found: runs.length,
     trend: { blocks: count, samples, bytes, ...(count > 0 ? { from: iso(Math.min(...trends.map(({ minTime }) => minTime))), to: iso(Math.max(...trends.map(({ maxTime }) => maxTime))) } : {}) },
     others: blocks.filter((block) => !isTrend(block) && !block.labels.run_id).length,
@@ -64,20 +67,25 @@ export async function listRuns(bucket: Bucket, filter: { benchmark?: string; lim
   };
 }
 
-function listed(run: ArchivedRun, known: boolean): ListedRun {
+function listed(run: ArchivedRun, known: boolean, rows: number | undefined): ListedRun {
   const marked = run.blocks.filter((block) => block.marked).length;
   const { run_id, benchmark, host } = run;
-  return { run_id, benchmark, host, from: iso(run.from), to: iso(run.to), ...sumOf(run.blocks), known, marked: marked === 0 ? 'none' : marked === run.blocks.length ? 'all' : 'some' };
+  const bytes = requestBytes(run.blocks);
+  const requests = bytes > 0 ? { requests: { ...(rows === undefined ? {} : { rows }), bytes } } : {};
+  return { run_id, benchmark, host, from: iso(run.from), to: iso(run.to), ...sumOf(run.blocks), ...requests, known, marked: marked === 0 ? 'none' : marked === run.blocks.length ? 'all' : 'some' };
 }
+
+/** Size of the files of single requests. */
+const requestBytes = (blocks: readonly Pick<Block, 'files'>[]) => blocks.flatMap(({ files }) => Object.entries(files)).reduce((sum, [path, bytes]) => sum + (roundInBlock(path) === null ? 0 : bytes), 0);
 
 export function listText(list: ArchiveList, color: boolean): string {
   const rows = list.runs.map((run) => [
-    run.run_id, run.benchmark, run.from.slice(0, 16).replace('T', ' '), String(run.blocks), String(run.series), String(run.samples), formatValue(run.bytes, 'bytes'),
+    run.run_id, run.benchmark, run.from.slice(0, 16).replace('T', ' '), String(run.blocks), String(run.series), String(run.samples), run.requests ? (run.requests.rows?.toLocaleString('en') ?? '?') : '', formatValue(run.bytes, 'bytes'),
     [run.known ? '' : 'not in the store', { all: 'marked for deletion', some: 'partly marked for deletion', none: '' }[run.marked]].filter(Boolean).join(', '),
   ]);
   const { trend } = list;
   return [
-    ...(rows.length > 0 ? [columns(['run', 'benchmark', 'started', 'blocks', 'series', 'samples', 'size', ''], rows.map((row) => row.map(plainText)), { left: 3, color }), ''] : []),
+    ...(rows.length > 0 ? [columns(['run', 'benchmark', 'started', 'blocks', 'series', 'samples', 'requests', 'size', ''], rows.map((row) => row.map(plainText)), { left: 3, color }), ''] : []),
     `${plainText(list.bucket)}: ${plural(list.runs_found, 'run')}${list.runs_found > rows.length ? ` (${rows.length} shown; --limit shows more)` : ''}, ${formatValue(list.bytes, 'bytes')} in all`,
     `trend: ${plural(trend.blocks, 'block')}, ${trend.samples} samples, ${formatValue(trend.bytes, 'bytes')}${trend.from ? `, ${trend.from.slice(0, 10)} to ${trend.to!.slice(0, 10)}` : ''}`,
     ...(list.others > 0 ? [`${plural(list.others, 'block')} of something else than Mayfly`] : []),
@@ -129,12 +137,19 @@ export function showText(run: ArchiveRun, links: string[]): string {
   return [
     `run ${run.run_id} in ${run.bucket}: ${plural(run.blocks.length, 'block')}${run.known ? '' : '; the store of this data folder does not know it'}`,
     ...(run.archive?.removed_at ? [`its metrics were removed on ${run.archive.removed_at.slice(0, 10)}`] : []),
+    ...requestsText(run),
     ...(run.archive?.pending ? ['its metrics wait on this host: npm run archive -- push ships them'] : []),
     ...blocks,
     '',
     'How to look at it:',
     ...[...(run.known ? [`npm run show -- ${run.run_id}`] : []), ...(run.blocks.length > 0 ? [`PromQL: {stream="raw",run_id="${run.run_id}",__name__=~".+"}`] : []), ...links].map((line) => `  ${line}`),
   ].map(plainText).join('\n');
+}
+
+function requestsText({ run_id, archive, blocks, known }: ArchiveRun): string[] {
+  const bytes = requestBytes(blocks);
+  if (bytes === 0) return [];
+  return [`its requests one by one: ${archive?.requests ? `${plural(archive.requests.rows, 'request')}, ` : ''}${formatValue(bytes, 'bytes')}${known ? `; npm run requests -- ${run_id}` : ''}`];
 }
 
 const iso = (ms: number) => new Date(ms).toISOString();

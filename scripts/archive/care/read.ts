@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../../context.ts';
+import { requestsReader } from '../../collect/requests.ts';
 import type { ProgressStep } from '../../types.ts';
 import { checkBlock, type BlockReport } from '../block-check.ts';
 import { copyToFolder, sizeOf, type Block } from '../blocks.ts';
@@ -16,12 +17,13 @@ const AT_ONCE = 4;
 /** Checks these blocks. A block that a piece could not be copied of is reported as damaged. Throws InfrastructureError where the bucket does not answer. */
 export async function checkBlocks(blocks: Block[], bucket: Bucket, options: { quick: boolean }, step: ProgressStep, ctx: Context): Promise<BlockReport[]> {
   const reports: BlockReport[] = [];
+  await using reader = requestsReader();
   const check = async (folder: string, some: Block[]) => {
     const queue = [...some];
     await Promise.all(Array.from({ length: AT_ONCE }, async () => {
       for (let block = queue.shift(); block; block = queue.shift()) {
         ctx.signal.throwIfAborted();
-        reports.push(await checkBlock(join(folder, block.ulid), options));
+        reports.push(await checkBlock(join(folder, block.ulid), { ...options, reader }));
         step.update(`${reports.length} of ${blocks.length} blocks`, reports.length / blocks.length);
       }
     }));

@@ -113,7 +113,8 @@ export async function importRun(file: string, bucket: Bucket, ctx: Context): Pro
       if (own) ctx.store.saveRound(run.run_id, own, detail ?? undefined);
     }
     if (manifest.blocks.length > 0) {
-      ctx.store.saveArchive(run.run_id, { bucket: bucket.name, blocks: manifest.blocks, verified: true, pending: false });
+      const requests = run.archive?.requests; // its files were checked with their block
+      ctx.store.saveArchive(run.run_id, { bucket: bucket.name, blocks: manifest.blocks, verified: true, pending: false, ...(requests ? { requests: { ...requests, verified: true } } : {}) });
       if (stored?.archive?.bucket !== bucket.name) await bringTrend(run.run_id, folder, bucket, ctx);
     } else if (!stored && run.archive) ctx.store.saveArchive(run.run_id, run.archive);
     if (!stored) ctx.store.addEvent('archive-import', run.run_id, { file: basename(file), bucket: bucket.name });

@@ -7,6 +7,7 @@ const chart = document.getElementById('history-chart');
 if (chart) (await import('./history.js')).drawHistory(chart);
 const series = document.getElementById('series-data');
 if (series) (await import('./series.js')).drawSeries(series);
+if (document.getElementById('requests-data')) (await import('./requests.js')).drawRequests();
 keepUp();
 
 /** Says how many of two are ticked; the third tick takes the place of the first. */

@@ -1,5 +1,7 @@
 /** Rounds, validity and latency of a run. Pure. */
+import { exampleWords, runFailures, wayWords } from '../../report/failures.ts';
 import { formatElapsed, formatPercent, formatValue, NO_VALUE } from '../../report/units.ts';
+import type { RunDocument } from '../../types.ts';
 import type { MetricView, RunView, SideValues } from '../data/types.ts';
 import { html, type Html } from '../html.ts';
 import { heads, marginText, numberCells, runUrl, table, time } from './parts.ts';
@@ -37,12 +39,20 @@ function roundNumbers(metrics: readonly MetricView[]): Html {
 }
 
 /** Which rounds did not count, and why. */
-export function validitySection({ rounds }: RunView): Html {
+export function validitySection({ run, rounds }: RunView): Html {
   const invalid = rounds.filter(({ sides }) => sides.some(({ valid }) => !valid));
   const windows = table('When every round was measured', heads('Round', 'Window began', '>Length', '>Rate', 'Valid', 'Taken over from'), rounds.map((round) => html`<tr><th scope="row">${round.round}</th><td class="nowrap">${time(round.started_at)}</td>${numberCells(formatElapsed(round.window_s), round.rate ?? NO_VALUE)}<td>${round.sides.every(({ valid }) => valid) ? 'valid' : html`<span class="badge invalid">INVALID</span>`}</td><td>${round.from_run && html`<a href="${runUrl(round.from_run)}"><code>${round.from_run}</code></a>`}</td></tr>`), { tall: true });
   return html`<section id="validity" data-part aria-labelledby="validity-title"><h2 id="validity-title">Validity</h2>
 ${rounds.length > 0 && (invalid.length === 0 ? html`<p>Every round is valid.</p>` : html`<ul class="grounds">${invalid.flatMap(({ round, sides }) => sides.flatMap(({ side, reasons }) => reasons.map(({ code, message }) => html`<li><span class="badge invalid">INVALID</span> round ${round}, ${side}: ${message} <code>${code}</code></li>`)))}</ul>`)}
+${failuresPart(run)}
 <details><summary>When every round was measured</summary>${windows}</details></section>`;
+}
+
+/** What failed in all rounds, by kind; nothing where nothing did. */
+function failuresPart(run: RunDocument): Html | false {
+  const ways = runFailures(run);
+  const rows = ways.map((way) => html`<tr><th scope="row">${wayWords(way)}</th><td>${way.side}</td><td class="wide">${exampleWords(way, 500)}</td>${numberCells(way.count, way.rounds)}</tr>`);
+  return ways.length > 0 && html`<h3>What failed</h3>${table('What failed', heads('Kind', 'Side', 'The first of them', '>Times', '>Rounds'), rows, { tall: ways.length > 10 })}`;
 }
 
 export function latencySection({ latency }: RunView): Html {

@@ -1,11 +1,13 @@
 /** One run. */
-import { formatElapsed, formatValue } from '../../report/units.ts';
+import { loadWords } from '../../report/load.ts';
+import { formatValue } from '../../report/units.ts';
 import { isShown, sideWords } from '../../report/verdict.ts';
 import { plural } from '../../text.ts';
 import type { RunDocument } from '../../types.ts';
 import type { RunView } from '../data/types.ts';
 import { html, lines, type Html } from '../html.ts';
 import { benchmarkUrl, between, commitText, compareUrl, facts, jobUrl, runUrl, sideText, statusBadge, time } from './parts.ts';
+import { requestsSection } from './requests-parts.ts';
 import { latencySection, metricsTable, roundsSection, validitySection } from './run-parts.ts';
 import { seriesChart } from './series-parts.ts';
 import { changesTable, grounds, verdictLead } from './verdict-parts.ts';
@@ -31,6 +33,7 @@ ${verdict && baseline ? changesTable('Other metrics', verdict, verdict.metrics.f
 ${roundsSection(view, primary)}
 ${validitySection(view)}
 ${latencySection(view)}
+${requestsSection(run)}
 ${seriesChart('CPU, memory and latency over time', [{ id: run.run_id, name: '' }])}
 ${configuration(run)}
 ${before && html`<p><a href="${compareUrl(before.run_id, run.run_id)}">Compare with the default branch before it</a> (${commitText(before.commit)})</p>`}`;
@@ -40,13 +43,13 @@ const words = (run: RunDocument): string => (run.status === 'running' ? 'It is b
 
 function heading({ run, rounds, jobs }: RunView): Html {
   const valid = rounds.filter(({ sides }) => sides.every((side) => side.valid)).length;
-  const { load, host } = run;
+  const { host } = run;
   return facts([
     ['Candidate', sideText({ ...run.sides.candidate, subject: undefined })],
     ['Baseline', run.sides.baseline && sideText(run.sides.baseline)],
     ['Started', html`${time(run.started_at)}${run.finished_at && `, took ${between(run.started_at, run.finished_at)}`}`],
     ['Rounds', `${valid} valid of ${rounds.length} measured, ${run.rounds_asked} asked for, ${run.pairing}`],
-    ['Load', `${load.rate} requests/s${run.sides.baseline ? ' for each side' : ''} for ${formatElapsed(load.duration_s)} after ${formatElapsed(load.warmup_s)} of warm-up, by ${load.generator}`],
+    ['Load', loadWords(run)],
     ['Host', `${host.cpu_model}, ${host.cores} cores, ${formatValue(host.memory_bytes, 'bytes')}, ${host.os}`],
     ['Capacity', run.capacity && (run.capacity.capacity === null ? 'below the lowest rate' : `${run.capacity.capacity} requests/s`)],
     ['Run', html`<code>${run.run_id}</code>${run.master && html` <span class="tag">master</span>`}`],
