@@ -2,7 +2,8 @@
 import { plainText } from '../text.ts';
 import type { RunDocument, VerdictDocument } from '../types.ts';
 import { boundWords, calibrationLines, cellsOf, comparisonWords, countedWords, invalidRounds, levelText, moreLines, otherMetrics, primaryMetrics } from './verdict.ts';
-import { formatElapsed } from './units.ts';
+import { failuresLines } from './failures.ts';
+import { loadWords } from './load.ts';
 
 /** The verdict in one sentence, the primary metrics, what it rests on; the rest is folded. `links`: URLs of the run. */
 export function verdictMarkdown(verdict: VerdictDocument, run: RunDocument, links: readonly string[]): string {
@@ -24,7 +25,7 @@ function details(verdict: VerdictDocument, run: RunDocument): string {
   const others = otherMetrics(verdict).map(cellsOf);
   const why = verdict.reasons.length > 0 ? verdict.reasons : invalidRounds(run);
   const { design, alpha, beta, looks, min, max } = verdict.method;
-  const { host, load } = run;
+  const { host } = run;
   return [
     '<details>',
     '<summary>Other metrics, validity, method</summary>',
@@ -32,8 +33,9 @@ function details(verdict: VerdictDocument, run: RunDocument): string {
     ...(others.length > 0 ? [table(['other metric (does not gate)', 'candidate', 'baseline', 'change', levelText(verdict)], others), ''] : []),
     list([
       ...why,
+      ...failuresLines(run),
       ...commits(verdict),
-      `${load.rate} requests/s for ${formatElapsed(load.duration_s)} after ${formatElapsed(load.warmup_s)} of warm-up, by ${load.generator}; pairing ${verdict.pairing}`,
+      `${loadWords(run)}; pairing ${verdict.pairing}`,
       `on ${host.cpu_model}, ${host.cores} cores, ${host.os}, kernel ${host.kernel}, engine ${host.engine}`,
       `method ${verdict.method.name}: ${design === 'sequential' ? `sequential, ${min} to ${max} observations` : `fixed, ${max} observations`}, looked at after ${looks.join(', ') || 'none'}; a false REGRESSION in at most ${percent(alpha)}, a false PASS in at most ${percent(beta)} of decisions`,
       `run ${verdict.run_id}${verdict.other_run_id === undefined ? '' : `, against run ${verdict.other_run_id}`}`,

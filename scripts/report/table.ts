@@ -5,7 +5,9 @@ import { shortCommit } from '../plan/names.ts';
 import { plainText } from '../text.ts';
 import type { ArchiveDocument, Metric, RunDocument, SideDocument, SideName } from '../types.ts';
 import { columns, styled } from './columns.ts';
-import { formatDifference, formatElapsed, formatPercent, formatValue, NO_VALUE } from './units.ts';
+import { failuresTable } from './failures.ts';
+import { loadWords } from './load.ts';
+import { formatDifference, formatPercent, formatValue, NO_VALUE } from './units.ts';
 import { inOrder, invalidRounds, isShown, sideWords, verdictText } from './verdict.ts';
 
 export interface TableOptions {
@@ -16,9 +18,11 @@ export interface TableOptions {
 
 /** The whole result of a run; of one with a verdict the verdict first. */
 export function runTable(run: RunDocument, options: TableOptions): string {
+  const failed = failuresTable(run, options);
+  const failures = failed.length > 0 ? [...failed, ''] : [];
   const result = run.verdict
-    ? [verdictText(run.verdict, { color: options.color, invalid: invalidRounds(run) }), '', ...heading(run, options), archiveLine(run.archive)]
-    : [...heading(run, options), '', figures(run, options), '', ...invalidRounds(run), archiveLine(run.archive)];
+    ? [verdictText(run.verdict, { color: options.color, invalid: invalidRounds(run) }), '', ...failures, ...heading(run, options), archiveLine(run.archive)]
+    : [...heading(run, options), '', figures(run, options), '', ...failures, ...invalidRounds(run), archiveLine(run.archive)];
   return [...result, '', ...whereNext(run, options)].join('\n');
 }
 
@@ -53,13 +57,13 @@ export function comparisonTable(a: RunDocument, b: RunDocument, options: TableOp
 }
 
 function heading(run: RunDocument, { color }: TableOptions): string[] {
-  const { host, load, sides } = run;
+  const { host, sides } = run;
   const against = sides.baseline ? [`against ${sideLine(run, sides.baseline)}`] : [];
   return [
     styled('bold', sideLine(run, sides.candidate), color),
     ...against,
     `run ${run.run_id}: ${run.status}${run.status_reason ? ` (${plainText(run.status_reason)})` : ''}, ${roundsText(run)} rounds valid`,
-    `${load.rate} requests/s${sides.baseline ? ' for each side' : ''} for ${formatElapsed(load.duration_s)} after ${formatElapsed(load.warmup_s)} of warm-up, by ${load.generator}`,
+    loadWords(run),
     `on ${host.cpu_model}, ${host.cores} cores, ${host.os}, kernel ${host.kernel}, engine ${host.engine}`,
   ];
 }

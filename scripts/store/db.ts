@@ -255,10 +255,11 @@ function addRun(db: Database, run: RunDocument): void {
 
 function saveRound(db: Database, runId: string, round: RoundDocument, detail?: unknown): void {
   db.run(
-    `INSERT INTO round (run_id, side, round, valid, reasons, started_at, window_s, detail, block, rate, from_run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    `INSERT INTO round (run_id, side, round, valid, reasons, started_at, window_s, detail, block, rate, from_run, failures) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (run_id, side, round) DO UPDATE SET valid = excluded.valid, reasons = excluded.reasons, started_at = excluded.started_at,
-       window_s = excluded.window_s, detail = excluded.detail, block = excluded.block, rate = excluded.rate, from_run = excluded.from_run`,
+       window_s = excluded.window_s, detail = excluded.detail, block = excluded.block, rate = excluded.rate, from_run = excluded.from_run, failures = excluded.failures`,
     runId, round.side, round.round, round.valid ? 1 : 0, text(round.reasons), round.started_at, round.window_s, detail === undefined ? null : text(detail), round.block ?? null, round.rate ?? null, round.from_run ?? null,
+    round.failures ? text(round.failures) : null,
   );
   db.run('DELETE FROM sample WHERE run_id = ? AND side = ? AND round = ?', runId, round.side, round.round);
   for (const [name, { value, unit }] of Object.entries(round.samples)) {
@@ -334,7 +335,7 @@ function readLabels(db: Database, runId: string): Record<string, string> {
 function readRounds(db: Database, runId: string, order: string[]): RoundDocument[] {
   const samples = Map.groupBy(db.all('SELECT side, round, name, value, unit FROM sample WHERE run_id = ?', runId), (row) => `${row.side} ${row.round}`);
   const place = (name: unknown) => order.indexOf(name as string) >>> 0; // an unknown name (-1) comes last
-  return db.all('SELECT side, round, valid, reasons, started_at, window_s, block, rate, from_run FROM round WHERE run_id = ? ORDER BY round, side DESC', runId).map((row) => {
+  return db.all('SELECT side, round, valid, reasons, started_at, window_s, block, rate, from_run, failures FROM round WHERE run_id = ? ORDER BY round, side DESC', runId).map((row) => {
     const own = (samples.get(`${row.side} ${row.round}`) ?? []).toSorted((a, b) => place(a.name) - place(b.name) || String(a.name).localeCompare(String(b.name)));
     return {
       side: row.side as SideName,
@@ -347,6 +348,7 @@ function readRounds(db: Database, runId: string, order: string[]): RoundDocument
       started_at: row.started_at as string,
       window_s: row.window_s as number,
       samples: Object.fromEntries(own.map((sample): [string, Sample] => [sample.name as string, { value: sample.value as number, unit: sample.unit as string }])),
+      ...(row.failures === null ? {} : { failures: json<RoundDocument['failures']>(row.failures) }),
     };
   });
 }

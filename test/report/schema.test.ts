@@ -6,7 +6,7 @@ import { calibrate, quoteOf } from '../../scripts/compare/calibration.ts';
 import { judgeTwoRuns } from '../../scripts/compare/two-runs.ts';
 import { judgeRun } from '../../scripts/compare/verdict.ts';
 import type { RunDocument } from '../../scripts/types.ts';
-import { makeComparison, makeJudged, makeRound, makeRun } from '../run-document.ts';
+import { K6_LOAD, makeComparison, makeJudged, makeRound, makeRun } from '../run-document.ts';
 
 const schemaOf = (name: string) => compile(JSON.parse(readFileSync(join(import.meta.dirname, `../../docs/schemas/mayfly.${name}.v1.json`), 'utf8')));
 const [validateRun, validateVerdict] = [schemaOf('run'), schemaOf('verdict')];
@@ -21,6 +21,17 @@ t.test('every run document fits its schema', async (t) => {
   t.strictSame(faults(makeComparison(1.02)), []);
   t.strictSame(faults(makeRun({ status: 'running', finished_at: undefined, archive: undefined, rounds: [], cpusets: { services: null, loadgen: null, metrics: null } })), []);
   t.strictSame(faults(makeRun({ status: 'invalid', status_reason: 'x', rounds: [makeRound('candidate', 1, {}, [{ code: 'throttled', message: 'x' }])] })), []);
+});
+
+t.test('every kind of load fits it, and that of an older run', async (t) => {
+  const { load } = makeRun();
+  const { arrivals: _, ...any } = load;
+  const loads: RunDocument['load'][] = [
+    { ...load, arrivals: 'poisson' }, { ...load, rate: 150, stages: [{ rate: 200, duration_s: 15 }, { rate: 0, duration_s: 5 }] }, { ...load, arrivals: 'file', workload: undefined },
+    { ...any, model: 'closed', rate: 0, warmup_s: 0, users: 30, iterations: 1, think_s: 0 }, K6_LOAD,
+  ];
+  for (const one of loads) t.strictSame(faults(makeRun({ load: one })), []);
+  t.strictSame(faults(makeRun({ load: { ...load, stages: [] } })), ['/load/stages minItems']);
 });
 
 t.test('and one that is not as it says does not', async (t) => {

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { comparisonTable, runsTable, runTable } from '../../scripts/report/table.ts';
-import { makeComparison, makeJudged, makeRound, makeRun } from '../run-document.ts';
+import type { RunDocument } from '../../scripts/types.ts';
+import { K6_LOAD, makeComparison, makeJudged, makeRound, makeRun } from '../run-document.ts';
 
 const PLAIN = { color: false };
 /** The text between two marks, as a list of lines. */
@@ -12,7 +13,7 @@ t.test('one side', async (t) => {
     text(`
 shop at HEAD (aaaaaaaaaaaa): Make search faster
 run 01JZZZZZZZZZZZZZZZZZZZZZZA: complete, 3 of 3 rounds valid
-200 requests/s for 20.0s after 5.0s of warm-up, by k6
+200 requests/s for 20.0s after 5.0s of warm-up, by mayfly 0.1.0
 on A CPU, 2 cores, Debian 12, kernel 6.1.0, engine 20.10.24
 
 over rounds          median       min       max  spread
@@ -42,11 +43,26 @@ Where to look next:
 t.test('two sides that were not judged: the difference and no verdict', async (t) => {
   const lines = runTable(makeComparison(1.0213), PLAIN).split('\n');
   t.equal(lines[1], 'against shop at main (bbbbbbbbbbbb)');
-  t.equal(lines[3], '200 requests/s for each side for 20.0s after 5.0s of warm-up, by k6');
+  t.equal(lines[3], '200 requests/s for each side for 20.0s after 5.0s of warm-up, by mayfly 0.1.0');
   t.ok(lines.includes('over rounds        candidate  spread  baseline  spread  difference'));
   t.ok(lines.includes('latency med *        1.20 ms  8.33 %   1.17 ms  8.33 %     +2.13 %'));
   t.ok(lines.includes('errors                   0 %     0 %       0 %     0 %      0.00 %'));
   t.notMatch(lines.join('\n'), /REGRESSION|IMPROVEMENT|PASS/);
+});
+
+t.test('the load in words, of every kind', async (t) => {
+  const { load } = makeRun();
+  const { arrivals: _, ...any } = load;
+  const line = (laid: Partial<RunDocument['load']>, base = load) => runTable(makeRun({ load: { ...base, ...laid } }), PLAIN).split('\n')[2];
+  const closed = { model: 'closed', rate: 0, warmup_s: 0, duration_s: 600, users: 30, iterations: 1 } as const;
+  t.equal(line({ arrivals: 'poisson' }), '200 requests/s as Poisson arrivals for 20.0s after 5.0s of warm-up, by mayfly 0.1.0');
+  t.equal(line({ rate: 116.66666666666667, stages: [{ rate: 200, duration_s: 10 }, { rate: 0, duration_s: 5 }] }), 'stages: to 200 requests/s in 10.0s, to 0 requests/s in 5.0s; 117 requests/s on average, for 20.0s after 5.0s of warm-up, by mayfly 0.1.0');
+  t.equal(line({ arrivals: 'file', rate: 12.345 }), 'requests of a file, 12.3 requests/s on average, for 20.0s after 5.0s of warm-up, by mayfly 0.1.0');
+  t.equal(line(closed, any), '30 users, 1 iteration each, closed model, by mayfly 0.1.0');
+  t.equal(line({ ...closed, users: 1, iterations: 1000, think_s: 0.5 }, any), '1 user, 1,000 iterations each with 0.5s between two, closed model, by mayfly 0.1.0');
+  t.equal(line({}, K6_LOAD), '200 requests/s for 20.0s after 5.0s of warm-up, by k6');
+  const paired = runTable({ ...makeComparison(1), load: { ...any, ...closed } }, PLAIN);
+  t.match(paired, '30 users for each side, 1 iteration each, closed model, by mayfly 0.1.0\n');
 });
 
 t.test('rounds that do not count are listed with their reasons', async (t) => {

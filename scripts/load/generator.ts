@@ -1,0 +1,43 @@
+/**
+ * The seam to what makes the load. A generator is three things:
+ *   identity    what a run names it by, and a hash of all that decides what it sends (plan/workload in the run's record)
+ *   containers  those of a round, started beside the services, and ready when they are
+ *   result      typed events while it runs (loadgen/result.ts), and at the end one document mayfly.load/v1 (docs/schemas)
+ * Ours is own.ts; any other, as an image, is image.ts.
+ */
+import type { LoadResultDocument } from '../../loadgen/result.ts';
+import type { Context } from '../context.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { Sides, Stack } from '../stack/stack.ts';
+import type { Load, ProgressStep } from '../types.ts';
+import type { Edge } from './edges.ts';
+import { imageGenerator } from './image.ts';
+import { ownGenerator } from './own.ts';
+
+export interface Generator {
+  /** As a run names it. */
+  name: string;
+  /** Hash of all that decides what is sent: the script and its files, or the image and its command. Refuses what cannot be loaded, before anything is built. */
+  identify(plan: Plan, ctx: Context): Promise<string>;
+  /** Its containers for this round, as far as they can be ready before the services are. */
+  prepare(round: number, plan: Plan, stack: Stack, ctx: Context): Promise<PreparedLoad>;
+}
+
+export interface PreparedLoad extends AsyncDisposable {
+  /** Warm-up and window, with counters read at the window's edges. */
+  drive(sides: Sides, step: ProgressStep): Promise<LoadResult>;
+}
+
+export interface LoadResult {
+  /** The measured window, milliseconds since the epoch. */
+  startMs: number;
+  endMs: number;
+  before: Edge;
+  after: Edge;
+  /** What it measured; null for one that ended without a result. */
+  result: LoadResultDocument | null;
+  /** Why it cannot be trusted, where it ended badly. */
+  failure: string | null;
+}
+
+export const generatorFor = (load: Load): Generator => (load.generator.kind === 'image' ? imageGenerator(load.generator.image) : ownGenerator());
