@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { $ } from 'zx/core';
-import { generator } from '../../loadgen/schedule.js';
+import { generator } from '../../loadgen/schedule.ts';
 import { command } from '../command.ts';
 import { resamples } from '../compare/calibration.ts';
 import { shareOf } from '../compare/clopper-pearson.ts';
@@ -178,7 +178,6 @@ async function makeRepository(folder: string): Promise<{ benchmark: string; comm
   await cp(from, benchmark, { recursive: true, filter: (path) => path !== join(from, 'service') });
   const spec = parse(await readFile(join(from, 'benchmark.yaml'), 'utf8'));
   await writeFile(join(benchmark, 'benchmark.yaml'), stringify({ ...spec, build: { shop: { git: { repository, context: '.', dockerfile: 'Dockerfile', network: 'default' } } }, retries: 10 }));
-  await writeFile(join(benchmark, 'load.js'), (await readFile(join(benchmark, 'load.js'), 'utf8')).replaceAll('../../loadgen/', '/loadgen/'));
   const server = await readFile(join(repository, 'server.ts'), 'utf8');
   const identity = { GIT_AUTHOR_NAME: 'perf', GIT_AUTHOR_EMAIL: 'perf@localhost', GIT_COMMITTER_NAME: 'perf', GIT_COMMITTER_EMAIL: 'perf@localhost' };
   const git = (...args: string[]) => $({ cwd: repository, env: { ...withoutRepository(process.env), ...identity }, quiet: true })`git ${args}`;

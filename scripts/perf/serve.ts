@@ -20,7 +20,7 @@ import { paths } from '../paths.ts';
 import { columns } from '../report/columns.ts';
 import { formatValue } from '../report/units.ts';
 import { openStore, type Store } from '../store/db.ts';
-import { generator } from '../../loadgen/schedule.js';
+import { generator } from '../../loadgen/schedule.ts';
 import { drive, type Times, type Wanted } from './open-load.ts';
 import { measureDisturbance } from './serve-disturb.ts';
 import { BENCHMARKS, fillStore, METRICS, ROUNDS, type Filled } from './serve-store.ts';

@@ -1,11 +1,17 @@
-/** One round of the shop as `npm run bench` measures it, for what is timed or compared. */
+/** Runs of the shop as `npm run bench` measures it, for what is timed or compared. */
 import { spawn } from 'node:child_process';
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { parse, stringify } from 'yaml';
 import { EXIT, InfrastructureError } from '../errors.ts';
 import { ROOT } from '../open.ts';
+import { LABEL } from '../plan/names.ts';
 import type { RunDocument } from '../types.ts';
+import type { Traced } from './timeline.ts';
+
+/** Events of the engine that say how far a run is. Those of health checks that run are left out: there are thousands. */
+const WATCHED = ['start', 'health_status', 'kill', 'destroy'];
 
 export interface Done {
   code: number | null;
@@ -31,8 +37,30 @@ export async function measureRound(benchmark: string, { data, flags, what, stop 
   return { seconds, run: JSON.parse(stdout) as RunDocument };
 }
 
-/** Runs a command to its end; `stop` ends it and throws. In a process group of its own: a Ctrl-C in the terminal is for this script. */
-export async function execute(command: string, args: string[], env: NodeJS.ProcessEnv, stop?: AbortSignal): Promise<Done> {
+/** Makes a run, whatever its verdict, with what it passes on its way: its lines, and the engine's events of its containers. */
+export async function traceRun(benchmark: string, { data, flags, stop }: { data: string; flags: string[]; stop: AbortSignal }): Promise<Traced> {
+  const lines: Traced['lines'] = [];
+  const events: { run: string; event: Traced['events'][number] }[] = [];
+  const watching = spawn('docker', ['events', '--filter=type=container', `--filter=label=${LABEL.run}`, ...WATCHED.map((action) => `--filter=event=${action}`), '--format={{json .}}'], { detached: true, stdio: ['ignore', 'pipe', 'ignore'] });
+  createInterface({ input: watching.stdout }).on('line', (line) => {
+    const { Action: action, timeNano, Actor: { Attributes: of } } = JSON.parse(line);
+    events.push({ run: of[LABEL.run], event: { atMs: timeNano / 1e6, action, name: of.name, signal: of.signal ?? '', round: Number(of[LABEL.round] ?? 0) } });
+  });
+  try {
+    const startMs = Date.now();
+    const hear = (text: string) => lines.push(...text.split('\n').filter(Boolean).map((one) => ({ atMs: Date.now(), text: one })));
+    const { code, stdout, stderr } = await execute('sh', ['scripts/run.sh', 'bench', `--benchmark=${benchmark}`, ...flags, '--json'], { ...process.env, MAYFLY_DATA: data }, stop, hear);
+    const endMs = Date.now();
+    if (stdout === '') throw new InfrastructureError(`the run to be timed ended with exit code ${code}: ${stderr.trim()}`, { hint: 'Try npm run bench by itself.' });
+    const run = JSON.parse(stdout) as RunDocument;
+    return { startMs, endMs, lines, events: events.filter((one) => one.run === run.run_id).map(({ event }) => event), run };
+  } finally {
+    watching.kill();
+  }
+}
+
+/** Runs a command to its end; `stop` ends it and throws. In a process group of its own: a Ctrl-C in the terminal is for this script. `hear`: what it says on standard error, as it comes. */
+export async function execute(command: string, args: string[], env: NodeJS.ProcessEnv, stop?: AbortSignal, hear?: (text: string) => void): Promise<Done> {
   stop?.throwIfAborted();
   const started = performance.now();
   const child = spawn(command, args, { cwd: ROOT, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -41,7 +69,10 @@ export async function execute(command: string, args: string[], env: NodeJS.Proce
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk) => (stdout += chunk));
-  child.stderr.on('data', (chunk) => (stderr += chunk));
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+    hear?.(String(chunk));
+  });
   const code = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
   stop?.removeEventListener('abort', end);
   stop?.throwIfAborted();

@@ -5,7 +5,7 @@
  * A value is exp(host + noise of the side + effect). What the host does is shared by both sides of an interleaved round, to
  * the last bit, and not by two runs of one side each. All noise is of the logarithm.
  */
-import { generator } from '../../loadgen/schedule.js';
+import { generator } from '../../loadgen/schedule.ts';
 import type { MetricPairs } from '../compare/judge.ts';
 import type { Pair } from '../compare/observations.ts';
 import type { Metric } from '../types.ts';

@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export type ImageName = 'prometheus' | 'k6' | 'node' | 'thanos' | 'exporter' | 'vegeta' | 'versitygw' | 'memcached' | 'grafana' | 'blocks' | 'chromium' | 'service';
+export type ImageName = 'prometheus' | 'node' | 'thanos' | 'exporter' | 'vegeta' | 'versitygw' | 'memcached' | 'grafana' | 'blocks' | 'chromium' | 'service';
 
 /** Programs of Go modules; go.mod in the image's folder pins the modules. */
 export interface GoMake {
@@ -74,13 +74,6 @@ export const IMAGES: Record<ImageName, ImageSpec> = {
       tags: ['netgo', 'remove_all_sd', 'enable_dns_sd'],
       variables: { [`${COMMON_VERSION}.Version`]: '3.15.0', [`${COMMON_VERSION}.Revision`]: 'v0.315.0' },
     },
-    needs: [],
-  },
-  k6: {
-    ref: 'grafana/k6:1.8.1',
-    pull: true,
-    folder: join(IMAGES_FOLDER, 'k6'),
-    make: { kind: 'go', programs: { k6: 'go.k6.io/k6' }, tags: [], variables: {} },
     needs: [],
   },
   node: { ref: NODE_REF, pull: true, folder: join(IMAGES_FOLDER, 'node'), make: { kind: 'debian', suite: 'bookworm', packages: [], node: true }, needs: [] },
@@ -153,15 +146,17 @@ const ALL_NAMES = Object.keys(IMAGES) as ImageName[];
 /** Mayfly does without these, and says so. */
 export const OPTIONAL_NAMES = ALL_NAMES.filter((name) => IMAGES[name].make.kind === 'none');
 /** What a run needs. */
-export const RUN_IMAGES: ImageName[] = ['prometheus', 'k6', 'thanos', 'node', 'exporter'];
+export const RUN_IMAGES: ImageName[] = ['prometheus', 'thanos', 'node', 'exporter'];
 /** Only the overlays in compose/fleet/ need these. */
 export const FLEET_NAMES: ImageName[] = ['memcached'];
 /** Only `npm run service:up` needs these. */
 export const SERVICE_NAMES: ImageName[] = ['service'];
-/** Only the tests need these. */
-export const TEST_NAMES: ImageName[] = ['chromium'];
+/** Only the tests need these; a perf script uses vegeta, too. */
+export const TEST_NAMES: ImageName[] = ['chromium', 'vegeta'];
+/** Only a perf script needs these. */
+export const PERF_NAMES: ImageName[] = ['blocks'];
 /** What Mayfly needs on every machine. */
-export const IMAGE_NAMES = ALL_NAMES.filter((name) => ![...OPTIONAL_NAMES, ...FLEET_NAMES, ...SERVICE_NAMES, ...TEST_NAMES].includes(name));
+export const IMAGE_NAMES = ALL_NAMES.filter((name) => ![...OPTIONAL_NAMES, ...FLEET_NAMES, ...SERVICE_NAMES, ...TEST_NAMES, ...PERF_NAMES].includes(name));
 
 /** Names with all that they are built from, each after what it needs. */
 export function withNeeds(names: ImageName[]): ImageName[] {

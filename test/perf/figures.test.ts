@@ -3,7 +3,7 @@ import t, { type Test } from 'tap';
 import { quantile } from '../../scripts/compare/statistics.ts';
 import { cpuBetween, goalLines, measuredOf, pairedRatio, quieterHalf, readVegeta, startRate, type Measured } from '../../scripts/perf/figures.ts';
 import { DRAINED, expectedResponses, onePiledUp, type Stall } from '../../scripts/perf/stall-model.ts';
-import { costOfRounds, medianMilestones, milestones, milestonesText, type Traced } from '../../scripts/perf/timeline.ts';
+import { costOfRounds, medianMilestones, milestones, milestonesText, roundMilestones, type Traced } from '../../scripts/perf/timeline.ts';
 import { makeRound, makeRun } from '../run-document.ts';
 
 const near = (t: Test, value: number, wanted: number, what: string) => t.ok(Math.abs(value - wanted) < 1e-6, `${what}: ${value}`);
@@ -63,11 +63,11 @@ t.test('ratios', async (t) => {
 t.test('where the time of a run goes', async (t) => {
   const at = (seconds: number) => Date.parse('2026-01-01T00:00:00Z') + seconds * 1000;
   const window = { ...makeRound('candidate', 1, {}), started_at: new Date(at(7)).toISOString(), window_s: 3 };
-  const event = (seconds: number, action: string, name: string, signal = '') => ({ atMs: at(seconds), action, name: `mayfly-x-${name}-1`, signal });
+  const event = (seconds: number, action: string, name: string, signal = '', round = 1) => ({ atMs: at(seconds), action, name: `mayfly-x-${name}-1`, signal, round });
   const traced: Traced = {
     startMs: at(0), endMs: at(14), run: makeRun({ rounds: [window] }),
     lines: [{ atMs: at(1), text: 'begin  start the stack' }, { atMs: at(3), text: 'done   start the stack (2.0s)' }, { atMs: at(11.5), text: 'done   round 1 of 1 (9s)' }, { atMs: at(12), text: 'begin  ship 1 block' }, { atMs: at(13.5), text: 'done   ship 1 block' }],
-    events: [event(1.5, 'start', 'prometheus'), event(2, 'start', 'candidate-shop'), event(2.5, 'health_status: healthy', 'candidate-shop'), event(3.5, 'start', 'load'), event(5, 'kill', 'load', '12'), event(11.6, 'kill', 'candidate-shop', '15'), event(11.8, 'destroy', 'candidate-shop'), event(12.5, 'destroy', 'prometheus')],
+    events: [event(1.5, 'start', 'prometheus', '', 0), event(2, 'start', 'candidate-shop'), event(2.5, 'health_status: healthy', 'candidate-shop'), event(3.5, 'start', 'load'), event(5, 'kill', 'load', '12'), event(11.6, 'kill', 'candidate-shop', '15'), event(11.8, 'destroy', 'candidate-shop'), event(12.5, 'destroy', 'prometheus', '', 0)],
   };
   const passed = milestones(traced);
   t.same(passed.map(({ atS }) => atS), [0, 1, 1.5, 2.5, 3, 3.5, 5, 7, 10, 11.5, 11.6, 11.8, 12, 12.5, 13.5, 14]);
@@ -78,6 +78,10 @@ t.test('where the time of a run goes', async (t) => {
   t.same(medianMilestones([passed, milestones(without), passed]).map(({ what }) => what).includes('shipped'), false, 'what one of them has not passed is left out');
   const later = passed.map(({ what, atS }) => ({ what, atS: atS * 2 }));
   t.same(medianMilestones([passed, later, later]), later);
+
+  const next = { ...window, round: 2, started_at: new Date(at(16)).toISOString() };
+  const compared: Traced = { ...traced, run: makeRun({ rounds: [window, next] }), events: [...traced.events, event(10.5, 'start', 'load-2', '', 2), event(11, 'health_status: healthy', 'candidate-shop', '', 2), event(12, 'kill', 'load-2', '12', 2), event(19.2, 'kill', 'load-2', '9', 2)] };
+  t.same(roundMilestones(compared, 2).map(({ atS }) => atS), [0, 0.5, 1, 1.5, 1.8, 2, 6, 9]);
 });
 
 t.test('what a round costs beyond its load', async (t) => {
