@@ -1,7 +1,9 @@
 /** HTTP requests of one side, on undici: the only file that knows it. A request is its own handler and its own promise, made only when somebody awaits it. */
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { brotliDecompressSync, inflateSync, unzipSync } from 'node:zlib';
-import { H2CClient, Pool, type Dispatcher } from 'undici';
+import { buildConnector, H2CClient, Pool, type Dispatcher } from 'undici';
 import { ScriptFault } from './faults.ts';
 import { checkKeys, pathOf, type Answer, type Expectation, type Http, type LoadOptions, type Pending, type RequestOptions } from './load.ts';
 import { classify, type Failure, failure } from './failures.ts';
@@ -23,26 +25,54 @@ export interface SideHttp {
   pool: Dispatcher;
   /** Sent with each request: the host as the benchmark names it, and what the script wants. */
   headers: Readonly<Record<string, string>>;
-  host: string;
-  maxAnswer: number;
+  /** Of the target, as the benchmark names it. */
+  origin: string;
+  maxAnswer: number | undefined;
+  /** It is closed: a script that goes on all the same waits for ever, and takes no time. */
+  over: boolean;
   close(): Promise<void>;
 }
 
 export function openHttp(options: LoadOptions, { url, target, maxInFlight, timeoutMs }: { url: string; target: string; maxInFlight: number; timeoutMs: number }): SideHttp {
   const { http = {}, tls = {} } = options;
   const origin = new URL(url);
-  const host = new URL(target).host;
+  const named = new URL(target);
   const secure = origin.protocol === 'https:';
   const connect = {
     timeout: timeoutMs,
-    ...(secure ? { servername: new URL(target).hostname, rejectUnauthorized: tls.verify ?? true, ...(tls.ca === undefined ? {} : { ca: readFileSync(pathOf(tls.ca)) }) } : {}),
+    ...(secure ? { ...(isIP(named.hostname) ? {} : { servername: named.hostname }), rejectUnauthorized: tls.verify ?? true, ...(tls.ca === undefined ? {} : { ca: readFileSync(pathOf(tls.ca)) }) } : {}),
   };
   const common = { headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: IDLE_MS, connect };
-  const two = http.version === 2;
-  const pool = two
-    ? new Pool(origin.origin, { ...common, connections: http.connections ?? 1, ...(secure ? { allowH2: true, pipelining: STREAMS, maxConcurrentStreams: STREAMS } : { factory: (at: URL, given: object) => new H2CClient(at, { ...given, pipelining: STREAMS, maxConcurrentStreams: STREAMS }) }) })
-    : new Pool(origin.origin, { ...common, connections: maxInFlight, pipelining: http.keepAlive === false ? 0 : 1 });
-  return { pool, headers: { host, ...http.headers }, host, maxAnswer: http.maxAnswerBytes ?? MAX_ANSWER, close: () => pool.destroy() };
+  const streams = { pipelining: STREAMS, maxConcurrentStreams: STREAMS };
+  const two = secure ? { allowH2: true, ...streams, connect: connectTwo(connect) } : { factory: (at: URL, given: object) => new H2CClient(at, { ...given, ...streams, connect }) };
+  const pool = http.version === 2 ? new Pool(origin.origin, { ...common, connections: http.connections ?? 1, ...two }) : new Pool(origin.origin, { ...common, connections: maxInFlight, pipelining: http.keepAlive === false ? 0 : 1 });
+  const side: SideHttp = {
+    pool, headers: withHeaders({ host: named.host }, http.headers), origin: `${origin.protocol}//${named.host}`, maxAnswer: http.maxAnswerBytes, over: false,
+    close: () => {
+      side.over = true;
+      return pool.destroy();
+    },
+  };
+  return side;
+}
+
+/** A server that does not agree to HTTP/2 would get a hundred requests of HTTP/1.1 at once on its connection. */
+function connectTwo(options: buildConnector.BuildOptions): buildConnector.connector {
+  const connect = buildConnector({ ...options, allowH2: true });
+  return (to, done) =>
+    connect(to, (error, socket) => {
+      if (error || (socket as TLSSocket).alpnProtocol === 'h2') return error ? done(error, null) : done(null, socket!);
+      socket!.destroy();
+      return done(Object.assign(new Error('the server speaks no HTTP/2 over TLS'), { code: 'ERR_HTTP2_ERROR' }), null);
+    });
+}
+
+/** Names of headers are one whatever their case: what the script gives takes the place of what is there. */
+function withHeaders(before: Readonly<Record<string, string>>, given: Readonly<Record<string, string>> | undefined): Readonly<Record<string, string>> {
+  if (!given) return before;
+  const all: Record<string, string> = { ...before };
+  for (const name in given) all[name.toLowerCase()] = given[name]!;
+  return all;
 }
 
 const NONE: RequestOptions = {};
@@ -107,9 +137,11 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
   #method: string;
   #path: string;
   #redirects: number;
+  #withBody = true;
   #controller: Dispatcher.DispatchController | null = null;
   #headers: Readonly<Record<string, string>> = {};
   #chunks: Uint8Array[] | null = null;
+  readonly #maxAnswer: number;
   #body: Uint8Array | null = null;
   #ended = false;
   #cut: Failure | null = null;
@@ -124,10 +156,12 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
     this.#name = options.name ?? defaultName(method, path);
     this.#redirects = options.redirects ?? 0;
     if (options.keep === true || options.expect?.body !== undefined) this.#chunks = [];
+    this.#maxAnswer = side.maxAnswer ?? (this.#chunks ? MAX_KEPT : MAX_ANSWER);
   }
 
   /** It is on its way, or has failed at once. */
   send(): void {
+    if (this.#side.over) return;
     this.sentMs = this.#iterating.opened(this);
     this.deadlineMs = this.sentMs + (this.#options.timeoutMs ?? this.#iterating.timeoutMs);
     this.#dispatch();
@@ -136,15 +170,15 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
   #dispatch(): void {
     const { headers, json, body } = this.#options;
     const { jar } = this.#iterating;
-    let sent: Record<string, string> | Readonly<Record<string, string>> = this.#side.headers;
+    let sent = this.#side.headers;
     let content: string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array> | null = null;
-    if (json !== undefined) {
+    if (json !== undefined && this.#withBody) {
       content = JSON.stringify(json);
-      sent = { ...sent, 'content-type': 'application/json', ...headers };
-    } else {
+      sent = { ...sent, 'content-type': 'application/json' };
+    } else if (this.#withBody) {
       content = typeof body === 'function' ? body() : (body ?? null);
-      if (headers) sent = { ...sent, ...headers };
     }
+    sent = withHeaders(sent, headers);
     if (jar) {
       const cookies = jar.getCookieStringSync(this.#url());
       if (cookies) sent = { ...sent, cookie: cookies };
@@ -157,7 +191,7 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
   }
 
   #url(): string {
-    return `http://${this.#side.host}${this.#path}`;
+    return `${this.#side.origin}${this.#path}`;
   }
 
   /** Ends a request that takes too long. */
@@ -190,7 +224,7 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Uint8Array): void {
     this.received += chunk.length;
     if (this.#chunks) this.#chunks.push(chunk);
-    if (this.received > (this.#chunks ? MAX_KEPT : this.#side.maxAnswer)) this.#cutOff(failure('too-large', '', `the answer went on after ${this.received} bytes`));
+    if (this.received > this.#maxAnswer) this.#cutOff(failure('too-large', '', `the answer went on after ${this.received} bytes`));
   }
 
   onResponseEnd(): void {
@@ -206,11 +240,14 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
   #follow(): boolean {
     const location = this.#headers.location;
     if (!location) return false;
-    const to = new URL(location, this.#url());
-    if (to.host !== this.#side.host) return false;
+    const to = URL.parse(location, this.#url());
+    if (to?.origin !== this.#side.origin) return false;
     this.#redirects--;
     this.#path = to.pathname + to.search;
-    if (this.status === 303 || (this.status < 303 && this.#method === 'POST')) this.#method = 'GET';
+    if (this.status === 303 || (this.status < 303 && this.#method === 'POST')) {
+      this.#withBody = false;
+      if (this.#method !== 'HEAD') this.#method = 'GET';
+    }
     if (this.#chunks) this.#chunks = [];
     this.#dispatch();
     return true;
@@ -219,6 +256,8 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
   #judge(): Failure | null {
     const { expect } = this.#options;
     const { status } = this;
+    const length = Number(this.#headers['content-length']);
+    if (this.received < length && this.#method !== 'HEAD' && status !== 304) return failure('reset', '', `the answer ended after ${this.received} of ${length} bytes`); // undici takes an HTTP/2 stream that is cancelled for one that has ended
     const wanted = expect?.status;
     if (wanted === undefined) {
       if (status < 200 || status >= 400) return failure('status', String(status), `status ${status}`);
@@ -231,7 +270,7 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
   #check({ headers, body }: Expectation): Failure | null {
     for (const [header, value] of Object.entries(headers ?? {})) {
       const got = this.#headers[header.toLowerCase()];
-      if (got === undefined || (typeof value === 'string' ? got !== value : !value.test(String(got)))) return failure('check', `header ${header}`, `header ${header} is ${got === undefined ? 'missing' : JSON.stringify(got)}, expected ${String(value)}`);
+      if (got === undefined || (typeof value === 'string' ? String(got) !== value : !holds(String(got), value))) return failure('check', `header ${header}`, `header ${header} is ${got === undefined ? 'missing' : JSON.stringify(got)}, expected ${String(value)}`);
     }
     if (body === undefined) return null;
     let text: string;
@@ -240,7 +279,7 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
     } catch (error) {
       return failure('protocol', '', `the body cannot be read: ${(error as Error).message}`);
     }
-    return (typeof body === 'string' ? text.includes(body) : body.test(text)) ? null : failure('check', 'body', `the body does not hold ${String(body)}: ${text.slice(0, 100)}`);
+    return (typeof body === 'string' ? text.includes(body) : holds(text, body)) ? null : failure('check', 'body', `the body does not hold ${String(body)}: ${text.slice(0, 100)}`);
   }
 
   #end(why: Failure | null): void {
@@ -285,6 +324,9 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
     return JSON.parse(this.text());
   }
 }
+
+/** Not RegExp.test: one with the flag g goes on where it ended before. */
+const holds = (text: string, pattern: RegExp): boolean => text.search(pattern) >= 0;
 
 function decoded(body: Buffer, encoding: string | undefined): Uint8Array {
   const limit = { maxOutputLength: MAX_KEPT };

@@ -1,4 +1,5 @@
 /** One iteration under way: what the script's function gets, and when it has ended. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { clockMs } from './clock.ts';
 import type { CookieJar } from './cookies.ts';
 import { classify, failure, type Failure } from './failures.ts';
@@ -35,6 +36,8 @@ export interface Shared {
   trying: boolean;
   /** Of a try: the script is at fault. */
   onFault?: (fault: ScriptFault) => void;
+  /** Of a try: it threw before it had asked for anything, so no answer is to blame. */
+  onEarly?: (error: unknown) => void;
   /** Start of the window, milliseconds on the common clock. */
   windowMs: number;
   /** Of a closed model there is none. */
@@ -74,6 +77,8 @@ export class Iterating implements Iteration {
   readonly #place: Place;
   /** Requests under way, and 1 for the function itself. */
   #open = 1;
+  #asked = false;
+  #ended = false;
   #first = true;
   #failed = false;
   #random: (() => number) | null = null;
@@ -150,7 +155,10 @@ export class Iterating implements Iteration {
 
   get time() {
     return async <T>(name: string, work: () => PromiseLike<T>): Promise<T | undefined> => {
-      if (this.trying) return undefined; // another client knows no loopback server
+      this.#asked = true;
+      if (this.trying) await nextTurn(); // another client knows no loopback server
+      if (this.#state.http.over) return new Promise(() => {});
+      if (this.trying) return undefined;
       let expired: (() => void) | undefined;
       const request: Expiring & { sentMs: number } = { sentMs: 0, deadlineMs: 0, expire: () => expired?.() };
       request.sentMs = this.opened(request);
@@ -169,6 +177,7 @@ export class Iterating implements Iteration {
   /** A request is sent: the moment. */
   opened(request: Expiring): number {
     this.#open++;
+    this.#asked = true;
     this.#shared.open.add(request);
     return clockMs();
   }
@@ -193,11 +202,14 @@ export class Iterating implements Iteration {
   #thrown(error: unknown): void {
     this.#failed = true;
     if (error instanceof ScriptFault) this.#shared.onFault?.(error);
+    else if (!this.#asked && (error instanceof TypeError || error instanceof ReferenceError)) this.#shared.onEarly?.(error);
     this.#shared.recorder.threw(this.#place.phase, this.#state.index, failure('script', '', faultOf(error).message));
     this.#settle();
   }
 
   #end(nowMs: number): void {
+    if (this.#ended) return; // a request that was made after the end
+    this.#ended = true;
     const { recorder, scheduled } = this.#shared;
     const { phase, dueMs } = this.#place;
     recorder.iterated(phase, this.#state.index, scheduled ? (nowMs - dueMs) / 1000 : null);

@@ -84,7 +84,7 @@ export interface Reply {
 export interface Grpc {
   unary(method: string, message: unknown, options?: CallOptions): Pending<Reply>;
   /** Streams of either direction: messages are sent one after the other, replies are counted and thrown away. */
-  stream(method: string, messages: unknown | Iterable<unknown>, options?: CallOptions): Pending<Reply>;
+  stream(method: string, messages: unknown | Iterable<unknown> | AsyncIterable<unknown>, options?: CallOptions): Pending<Reply>;
 }
 
 /** What the function of a script gets for one iteration. Both sides of a pair get the same `random`. */

@@ -6,22 +6,27 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import type { Worker } from 'node:worker_threads';
 import { clockMs } from './clock.ts';
+import { faultOf, placeIn } from './faults.ts';
 import { LiveReader, newCells, serveMetrics } from './live.ts';
 import { PLAN_VARIABLE, type LoadPlan } from './plan.ts';
 import type { Recorded } from './recorder.ts';
 import { REQUESTS_FILE, RESULT_FOLDER, type LoadEvent, type LoadResultDocument } from './result.ts';
-import { startSender, windowAfterMs, type FromSender, type ToSender } from './sender.ts';
 import { keptRequests, sideResult } from './summary.ts';
+import { startSender, windowAfterMs, type FromSender, type ToSender } from './threads.ts';
 import { VERSION } from './version.ts';
 import { startWarmServers } from './warm.ts';
 
 const EXIT = { usage: 2, generator: 3 } as const;
 /** Iterations that a try makes. */
 const TRIES = 200;
-/** Milliseconds between the go and the first iteration: the threads that keep the time start meanwhile. */
-const LEAD_MS = 150;
+/** Milliseconds between the go and the first iteration: each thread lays out its schedule meanwhile. */
+const LEAD_MS = 50;
+
+/** Milliseconds that a thread may be silent beyond its time. */
+const SILENT_MS = 40_000;
 
 const say = (event: LoadEvent) => process.stdout.write(`${JSON.stringify(event)}\n`);
 
@@ -30,21 +35,29 @@ function fail(kind: 'usage' | 'generator', message: string, hint?: string): neve
   process.exit(EXIT[kind]); // what was written to a pipe or a file has been written: both are synchronous
 }
 
+/** What a thread was ended by: most likely what the script has thrown where nobody waited for it. */
+function uncaught(error: unknown): never {
+  const { message } = faultOf(error);
+  return placeIn((error as Error | null)?.stack ?? '') ? fail('usage', message, 'Nobody waited for it. Await what the script starts, or catch what it throws.') : fail('generator', `a thread of the load generator ended: ${message}`);
+}
+
 /** One message of a kind from each thread. */
 class Threads {
   readonly workers: Worker[] = [];
   readonly #reader: LiveReader;
+  readonly #script: string | null;
   #waiting: { said: string; messages: FromSender[]; resolve: (all: any[]) => void } | null = null;
 
   constructor(plan: LoadPlan, warm: { one: number; two: number }, tries: number, reader: LiveReader) {
     this.#reader = reader;
+    this.#script = plan.script;
     for (let index = 0; index < plan.workers; index++) {
       const cells = newCells();
       const worker = startSender({ sender: true, plan, index, cells, warm: { one: warm.one, two: warm.two }, tries });
       const news = this.#reader.add(cells);
       worker.on('message', (message: FromSender) => ('live' in message ? news(message) : this.#heard(message)));
-      worker.on('error', (error) => fail('generator', `a thread of the load generator ended: ${error.message}`));
-      worker.on('exit', () => fail('generator', 'a thread of the load generator ended: does the script call process.exit()?'));
+      worker.on('error', (error) => uncaught(error));
+      worker.on('exit', () => fail('usage', `${plan.script} ended a thread of the load generator: does it call process.exit()?`));
       this.workers.push(worker);
     }
   }
@@ -53,8 +66,16 @@ class Threads {
     for (const worker of to) worker.postMessage(message);
   }
 
-  next<S extends 'ready' | 'set-up' | 'ended'>(said: S, count = this.workers.length): Promise<Extract<FromSender, { said: S }>[]> {
-    return new Promise((resolve) => (this.#waiting = { said, messages: [], resolve: (all) => all.length === count && resolve(all) }));
+  next<S extends 'ready' | 'set-up' | 'ended'>(said: S, { count = this.workers.length, withinMs }: { count?: number; withinMs?: number } = {}): Promise<Extract<FromSender, { said: S }>[]> {
+    const silent = withinMs === undefined ? undefined : setTimeout(() => fail('usage', `${this.#script} keeps the load generator busy and never lets go`, 'Does it loop without waiting for anything?'), withinMs + SILENT_MS);
+    return new Promise((resolve) => {
+      const heard = (all: any[]) => {
+        if (all.length < count) return;
+        clearTimeout(silent);
+        resolve(all);
+      };
+      this.#waiting = { said, messages: [], resolve: heard };
+    });
   }
 
   #heard(message: Exclude<FromSender, { live: string }>): void {
@@ -65,10 +86,17 @@ class Threads {
   }
 }
 
+/** Without the two compilers that may keep Node.js 24 from ending (scripts/setup/v8.cjs): somebody waits for the end. */
+function toEnd(): void {
+  setFlagsFromString('--no-maglev');
+  setFlagsFromString('--no-concurrent-sparkplug');
+}
+
 async function check(plan: LoadPlan): Promise<void> {
+  toEnd();
   const warm = await startWarmServers();
   const threads = new Threads({ ...plan, workers: 1 }, warm, TRIES, readerOf(plan));
-  const [ready] = await threads.next('ready');
+  const [ready] = await threads.next('ready', { withinMs: 0 });
   say({ event: 'checked', files: ready!.files });
   process.exit(0);
 }
@@ -78,16 +106,17 @@ const readerOf = (plan: LoadPlan) => new LiveReader({ sides: plan.sides, maxInFl
 async function run(plan: LoadPlan): Promise<void> {
   const go = plan.waitForGo ? new Promise<void>((resolve) => process.once('SIGUSR2', () => resolve())) : Promise.resolve();
   const reader = readerOf(plan);
-  if (plan.metrics !== null) await serveMetrics(reader, plan.metrics).catch((error) => fail('generator', `the metrics cannot be served at ${plan.metrics}: ${error.message}`));
+  if (plan.metrics === null) toEnd();
+  else await serveMetrics(reader, plan.metrics).catch((error) => fail('generator', `the metrics cannot be served at ${plan.metrics}: ${error.message}`));
   const warm = await startWarmServers();
   const threads = new Threads(plan, warm, Infinity, reader);
-  await threads.next('ready');
+  await threads.next('ready', { withinMs: plan.warmS * 1000 });
   warm.close();
   say({ event: 'ready' });
   await go;
 
   const first = threads.workers.slice(0, 1);
-  const prepared = threads.next('set-up', 1);
+  const prepared = threads.next('set-up', { count: 1 });
   threads.tell({ do: 'set-up' }, first);
   const data = (await prepared)[0]!.data;
 
@@ -95,7 +124,8 @@ async function run(plan: LoadPlan): Promise<void> {
   const epochMs = Date.now() - clockMs(); // what the common clock is behind the wall clock
   const startMs = zeroMs + windowAfterMs(plan) + epochMs;
   say({ event: 'window', startMs, endMs: startMs + (plan.model.kind === 'closed' ? plan.model.limitS : plan.model.durationS) * 1000 });
-  const ended = threads.next('ended');
+  const loadMs = windowAfterMs(plan) + (plan.model.kind === 'closed' ? plan.model.limitS : plan.model.durationS) * 1000;
+  const ended = threads.next('ended', { withinMs: LEAD_MS + loadMs + plan.timeoutS * 1000 });
   threads.tell({ do: 'go', zeroMs, data });
   const parts = await ended;
   const endMs = Math.max(...parts.map((part) => part.endMs)) + epochMs;
@@ -111,8 +141,11 @@ async function resultOf(plan: LoadPlan, parts: Extract<FromSender, { said: 'ende
   const rows = requests.due.length;
   const folder = process.env.MAYFLY_RESULT_FOLDER ?? RESULT_FOLDER;
   await mkdir(folder, { recursive: true });
-  const { writeRequests } = await import('./requests-file.ts'); // not before: it takes memory
-  await writeRequests(join(folder, REQUESTS_FILE), requests, { 'mayfly.schema': 'mayfly.requests/v1', ...plan.labels, round: String(plan.round), window_start_ms: String(Math.round(window.startMs)) });
+  const capped = rows < of;
+  const { METADATA, writeRequests } = await import('./requests-file.ts'); // not before: it takes memory
+  await writeRequests(join(folder, REQUESTS_FILE), requests, {
+    ...plan.labels, [METADATA.round]: String(plan.round), [METADATA.windowStartMs]: String(Math.round(window.startMs)), [METADATA.of]: String(of), ...(capped ? { [METADATA.cap]: String(plan.keepRows) } : {}),
+  });
   const due = (side: number, phase: 'warmup' | 'measure') => parts.reduce((sum, part) => sum + part.due[phase][side]!, 0);
   return {
     schema: 'mayfly.load/v1',
@@ -122,7 +155,7 @@ async function resultOf(plan: LoadPlan, parts: Extract<FromSender, { said: 'ende
     seed: plan.seed,
     window,
     sides: plan.sides.map(({ name }, side) => sideResult(threads, side, name, { warmup: due(side, 'warmup'), measure: due(side, 'measure') }, plan.model.kind === 'open')),
-    kept: { rows, of, ...(rows < of ? { cap: plan.keepRows } : {}) },
+    kept: { rows, of, ...(capped ? { cap: plan.keepRows } : {}) },
   };
 }
 

@@ -120,6 +120,7 @@ export class Recorder {
   nameOf(name: string): number {
     const known = this.#names.get(name);
     if (known !== undefined) return known;
+    if (name.length > LONGEST_NAME) return this.nameOf(name.slice(0, LONGEST_NAME));
     if (this.#names.size >= MAX_NAMES - 1 && name !== OTHER_NAMES) return this.nameOf(OTHER_NAMES);
     const number = this.#names.size;
     this.#names.set(name, number);
@@ -130,6 +131,10 @@ export class Recorder {
   started(phase: Phase, side: number, lagS: number): void {
     this.#live.startLag(phase, side, lagS);
     if (phase === MEASURE) this.#startLag[side]!.push(lagS);
+  }
+
+  inFlight(side: number, count: number): void {
+    this.#live.inFlight(side, count);
   }
 
   dropped(phase: Phase, side: number): void {
@@ -170,11 +175,11 @@ export class Recorder {
 
   journey(phase: Phase, side: number, name: string, durationS: number, failed: boolean): void {
     if (phase !== MEASURE) return;
-    const key = `${side} ${name}`;
+    const key = `${side} ${name.slice(0, LONGEST_NAME)}`;
     let journey = this.#journeys.get(key);
     if (!journey) {
       if (this.#journeys.size >= 2 * MAX_NAMES) return;
-      this.#journeys.set(key, (journey = { side, name, durations: new Growing((n) => new Float32Array(n)), failed: 0 }));
+      this.#journeys.set(key, (journey = { side, name: name.slice(0, LONGEST_NAME), durations: new Growing((n) => new Float32Array(n)), failed: 0 }));
     }
     journey.durations.push(durationS);
     if (failed) journey.failed++;
@@ -215,5 +220,7 @@ export class Recorder {
   }
 }
 
+/** Characters of a name; Prometheus takes no longer labels. */
+const LONGEST_NAME = 200;
 /** Ways of failing that are told apart, over both sides. */
 const MAX_FAILURES = 100;

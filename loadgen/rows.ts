@@ -14,8 +14,8 @@ export interface Rows {
 
 /** `file`: from the benchmark's folder. Rows from `untilS` on are left out. */
 export function readRows(file: string, untilS: number): Rows {
-  const text = readFileSync(pathOf(file), 'utf8');
-  const all: Row[] = file.endsWith('.jsonl') ? text.split('\n').filter((line) => line.trim()).map((line) => JSON.parse(line)) : parse(text, { columns: true, skip_empty_lines: true, bom: true });
+  const text = readFileSync(pathOf(file), 'utf8').replace(/^\ufeff/, '');
+  const all: Row[] = file.endsWith('.jsonl') ? text.split('\n').filter((line) => line.trim()).map((line) => JSON.parse(line)) : parse(text, { columns: true, skip_empty_lines: true });
   const rows = all.filter((row) => Number(row.at) < untilS);
   if (rows.length === 0) throw new ScriptFault(`${file} holds no request before ${untilS} s`);
   return { at: rows.map((row) => Number(row.at)), rows };

@@ -63,7 +63,7 @@ const deviate = (random: () => number) => -Math.log(1 - random());
 
 /** Seconds after which the integral of a rate that moves evenly from `from` to `to` reaches `count`. The stable form of the quadratic formula. */
 function secondsUntil(count: number, from: number, to: number, durationS: number): number {
-  if (count === 0) return 0;
+  if (count <= 0) return 0; // of rounding: it was due at the end of the stage before
   return (2 * count) / (from + Math.sqrt(Math.max(0, from * from + (2 * (to - from) * count) / durationS)));
 }
 

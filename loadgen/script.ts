@@ -1,10 +1,10 @@
 /** Loads the script of a benchmark: TypeScript as it is, `mayfly/load` and this project's packages wherever the folder lies. */
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { BENCHMARK_FOLDER, pathInBenchmark, ScriptFault } from './faults.ts';
-import { dataFiles, type LoadScript } from './load.ts';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathInBenchmark, ScriptFault } from './faults.ts';
+import { dataFiles, pathOf, type LoadScript } from './load.ts';
 import { requestOf } from './rows.ts';
 
 const LIBRARY = new URL('./load.ts', import.meta.url).href;
@@ -18,16 +18,18 @@ function hook(): void {
   registerHooks({
     resolve(specifier, context, next) {
       if (specifier === 'mayfly/load') return { url: LIBRARY, shortCircuit: true };
+      const { parentURL } = context; // the next step changes it
       try {
         return typed(next(specifier, context));
       } catch (error) {
+        if (!/MODULE_NOT_FOUND$/.test((error as { code?: string }).code ?? '')) throw error;
         // A package that the benchmark's folder does not hold may be one of this project's: the version that the run uses.
-        if ((error as { code?: string }).code !== 'ERR_MODULE_NOT_FOUND' || /^[./]|^file:/.test(specifier)) throw error;
         try {
-          return next(specifier, { ...context, parentURL: LIBRARY });
+          if (!isFile(specifier)) return next(specifier, { ...context, parentURL: LIBRARY });
         } catch {
-          throw error;
+          // nor is it one of these
         }
+        throw notFound(specifier, parentURL, error);
       }
     },
     load(url, context, next) {
@@ -37,6 +39,17 @@ function hook(): void {
       return loaded;
     },
   });
+}
+
+const isFile = (specifier: string) => /^[./]|^file:/.test(specifier);
+
+/** The same with the line of the import, which Node.js does not say. Its code stays: a package may try what need not be there. */
+function notFound(specifier: string, parentURL: string | undefined, error: unknown): unknown {
+  const path = parentURL === undefined ? null : pathInBenchmark(parentURL);
+  if (path === null || path.includes('node_modules/')) return error;
+  const line = readFileSync(fileURLToPath(parentURL!), 'utf8').split('\n').findIndex((text) => text.includes(`'${specifier}'`) || text.includes(`"${specifier}"`));
+  const hint = isFile(specifier) ? 'Files are named from the file that imports them, with .ts at the end.' : 'A package must lie in a folder node_modules of the benchmark, or be one that Mayfly itself uses.';
+  return Object.assign(new ScriptFault(`${path}:${line + 1} there is no ${isFile(specifier) ? 'file' : 'package'} ${specifier}`, hint), { code: (error as { code: string }).code });
 }
 
 /** A .ts or .js file of the benchmark is a module whatever package.json lies about it. */
@@ -51,7 +64,7 @@ function typed<R extends { url: string; format?: string | null | undefined }>(re
 export async function loadScript(script: string | null): Promise<LoadScript> {
   if (script === null) return { kind: 'mayfly.load-script/v1', options: {}, iterate: requestOf };
   hook();
-  const { default: found } = await import(pathToFileURL(join(BENCHMARK_FOLDER, script)).href);
+  const { default: found } = await import(pathToFileURL(pathOf(script)).href);
   if (found === undefined) throw new ScriptFault(`${script}:1 has no default export`, 'Write export default defineLoad(({ http }) => http.get(\'/\')).');
   if (found?.kind !== 'mayfly.load-script/v1') throw new ScriptFault(`${script}:1 its default export is not made by defineLoad of mayfly/load`, 'Write import { defineLoad } from \'mayfly/load\'; export default defineLoad(({ http }) => http.get(\'/\')).');
   return found;

@@ -3,73 +3,44 @@
  * iterations. Iterations are shared out in blocks of four, so that each thread keeps the order of the sides.
  */
 import { Console } from 'node:console';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { clockMs } from './clock.ts';
 import { failure } from './failures.ts';
 import { faultOf, ScriptFault } from './faults.ts';
 import { openHttp } from './http.ts';
 import { Iterating, type Place, type Shared, type SideState } from './iterating.ts';
-import { LiveWriter, newCells, type LiveCells, type LiveNews } from './live.ts';
+import { LiveWriter, newCells } from './live.ts';
 import type { LoadScript } from './load.ts';
 import type { LoadPlan, Model } from './plan.ts';
 import { MEASURE, Recorder, WARMUP, type Phase, type Recorded } from './recorder.ts';
-import { readRows, type Row } from './rows.ts';
+import { readRows, type Row, type Rows } from './rows.ts';
 import { dueTimes, dueTimesOfRows, pairOf, sideIndexOf } from './schedule.ts';
 import { filesOfScript, loadScript } from './script.ts';
-import { startTimer, withoutTimerSlack } from './timer.ts';
-
-export interface SenderData {
-  sender: true;
-  plan: LoadPlan;
-  /** Number of this thread. */
-  index: number;
-  cells: LiveCells;
-  /** Ports of the servers to warm up against. */
-  warm: { one: number; two: number };
-  /** Iterations to try while warming: all that there is time for, or so many. */
-  tries: number;
-}
-
-/** From the thread that starts it. */
-export type ToSender = { do: 'set-up' } | { do: 'go'; zeroMs: number; data: unknown[] | null };
-
-/** To it. */
-export type FromSender =
-  | { said: 'ready'; files: Record<string, string> }
-  | { said: 'set-up'; data: unknown[] | null }
-  | { said: 'fault'; kind: 'usage' | 'generator'; message: string; hint?: string }
-  | { said: 'ended'; recorded: Recorded; due: { warmup: number[]; measure: number[] }; endMs: number }
-  | LiveNews;
+import { windowAfterMs, type FromSender, type SenderData, type ToSender } from './threads.ts';
+import { Timer, withoutTimerSlack } from './timer.ts';
 
 /** Rows of memory for what is tried only. */
 const TRIED_ROWS = 0;
 /** Requests under way at once while the paths are run warm. */
 const WARM_AT_ONCE = 8;
-/** What a try may wait for beyond its time. */
-const PATIENCE_MS = 5000;
-/** Milliseconds of warming on a schedule, at the end. */
-const PACED_MS = 400;
-/** Megabytes of young objects of a thread before they are looked through: fewer, longer pauses cost less than many. */
-const YOUNG_MB = 24;
+/** What a try may wait for beyond its time: it is answered at once, so what takes longer waits for what is not there yet. */
+const PATIENCE_MS = 2000;
+/** Milliseconds of warming on a schedule, at the end, and what is waited for after it. */
+const PACED_MS = 300;
+const PACED_PATIENCE_MS = 1000;
+/** Milliseconds that an iteration has beyond the time-out of its last request. */
+const SLACK_MS = 1000;
 /** How often requests that take too long are looked for. */
 const LOOK_MS = 50;
 
-/** Starts one. */
-export function startSender(data: SenderData): Worker {
-  const worker = new Worker(new URL('./sender.ts', import.meta.url), { workerData: data, stdout: true, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
-  worker.stdout.pipe(process.stderr); // what a script prints is no event
-  return worker;
-}
-
 const tell = (message: FromSender, transfer: ArrayBuffer[] = []) => parentPort!.postMessage(message, transfer);
-
-/** Milliseconds from the go until the window. */
-export const windowAfterMs = (plan: LoadPlan): number => (plan.warmupS > 0 ? (plan.warmupS + plan.gapS) * 1000 : plan.gapS * 1000);
 
 async function run(data: SenderData): Promise<void> {
   const { plan, index, cells } = data;
+  const timer = plan.model.kind === 'open' && data.tries === Infinity ? new Timer() : null;
   globalThis.console = new Console(process.stderr, process.stderr);
+  process.once('beforeExit', () => tell({ said: 'fault', kind: 'usage', message: `${plan.script} waits for what never comes`, hint: 'Is there an await at its top level?' })); // nothing is left to do, and it is not loaded
   const script = await loadScript(plan.script);
   // Packages that a script needs only where it says so are loaded only then: each costs memory, and time before the start.
   const grpc = script.options.grpc ? await import('./grpc.ts') : null;
@@ -86,7 +57,7 @@ async function run(data: SenderData): Promise<void> {
   const sharedBy = (recorder: Recorder, trying: boolean): Shared => ({ recorder, seed: plan.seed, timeoutMs, newJar: cookies, open: new Set(), trying, windowMs: 0, scheduled: plan.model.kind === 'open' });
 
   const warming = openSides(plan.sides.map(() => ({ http: `http://127.0.0.1:${script.options.http?.version === 2 ? data.warm.two : data.warm.one}`, grpc: `http://127.0.0.1:${data.warm.two}` })));
-  await warmUp({ ...sharedBy(new Recorder(plan.sides.length, new LiveWriter(newCells(), () => {}), TRIED_ROWS), true) }, warming, script, data, rows?.rows ?? null);
+  await warmUp({ ...sharedBy(new Recorder(plan.sides.length, new LiveWriter(newCells(), () => {}), TRIED_ROWS), true) }, warming, script, data, rows, timer);
   for (const { http, grpc } of warming) {
     void http.close();
     grpc?.close();
@@ -102,9 +73,10 @@ async function run(data: SenderData): Promise<void> {
       if (message.data) states.forEach((state, i) => (state.data = message.data![i]));
       shared.windowMs = message.zeroMs + windowAfterMs(plan);
       const { model } = plan;
-      const due = model.kind === 'closed' ? await sendClosed(model, shared, states, script, plan, index) : await sendOpen(model, shared, states, script, plan, index, message.zeroMs, rows);
+      const due = model.kind === 'closed' ? await sendClosed(model, shared, states, script, plan, index) : await sendOpen(model, shared, states, script, plan, index, message.zeroMs, rows, timer!);
       const endMs = clockMs();
       clearInterval(looking);
+      await timer?.close();
       await Promise.all(states.map(({ http }) => http.close()));
       const recorded = shared.recorder.recorded();
       tell({ said: 'ended', recorded, due, endMs }, buffersOf(recorded));
@@ -124,32 +96,43 @@ const buffersOf = ({ rows, response, startLag, journeys }: Recorded): ArrayBuffe
   [...Object.values(rows).filter((column): column is Float64Array<ArrayBuffer> => typeof column === 'object'), ...response, ...startLag, ...journeys.map(({ durations }) => durations)].map(({ buffer }) => buffer as ArrayBuffer);
 
 /** Runs the script's and the generator's own paths until Node.js has compiled them; the script's faults show here. */
-async function warmUp(shared: Shared, states: SideState[], script: LoadScript, { plan, tries, index }: SenderData, rows: Row[] | null): Promise<void> {
+async function warmUp(shared: Shared, states: SideState[], script: LoadScript, { plan, tries, index }: SenderData, rows: Rows | null, timer: Timer | null): Promise<void> {
   let fault: ScriptFault | undefined;
   shared.onFault = (error) => (fault ??= error);
+  const early: unknown[] = [];
+  shared.onEarly = (error) => early.push(error);
   const looking = setInterval(() => expire(shared), LOOK_MS);
   try {
-    if (script.options.setUp) for (const state of states) state.data = await Promise.race([once(script.options.setUp, shared, state), sleep(PATIENCE_MS, undefined, { ref: false })]).catch((error) => (error instanceof ScriptFault ? Promise.reject(error) : undefined));
+    const { setUp: work } = script.options;
+    if (work) await Promise.race([Promise.all(states.map(async (state) => (state.data = await once(work, shared, state).catch(ignoreButFaults)))), sleep(PATIENCE_MS, undefined, { ref: false })]);
     const endMs = clockMs() + plan.warmS * 1000;
     let made = 0;
     const another = () => !fault && made < tries && (clockMs() < endMs || tries < Infinity);
     const loop = async () => {
       while (another()) {
         const n = made++;
-        await new Promise<void>((resolve) => start(n, WARMUP, clockMs(), shared, states, script, plan, rows, resolve));
+        await new Promise<void>((resolve) => start(n, WARMUP, clockMs(), shared, states, script, plan, rows?.rows ?? null, resolve));
       }
     };
-    const over = sleep(plan.warmS * 1000 + PATIENCE_MS, undefined, { ref: false }); // an iteration may wait for what is not there yet
+    const over = sleep(plan.warmS * 1000 + PATIENCE_MS, undefined, { ref: false });
     await Promise.race([Promise.all(Array.from({ length: Math.min(WARM_AT_ONCE, plan.maxInFlight) }, loop)), over]);
     if (fault) throw fault;
-    if (tries === Infinity && plan.model.kind === 'open') {
+    const setUpFailed = work && states.some(({ data }) => data === undefined);
+    if (early.length > 0 && early.length === made && !setUpFailed) throw early[0];
+    if (timer && plan.model.kind === 'open') {
+      await timer.up;
       const paced = { ...plan, warmupS: 0, gapS: 0.02, model: { kind: 'open', arrivals: 'constant', rate: Math.max(100, Math.min(2000, plan.model.rate)), durationS: PACED_MS / 1000 } as const };
-      await sendOpen(paced.model, shared, states, script, paced, index, clockMs(), null);
+      await sendOpen(paced.model, shared, states, script, paced, index, clockMs(), rows, timer, PACED_PATIENCE_MS);
     }
     if (fault) throw fault;
   } finally {
     clearInterval(looking);
   }
+}
+
+/** The generator's own server does not answer as the service does. */
+function ignoreButFaults(error: unknown): undefined {
+  if (error instanceof ScriptFault) throw error;
 }
 
 /** `setUp` for one side, as an iteration that is not counted. */
@@ -193,11 +176,11 @@ function start(n: number, phase: Phase, dueMs: number, shared: Shared, states: S
   }
   const lagMs = Math.max(0, clockMs() - dueMs);
   recorder.started(phase, state.index, lagMs / 1000);
-  state.inFlight++;
+  recorder.inFlight(state.index, ++state.inFlight);
   const pair = pairOf(n, states.length);
   const place: Place = { phase, pair, user: 0, dueMs, lagMs, row: rows?.[pair % rows.length], jar: undefined };
   new Iterating(shared, state, place, () => {
-    state.inFlight--;
+    recorder.inFlight(state.index, --state.inFlight);
     onEnd?.();
   }).run(script.iterate);
 }
@@ -222,10 +205,10 @@ const perSide = ({ numbers }: Share, sides: number, seed: number): number[] => {
   return counts;
 };
 
-async function sendOpen(model: Extract<Model, { kind: 'open' }>, shared: Shared, states: SideState[], script: LoadScript, whole: LoadPlan, index: number, zeroMs: number, rows: { at: number[]; rows: Row[] } | null): Promise<{ warmup: number[]; measure: number[] }> {
+async function sendOpen(model: Extract<Model, { kind: 'open' }>, shared: Shared, states: SideState[], script: LoadScript, whole: LoadPlan, index: number, zeroMs: number, rows: Rows | null, timer: Timer, patienceMs = shared.timeoutMs + SLACK_MS): Promise<{ warmup: number[]; measure: number[] }> {
   const sides = states.length;
   // Each thread may have its share under way.
-  const plan = whole.workers === 1 ? whole : { ...whole, maxInFlight: Math.ceil(whole.maxInFlight / whole.workers) };
+  const plan = { ...whole, maxInFlight: Math.max(1, Math.floor((whole.maxInFlight + index) / whole.workers)) };
   const warmup = shareOf(plan.warmupS > 0 ? dueTimes({ kind: 'open', arrivals: 'constant', rate: model.rate, durationS: plan.warmupS }, sides, plan.seed) : new Float64Array(), zeroMs, index, plan.workers);
   const measure = shareOf(model.arrivals === 'file' ? dueTimesOfRows(rows!.at, sides) : dueTimes(model, sides, plan.seed), zeroMs + windowAfterMs(plan), index, plan.workers);
   const warmCount = warmup.numbers.length;
@@ -233,8 +216,7 @@ async function sendOpen(model: Extract<Model, { kind: 'open' }>, shared: Shared,
   const due = new Float64Array(new SharedArrayBuffer(count * 8));
   due.set(warmup.dueMs);
   due.set(measure.dueMs, warmCount);
-  const flag = new Int32Array(new SharedArrayBuffer(8));
-  const timer = await startTimer(due, flag);
+  const flag = timer.keep(due);
   let underWay = 0;
   let idle: (() => void) | null = null;
   const ended = () => {
@@ -255,19 +237,26 @@ async function sendOpen(model: Extract<Model, { kind: 'open' }>, shared: Shared,
       sent++;
     }
   }
-  await drained(() => underWay === 0, (resolve) => (idle = resolve), shared, states);
-  await timer.terminate();
+  await drained(() => underWay === 0, (resolve) => (idle = resolve), shared, states, patienceMs);
   return { warmup: perSide(warmup, sides, plan.seed), measure: perSide(measure, sides, plan.seed) };
 }
 
 /** Each request ends by its time-out; an iteration that goes on all the same is cut off here. */
-async function drained(isIdle: () => boolean, onIdle: (resolve: () => void) => void, shared: Shared, states: SideState[]): Promise<void> {
+async function drained(isIdle: () => boolean, onIdle: (resolve: () => void) => void, shared: Shared, states: SideState[], patienceMs: number): Promise<void> {
   if (isIdle()) return;
-  const over = sleep(shared.timeoutMs + 1000, 'over', { ref: false });
-  const how = await Promise.race([new Promise<void>(onIdle), over]);
+  const how = await Promise.race([new Promise<void>(onIdle), sleep(patienceMs, 'over')]);
   if (how !== 'over') return;
-  for (const { index, inFlight } of states) if (inFlight > 0) shared.recorder.threw(MEASURE, index, failure('timeout', 'iteration', `${inFlight} iterations had not ended ${shared.timeoutMs / 1000 + 1} s after the load`));
+  await cutOff(shared);
+  for (const { index, inFlight } of states) for (let i = 0; i < inFlight; i++) shared.recorder.threw(MEASURE, index, endless(patienceMs));
 }
+
+/** Ends requests with a longer time-out of their own, and iterations that waited for nothing else. */
+async function cutOff(shared: Shared): Promise<void> {
+  for (const request of shared.open) request.expire();
+  await nextTurn();
+}
+
+const endless = (afterMs: number) => failure('timeout', 'iteration', `it had not ended ${afterMs / 1000} s after the load`);
 
 /** N users make their iterations one after the other, on each side. */
 async function sendClosed(model: Extract<Model, { kind: 'closed' }>, shared: Shared, states: SideState[], script: LoadScript, plan: LoadPlan, index: number): Promise<{ warmup: number[]; measure: number[] }> {
@@ -289,20 +278,30 @@ async function sendClosed(model: Extract<Model, { kind: 'closed' }>, shared: Sha
 }
 
 async function oneUser(user: number, state: SideState, { iterations, thinkS }: Extract<Model, { kind: 'closed' }>, shared: Shared, script: LoadScript, endMs: number): Promise<void> {
+  const { recorder } = shared;
   const jar = shared.newJar?.();
-  for (let i = 0; i < iterations; i++) {
-    if (i > 0 && thinkS > 0) await sleep(thinkS * 1000);
-    if (clockMs() >= endMs) {
-      for (let left = i; left < iterations; left++) shared.recorder.dropped(MEASURE, state.index);
-      return;
-    }
-    state.inFlight++;
-    const place: Place = { phase: MEASURE, pair: user * iterations + i, user, dueMs: clockMs(), lagMs: 0, jar };
-    const ended = new Promise<void>((resolve) => new Iterating(shared, state, place, () => resolve()).run(script.iterate));
-    const how = await Promise.race([ended, sleep(Math.max(0, endMs - clockMs()) + shared.timeoutMs + 1000, 'over', { ref: false })]);
-    state.inFlight--;
-    if (how === 'over') return shared.recorder.threw(MEASURE, state.index, failure('timeout', 'iteration', `user ${user} had not ended after the time that the load may take`));
+  const patienceMs = shared.timeoutMs + SLACK_MS;
+  let cut = () => {};
+  const late = setTimeout(() => cut(), Math.max(0, endMs - clockMs()) + patienceMs);
+  let made = 0;
+  for (; made < iterations; made++) {
+    const thinkMs = made > 0 ? thinkS * 1000 : 0;
+    if (clockMs() + thinkMs >= endMs) break;
+    if (thinkMs > 0) await sleep(thinkMs);
+    const place: Place = { phase: MEASURE, pair: user * iterations + made, user, dueMs: clockMs(), lagMs: 0, jar };
+    recorder.inFlight(state.index, ++state.inFlight);
+    const ended = await new Promise<boolean>((resolve) => {
+      cut = () => void cutOff(shared).then(() => resolve(false));
+      new Iterating(shared, state, place, () => resolve(true)).run(script.iterate);
+    });
+    recorder.inFlight(state.index, --state.inFlight);
+    if (ended) continue;
+    recorder.threw(MEASURE, state.index, endless(patienceMs));
+    made++;
+    break;
   }
+  clearTimeout(late);
+  for (; made < iterations; made++) recorder.dropped(MEASURE, state.index);
 }
 
 if (!isMainThread && (workerData as SenderData | null)?.sender) {

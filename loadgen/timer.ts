@@ -1,14 +1,13 @@
 /**
  * A thread that sleeps until the next iteration is due, then wakes the thread that sends: setTimeout counts whole
- * milliseconds and waits for the event loop. Protocol: `flag[0]` is the number of iterations that are due so far, `flag[1]`
- * becomes 1 when the thread is up.
+ * milliseconds and waits for the event loop.
  */
 import { readlinkSync, writeFileSync } from 'node:fs';
-import { isMainThread, Worker, workerData } from 'node:worker_threads';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { clockMs } from './clock.ts';
 
-export interface TimerData {
-  timer: true;
+/** What the thread is told: a schedule, and where it writes how many iterations of it are due so far. */
+interface Schedule {
   /** Milliseconds on the common clock, ascending. */
   due: Float64Array<SharedArrayBuffer>;
   flag: Int32Array<SharedArrayBuffer>;
@@ -17,13 +16,26 @@ export interface TimerData {
 /** What is due within so many milliseconds is due: waking the thread that sends takes longer. */
 const EARLY_MS = 0.01;
 
-/** Starts the thread. Its end is the end of the schedule, or `terminate()`. */
-export async function startTimer(due: Float64Array<SharedArrayBuffer>, flag: Int32Array<SharedArrayBuffer>): Promise<Worker> {
-  const worker = new Worker(new URL('./timer.ts', import.meta.url), { workerData: { timer: true, due, flag } satisfies TimerData });
-  await new Promise((resolve, reject) => worker.once('online', resolve).once('error', reject));
-  const up = Atomics.waitAsync(flag, 1, 0, 10_000);
-  if (up.async) await up.value;
-  return worker;
+/** One for each thread that sends. It is started long before the first schedule: a thread takes a tenth of a second to start. */
+export class Timer {
+  readonly #worker = new Worker(new URL('./timer.ts', import.meta.url), { workerData: { timer: true } });
+  /** The thread is there. Rejects where it cannot be started. */
+  readonly up = new Promise<void>((resolve, reject) => this.#worker.once('message', () => resolve()).once('error', reject));
+
+  constructor() {
+    this.up.catch(() => {}); // whoever needs it hears of it
+  }
+
+  /** Keeps the time of a schedule, after the one before it has ended; `flag[0]`, which is notified, is the number of iterations that are due. */
+  keep(due: Float64Array<SharedArrayBuffer>): Int32Array<SharedArrayBuffer> {
+    const flag = new Int32Array(new SharedArrayBuffer(4));
+    this.#worker.postMessage({ due, flag } satisfies Schedule);
+    return flag;
+  }
+
+  async close(): Promise<void> {
+    await this.#worker.terminate();
+  }
 }
 
 /**
@@ -39,11 +51,9 @@ export function withoutTimerSlack(): void {
   }
 }
 
-function run({ due, flag }: TimerData): void {
-  withoutTimerSlack();
-  const never = new Int32Array(new SharedArrayBuffer(4));
-  Atomics.store(flag, 1, 1);
-  Atomics.notify(flag, 1);
+const never = new Int32Array(new SharedArrayBuffer(4));
+
+function run({ due, flag }: Schedule): void {
   for (let next = 0; next < due.length; ) {
     const now = clockMs() + EARLY_MS;
     if (due[next]! > now) {
@@ -56,4 +66,8 @@ function run({ due, flag }: TimerData): void {
   }
 }
 
-if (!isMainThread && (workerData as TimerData | null)?.timer) run(workerData as TimerData);
+if (!isMainThread && (workerData as { timer?: true } | null)?.timer) {
+  withoutTimerSlack();
+  parentPort!.on('message', run);
+  parentPort!.postMessage('up');
+}

@@ -1,6 +1,5 @@
 /** What the generator warms up against: a server of its own on loopback that answers everything, in HTTP/1.1, and in HTTP/2 without TLS for gRPC and h2c. */
-import { createServer } from 'node:http';
-import { createServer as createServer2, type ServerHttp2Stream } from 'node:http2';
+import type { ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo, Server } from 'node:net';
 
 const BODY = '{}';
@@ -14,6 +13,8 @@ export interface WarmServers {
 }
 
 export async function startWarmServers(): Promise<WarmServers> {
+  const { createServer } = process.getBuiltinModule('node:http'); // imported it would load fetch with it
+  const { createServer: createServer2 } = process.getBuiltinModule('node:http2');
   const one = createServer((request, response) => {
     request.resume();
     response.writeHead(200, { 'content-type': 'application/json', 'content-length': BODY.length }).end(request.method === 'HEAD' ? undefined : BODY);
