@@ -11,7 +11,7 @@ import { calibratedMargins, quoteOf } from './compare/calibration.ts';
 import { judgeRun } from './compare/verdict.ts';
 import type { Context } from './context.ts';
 import { firstLine, InfrastructureError, Interrupted, original } from './errors.ts';
-import { generatorOf } from './load/drive.ts';
+import { generatorFor } from './load/generator.ts';
 import { LABEL } from './plan/names.ts';
 import { makePlan } from './plan/plan.ts';
 import type { Plan } from './plan/plan.ts';
@@ -19,7 +19,7 @@ import { asBegun, mustBeTheSame, runToResume, takenOver } from './resume.ts';
 import { measureRounds } from './rounds.ts';
 import { build } from './stack/build.ts';
 import { startStack, type Stack } from './stack/stack.ts';
-import type { ArchiveDocument, Config, RunDocument, RunStatus } from './types.ts';
+import type { ArchiveDocument, Config, Model, RunDocument, RunStatus } from './types.ts';
 
 /** Measures what the configuration asks for, and judges it. Throws only after everything is taken down and what was measured is kept. */
 export async function bench(config: Config, ctx: Context): Promise<RunDocument> {
@@ -64,10 +64,11 @@ export async function withRun(config: Config, ctx: Context, measure: (stack: Sta
 
 /** Commits and names fixed; margins that the benchmark leaves open are those that the host can see. */
 async function planRun(config: Config, ctx: Context, before?: RunDocument): Promise<Plan> {
-  const plan = await makePlan(config, ctx);
+  const made = await makePlan(config, ctx);
+  const plan = { ...made, workload: await generatorFor(config.load).identify(made, ctx) };
   if (before) mustBeTheSame(plan, before);
   if (before || plan.pairing === 'solo') return plan;
-  const calibration = ctx.store.calibration({ benchmark: config.benchmark, host: plan.host, stack_version: plan.stackVersion, pairing: plan.pairing, load: describeLoad(config) });
+  const calibration = ctx.store.calibration({ benchmark: config.benchmark, host: plan.host, stack_version: plan.stackVersion, pairing: plan.pairing, load: describeLoad(plan) });
   return calibration ? { ...plan, config: { ...config, metrics: calibratedMargins(config.metrics, calibration) } } : plan;
 }
 
@@ -109,9 +110,15 @@ async function tidy(plan: Plan, ctx: Context): Promise<void> {
   else if (up && plan.config.keep) ctx.progress.warn(`the stack is still up: docker ps --filter label=${LABEL.run}=${plan.runId}\ntake it down with: npm run sweep -- ${plan.runId}`);
 }
 
-function describeLoad({ load }: Config): RunDocument['load'] {
-  const { target, rate, durationS, warmupS, vus } = load;
-  return { generator: generatorOf(load), target, rate, duration_s: durationS, warmup_s: warmupS, vus };
+function describeLoad({ config: { load }, workload }: Plan): RunDocument['load'] {
+  const { target, model, rate, durationS, warmupS, maxInFlight, timeoutS, workers } = load;
+  return { generator: generatorFor(load).name, target, rate, duration_s: durationS, warmup_s: warmupS, max_in_flight: maxInFlight, timeout_s: timeoutS, workers, ...describeModel(model), ...(workload ? { workload } : {}) };
+}
+
+function describeModel(model: Model): Pick<RunDocument['load'], 'model' | 'arrivals' | 'stages' | 'users' | 'iterations' | 'think_s'> {
+  if (model.kind === 'closed') return { model: 'closed', users: model.users, iterations: model.iterations, think_s: model.thinkS };
+  const stages = model.arrivals !== 'file' && model.stages ? { stages: model.stages.map(({ rate, durationS }) => ({ rate, duration_s: durationS })) } : {};
+  return { model: 'open', arrivals: model.arrivals, ...stages };
 }
 
 function describeRun(stack: Stack, before?: RunDocument): RunDocument {
@@ -129,7 +136,7 @@ function describeRun(stack: Stack, before?: RunDocument): RunDocument {
     host: plan.host,
     stack_version: plan.stackVersion,
     labels: config.labels,
-    load: describeLoad(config),
+    load: describeLoad(plan),
     cpusets: plan.cpusets,
     rounds_asked: plan.comparison?.max ?? config.rounds,
     ...(plan.comparison ? { comparison: plan.comparison } : {}),

@@ -1,10 +1,10 @@
 /** Going on with a comparison that was interrupted: a new run, with the rounds that the old one had finished. */
 import type { Context } from './context.ts';
 import { UsageError } from './errors.ts';
-import { generatorOf } from './load/drive.ts';
+import { generatorFor } from './load/generator.ts';
 import { shortCommit } from './plan/names.ts';
 import type { Plan } from './plan/plan.ts';
-import type { Config, Metric, RunDocument } from './types.ts';
+import type { Config, Load, Metric, RunDocument } from './types.ts';
 
 /** The run that `config.resume` names. UsageError where it cannot be gone on with. */
 export function runToResume(config: Config, ctx: Pick<Context, 'store'>): RunDocument {
@@ -19,7 +19,7 @@ export function runToResume(config: Config, ctx: Pick<Context, 'store'>): RunDoc
   const successor = ctx.store.continuedBy(run.run_id);
   if (successor) return refuse(`run ${successor} has gone on with it already`, `npm run bench -- --resume=${successor} goes on with that one, if it was interrupted too.`);
   const { load } = config;
-  if (run.load.generator !== generatorOf(load) || run.load.target !== load.target) return refuse('the load of its benchmark is another now', 'Begin a new run.');
+  if (run.load.generator !== generatorFor(load).name || run.load.target !== load.target) return refuse('the load of its benchmark is another now', 'Begin a new run.');
   const other = run.metrics.find((metric) => !sameMetric(metric, config.metrics.find(({ name }) => name === metric.name)));
   if (other || run.metrics.length !== config.metrics.length) return refuse(`the metrics of its benchmark are others now${other ? ` (${other.name})` : ''}`, 'Begin a new run.');
   return run;
@@ -37,7 +37,7 @@ export function asBegun(config: Config, run: RunDocument): Config {
     ...config,
     commit: run.sides.candidate.commit,
     against: run.sides.baseline!.commit,
-    load: { ...config.load, rate: run.load.rate, durationS: run.load.duration_s, warmupS: run.load.warmup_s, vus: run.load.vus },
+    load: asMeasured(config.load, run.load),
     metrics: run.metrics,
     comparison: { pairing, min, max, ...(design === 'fixed' ? { fixed: max } : {}), ...(maxMinutes === undefined ? {} : { maxMinutes }) },
     master: run.master ?? false,
@@ -45,9 +45,15 @@ export function asBegun(config: Config, run: RunDocument): Config {
   };
 }
 
+/** The load as it was, where flags or the file have changed it since: of a constant rate, which is all that flags can change. */
+function asMeasured(load: Load, { rate, duration_s, warmup_s, max_in_flight }: RunDocument['load']): Load {
+  const model = load.model.kind === 'open' && load.model.arrivals !== 'file' && !load.model.stages ? { ...load.model, rate, durationS: duration_s } : load.model;
+  return { ...load, model, rate, durationS: duration_s, warmupS: warmup_s, maxInFlight: max_in_flight ?? load.maxInFlight };
+}
+
 /** Rounds of different hosts, stacks or builds are no rounds of one comparison. UsageError before anything is started. */
 export function mustBeTheSame(plan: Plan, run: RunDocument): void {
-  const what = plan.host.id !== run.host.id ? `on another host (${run.host.id}; this one is ${plan.host.id})` : plan.stackVersion !== run.stack_version ? `by another stack (${run.stack_version}; now it is ${plan.stackVersion})` : null;
+  const what = plan.host.id !== run.host.id ? `on another host (${run.host.id}; this one is ${plan.host.id})` : plan.stackVersion !== run.stack_version ? `by another stack (${run.stack_version}; now it is ${plan.stackVersion})` : plan.workload !== run.load.workload ? 'with another load script' : null;
   const other = plan.sides.flatMap(({ name, builds }) => builds.filter((build) => !run.sides[name]?.images.some((image) => image.name === build.name && image.tag === build.tag)))[0];
   if (other) throw new UsageError(`run ${run.run_id} cannot be gone on with: ${other.name} is built in another way now`, { hint: 'Begin a new run, or bring benchmark.yaml back to what it was.' });
   if (what) throw new UsageError(`run ${run.run_id} cannot be gone on with: it was measured ${what}`, { hint: `Begin a new run: npm run bench -- --commit=${shortCommit(run.sides.candidate.commit)} --against=${shortCommit(run.sides.baseline!.commit)}` });

@@ -4,26 +4,85 @@ import { collect, type CollectedRound } from './collect/collect.ts';
 import { BLOCK, observationsOf, sideInBlock } from './compare/observations.ts';
 import { judgeSoFar } from './compare/verdict.ts';
 import type { Context } from './context.ts';
-import { driveLoad } from './load/drive.ts';
+import { generatorFor, type PreparedLoad } from './load/generator.ts';
 import { designComparison, type Plan } from './plan/plan.ts';
 import { soFarText } from './report/so-far.ts';
-import type { Stack } from './stack/stack.ts';
+import type { Sides, Stack } from './stack/stack.ts';
 import { inStep } from './step.ts';
 import type { RoundDocument, RunDocument, RunStatus } from './types.ts';
 
-/** Two scrape intervals: the last counters of the services and the last push of k6 are in Prometheus. */
-const SETTLE_MS = 2000;
+/** A scrape interval and what a scrape takes: the last counters of the services and of the load generator are in Prometheus. */
+const SETTLE_MS = 1200;
 
-/** One round: fresh containers, warm-up, one window. It is driven and collected by `plan`, which is the run's own or differs from it in sides and load only. */
-export function measureRound({ round, title, plan }: { round: number; title: string; plan: Plan }, stack: Stack, ctx: Context): Promise<CollectedRound[]> {
-  return inStep(ctx.progress, title, async (step) => {
-    await using sides = await stack.startSides(round, plan);
-    const load = await driveLoad(stack, sides, step, ctx);
-    await sleep(Math.max(0, load.endMs + SETTLE_MS - ctx.now()), undefined, { signal: stack.signal }).catch(() => stack.signal.throwIfAborted());
-    const collected = await collect(load, sides, stack, ctx);
-    step.done(collected.every(({ document }) => document.valid) ? undefined : 'INVALID');
-    return collected;
-  });
+export interface RoundWanted {
+  round: number;
+  title: string;
+  /** It is driven and collected by this plan, which is the run's own or differs from it in sides and load only. */
+  plan: Plan;
+  /** The round that will probably follow: its containers start while this one's settle. */
+  next?: { round: number; plan: Plan } | undefined;
+}
+
+/** Fresh containers of a round, and its load generator beside them: up, or coming up. */
+interface Prepared extends AsyncDisposable {
+  round: number;
+  plan: Plan;
+  ready: Promise<[Sides, PreparedLoad]>;
+}
+
+function prepareRound(round: number, plan: Plan, stack: Stack, ctx: Context): Prepared {
+  const sides = stack.startSides(round, plan);
+  const load = generatorFor(plan.config.load).prepare(round, plan, stack, ctx);
+  const ready = Promise.all([sides, load]);
+  ready.catch(() => {}); // whoever wants the round hears of it
+  const dispose = async () => {
+    const up = await Promise.allSettled([sides, load]); // nothing may still be starting when it is taken down
+    const down = await Promise.allSettled(up.map((part) => (part.status === 'fulfilled' ? part.value[Symbol.asyncDispose]() : undefined)));
+    const failed = down.find((part) => part.status === 'rejected');
+    if (failed) throw failed.reason;
+  };
+  return { round, plan, ready, [Symbol.asyncDispose]: dispose };
+}
+
+/** The rounds of a run, one after the other: fresh containers, warm-up, one window each. */
+export class Rounds implements AsyncDisposable {
+  readonly #stack: Stack;
+  readonly #ctx: Context;
+  #ahead: Prepared | undefined;
+
+  constructor(stack: Stack, ctx: Context) {
+    this.#stack = stack;
+    this.#ctx = ctx;
+  }
+
+  measure({ round, title, plan, next }: RoundWanted): Promise<CollectedRound[]> {
+    const [stack, ctx] = [this.#stack, this.#ctx];
+    return inStep(ctx.progress, title, async (step) => {
+      await using prepared = await this.#take(round, plan);
+      const [sides, generator] = await prepared.ready;
+      const load = await generator.drive(sides, step, () => {
+        if (next && !plan.config.keep) this.#ahead = prepareRound(next.round, next.plan, stack, ctx);
+      });
+      await sleep(Math.max(0, load.endMs + SETTLE_MS - ctx.now()), undefined, { signal: stack.signal }).catch(() => stack.signal.throwIfAborted());
+      const collected = await collect(load, sides, stack, ctx);
+      step.done(collected.every(({ document }) => document.valid) ? undefined : 'INVALID');
+      return collected;
+    });
+  }
+
+  /** What was prepared for it, or something new. */
+  async #take(round: number, plan: Plan): Promise<Prepared> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    if (ahead?.round === round && ahead.plan === plan) return ahead;
+    await ahead?.[Symbol.asyncDispose]();
+    return prepareRound(round, plan, this.#stack, this.#ctx);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#ahead?.[Symbol.asyncDispose]();
+    this.#ahead = undefined;
+  }
 }
 
 /** What the plan asks for: rounds of one side, or a comparison. Every round is stored as soon as it is measured. */
@@ -35,11 +94,13 @@ export function measureRounds(stack: Stack, ctx: Context): Promise<RunStatus> {
 async function measureAlone(stack: Stack, ctx: Context): Promise<RunStatus> {
   const { plan } = stack.built;
   const { config, runId } = plan;
+  await using rounds = new Rounds(stack, ctx);
   let valid = 0;
   let invalid = 0;
   for (let round = 1; valid < config.rounds && invalid <= config.retries; round++) {
     const title = `round ${valid + 1} of ${config.rounds}${invalid > 0 ? ` (${invalid} invalid)` : ''}`;
-    if (await keep(await measureRound({ round, title, plan }, stack, ctx), runId, {}, ctx)) valid++;
+    const next = valid + 1 < config.rounds ? { round: round + 1, plan } : undefined;
+    if (await keep(await rounds.measure({ round, title, plan, next }), runId, {}, ctx)) valid++;
     else invalid++;
   }
   return valid < config.rounds ? 'invalid' : 'complete';
@@ -49,6 +110,7 @@ async function measureAlone(stack: Stack, ctx: Context): Promise<RunStatus> {
 async function measureComparison(stack: Stack, ctx: Context): Promise<RunStatus> {
   const { config, runId } = stack.built.plan;
   let { plan } = stack.built;
+  await using rounds = new Rounds(stack, ctx);
   const began = ctx.now();
   const atFirst = ctx.store.run(runId).rounds.length;
   for (;;) {
@@ -68,7 +130,7 @@ async function measureComparison(stack: Stack, ctx: Context): Promise<RunStatus>
     }
 
     const next = nextRound(run, plan);
-    const collected = await measureRound({ round: next.round, title: next.title, plan: next.plan }, stack, ctx);
+    const collected = await rounds.measure({ ...next, next: plan.pairing === 'interleaved' && observations + 1 < plan.comparison!.max ? { round: next.round + 1, plan } : undefined });
     await keep(collected, runId, next.block === undefined ? {} : { block: next.block }, ctx);
     if (config.comparison.pairing === 'auto' && plan.pairing === 'interleaved' && count.valid === 0 && collected.some(({ document }) => isSaturated(document))) {
       plan = { ...plan, pairing: 'alternating', comparison: designComparison(config, 'alternating') };

@@ -24,8 +24,8 @@ export interface Generator {
 }
 
 export interface PreparedLoad extends AsyncDisposable {
-  /** Warm-up and window, with counters read at the window's edges. */
-  drive(sides: Sides, step: ProgressStep): Promise<LoadResult>;
+  /** Warm-up and window, with counters read at the window's edges; `measured` is called when nothing of the host counts any more. */
+  drive(sides: Sides, step: ProgressStep, measured: () => void): Promise<LoadResult>;
 }
 
 export interface LoadResult {

@@ -28,7 +28,7 @@ export const imageGenerator = (image: string): Generator => ({
     const { id } = await obtain('generator', image, ctx);
     return createHash('sha256').update(JSON.stringify([id, imageLoad(plan).command])).digest('hex').slice(0, 16);
   },
-  prepare: async (_round, _plan, stack, ctx) => ({ drive: (sides, step) => drive(stack, sides, step, ctx), [Symbol.asyncDispose]: async () => {} }),
+  prepare: async (_round, _plan, stack, ctx) => ({ drive: (sides, step, measured) => drive(stack, sides, step, measured, ctx), [Symbol.asyncDispose]: async () => {} }),
 });
 
 function imageLoad(plan: Plan): ImageLoad {
@@ -69,7 +69,7 @@ export function generatorContainer(plan: Plan, side: SideName, round: number, ph
   };
 }
 
-async function drive(stack: Stack, sides: Sides, step: ProgressStep, ctx: Context): Promise<LoadResult> {
+async function drive(stack: Stack, sides: Sides, step: ProgressStep, measured: () => void, ctx: Context): Promise<LoadResult> {
   const { load } = sides.plan.config;
   await scraped(sides, stack, ctx);
   if (load.warmupS > 0) {
@@ -91,6 +91,7 @@ async function drive(stack: Stack, sides: Sides, step: ProgressStep, ctx: Contex
     after.containers.set(id, counted);
   }
   await quiet(stack);
+  measured();
   const window = { startMs, endMs: startMs + load.durationS * 1000 };
   // A span with quiet at both ends, two scrapes long, around the window: in it counters of requests are exact.
   const result = await counted(sides, window, { fromMs, toMs: loadEndMs + (QUIET_S - 0.5) * 1000 }, stack);

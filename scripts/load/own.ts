@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { setPriority } from 'node:os';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { PLAN_VARIABLE, type LoadPlan } from '../../loadgen/plan.ts';
 import { REQUESTS_FILE, RESULT_FOLDER, type LoadEvent, type LoadResultDocument } from '../../loadgen/result.ts';
@@ -27,7 +27,7 @@ import { lastLines, runCounters, until, watchLive } from './watch.ts';
 /** Quiet time between warm-up and window, and after the window: CPU counters are read in its middle, so that no edge needs exact timing. */
 export const GAP_S = 0.5;
 /** Seconds of warming beside the services that start: by then Node.js has compiled what sends. */
-export const WARM_S = 1.2;
+export const WARM_S = 0.8;
 /** Seconds that the generator has to be ready, and to end, on top of the load. */
 export const SLACK_S = 60;
 /** Requests of a round that are kept one by one. */
@@ -118,14 +118,17 @@ export function contained({ dir, workers, host }: Contained, image: string, path
  * the same files were tried before. Throws UsageError with the place in the script.
  */
 async function identify(plan: Plan, ctx: Context): Promise<string> {
-  const { dir, load } = plan.config;
-  const told = loadPlan(plan, 0);
-  const known = join(ctx.paths.cache, 'load-scripts', `${hash(JSON.stringify([VERSION, dir, told.script, load.model.kind === 'open' && load.model.arrivals === 'file' ? load.model.file : null])).slice(0, 16)}.json`);
+  const { dir } = plan.config;
+  const { script, model } = loadPlan(plan, 0);
+  const entries = [script, model.kind === 'open' && model.arrivals === 'file' ? model.file : null].filter((file) => file !== null);
+  const contents = await Promise.all(entries.map(async (file) => [file, hash(await readFile(join(dir, file)))]));
+  // By what it holds, not by where it lies: a copy of a benchmark needs no try of its own.
+  const known = join(ctx.paths.cache, 'load-scripts', `${hash(JSON.stringify([plan.stackVersion, contents])).slice(0, 16)}.json`);
   const before = await readFile(known, 'utf8').then((text) => JSON.parse(text) as Record<string, string>).catch(() => null);
   const files = before && (await unchanged(before, dir)) ? before : await tried(plan, ctx);
   if (files !== before) {
-    if (!(await unchanged(files, dir))) throw new UsageError(`${dir}: the load script's files have changed while it was tried`, { hint: 'Run the command again.' });
-    await mkdir(join(known, '..'), { recursive: true });
+    if ((script !== null && !Object.hasOwn(files, script)) || !(await unchanged(files, dir))) throw new UsageError(`${dir}: the load script's files have changed while it was tried`, { hint: 'Run the command again.' });
+    await mkdir(dirname(known), { recursive: true });
     await writeWhole(known, JSON.stringify(files));
   }
   return hash(JSON.stringify(files)).slice(0, 16);
@@ -150,6 +153,7 @@ const hash = (content: string | Buffer) => createHash('sha256').update(content).
 async function tried(plan: Plan, ctx: Context): Promise<Record<string, string>> {
   const { config } = plan;
   const step = ctx.progress.step('try the load script');
+  const following = new AbortController();
   const id = await ctx.engine.create({
     ...contained(containedBy(plan), ctx.machine.images.node!.ref, ctx.paths),
     name: `${plan.project}-load-check`, cmd: [...COMMAND, 'check'], env: { [PLAN_VARIABLE]: JSON.stringify({ ...loadPlan(plan, 0), metrics: null }) },
@@ -158,24 +162,23 @@ async function tried(plan: Plan, ctx: Context): Promise<Record<string, string>> 
   try {
     await ctx.engine.start(id);
     const overdue = AbortSignal.timeout(SLACK_S * 1000);
-    await ctx.engine.wait(id, AbortSignal.any([ctx.signal, overdue])).catch((error) => {
+    const events = new EventStream();
+    void ctx.engine.follow(id, 'stdout', (text) => events.add(text), following.signal).then(() => events.end(), (error) => events.end(error));
+    // What it says, not its end: Node.js 24 may wait for ever when it exits (nodejs/node#64274).
+    const checked = await events.wait('checked', AbortSignal.any([ctx.signal, overdue])).catch((error) => {
       ctx.signal.throwIfAborted();
       if (!overdue.aborted) throw error;
       throw new UsageError(`${config.file}: the load script was not loaded in ${SLACK_S} s`, { hint: 'Does it wait for something when it is loaded? It has no network then.' });
     });
-    const { stdout, stderr } = await ctx.engine.logs(id, 0);
-    const events = new EventStream();
-    events.add(stdout);
-    const fault = events.find('fault');
-    if (fault) throw scriptFault(fault, config.dir);
-    const checked = events.find('checked');
-    if (!checked) throw scriptFault({ message: `the load script could not be loaded: ${lastLines(stderr) || 'the load generator ended without a word'}` }, config.dir);
+    if (checked?.event === 'fault') throw scriptFault(checked, config.dir);
+    if (!checked) throw scriptFault({ message: `the load script could not be loaded: ${lastLines((await ctx.engine.logs(id, 20)).stderr) || 'the load generator ended without a word'}` }, config.dir);
     step.done();
     return checked.files;
   } catch (error) {
     step.fail();
     throw error;
   } finally {
+    following.abort();
     await ctx.engine.remove(id);
   }
 }
@@ -203,7 +206,7 @@ async function prepare(round: number, plan: Plan, stack: Stack, ctx: Context): P
     const { pid } = await ctx.engine.inspect(id);
     await Promise.all((await threadsOf(pid)).map((thread) => raise(thread)));
     await writeFile(targets, JSON.stringify([{ targets: [`${networkAlias(round)}:${METRICS_PORT}`], labels: { round: String(round), service: 'loadgen', instance: 'loadgen' } }]));
-    return { drive: (sides, step) => drive({ id, pid, events }, sides, stack, step, ctx), [Symbol.asyncDispose]: dispose };
+    return { drive: (sides, step, measured) => drive({ id, pid, events }, sides, stack, step, measured, ctx), [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await dispose();
     throw error;
@@ -224,7 +227,7 @@ interface Running {
   events: EventStream;
 }
 
-async function drive({ id, pid, events }: Running, sides: Sides, stack: Stack, step: ProgressStep, ctx: Context): Promise<LoadResult> {
+async function drive({ id, pid, events }: Running, sides: Sides, stack: Stack, step: ProgressStep, measured: () => void, ctx: Context): Promise<LoadResult> {
   const { plan, round } = sides;
   const { load } = plan.config;
   const overdue = new AbortController();
@@ -251,6 +254,7 @@ async function drive({ id, pid, events }: Running, sides: Sides, stack: Stack, s
     const endMs = ended?.endMs ?? window.endMs;
     await until(endMs + (GAP_S * 1000) / 2, signal, ctx);
     const after = await readEdge(counted);
+    measured();
     const { result } = await expected(events.wait('result', signal), id, ctx);
     const wrong = resultFault(result, plan.sides.map(({ name }) => name));
     if (wrong) throw new GeneratorFault(wrong, 'generator', undefined, false);

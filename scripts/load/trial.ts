@@ -49,10 +49,7 @@ export async function tryLoad(trial: Trial, ctx: Context): Promise<LoadResultDoc
   try {
     await ctx.engine.start(container);
     const result = await follow(container, trial, step, ctx);
-    if (trial.requestsOut !== undefined) {
-      await ctx.engine.wait(container, ctx.signal);
-      await ctx.engine.copyFile(container, `${RESULT_FOLDER}/${REQUESTS_FILE}`, trial.requestsOut, MAX_REQUESTS_FILE);
-    }
+    if (trial.requestsOut !== undefined) await ctx.engine.copyFile(container, `${RESULT_FOLDER}/${REQUESTS_FILE}`, trial.requestsOut, MAX_REQUESTS_FILE);
     step.done();
     return result;
   } catch (error) {

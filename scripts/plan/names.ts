@@ -26,7 +26,16 @@ export const isFullHash = (text: string): boolean => /^([0-9a-f]{40}|[0-9a-f]{64
 /** Compose project and name prefix of a run; project names are lower case. */
 export const projectName = (runId: string) => `mayfly-${runId.toLowerCase()}`;
 export const sideProject = (runId: string, side: SideName) => `${projectName(runId)}-${side}`;
-export const networkName = (runId: string, network: 'control' | SideName) => `${projectName(runId)}-${network}`;
+export const networkName = (runId: string, network: string) => `${projectName(runId)}-${network}`;
+
+/** Two rounds follow each other closely: the next one's services start in other networks, while this one's are still there. */
+export const laneOf = (round: number, lanes: number) => round % lanes;
+/** Compose project of one side in one round. */
+export const roundProject = (plan: { runId: string; lanes: number }, side: SideName, round: number) => `${sideProject(plan.runId, side)}${plan.lanes > 1 ? `-${laneOf(round, plan.lanes)}` : ''}`;
+/** The network of a side in a round. */
+export const sideNetwork = (plan: { networks: { sides: Partial<Record<SideName, string[]>> }; lanes: number }, side: SideName, round: number) => plan.networks.sides[side]![laneOf(round, plan.lanes)]!;
+/** Name of the load generator of a round in its network with Prometheus. */
+export const networkAlias = (round: number) => `load-${round}.metrics`;
 
 /** Name under which a service of a side is known on the side's network. */
 export const sideHost = (service: string, side: SideName) => `${service}.${side}`;
@@ -46,3 +55,8 @@ export function imageTag(benchmark: string, image: string, commit: string, recip
 
 /** A commit for people: twelve digits of a hash; a version as it is. */
 export const shortCommit = (commit: string) => (commit.startsWith('worktree-') ? `worktree-${commit.slice(9, 16)}` : /^[0-9a-f]{40}$/.test(commit) ? commit.slice(0, 12) : commit);
+
+/** Fills $window and $selector: the range of the window, and the labels that every series of this side and round carries. */
+export function fillPromql(promql: string, side: SideName, round: number, windowS: number): string {
+  return promql.replaceAll('$window', `${Math.round(windowS * 1000)}ms`).replaceAll('$selector', `side="${side}",round="${round}"`);
+}

@@ -42,7 +42,12 @@ export interface Plan {
   pairing: Pairing;
   /** Of two sides: how many observations there may be. */
   comparison?: Comparison;
-  networks: { control: string } & Partial<Record<SideName, string>>;
+  /** Rounds that may be up at once: 2 where one round follows another, whose services then start while those of the one before settle. */
+  lanes: number;
+  /** `control`: Prometheus and the exporter. `load`: Prometheus and the load generator. Those of the sides by lane. */
+  networks: { control: string; load: string; sides: Partial<Record<SideName, string[]>> };
+  /** Hash of all that decides what the load generator sends; once it is known. */
+  workload?: string;
   /** Labels of every object of the run on the engine. */
   labels: Record<string, string>;
   host: Host;
@@ -58,6 +63,7 @@ export async function makePlan(config: Config, ctx: Context): Promise<Plan> {
   const sides = baseline ? [candidate, baseline] : [candidate];
   const pairing = baseline ? (config.comparison.pairing === 'alternating' ? 'alternating' : 'interleaved') : 'solo';
 
+  const lanes = pairing === 'solo' && config.rounds === 1 ? 1 : 2;
   const host = fingerprint(ctx.machine.engine);
   const stackImages = Object.values(ctx.machine.images);
   const stackVersion = await stackHash(ctx.paths.root, stackImages.map((image) => `${image.ref} ${image.source === 'built' ? 'built' : 'pulled'}`));
@@ -70,7 +76,12 @@ export async function makePlan(config: Config, ctx: Context): Promise<Plan> {
     sides,
     pairing,
     ...(pairing === 'solo' ? {} : { comparison: designComparison(config, pairing) }),
-    networks: Object.fromEntries((['control', ...sides.map((side) => side.name)] as const).map((name) => [name, networkName(runId, name)])) as Plan['networks'],
+    lanes,
+    networks: {
+      control: networkName(runId, 'control'),
+      load: networkName(runId, 'load'),
+      sides: Object.fromEntries(sides.map(({ name }) => [name, Array.from({ length: lanes }, (_, lane) => networkName(runId, lanes > 1 ? `${name}-${lane}` : name))])),
+    },
     labels: { ...ownerLabels(runId), [LABEL.stackVersion]: stackVersion, [LABEL.keep]: String(config.keep) },
     host,
     cpusets: planCpuSets(host.cores),
@@ -149,19 +160,23 @@ async function sideOf(name: SideName, ref: string, found: Map<string, Commit>, c
 }
 
 /**
- * Hash of everything that could change a measurement but the services under test: images (their versions and whether they
- * were built here: an image id changes with every build of the same program), Compose file, Prometheus' configuration,
- * the k6 library, and the code that starts k6 and limits the services.
+ * Hash of everything that could change a measurement but the services under test and the load script: images (their versions
+ * and whether they were built here: an image id changes with every build of the same program), Compose file, Prometheus'
+ * configuration, the load generator with the packages that it sends by, and the code that starts it and limits the services.
  */
 async function stackHash(root: string, imageRefs: string[]): Promise<string> {
-  const files = ['compose/run.yaml', 'prometheus/prometheus.yml', 'scripts/load/k6.ts', 'scripts/plan/cpusets.ts', 'scripts/stack/compose-file.ts', ...(await readdir(join(root, 'loadgen'))).filter((f) => f.endsWith('.js')).map((f) => `loadgen/${f}`)].sort();
+  const ours = (await readdir(join(root, 'loadgen'))).filter((file) => file.endsWith('.ts')).map((file) => `loadgen/${file}`);
+  const files = ['compose/run.yaml', 'prometheus/prometheus.yml', 'scripts/load/own.ts', 'scripts/load/image.ts', 'scripts/plan/cpusets.ts', 'scripts/stack/compose-file.ts', ...ours, ...SENT_BY.map((name) => `node_modules/${name}/package.json`)].sort();
   const contents = await Promise.all(files.map(async (file) => `${file}\n${await readFile(join(root, file), 'utf8')}`));
   return hash([...imageRefs.toSorted(), ...contents].join('\n')).slice(0, 12);
 }
 
+/** Packages that the load generator sends by. */
+const SENT_BY = ['undici', '@grpc/grpc-js', '@grpc/proto-loader', 'tough-cookie'];
+
 /** Hash of what a build command may read beside the commit: the benchmark's folder less what is not part of a build. */
 async function buildInputs({ dir, file, services, load }: Config): Promise<string> {
-  const others = [file, services, ...(load.generator.kind === 'k6' ? [load.generator.script] : [])];
+  const others = [file, services, ...(load.generator.kind === 'mayfly' && load.generator.script !== null ? [load.generator.script] : [])];
   const entries = await readdir(dir, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)).filter((path) => !others.includes(path));
   const contents = await Promise.all(files.sort().map(async (path) => `${relative(dir, path)}\n${hash(await readFile(path, 'utf8'))}`));

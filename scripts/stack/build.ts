@@ -18,8 +18,6 @@ export interface Built {
   images: Partial<Record<SideName, BuiltImage[]>>;
   /** The services of each side as Compose reads them. */
   services: Map<SideName, ComposeDocument>;
-  /** The image of another load generator than k6. */
-  generator?: BuiltImage;
 }
 
 /** A build of code that nobody has reviewed may use no more memory than this. */
@@ -38,8 +36,7 @@ export async function build(plan: Plan, ctx: Context): Promise<Built> {
     }
     images[side.name] = built;
   }
-  const { generator } = plan.config.load;
-  return { plan, images, services, ...(generator.kind === 'image' ? { generator: await obtain('generator', generator.image, ctx) } : {}) };
+  return { plan, images, services };
 }
 
 /** The benchmark's Compose file with the images of each side, as Compose itself reads it. */
@@ -62,7 +59,7 @@ export function dockerEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 }
 
 /** An image that is not built at a commit: there, else pulled. */
-async function obtain(name: string, ref: string, ctx: Context): Promise<BuiltImage> {
+export async function obtain(name: string, ref: string, ctx: Context): Promise<BuiltImage> {
   const present = await ctx.engine.image(ref);
   if (present) return { name, tag: ref, id: present.id, source: 'cached' };
   const step = ctx.progress.step(`pull ${ref}`);

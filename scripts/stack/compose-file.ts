@@ -1,7 +1,7 @@
 /** The Compose configurations of a run, as pure functions: what is started is what these return, and the run record keeps it. */
 import { cpuCount } from '../plan/cpusets.ts';
-import { LABEL, sideHost } from '../plan/names.ts';
-import { LOG_LIMIT } from './engine.ts';
+import { LABEL, networkName, sideHost, sideNetwork } from '../plan/names.ts';
+import { LOG_LIMIT, ONE_ADDRESS_A_NETWORK } from './engine.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { SideName } from '../types.ts';
 
@@ -26,7 +26,7 @@ export function sideCompose(resolved: ComposeDocument, plan: Plan, side: SideNam
   const volumes = Object.fromEntries(Object.entries(unnamed(resolved.volumes ?? {})).map(([name, volume]) => [name, { ...volume, labels: plan.labels }]));
   return {
     services,
-    networks: { side: { external: true, name: plan.networks[side] } },
+    networks: { side: { external: true, name: sideNetwork(plan, side, round) } },
     ...(Object.keys(volumes).length > 0 ? { volumes } : {}),
     ...(resolved.configs ? { configs: unnamed(resolved.configs) } : {}),
     ...(resolved.secrets ? { secrets: unnamed(resolved.secrets) } : {}),
@@ -65,15 +65,18 @@ export function sideLabels(plan: Plan, side: SideName, round: number): Record<st
   return { [LABEL.service]: '', [LABEL.side]: side, [LABEL.round]: String(round), [LABEL.commit]: plan.sides.find((s) => s.name === side)!.commit };
 }
 
-/** Prometheus and the exporter: on the control network; Prometheus on the sides' networks too, to scrape them. */
+/** Prometheus and the exporter: on the control network; Prometheus on those of the sides and of the load generator too, to scrape what is there. */
 export function runCompose(resolved: ComposeDocument, plan: Plan): ComposeDocument {
+  const { load, sides } = plan.networks;
+  const scrapedNetworks = [load, ...Object.values(sides).flat()].map((network) => network.slice(plan.project.length + 1));
   const services = Object.fromEntries(
     Object.entries(resolved.services).map(([name, service]) => [
       name,
       {
         ...service,
-        networks: { ...service.networks, ...(name === 'prometheus' ? Object.fromEntries(plan.sides.map((side) => [side.name, {}])) : {}) },
+        networks: { ...service.networks, ...(name === 'prometheus' ? Object.fromEntries(scrapedNetworks.map((network) => [network, {}])) : {}) },
         labels: { ...plan.labels, [LABEL.service]: name },
+        sysctls: ONE_ADDRESS_A_NETWORK,
         init: true,
         restart: 'no',
         cap_drop: ['ALL'],
@@ -85,7 +88,7 @@ export function runCompose(resolved: ComposeDocument, plan: Plan): ComposeDocume
       },
     ]),
   );
-  const networks = Object.fromEntries(Object.entries(plan.networks).map(([name, network]) => [name, { external: true, name: network }]));
+  const networks = Object.fromEntries(['control', ...scrapedNetworks].map((name) => [name, { external: true, name: networkName(plan.runId, name) }]));
   return { services, networks };
 }
 

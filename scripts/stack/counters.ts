@@ -2,7 +2,7 @@
  * CPU counters of a container, from the kernel: the engine's API answers with the values of its next own reading, up to
  * a second later, even to a one-shot question (measured).
  */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 
 /** Cumulative counters of a container at one moment. */
 export interface ContainerCpu {
@@ -51,4 +51,11 @@ export async function readCounters(files: CgroupFiles): Promise<ContainerCpu | n
 
 function parseCpuStat(text: string): Record<string, number> {
   return Object.fromEntries(text.trim().split('\n').map((line) => line.split(' ')).map(([key, value]) => [key, Number(value)]));
+}
+
+/** Ids of all threads of a container, on this host; `pid`: its init. None of one that has ended. */
+export async function threadsOf(pid: number): Promise<number[]> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  const processes = [pid, ...children.trim().split(' ').filter(Boolean).map(Number)];
+  return (await Promise.all(processes.map((one) => readdir(`/proc/${one}/task`).catch(() => [])))).flat().map(Number);
 }

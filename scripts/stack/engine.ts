@@ -4,6 +4,7 @@
  */
 import { Agent, request, type Dispatcher } from 'undici';
 import { InfrastructureError } from '../errors.ts';
+import { unpackFile } from './tar.ts';
 
 /** Docker Engine 20.10 speaks it, and so does every later one. */
 const API = 'v1.41';
@@ -20,13 +21,21 @@ export interface ContainerSpec {
   labels: Labels;
   /** Host path, container path and mode of each bind mount. */
   binds?: string[];
-  /** Names of the networks to join; 'host' or 'none' alone. */
-  networks: string[];
+  /** Names of the networks to join, with further names of the container in them; 'host' or 'none' alone. */
+  networks: (string | { name: string; aliases: string[] })[];
   /** Container ports, for example 9090/tcp, each published on a free port of 127.0.0.1. */
   publish?: string[];
   cpuset?: string | null;
+  /** CPUs that it may use at most. */
+  cpus?: number;
   memoryBytes?: number;
   pidsLimit?: number;
+  /** Who answers for names that the engine does not know. */
+  dns?: string[];
+  /** Settings of its network namespace. */
+  sysctls?: Record<string, string>;
+  /** It may write nothing but so many bytes in /tmp, which are memory. */
+  scratchBytes?: number;
 }
 
 export interface ContainerSummary {
@@ -192,7 +201,8 @@ export function connectEngine(socket: string) {
       const { Id } = await call<{ Id: string }>('POST', `/containers/create?name=${encodeURIComponent(spec.name)}`, { body: createBody(spec) });
       // API 1.41 takes one network at creation; the others are joined before the start.
       for (const network of spec.networks.slice(1)) {
-        await call('POST', `/networks/${encodeURIComponent(network)}/connect`, { body: { Container: Id } });
+        const { name, aliases } = asNetwork(network);
+        await call('POST', `/networks/${encodeURIComponent(name)}/connect`, { body: { Container: Id, EndpointConfig: { Aliases: aliases } } });
       }
       return Id;
     },
@@ -219,23 +229,27 @@ export function connectEngine(socket: string) {
       return demultiplex(bytes);
     },
 
-    /** Calls back for each line that the container writes to stderr, until it ends or the signal aborts. */
-    async followStderr(id: string, onLine: (line: string) => void, signal: AbortSignal): Promise<void> {
-      const response = await send('GET', `/containers/${id}/logs?stderr=true&follow=true`, { signal });
+    /** Calls back with what the container writes, until it ends or the signal aborts. */
+    async follow(id: string, stream: 'stdout' | 'stderr', onText: (text: string) => void, signal: AbortSignal): Promise<void> {
+      const decoder = new TextDecoder();
       let rest: Buffer = Buffer.alloc(0);
-      let text = '';
       try {
+        const response = await send('GET', `/containers/${id}/logs?${stream}=true&follow=true`, { signal });
         for await (const chunk of response.body) {
           const { frames, tail } = readFrames(Buffer.concat([rest, chunk as Buffer]));
           rest = tail;
-          text += frames.map((frame) => frame.data.toString()).join('');
-          const lines = text.split('\n');
-          text = lines.pop() ?? '';
-          for (const line of lines) onLine(line);
+          if (frames.length > 0) onText(decoder.decode(Buffer.concat(frames.map((frame) => frame.data)), { stream: true }));
         }
       } catch (error) {
         if (!signal.aborted) throw error;
       }
+    },
+
+    /** Copies a file out of a container, whole or not at all. One that is missing, no file, or longer than `limitBytes` is an error. */
+    async copyFile(id: string, path: string, to: string, limitBytes: number): Promise<void> {
+      const response = await send('GET', `/containers/${id}/archive?path=${encodeURIComponent(path)}`);
+      if (response.statusCode >= 400) throw new EngineError(response.statusCode, `Docker engine: ${engineMessage(await response.body.text())}`);
+      await unpackFile(response.body, to, limitBytes);
     },
 
     async createNetwork(name: string, labels: Labels, options: { isolated: boolean }): Promise<void> {
@@ -300,9 +314,22 @@ function engineMessage(text: string): string {
 /** A container that prints without end fills no disk. Two files: what it said last is there even when it has just begun a new one. */
 export const LOG_LIMIT = { 'max-size': '32m', 'max-file': '2' };
 
+/** No core dump. Not 0, with which the kernel still starts a handler of core dumps on the host: 1 is its word for none at all (fs/coredump.c). */
+const NO_CORE = { Name: 'core', Soft: 1, Hard: 1 };
+
+/**
+ * Of a container in several networks: it answers in each for its address there, and for no other. Without it whoever is in
+ * one of them reaches the address in another, at a socket that is bound to the interface (SO_BINDTODEVICE, open to
+ * everybody): the kernel takes any address for one of that link then, and the other side's says that it has it. Where
+ * iptables sees bridged packets they are dropped on the way (measured: with net.bridge.bridge-nf-call-iptables=0 they arrive).
+ */
+export const ONE_ADDRESS_A_NETWORK = { 'net.ipv4.conf.all.arp_ignore': '1' };
+
+const asNetwork = (network: string | { name: string; aliases: string[] }) => (typeof network === 'string' ? { name: network, aliases: [] } : network);
+
 /** The body of POST /containers/create. */
 export function createBody(spec: ContainerSpec): Record<string, unknown> {
-  const first = spec.networks[0] ?? 'none';
+  const first = asNetwork(spec.networks[0] ?? 'none');
   return {
     Image: spec.image,
     Cmd: spec.cmd,
@@ -311,16 +338,22 @@ export function createBody(spec: ContainerSpec): Record<string, unknown> {
     User: spec.user ?? '',
     Labels: spec.labels,
     ...(spec.publish ? { ExposedPorts: Object.fromEntries(spec.publish.map((port) => [port, {}])) } : {}),
+    ...(first.aliases.length > 0 ? { NetworkingConfig: { EndpointsConfig: { [first.name]: { Aliases: first.aliases } } } } : {}),
     HostConfig: {
       ...(spec.publish ? { PortBindings: Object.fromEntries(spec.publish.map((port) => [port, [{ HostIp: '127.0.0.1' }]])) } : {}),
       Binds: spec.binds ?? [],
-      NetworkMode: first,
+      NetworkMode: first.name,
       Init: true,
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges'],
       PidsLimit: spec.pidsLimit ?? 1024,
       LogConfig: { Type: 'json-file', Config: LOG_LIMIT },
+      Ulimits: [NO_CORE],
+      ...(spec.dns ? { Dns: spec.dns } : {}),
+      ...(spec.sysctls ? { Sysctls: spec.sysctls } : {}),
+      ...(spec.scratchBytes ? { ReadonlyRootfs: true, Tmpfs: { '/tmp': `size=${spec.scratchBytes}` } } : {}),
       ...(spec.cpuset ? { CpusetCpus: spec.cpuset } : {}),
+      ...(spec.cpus ? { NanoCpus: Math.round(spec.cpus * 1e9) } : {}),
       ...(spec.memoryBytes ? { Memory: spec.memoryBytes, MemorySwap: spec.memoryBytes } : {}),
     },
   };

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
 import type { Context } from '../context.ts';
 import { InfrastructureError } from '../errors.ts';
-import { LABEL, shortCommit, sideProject } from '../plan/names.ts';
+import { LABEL, roundProject, shortCommit, sideProject } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
 import { thisUser } from '../plan/process.ts';
 import type { SideName } from '../types.ts';
@@ -33,7 +33,7 @@ export interface Stack extends AsyncDisposable {
   documents: Record<string, ComposeDocument>;
   /** What there is once Prometheus and the exporter are up; rejects when they do not come up. */
   ready: Promise<Ready>;
-  /** Starts fresh containers for the sides of this plan (the run's own, or one that differs from it in sides and load only) and waits until Prometheus has scraped each of them. */
+  /** Starts fresh containers for the sides of this plan (the run's own, or one that differs from it in sides and load only), healthy and among Prometheus' targets. Those of the round before may still be up. */
   startSides(round: number, plan: Plan): Promise<Sides>;
 }
 
@@ -48,6 +48,8 @@ export interface Sides extends AsyncDisposable {
   plan: Plan;
   round: number;
   containers: SideContainer[];
+  /** Number of Prometheus' targets in them. */
+  targets: number;
   /** Ends of containers and out-of-memory events since the sides were up. */
   incidents(side: SideName): Incident[];
 }
@@ -87,13 +89,14 @@ export async function startStack(built: Built, ctx: Context): Promise<Stack> {
     await makeFolders(plan);
     const document = runCompose(await readRunCompose(plan, ctx), plan);
     const project = await writeProject(plan, plan.project, document);
-    await Promise.all(Object.entries(plan.networks).map(([name, network]) => ctx.engine.createNetwork(network, plan.labels, { isolated: name !== 'control' })));
+    const { control, load, sides } = plan.networks;
+    await Promise.all([control, load, ...Object.values(sides).flat()].map((network) => ctx.engine.createNetwork(network, plan.labels, { isolated: network !== control })));
     watch(plan, ctx, events, broken, ended.signal);
     void watchWrites(plan, broken, AbortSignal.any([ended.signal, signal]), ctx);
-    ready = bringUp(project, plan, signal, ctx).then((value) => (step.done(), value), (error) => (step.fail(), Promise.reject(error)));
+    ready = bringUp(project, document, plan, signal, ctx).then((value) => (step.done(), value), (error) => (step.fail(), Promise.reject(error)));
     ready.catch(() => {}); // awaited by the first round, which starts its sides meanwhile
     const documents: Record<string, ComposeDocument> = { [plan.project]: document };
-    for (const [side, resolved] of built.services) documents[sideProject(plan.runId, side)] = sideCompose(resolved, plan, side, 1);
+    for (const [side, resolved] of built.services) documents[sideProject(plan.runId, side)] = sideCompose(resolved, plan, side, 1); // of the first round, under the name of the side
     const stack: Stack = {
       built,
       ready,
@@ -112,9 +115,9 @@ export async function startStack(built: Built, ctx: Context): Promise<Stack> {
 }
 
 /** Starts Prometheus and its companions and waits until they are healthy. */
-async function bringUp(project: Project, plan: Plan, signal: AbortSignal, ctx: Context): Promise<Ready> {
+async function bringUp(project: Project, document: ComposeDocument, plan: Plan, signal: AbortSignal, ctx: Context): Promise<Ready> {
   const label = `${LABEL.run}=${plan.runId}`;
-  await up(project, `${LABEL.run}=${plan.runId}`, signal, STACK_TIMEOUT_S, ctx).catch((error) => explain(error, `com.docker.compose.project=${plan.project}`, 'the run stack', STACK_TIMEOUT_S, ctx, signal));
+  await up(project, `${LABEL.run}=${plan.runId}`, signal, STACK_TIMEOUT_S, ctx, { expected: containersOf(document) }).catch((error) => explain(error, `com.docker.compose.project=${plan.project}`, 'the run stack', STACK_TIMEOUT_S, ctx, signal));
   const mine = (await ctx.engine.containers(label)).filter((container) => container.labels[LABEL.service]);
   const containers = await Promise.all(mine.map(({ id }) => ctx.engine.inspect(id)));
   const port = containers.find((c) => c.labels[LABEL.service] === 'prometheus')?.ports['9090/tcp'];
@@ -159,6 +162,9 @@ export function fill<T>(value: T, values: Record<string, string>): T {
   return value;
 }
 
+/** Containers that a document starts. */
+const containersOf = ({ services }: ComposeDocument): number => Object.values(services).reduce((count, service) => count + Number(service.deploy?.replicas ?? service.scale ?? 1), 0);
+
 async function writeProject(plan: Plan, name: string, document: ComposeDocument): Promise<Project> {
   const file = join(plan.dir, `${name.slice(plan.project.length + 1) || 'run'}.compose.json`);
   await writeFile(file, JSON.stringify(document, null, 2));
@@ -199,34 +205,34 @@ const nameOf = (labels: Record<string, string>) => (labels[LABEL.side] ? `${labe
 
 async function startSides(round: number, plan: Plan, stack: Stack, events: EngineEvent[], ctx: Context): Promise<Sides> {
   const targetsFile = join(plan.dir, 'targets', `round-${round}.json`);
-  const removeSides = () =>
-    Promise.all(stack.built.plan.sides.map((side) => removeAll(ctx.engine, [`com.docker.compose.project=${sideProject(plan.runId, side.name)}`], stack.signal.aborted ? 0 : GRACE_S)));
+  const projects = stack.built.plan.sides.map((side) => roundProject(plan, side.name, round));
+  const removeSides = () => Promise.all(projects.map((project) => removeAll(ctx.engine, [`com.docker.compose.project=${project}`], stack.signal.aborted ? 0 : GRACE_S)));
   const dispose = async () => {
     await rm(targetsFile, { force: true });
     if (!plan.config.keep || ctx.signal.aborted) await removeSides();
   };
   try {
-    if (plan.config.keep) await removeSides(); // of the round before
+    if (plan.config.keep) await removeSides(); // of the round before in these networks
     // Which side starts first alternates from round to round.
     const order = round % 2 === 1 ? plan.sides : plan.sides.toReversed();
     const starting = order.map(async (side, position) => {
       await sleep(position * 100);
-      const project = sideProject(plan.runId, side.name);
+      const project = roundProject(plan, side.name, round);
       const document = sideCompose(stack.built.services.get(side.name)!, plan, side.name, round);
-      await up(await writeProject(plan, project, document), `${LABEL.run}=${plan.runId}`, stack.signal, plan.config.readyTimeoutS, ctx).then(() => allHealthy(project, ctx)).catch((error) =>
+      await up(await writeProject(plan, project, document), `com.docker.compose.project=${project}`, stack.signal, plan.config.readyTimeoutS, ctx, { expected: containersOf(document) }).then(() => allHealthy(project, ctx)).catch((error) =>
         explain(error, `com.docker.compose.project=${project}`, `${side.name} (${side.ref}, ${shortCommit(side.commit)})`, plan.config.readyTimeoutS, ctx, stack.signal),
       );
     });
     await settleAll([...starting, stack.ready.then(() => {})]);
     const since = events.length;
-    const containers = await sideContainers(plan, ctx);
+    const containers = await sideContainers(plan, round, ctx);
     const targets = scrapeTargets(plan, containers, round);
     await writeWhole(targetsFile, JSON.stringify(targets));
-    await scraped(round, targets.length, stack, ctx);
     return {
       plan,
       round,
       containers,
+      targets: targets.length,
       incidents: (side) =>
         events.slice(since).filter((event) => event.labels[LABEL.side] === side && event.labels[LABEL.round] === String(round))
           .map((event) => ({ service: event.labels['com.docker.compose.service'] ?? '', action: event.action, exitCode: event.exitCode })),
@@ -251,8 +257,8 @@ async function settleAll(work: Promise<void>[]): Promise<void> {
   if (failed) throw failed.reason;
 }
 
-async function sideContainers(plan: Plan, ctx: Context): Promise<SideContainer[]> {
-  const list = (await ctx.engine.containers(`${LABEL.run}=${plan.runId}`)).filter((c) => c.labels[LABEL.side] && c.labels['com.docker.compose.service']);
+async function sideContainers(plan: Plan, round: number, ctx: Context): Promise<SideContainer[]> {
+  const list = (await ctx.engine.containers(`${LABEL.run}=${plan.runId}`, `${LABEL.round}=${round}`)).filter((c) => c.labels[LABEL.side] && c.labels['com.docker.compose.service']);
   return Promise.all(
     list.map(async (container) => {
       const state = await ctx.engine.inspect(container.id);
@@ -286,7 +292,8 @@ export function scrapeTargets(plan: Plan, containers: SideContainer[], round: nu
   );
 }
 
-async function scraped(round: number, targets: number, stack: Stack, ctx: Context): Promise<void> {
+/** Waits until Prometheus has scraped every target of the round, and the exporter: what it has not seen cannot be in the window. */
+export async function scraped({ round, targets }: Sides, stack: Stack, ctx: Context): Promise<void> {
   const { prometheus } = await stack.ready;
   const deadline = ctx.now() + SCRAPE_TIMEOUT_S * 1000;
   const expression = `count(up{job="services",round="${round}"} == 1) or vector(0)`;

@@ -6,7 +6,7 @@ t.teardown(() => engine.close());
 
 t.test('50 requests/s, and no more', async (t) => {
   const data = dataFolder(t);
-  const benchmark = probeBenchmark(t, { mode: 'busy', load: { rate: 20, duration: '3s', warmup: '0s', vus: 100 }, top: { objectives: { latency_med: '150ms', failed_requests: 0 } } });
+  const benchmark = probeBenchmark(t, { mode: 'busy', load: { rate: 20, duration: '3s', warmup: '0s', max_in_flight: 100 }, top: { objectives: { latency_med: '150ms', failed_requests: 0 } } });
   const { code, stdout, stderr } = await mayfly('capacity', [`--benchmark=${benchmark}`, '--commit=HEAD', '--start-rate=40', '--precision=50%', '--json'], data).done;
   t.equal(code, 0, stderr);
   const run = JSON.parse(stdout);

@@ -5,25 +5,29 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { bench, dataFolder, engine, makeFolder, mayfly, nothingLeft, onEngine, probeBenchmark, probeRepository, run, type Running } from './helpers.ts';
+import { bench, dataFolder, engine, forgetTried, inWindow, makeFolder, mayfly, nothingLeft, onEngine, probeBenchmark, probeRepository, run, seen, type Running } from './helpers.ts';
 import type { ContainerSummary } from '../../scripts/stack/engine.ts';
 
 t.teardown(() => engine.close());
 
 const slowBuild = { 'Dockerfile': 'FROM node:24.21.0-bookworm-slim\nRUN sleep 30\nCOPY server.js /server.js\nCMD ["node", "/server.js"]\n' };
 
-/** Starts a bench, sends the signal as soon as the output says so, and checks the end. */
-for (const [phase, pattern, delayMs] of [
-  ['the stack starts', /start the stack/, 300],
-  ['the services start', /round 1 of 2/, 300],
-  ['the load runs', /warm-up|measuring|round 1 of 2/, 3500],
-  ['the services go down', /round 1 of 2/, 8300],
-] as const) {
+const ofRound = (containers: ContainerSummary[], round: number) => containers.filter(({ labels }) => labels['dev.mayfly.round'] === String(round));
+
+/** What the run has on the engine when the signal comes. */
+for (const [phase, at] of [
+  ['the load script is tried', (running, data) => seen(running, data, 'the try', (all) => all.find(({ name }) => name.endsWith('-load-check')))],
+  ['the stack starts', (running, data) => seen(running, data, 'the stack', (all) => all.find(({ labels }) => labels['dev.mayfly.service'] === 'prometheus'))],
+  ['the services start', (running, data) => seen(running, data, 'the services', (all) => all.find(({ labels }) => labels['dev.mayfly.side']))],
+  ['the load runs', (running, data) => inWindow(running, data)],
+  ['the services go down, and those of the next round start', (running, data) => seen(running, data, 'the end of round 1', (all) => (ofRound(all, 1).length > 0 && ofRound(all, 2).length > 0) || undefined)],
+  ['the services of the first round are gone', (running, data) => seen(running, data, 'the end of round 1', (all) => (ofRound(all, 1).length === 0 && ofRound(all, 2).length > 0) || undefined)],
+] as [string, (running: Running, data: string) => Promise<unknown>][]) {
   t.test(`SIGTERM while ${phase}`, async (t) => {
     const data = dataFolder(t);
-    const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { top: { rounds: 2 } })}`], data);
-    await running.said(pattern);
-    await sleep(delayMs);
+    forgetTried(data);
+    const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { top: { rounds: 3 } })}`], data);
+    await at(running, data);
     running.child.kill('SIGTERM');
     const { code, stderr } = await running.done;
     t.equal(code, 130, stderr);
@@ -36,8 +40,7 @@ for (const [phase, pattern, delayMs] of [
 t.test('Ctrl-C through npm, twice, in the second round: the first is kept and shipped later', async (t) => {
   const data = dataFolder(t);
   const running = run('npm', ['run', '--silent', 'bench', '--', '--against=none', `--benchmark=${probeBenchmark(t, { top: { rounds: 3 } })}`], { env: { MAYFLY_DATA: data }, detached: true });
-  await running.said(/round 2 of 3/);
-  await sleep(3500);
+  await inWindow(running, data, 2);
   process.kill(-running.child.pid!, 'SIGINT'); // a terminal sends it to npm and to the harness, and npm passes it on
   await sleep(100);
   process.kill(-running.child.pid!, 'SIGINT');
@@ -58,8 +61,7 @@ t.test('Ctrl-C through npm, twice, in the second round: the first is kept and sh
 t.test('SIGTERM through npm', async (t) => {
   const data = dataFolder(t);
   const running = run('npm', ['run', '--silent', 'bench', '--', '--against=none', `--benchmark=${probeBenchmark(t)}`], { env: { MAYFLY_DATA: data } });
-  await running.said(/round 1 of 1/);
-  await sleep(1500);
+  await seen(running, data, 'the services', (all) => all.find(({ labels }) => labels['dev.mayfly.side']));
   running.child.kill('SIGTERM');
   const { code, stderr } = await running.done;
   t.equal(code, 130, stderr);
@@ -69,17 +71,17 @@ t.test('SIGTERM through npm', async (t) => {
 t.test('SIGTERM while an image is built', async (t) => {
   const { folder } = await probeRepository(t, [slowBuild]);
   const data = dataFolder(t);
-  const before = (await run('docker', ['ps', '-aq']).done).stdout;
+  const there = async () => (await run('docker', ['ps', '-aq']).done).stdout;
+  const before = await there();
   const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile' } } })}`], data);
   await running.said(/build probe/);
-  await sleep(3000);
+  await seen(running, data, 'its step', async () => (await there()) !== before || undefined);
   const killed = performance.now();
   running.child.kill('SIGTERM');
   const { code, stderr } = await running.done;
   const seconds = (performance.now() - killed) / 1000;
   t.equal(code, 130, stderr);
   t.ok(seconds < 15, `it does not wait for the build: ${seconds} s`);
-  const there = async () => (await run('docker', ['ps', '-aq']).done).stdout;
   // The engine takes a moment to stop the build step whose client has gone; by itself the step would end after 30 s.
   while ((await there()) !== before && performance.now() - killed < 20_000) await sleep(200);
   t.equal(await there(), before, 'no container of the build is left');
@@ -124,24 +126,12 @@ t.test('bad input is refused before anything is built or started', async (t) => 
   await nothingLeft(t, data);
 });
 
-/** The running load generator of a bench. */
-async function k6Of({ child, done }: Running): Promise<ContainerSummary> {
-  for (; child.exitCode === null; await sleep(100)) {
-    const k6 = (await engine.containers('dev.mayfly.run', 'dev.mayfly.service=k6')).find(({ state, labels }) => state === 'running' && labels['dev.mayfly.pid'] === String(child.pid));
-    if (k6) return k6;
-  }
-  throw new Error(`its load generator did not start: ${(await done).stderr}`);
-}
-
-for (const service of ['prometheus', 'k6'] as const) {
+for (const service of ['prometheus', 'loadgen'] as const) {
   t.test(`${service} is killed in the middle`, async (t) => {
     const data = dataFolder(t);
     const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { load: { duration: '6s' }, top: { retries: 0 } })}`, '--json'], data);
-    await running.said(/round 1 of 1/);
-    const k6 = await k6Of(running);
-    const window = async () => Number(/mayfly window start=(\d+)/.exec((await engine.logs(k6.id, 0)).stderr)?.[1] ?? NaN);
-    while (!(Date.now() > (await window()) + 1000)) await sleep(100); // NaN until it has told it
-    const [victim] = await engine.containers('dev.mayfly.run', `dev.mayfly.service=${service}`);
+    const loadgen = await inWindow(running, data);
+    const [victim] = await engine.containers(`dev.mayfly.run=${loadgen.labels['dev.mayfly.run']}`, `dev.mayfly.service=${service}`);
     await engine.kill(victim!.id, 'SIGKILL');
     const { code, stderr, stdout } = await running.done;
     if (service === 'prometheus') {
@@ -149,7 +139,7 @@ for (const service of ['prometheus', 'k6'] as const) {
       t.match(stderr, /prometheus of the run stack ended in the middle of the run \(exit code 137\)/);
     } else {
       t.equal(code, 3, stderr);
-      t.match(JSON.parse(stdout).rounds[0].reasons, [{ code: 'generator-failed' }]);
+      t.match(JSON.parse(stdout).rounds[0].reasons[0], { code: 'generator-failed', message: 'the load generator failed: the load generator ended with exit code 137' });
     }
     t.same(await onEngine(), []);
   });
@@ -159,7 +149,7 @@ t.test('after kill -9 the next command removes what the dead run left, and never
   const [deadData, liveData, nextData] = [dataFolder(t), dataFolder(t), dataFolder(t)];
   const benchmark = probeBenchmark(t, { load: { duration: '25s', rate: 10 } });
   const dead = mayfly('bench', [`--benchmark=${benchmark}`], deadData);
-  await k6Of(dead); // everything else is up by then
+  await inWindow(dead, deadData); // everything else is up by then
   dead.child.kill('SIGKILL');
   await dead.done;
   const left = await onEngine();
@@ -206,8 +196,7 @@ t.test('the engine goes away: a sentence; the next command cleans up', async (t)
   const socket = join(tmpdir(), `mayfly-engine-${process.pid}.sock`);
   const { server, sockets } = await forward(socket, engine.socket);
   const running = mayfly('bench', [`--benchmark=${probeBenchmark(t)}`], data, { DOCKER_HOST: `unix://${socket}` });
-  await running.said(/round 1 of 1/);
-  await sleep(2500);
+  await inWindow(running, data);
   server.close();
   sockets.forEach((one) => one.destroy());
   rmSync(socket, { force: true });

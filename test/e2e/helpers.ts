@@ -1,7 +1,7 @@
 /** What the stories share: a benchmark of the probe service, the commands as a user runs them, and the leak check. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,12 +12,13 @@ import { isBlockName } from '../../scripts/archive/blocks.ts';
 import { isAlive } from '../../scripts/plan/process.ts';
 import { engineSocket } from '../../scripts/engine-socket.ts';
 import { IMAGES } from '../../scripts/setup/images.ts';
-import { connectEngine } from '../../scripts/stack/engine.ts';
+import { connectEngine, type ContainerSummary } from '../../scripts/stack/engine.ts';
 import type { RunDocument } from '../../scripts/types.ts';
 import { freePort } from '../../scripts/archive/archives.ts';
 
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const PROBE = join(ROOT, 'test', 'fixtures', 'probe');
+const TRIED = join(ROOT, 'node_modules', '.cache', 'mayfly-tests', 'load-scripts');
 export const engine = connectEngine(engineSocket(process.env));
 
 /** As that of the shop (benchmarks/shop/compose.yaml): it asks until the service answers, once, and then costs nothing. One that starts Node.js three times a second took most of the CPU of the tests. */
@@ -51,13 +52,13 @@ export function probeBenchmark(t: Test, { mode = 'ok', service = {}, load = {}, 
     description: 'The probe of the tests',
     build: { probe: build ?? { git: { repository: '.', context: 'test/fixtures/probe/service', dockerfile: 'Dockerfile' } } },
     services: 'compose.yaml',
-    load: { script: 'load.js', target: 'http://probe:8080', rate: 50, duration: '3s', warmup: '1s', vus: 100, ...load },
+    load: { script: 'load.ts', target: 'http://probe:8080', rate: 50, duration: '3s', warmup: '1s', max_in_flight: 100, ...load },
     scrape: [{ service: 'probe', port: 8080, path: '/metrics' }],
     rounds: 1,
-    // Other work on a test machine must not make a story fail that is about something else: virtual users to spare, rounds measured again, generous limits.
+    // Other work on a test machine must not make a story fail that is about something else: room for requests in flight, rounds measured again, generous limits.
     retries: 3,
     ready_timeout: '60s',
-    allow: { start_lag: '2s', outside_load: 0.95, steal: 0.9, throttled: 1, saturation: 1, ...allow },
+    allow: { start_lag: '2s', outside_load: 1, steal: 1, throttled: 1, saturation: 1, ...allow },
     ...top,
   };
   const compose = {
@@ -72,7 +73,7 @@ export function probeBenchmark(t: Test, { mode = 'ok', service = {}, load = {}, 
   };
   writeFileSync(join(folder, 'benchmark.yaml'), stringify(benchmark));
   writeFileSync(join(folder, 'compose.yaml'), stringify(compose));
-  copyFileSync(join(PROBE, 'load.js'), join(folder, 'load.js'));
+  copyFileSync(join(PROBE, 'load.ts'), join(folder, 'load.ts'));
   return folder;
 }
 
@@ -97,8 +98,15 @@ export async function probeRepository(t: Test, changes: Record<string, string>[]
 export function dataFolder(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'mayfly-data-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  // What is known of load scripts is known by their content: the probe's is tried once, not once a story.
+  mkdirSync(TRIED, { recursive: true });
+  mkdirSync(join(folder, 'cache'));
+  symlinkSync(TRIED, join(folder, 'cache', 'load-scripts'));
   return folder;
 }
+
+/** The next run of this data folder tries its load script, whatever is known of it. */
+export const forgetTried = (data: string): void => rmSync(join(data, 'cache', 'load-scripts'));
 
 export interface Ended {
   code: number | null;
@@ -153,6 +161,32 @@ export function mayfly(entry: string, args: string[], data: string, env: Record<
   const alone = entry === 'bench' && !args.some((arg) => /^--(against|resume|help)/.test(arg)) ? ['--against=none'] : [];
   return run('sh', ['scripts/run.sh', entry, ...args, ...alone], { env: { MAYFLY_DATA: data, ...env } });
 }
+
+/**
+ * Waits for a fact about the containers of the run that a command makes in this data folder, and gives what `look` finds.
+ * An error where the command ends before: a test that came too late would prove nothing.
+ */
+export async function seen<T>(running: Running, data: string, what: string, look: (containers: ContainerSummary[]) => T | undefined | Promise<T | undefined>): Promise<T> {
+  let ended: Ended | undefined;
+  void running.done.then((end) => (ended = end));
+  for (;;) {
+    const runs = existsSync(join(data, 'runs')) ? readdirSync(join(data, 'runs')) : [];
+    const mine = ({ labels }: ContainerSummary) => runs.includes(labels['dev.mayfly.run']!) || labels['dev.mayfly.pid'] === String(running.child.pid); // before there is a folder
+    const found = await look((await engine.containers('dev.mayfly.run')).filter(mine));
+    if (found !== undefined) return found;
+    if (ended) throw new Error(`the command ended before ${what}:\n${ended.stderr}`);
+    await sleep(50);
+  }
+}
+
+/** The load generator of a round, once the window has begun. */
+export const inWindow = (running: Running, data: string, round = 1): Promise<ContainerSummary> =>
+  seen(running, data, `the window of round ${round}`, async (containers) => {
+    const generator = containers.find(({ labels }) => labels['dev.mayfly.service'] === 'loadgen' && labels['dev.mayfly.round'] === String(round));
+    const said = generator && (await engine.logs(generator.id, 0).catch(() => null))?.stdout;
+    const [, start] = /^\{"event":"window","startMs":([\d.]+)/m.exec(said ?? '') ?? [];
+    return start !== undefined && Date.now() > Number(start) ? generator : undefined;
+  });
 
 /** npm run bench -- --json of a probe benchmark, to its end. */
 export async function bench(benchmark: string, data: string, args: string[] = [], env: Record<string, string> = {}): Promise<Ended & { run: RunDocument }> {

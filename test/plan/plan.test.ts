@@ -1,8 +1,9 @@
 import t from 'tap';
 import { cpuCount, planCpuSets } from '../../scripts/plan/cpusets.ts';
 import { fingerprint } from '../../scripts/plan/host.ts';
-import { imageTag, networkName, projectName, shortCommit, sideProject, sideTarget } from '../../scripts/plan/names.ts';
+import { fillPromql, imageTag, laneOf, networkAlias, networkName, projectName, roundProject, shortCommit, sideNetwork, sideProject, sideTarget } from '../../scripts/plan/names.ts';
 import { isAlive, processStart } from '../../scripts/plan/process.ts';
+import { aPlan } from '../fixtures/plan.ts';
 
 t.test('CPU sets are disjoint and cover every core where there are four or more; with fewer the services have theirs all the same', async (t) => {
   t.same(planCpuSets(1), { services: null, loadgen: null, metrics: null });
@@ -23,6 +24,21 @@ t.test('names of a run belong to it alone and are what Compose takes', async (t)
   t.equal(sideProject('01JABC', 'baseline'), 'mayfly-01jabc-baseline');
   t.equal(networkName('01JABC', 'control'), 'mayfly-01jabc-control');
   t.match(sideProject('01JABC', 'candidate'), /^[a-z0-9][a-z0-9_-]*$/);
+});
+
+t.test('a round and the one after it share no name, so that both may be up', async (t) => {
+  const plan = aPlan(['candidate', 'baseline']);
+  t.same([1, 2, 3, 4].map((round) => laneOf(round, 2)), [1, 0, 1, 0]);
+  t.same([1, 2, 3].map((round) => roundProject(plan, 'candidate', round)), ['mayfly-01testrun-candidate-1', 'mayfly-01testrun-candidate-0', 'mayfly-01testrun-candidate-1']);
+  t.same([1, 2].map((round) => sideNetwork(plan, 'baseline', round)), ['mayfly-01testrun-baseline-1', 'mayfly-01testrun-baseline-0']);
+  t.not(networkAlias(1), networkAlias(2), 'nor do their load generators, in a network that both are in');
+  const alone = { ...plan, lanes: 1, networks: { ...plan.networks, sides: { candidate: ['mayfly-01testrun-candidate'] } } };
+  t.same([roundProject(alone, 'candidate', 1), sideNetwork(alone, 'candidate', 1)], ['mayfly-01testrun-candidate', 'mayfly-01testrun-candidate'], 'a run of one round needs but one of each');
+  t.match(roundProject(plan, 'candidate', 1), /^[a-z0-9][a-z0-9_-]*$/);
+});
+
+t.test('PromQL is filled with window and side', async (t) => {
+  t.equal(fillPromql('rate(x{a="b",$selector}[$window])', 'baseline', 2, 12.5), 'rate(x{a="b",side="baseline",round="2"}[12500ms])');
 });
 
 t.test("a target is sent to the side's own name", async (t) => {

@@ -7,7 +7,7 @@ import { diagnose, diagnosisText, isComplete } from '../../scripts/setup/diagnos
 import { engineSocket } from '../../scripts/engine-socket.ts';
 import { splitRef } from '../../scripts/setup/engine-api.ts';
 import { engineAdvice } from '../../scripts/setup/engine.ts';
-import { BUILT_LABEL, BUILT_VALUE, FLEET_NAMES, IMAGE_NAMES, IMAGES, IMAGES_FOLDER, isCurrent, OPTIONAL_NAMES, SERVICE_NAMES, TEST_NAMES, RECIPE_LABEL, recipeOf, withNeeds } from '../../scripts/setup/images.ts';
+import { BUILT_LABEL, BUILT_VALUE, FLEET_NAMES, IMAGE_NAMES, IMAGES, IMAGES_FOLDER, isCurrent, OPTIONAL_NAMES, PERF_NAMES, SERVICE_NAMES, TEST_NAMES, RECIPE_LABEL, recipeOf, withNeeds } from '../../scripts/setup/images.ts';
 import { goBuildArgs } from '../../scripts/setup/make.ts';
 
 const read = (...path: string[]): string => readFileSync(join(IMAGES_FOLDER, ...path), 'utf8');
@@ -39,12 +39,12 @@ t.test('names of images', async (t) => {
 });
 
 t.test('an image comes after what it is built from, each once', async (t) => {
-  t.same(withNeeds(['exporter', 'node', 'k6']), ['node', 'exporter', 'k6']);
+  t.same(withNeeds(['exporter', 'node', 'vegeta']), ['node', 'exporter', 'vegeta']);
 });
 
 t.test('what is needed everywhere, for a fleet, and where it can be had', async (t) => {
   t.same(OPTIONAL_NAMES, ['grafana']);
-  t.same([...IMAGE_NAMES, ...FLEET_NAMES, ...SERVICE_NAMES, ...TEST_NAMES, ...OPTIONAL_NAMES].sort(), Object.keys(IMAGES).sort(), 'each image once');
+  t.same([...IMAGE_NAMES, ...FLEET_NAMES, ...SERVICE_NAMES, ...TEST_NAMES, ...PERF_NAMES, ...OPTIONAL_NAMES].sort(), Object.keys(IMAGES).sort(), 'each image once');
 });
 
 t.test('the recipe of an image', async (t) => {
@@ -52,7 +52,7 @@ t.test('the recipe of an image', async (t) => {
   t.match(recipeOf(thanos), /^[0-9a-f]{12}$/);
   t.equal(recipeOf(thanos), recipeOf({ ...thanos }), 'the same for the same');
   t.not(recipeOf(thanos), recipeOf({ ...thanos, make: { ...thanos.make, tags: ['netgo'] } as typeof thanos.make }), 'another entry');
-  t.not(recipeOf(thanos), recipeOf({ ...thanos, folder: IMAGES.k6.folder }), 'another folder');
+  t.not(recipeOf(thanos), recipeOf({ ...thanos, folder: IMAGES.vegeta.folder }), 'another folder');
   t.not(recipeOf(exporter), recipeOf({ ...exporter, needs: [] }), 'what it is built from');
 
   const built = { [BUILT_LABEL]: BUILT_VALUE };
@@ -71,7 +71,6 @@ t.test('the socket of the engine', async (t) => {
 t.test('the pins in compose/images say the versions that the tags say', async (t) => {
   t.match(read('prometheus', 'go.mod'), /\tgithub\.com\/prometheus\/prometheus v0\.315\.0 /);
   t.equal(IMAGES.prometheus.ref, 'prom/prometheus:v3.15.0');
-  t.match(read('k6', 'go.mod'), new RegExp(`\\tgo\\.k6\\.io/k6 v${splitRef(IMAGES.k6.ref).tag} `));
   t.match(read('thanos', 'go.mod'), new RegExp(`\\tgithub\\.com/thanos-io/thanos ${splitRef(IMAGES.thanos.ref).tag} `));
   t.match(read('vegeta', 'go.mod'), new RegExp(`\\tgithub\\.com/tsenart/vegeta/v12 v${splitRef(IMAGES.vegeta.ref).tag} `));
   t.match(read('compose', 'go.mod'), new RegExp(`\\tgithub\\.com/docker/compose/v2 v${BUILT_VERSION} `));
@@ -118,20 +117,20 @@ t.test('the doctor reads what was found', async (t) => {
 
   const whole = diagnose(found, IMAGE_NAMES, around);
   t.ok(isComplete(whole), 'Go is not needed when nothing has to be built');
-  t.match(diagnosisText(whole), /^ok +image k6 +grafana\/k6:1\.8\.1 {2}built from packages, 0123456789ab$/m);
+  t.match(diagnosisText(whole), /^ok +image thanos +thanosio\/thanos:v0\.42\.4 {2}built from packages, 0123456789ab$/m);
   t.match(diagnosisText(whole), /\ncomplete$/);
 
-  const without = diagnose({ ...found, compose: undefined, images: { ...images, k6: undefined } }, IMAGE_NAMES, around);
+  const without = diagnose({ ...found, compose: undefined, images: { ...images, thanos: undefined } }, IMAGE_NAMES, around);
   t.notOk(isComplete(without));
-  t.match(without.find(({ part }) => part === 'image k6'), { state: 'missing', mend: 'npm run setup' });
+  t.match(without.find(({ part }) => part === 'image thanos'), { state: 'missing', mend: 'npm run setup' });
   t.match(without.find(({ part }) => part === 'Docker Compose'), { state: 'missing', mend: 'npm run setup' });
 
-  const old = diagnose({ ...found, images: { ...images, k6: undefined }, outdated: ['k6'] }, [...IMAGE_NAMES, 'grafana'], around);
-  t.match(diagnosisText(old), /^MISSING +image k6 +grafana\/k6:1\.8\.1 {2}built by an older recipe\n +mend: npm run setup$/m);
+  const old = diagnose({ ...found, images: { ...images, thanos: undefined }, outdated: ['thanos'] }, [...IMAGE_NAMES, 'grafana'], around);
+  t.match(diagnosisText(old), /^MISSING +image thanos +thanosio\/thanos:v0\.42\.4 {2}built by an older recipe\n +mend: npm run setup$/m);
   t.match(diagnosisText(old), /^absent +image grafana \(optional\) +grafana\/grafana:13\.2\.3\n +docker pull grafana\/grafana:13\.2\.3$/m);
   t.ok(isComplete(diagnose(found, [...IMAGE_NAMES, 'grafana'], around)), 'what is optional may be absent');
 
   const stopped = diagnose({ ...found, engine: { code: 'ENOENT', message: 'connect ENOENT /s' }, images: {} }, IMAGE_NAMES, { ...around, advice: { message: 'm', hint: 'Run: start it' } });
   t.match(stopped.find(({ part }) => part === 'Docker engine'), { state: 'missing', mend: 'Run: start it' });
-  t.match(stopped.find(({ part }) => part === 'image k6'), { state: 'unknown' });
+  t.match(stopped.find(({ part }) => part === 'image thanos'), { state: 'unknown' });
 });

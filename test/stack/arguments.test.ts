@@ -1,10 +1,14 @@
 import t from 'tap';
 import { uploadArgs } from '../../scripts/archive/upload.ts';
 import { generatorContainer } from '../../scripts/load/image.ts';
-import { k6Container, seedOf } from '../../scripts/load/k6.ts';
+import { loadPlan, ownContainer, seedOf } from '../../scripts/load/own.ts';
+import type { Plan } from '../../scripts/plan/plan.ts';
 import { dockerBuildArgs, LastLines, withoutSecrets } from '../../scripts/stack/build.ts';
 import { benchmarkSubnet, createBody, networkBody, readFrames } from '../../scripts/stack/engine.ts';
+import type { ImageLoad, Load } from '../../scripts/types.ts';
 import { aConfig, aPlan } from '../fixtures/plan.ts';
+
+const GiB = 1024 ** 3;
 
 t.test('docker build: a hostile value stays one argument', async (t) => {
   const plan = aPlan();
@@ -15,26 +19,78 @@ t.test('docker build: a hostile value stays one argument', async (t) => {
   ]);
 });
 
-t.test('k6: open-model settings, both sides, networks and labels', async (t) => {
-  const spec = k6Container(aPlan(['candidate', 'baseline']), 3, 'grafana/k6:1.8.1', { root: '/src' });
-  t.equal(spec.name, 'mayfly-01testrun-k6-3');
-  t.equal(spec.user, `${process.getuid!()}:${process.getgid!()}`);
-  t.same(spec.cmd, ['run', '--quiet', '--no-color', '--no-usage-report', '--address', '', '--max-redirects', '0', '--out', 'experimental-prometheus-rw', '/benchmark/load.js']);
-  t.match(spec.env, {
-    RATE: '100', DURATION_S: '10', WARMUP_S: '2', GAP_S: '0.5', VUS: '25', SIDES: 'candidate,baseline', ROUND: '3', SEED: String(seedOf('01TESTRUN', 3)), COMMIT_BASELINE: 'a'.repeat(40),
-    TARGET_CANDIDATE: 'http://probe.candidate:8080', TARGET_BASELINE: 'http://probe.baseline:8080',
-    K6_PROMETHEUS_RW_TREND_AS_NATIVE_HISTOGRAM: 'true', K6_PROMETHEUS_RW_SERVER_URL: 'http://prometheus.control:9090/api/v1/write',
+const BOTH = aPlan(['candidate', 'baseline']);
+const ours = (plan = BOTH, round = 3) => ownContainer(plan, round, 'node:24', { root: '/src' });
+
+t.test('our load generator: one container for both sides, in their networks and in that with Prometheus, under its name', async (t) => {
+  t.same(ours(), {
+    name: 'mayfly-01testrun-load-3',
+    image: 'node:24',
+    entrypoint: ['node'],
+    cmd: ours().cmd,
+    user: `${process.getuid!()}:${process.getgid!()}`,
+    env: { MAYFLY_LOAD: JSON.stringify(loadPlan(BOTH, 3)) },
+    labels: { 'dev.mayfly.run': '01TESTRUN', 'dev.mayfly.pid': '1', 'dev.mayfly.service': 'loadgen', 'dev.mayfly.round': '3' },
+    networks: [{ name: 'mayfly-01testrun-load', aliases: ['load-3.metrics'] }, 'mayfly-01testrun-candidate-1', 'mayfly-01testrun-baseline-1'],
+    dns: ['127.0.0.1'],
+    sysctls: { 'net.ipv4.conf.all.arp_ignore': '1' },
+    binds: ['/src/loadgen:/mayfly/loadgen:ro', '/src/node_modules:/mayfly/node_modules:ro', '/src/package.json:/mayfly/package.json:ro', '/src/benchmarks/probe:/benchmark:ro'],
+    cpuset: null,
+    cpus: 2,
+    pidsLimit: 96,
+    memoryBytes: 2 * GiB,
   });
-  t.same(spec.networks, ['mayfly-01testrun-control', 'mayfly-01testrun-candidate', 'mayfly-01testrun-baseline']);
-  t.same(spec.binds, ['/src/loadgen:/loadgen:ro', '/src/benchmarks/probe:/benchmark:ro']);
-  t.match(spec.labels, { 'dev.mayfly.run': '01TESTRUN', 'dev.mayfly.service': 'k6', 'dev.mayfly.round': '3' });
+  t.same(ours().cmd.slice(-2), ['/mayfly/loadgen/main.ts', 'run']);
+  t.equal(ours(BOTH, 4).networks[1], 'mayfly-01testrun-candidate-0', 'the next round is in other networks');
+  t.same(ours(aPlan(['baseline'])).networks.slice(1), ['mayfly-01testrun-baseline-1'], 'a round of one side is in the network of that one');
+  t.equal(ours(aPlan(['candidate'], { cpusets: { services: '2-3', loadgen: '1', metrics: '0' } })).cpuset, '1');
 });
 
-t.test('another generator: its variables, in the environment and in the command', async (t) => {
-  const load = { ...aConfig().load, generator: { kind: 'image' as const, image: 'gen', command: ['attack', '-rate=${RATE}', '-duration=${DURATION}', '${TARGET}', '${HOME}'], requests: 'x' } };
-  const spec = generatorContainer(aPlan(['candidate'], { config: aConfig({ load }) }), 'candidate', 1, 'measure');
-  t.same(spec.cmd, ['attack', '-rate=100', '-duration=10s', 'http://probe.candidate:8080', '${HOME}']);
-  t.match(spec.env, { RATE: '100', DURATION: '10s', TARGET: 'http://probe.candidate:8080' });
+t.test('our load generator: nothing of the harness\' environment and nothing to write, limits that grow with its threads and never beyond the host', async (t) => {
+  const with8 = aPlan(['candidate'], { config: aConfig({ load: { ...aConfig().load, workers: 8 } }), host: { ...BOTH.host, cores: 4, memory_bytes: 6 * GiB } });
+  t.match(ours(with8), { cpus: 4, pidsLimit: 320, memoryBytes: 3 * GiB });
+  t.match(ours(aPlan(['candidate'], { host: { ...BOTH.host, cores: 1 } })), { cpus: 1 });
+  for (const plan of [BOTH, with8]) {
+    t.same(Object.keys(ours(plan).env!), ['MAYFLY_LOAD']);
+    t.ok(ours(plan).binds!.every((bind) => bind.endsWith(':ro')));
+    t.notOk(JSON.stringify(ours(plan).networks).includes('control'), 'not where Prometheus listens');
+  }
+});
+
+t.test('our load generator: what it is told', async (t) => {
+  t.same(loadPlan(BOTH, 3), {
+    schema: 'mayfly.load-plan/v1',
+    script: 'load.ts',
+    target: 'http://probe:8080',
+    sides: [{ name: 'candidate', url: 'http://probe.candidate:8080', commit: 'a'.repeat(40) }, { name: 'baseline', url: 'http://probe.baseline:8080', commit: 'a'.repeat(40) }],
+    model: { kind: 'open', arrivals: 'constant', rate: 100, durationS: 10 },
+    warmupS: 2, gapS: 0.5, maxInFlight: 25, timeoutS: 30, workers: 1,
+    seed: seedOf('01TESTRUN', 3), round: 3,
+    keepRows: 2_000_000, metrics: 'load-3.metrics:9464', waitForGo: true,
+    labels: { run_id: '01TESTRUN', benchmark: 'probe' }, warmS: loadPlan(BOTH, 3).warmS,
+  });
+  t.not(loadPlan(BOTH, 4).seed, loadPlan(BOTH, 3).seed, 'another order in every round');
+  const told = (load: Partial<Load>) => loadPlan(aPlan(['candidate'], { config: aConfig({ load: { ...aConfig().load, ...load } }) }), 1);
+  t.match(told({ model: { kind: 'open', arrivals: 'file', file: '/src/benchmarks/probe/data/log.csv', rate: 7, durationS: 3 }, generator: { kind: 'mayfly', script: null } }), { script: null, model: { file: 'data/log.csv', rate: 7, durationS: 3 } }, 'paths are those of its container');
+  t.match(told({ model: { kind: 'closed', users: 5, iterations: 4, thinkS: 1, limitS: 60 } }).model, { kind: 'closed', users: 5, iterations: 4, thinkS: 1, limitS: 60 });
+});
+
+const image = (laid: Partial<ImageLoad> = {}): Plan =>
+  aPlan(['candidate', 'baseline'], { config: aConfig({ load: { ...aConfig().load, generator: { kind: 'image', image: 'gen', command: ['attack', '-rate=${RATE}', '-duration=${DURATION}', '-most=${MAX_IN_FLIGHT}', '${TARGET}', '${HOME}'], requests: 'x', ...laid } } }) });
+
+t.test('another generator: one container a side and phase, its variables in the environment and in the command', async (t) => {
+  const spec = generatorContainer(image(), 'baseline', 2, 'measure');
+  t.match(spec, {
+    name: 'mayfly-01testrun-load-baseline-2-measure',
+    image: 'gen',
+    labels: { 'dev.mayfly.run': '01TESTRUN', 'dev.mayfly.service': 'loadgen', 'dev.mayfly.round': '2' },
+    networks: ['mayfly-01testrun-control', 'mayfly-01testrun-baseline-0'],
+    binds: ['/src/benchmarks/probe:/benchmark:ro'],
+    memoryBytes: 12 * GiB,
+  });
+  t.same(spec.cmd, ['attack', '-rate=100', '-duration=10s', '-most=25', 'http://probe.baseline:8080', '${HOME}']);
+  t.same(spec.env, { RATE: '100', DURATION: '10s', TARGET: 'http://probe.baseline:8080', MAX_IN_FLIGHT: '25', VUS: '25', SIDE: 'baseline', ROUND: '2', PHASE: 'measure', REMOTE_WRITE_URL: 'http://prometheus.control:9090/api/v1/write' });
+  t.match(generatorContainer(image(), 'candidate', 3, 'warmup'), { name: 'mayfly-01testrun-load-candidate-3-warmup', env: { DURATION: '2s', PHASE: 'warmup' }, networks: ['mayfly-01testrun-control', 'mayfly-01testrun-candidate-1'] });
 });
 
 t.test('thanos: the labels are quoted as it wants them', async (t) => {
@@ -45,8 +101,17 @@ t.test('thanos: the labels are quoted as it wants them', async (t) => {
 });
 
 t.test("the engine's containers and networks as values", async (t) => {
-  const body = createBody({ name: 'n', image: 'i', cmd: ['c'], labels: { l: '1' }, networks: ['net'], env: { A: 'b' }, cpuset: '1' });
-  t.match(body, { Image: 'i', Env: ['A=b'], HostConfig: { LogConfig: { Type: 'json-file', Config: { 'max-size': '32m', 'max-file': '2' } }, NetworkMode: 'net', Init: true, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges'], CpusetCpus: '1' } });
+  const least = { name: 'n', image: 'i', cmd: ['c'], labels: { l: '1' }, networks: ['net'], env: { A: 'b' }, cpuset: '1' };
+  t.match(createBody(least), { Image: 'i', Env: ['A=b'], HostConfig: { LogConfig: { Type: 'json-file', Config: { 'max-size': '32m', 'max-file': '2' } }, NetworkMode: 'net', Init: true, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges'], CpusetCpus: '1', PidsLimit: 1024, Ulimits: [{ Name: 'core', Soft: 1, Hard: 1 }] } });
+  for (const field of ['NetworkingConfig', 'Entrypoint', 'ExposedPorts']) t.notOk(field in createBody(least), field);
+  for (const field of ['NanoCpus', 'Memory', 'ReadonlyRootfs', 'Tmpfs', 'Dns', 'Sysctls']) t.notOk(field in (createBody(least).HostConfig as object), field);
+  t.same(createBody({ ...least, networks: [] }).HostConfig, { ...(createBody(least).HostConfig as object), NetworkMode: 'none' });
+
+  const most = createBody({ ...least, entrypoint: ['node'], networks: [{ name: 'load', aliases: ['load-1.metrics'] }, 'side'], cpus: 1.5, memoryBytes: GiB, pidsLimit: 9, dns: ['127.0.0.1'], sysctls: { 'net.x': '1' }, scratchBytes: 1000 });
+  t.match(most, { Entrypoint: ['node'], NetworkingConfig: { EndpointsConfig: { load: { Aliases: ['load-1.metrics'] } } } });
+  t.same(Object.keys((most.NetworkingConfig as { EndpointsConfig: object }).EndpointsConfig), ['load'], 'API 1.41 takes one; the others are joined before the start');
+  t.match(most.HostConfig, { NetworkMode: 'load', NanoCpus: 1.5e9, Memory: GiB, MemorySwap: GiB, PidsLimit: 9, Dns: ['127.0.0.1'], Sysctls: { 'net.x': '1' }, ReadonlyRootfs: true, Tmpfs: { '/tmp': 'size=1000' } });
+
   t.match(networkBody('n', {}, { isolated: true }), { Internal: true, Options: { 'com.docker.network.bridge.inhibit_ipv4': 'true' } });
   t.match(networkBody('n', {}, { isolated: false }), { Internal: false, Options: {} });
 });

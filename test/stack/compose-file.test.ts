@@ -15,7 +15,8 @@ t.test('a service under test is capped, on its side only, and has no capability'
     networks: { side: { aliases: ['probe', 'probe.candidate'] } },
     labels: { 'dev.mayfly.run': '01TESTRUN', 'dev.mayfly.side': 'candidate', 'dev.mayfly.round': '4', 'dev.mayfly.commit': 'a'.repeat(40) },
   });
-  t.same(networks, { side: { external: true, name: 'mayfly-01testrun-candidate' } });
+  t.same(networks, { side: { external: true, name: 'mayfly-01testrun-candidate-0' } });
+  t.match(sideCompose({ services: { probe } }, aPlan(), 'candidate', 5).networks, { side: { name: 'mayfly-01testrun-candidate-1' } }, 'the next round is in another network, while this one is still there');
 });
 
 t.test('what a service asks for within its rights is kept', async (t) => {
@@ -66,11 +67,12 @@ t.test('volumes of a side carry the labels by which they are found and removed',
   t.same(volumes, { db: { labels: aPlan().labels } });
 });
 
-t.test('Prometheus alone joins the networks of the sides', async (t) => {
+t.test('Prometheus is in the network of the load generator and in all of the sides; the exporter in none of them', async (t) => {
   const { services, networks } = runCompose({ services: { prometheus: { networks: { control: { aliases: ['x'] } } }, exporter: { networks: { control: {} } } } }, aPlan(['candidate', 'baseline']));
-  t.same(Object.keys(services.prometheus.networks), ['control', 'candidate', 'baseline']);
+  t.same(services.prometheus.networks, { control: { aliases: ['x'] }, load: {}, 'candidate-0': {}, 'candidate-1': {}, 'baseline-0': {}, 'baseline-1': {} });
   t.same(Object.keys(services.exporter.networks), ['control']);
-  t.same(Object.keys(networks!), ['control', 'candidate', 'baseline']);
+  t.same(networks, Object.fromEntries(['control', 'load', 'candidate-0', 'candidate-1', 'baseline-0', 'baseline-1'].map((name) => [name, { external: true, name: `mayfly-01testrun-${name}` }])));
+  t.same(services.prometheus.sysctls, { 'net.ipv4.conf.all.arp_ignore': '1' }, 'and answers in each for its address there only');
 });
 
 t.test('the run stack publishes on 127.0.0.1 only, and only Prometheus', async (t) => {

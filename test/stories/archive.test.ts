@@ -75,8 +75,8 @@ t.test('a run is watched while it goes on: no gap on the way to Store, and nothi
   let firstSeen = Infinity;
   const live = mayfly('bench', [`--benchmark=${probeBenchmark(t, { load: { duration: '15s' } })}`, '--live', '--json'], data);
   void live.done.then(() => (over = true));
-  // Every sample that k6 has pushed, once, wherever it comes from. (Prometheus scrapes on after the snapshot.)
-  const expression = 'sum(count_over_time(k6_iterations_total{stream="raw",run_id!=""}[10m]))';
+  // Every sample of the load generator, once, wherever it comes from. (Of the run stack Prometheus scrapes on after the snapshot.)
+  const expression = 'sum(count_over_time(mayfly_iterations_total{stream="raw",run_id!=""}[10m]))';
   let after = 6;
   while (!over || after-- > 0) {
     const answer = await query(query_url, expression);

@@ -13,7 +13,7 @@ const SLOW = service('server.js').replace('  requests++;\n', '  requests++;\n  c
 t.test('killed in its comparison it goes on there, and finds what can be found', async (t) => {
   const data = dataFolder(t);
   const { folder, commits } = await probeRepository(t, [{}, {}, { Dockerfile: 'FROM scratch\nCOPY nothing /\n' }, { 'Dockerfile': service('Dockerfile'), 'server.js': SLOW }, {}]);
-  const benchmark = probeBenchmark(t, { build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile' } }, load: { rate: 20, duration: '1s', warmup: '0s', vus: 40 }, allow: { saturation: 1 }, top: { retries: 5 } });
+  const benchmark = probeBenchmark(t, { build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile' } }, load: { rate: 20, duration: '1s', warmup: '0s', max_in_flight: 40 }, allow: { saturation: 1 }, top: { retries: 5 } });
   const args = [`--benchmark=${benchmark}`, `--good=${commits[0]}`, '--bad=main', '--metric=latency_med', '--pairing=interleaved', '--max-rounds=20', '--json'];
 
   const first = mayfly('bisect', args, data);

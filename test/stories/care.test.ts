@@ -26,7 +26,7 @@ function damage(file: string, position = 3000): void {
 const kinds = ({ document }: Answer) => document.findings.filter((finding: any) => finding.fault).map((finding: any) => finding.kind);
 
 /** A benchmark that a busy host does not make INVALID: what is measured is of no matter here. */
-const calm = (t: Test) => probeBenchmark(t, { load: { rate: 20, vus: 60 } });
+const calm = (t: Test) => probeBenchmark(t, { load: { rate: 20, max_in_flight: 60 } });
 
 /** Runs of the probe benchmark in a data folder. */
 async function runsIn(t: Test, data: string, labels: string[], args: string[] = []): Promise<{ run_id: string; block: string }[]> {

@@ -177,7 +177,7 @@ async function answersOf(url: string, runId: string) {
   const now = String(start + 3600);
   return {
     one: await ask(url, 'query_range', { query: `count by (job, side) (up{run_id="${runId}"})`, ...range }),
-    quantiles: await ask(url, 'query_range', { query: `histogram_quantile(0.95, sum by (side) (rate(k6_http_req_duration_seconds{run_id="${runId}"}[10s])))`, ...range }),
+    quantiles: await ask(url, 'query_range', { query: `histogram_quantile(0.95, sum by (side) (rate(mayfly_request_duration_seconds{run_id="${runId}"}[10s])))`, ...range }),
     all: await ask(url, 'query', { query: 'count by (run_id) (last_over_time(up[2h]))', time: now }),
     trend: await ask(url, 'query', { query: `last_over_time({__name__=~"mayfly_.+", run_id="${runId}"}[2h])`, time: now }),
     runs: await labelValues(url, { match: `up{run_id="${runId}"}` }),

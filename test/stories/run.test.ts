@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
+import { VERSION } from '../../loadgen/version.ts';
 import { compile } from '../../scripts/config/schema.ts';
 import { bench, dataFolder, dumpBlock, engine, mayfly, nothingLeft, probeBenchmark, probeRepository, rawBlocks, run } from '../e2e/helpers.ts';
 
@@ -8,6 +10,7 @@ t.teardown(() => engine.close());
 
 t.test('one commit is measured, stored, shipped, and nothing is left', async (t) => {
   const data = dataFolder(t);
+  const lives = await watchLives(t);
   const { code, stderr, run: doc } = await bench(probeBenchmark(t, { top: { rounds: 2 } }), data, ['--label', 'purpose=test']);
   t.equal(code, 0, stderr);
 
@@ -27,6 +30,7 @@ t.test('one commit is measured, stored, shipped, and nothing is left', async (t)
     t.ok(round.samples.memory_peak!.value > 5e6);
     t.equal(round.samples.failed_requests!.value, 0);
   }
+  t.match(doc.load, { generator: `mayfly ${VERSION}`, model: 'open', rate: 50, max_in_flight: 100, workload: /^[0-9a-f]{16}$/ });
   t.same(Object.keys(doc.compose).sort().map((name) => name.replace(/^mayfly-[0-9a-z]{26}/, 'run')), ['run', 'run-candidate']);
 
   t.match(doc.archive, { bucket: join(data, 'bucket'), verified: true, pending: false });
@@ -36,23 +40,29 @@ t.test('one commit is measured, stored, shipped, and nothing is left', async (t)
   t.same(meta.thanos.labels, { stream: 'raw', run_id: doc.run_id, benchmark: doc.benchmark, host: doc.host.id });
   t.ok(meta.stats.numSamples > 500);
   const dump = await dumpBlock(t, block);
-  for (const name of ['k6_http_req_duration_seconds', 'k6_mayfly_response_time_seconds', 'container_cpu_usage_seconds_total', 'container_memory_working_set_bytes', 'probe_requests_total', 'up']) {
+  for (const name of ['mayfly_request_duration_seconds', 'mayfly_response_time_seconds', 'mayfly_start_lag_seconds', 'mayfly_requests_total', 'container_cpu_usage_seconds_total', 'container_memory_working_set_bytes', 'probe_requests_total', 'up']) {
     t.ok(new RegExp(`__name__="${name}"[^}]*round="2"[^}]*side="candidate"`).test(dump), `${name} of round 2 is in the block`);
   }
   await nothingLeft(t, data);
+
+  const life = lives(doc.run_id);
+  const last = Math.max(...doc.rounds.map(({ round }) => round));
+  t.ok(life[2]!.firstCreated < life[1]!.lastGone, `the containers of round 2 start while round 1 settles: ${JSON.stringify(life)}`);
+  t.same(Object.keys(life), Array.from({ length: last }, (_, i) => String(i + 1)), 'no round is started that is not wanted');
 
   const list = await mayfly('runs', [], data).done;
   t.match(list.stdout, doc.run_id);
   const shown = await mayfly('show', [doc.run_id, '--json'], data).done;
   t.same(JSON.parse(shown.stdout), doc, 'what is stored is what was printed');
 
-  t.ok(new RegExp(`__name__="k6_http_reqs_total"[^}]*commit="${doc.sides.candidate.commit}"`).test(dump), 'what k6 wrote carries the commit');
+  t.ok(new RegExp(`__name__="mayfly_requests_total"[^}]*commit="${doc.sides.candidate.commit}"`).test(dump), 'what the load generator counted carries the commit');
+  t.notOk(/__name__="mayfly_request_duration_seconds_bucket"/.test(dump), 'histograms are native ones');
 
   const again = await bench(probeBenchmark(t), data);
   t.equal(again.code, 0, again.stderr);
   t.equal(again.run.sides.candidate.images[0]!.source, 'cached', 'a build is made once for a commit');
   const both = await mayfly('compare', [doc.run_id, again.run.run_id], data).done;
-  t.equal(both.code, 0, both.stderr);
+  t.equal(both.code, 0, both.stderr + both.stdout);
   t.match(both.stdout, /latency/);
 });
 
@@ -148,6 +158,21 @@ t.test('any other load generator: vegeta, judged by its own metrics', async (t) 
   t.ok(round!.samples.cpu_seconds_per_request!.value > 0);
   await nothingLeft(t, data);
 });
+
+/** Follows what the engine makes and removes; gives for a run, by round, when the first of its containers was made and the last one was gone. */
+async function watchLives(t: Test): Promise<(runId: string) => Record<string, { firstCreated: number; lastGone: number }>> {
+  const events = spawn('docker', ['events', '--filter=type=container', '--filter=label=dev.mayfly.round', '--filter=event=create', '--filter=event=destroy', '--format={{json .}}', '--since=1s'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => events.kill());
+  let text = '';
+  events.stdout.on('data', (chunk) => (text += chunk));
+  await new Promise<void>((resolve, reject) => events.once('spawn', resolve).once('error', reject));
+  return (runId) => {
+    const all = text.split('\n').filter(Boolean).map((line) => JSON.parse(line)).filter(({ Actor: { Attributes } }) => Attributes['dev.mayfly.run'] === runId);
+    const rounds = Map.groupBy(all, ({ Actor: { Attributes } }) => Attributes['dev.mayfly.round'] as string);
+    const at = (events: any[], action: string) => events.filter(({ Action }) => Action === action).map(({ timeNano }) => timeNano as number);
+    return Object.fromEntries([...rounds].map(([round, events]) => [round, { firstCreated: Math.min(...at(events, 'create')), lastGone: Math.max(...at(events, 'destroy')) }]));
+  };
+}
 
 function faults(doc: unknown): string[] {
   const schema = JSON.parse(readFileSync('docs/schemas/mayfly.run.v1.json', 'utf8'));

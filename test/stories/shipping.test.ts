@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { IMAGES } from '../../scripts/setup/images.ts';
-import { bench, dataFolder, dumpBlock, engine, mayfly, nothingLeft, probeBenchmark, rawBlocks, run, SECRET, startGateway, type Running } from '../e2e/helpers.ts';
+import { bench, dataFolder, dumpBlock, engine, inWindow, mayfly, nothingLeft, probeBenchmark, rawBlocks, run, SECRET, startGateway } from '../e2e/helpers.ts';
 
 t.teardown(() => engine.close());
 
@@ -75,7 +75,7 @@ t.test('the sidecar ships a finished block while the run goes on, and nothing is
 t.test('kill -9 in the second round: the metrics of the first are read from what Prometheus has left, and shipped once', async (t) => {
   const data = dataFolder(t);
   const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { top: { rounds: 2 } })}`], data);
-  await secondRound(running);
+  await inWindow(running, data, 2);
   running.child.kill('SIGKILL');
   await running.done;
   const swept = await mayfly('sweep', [], data).done;
@@ -88,7 +88,7 @@ t.test('kill -9 in the second round: the metrics of the first are read from what
 t.test('Prometheus is killed in the second round: the metrics of the first wait', async (t) => {
   const data = dataFolder(t);
   const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { top: { rounds: 2 } })}`], data);
-  await secondRound(running);
+  await inWindow(running, data, 2);
   const [runId] = readdirSync(join(data, 'runs'));
   const [prometheus] = await engine.containers(`dev.mayfly.run=${runId}`, 'dev.mayfly.service=prometheus');
   await engine.kill(prometheus!.id, 'SIGKILL');
@@ -98,11 +98,6 @@ t.test('Prometheus is killed in the second round: the metrics of the first wait'
   t.match(stderr, /archive:push/);
   await shippedOnce(t, data, 'failed');
 });
-
-async function secondRound(running: Running): Promise<void> {
-  await running.said(/round 2 of 2/);
-  await sleep(2500);
-}
 
 /** The snapshot that waits is shipped by the next push, with the samples of round 1; two pushes at once make one copy and one truth. */
 async function shippedOnce(t: Test, data: string, status: string): Promise<void> {
@@ -115,7 +110,7 @@ async function shippedOnce(t: Test, data: string, status: string): Promise<void>
   t.same(rawBlocks(join(data, 'bucket')), shown.archive.blocks);
   t.equal(shown.archive.blocks.length, 1);
   const dump = await dumpBlock(t, join(data, 'bucket', shown.archive.blocks[0]));
-  t.ok(/__name__="k6_http_reqs_total",[^}]*round="1"/.test(dump), 'the requests of round 1 are in the block');
+  t.ok(/__name__="mayfly_requests_total",[^}]*round="1"/.test(dump), 'the requests of round 1 are in the block');
   await nothingLeft(t, data);
 }
 

@@ -1,12 +1,10 @@
 /** A store as a service of a few weeks leaves it, with texts in it that would harm a careless page. */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { ulid } from 'ulid';
 import { judgeRun } from '../../scripts/compare/verdict.ts';
 import type { Store } from '../../scripts/store/db.ts';
 import type { RunDocument } from '../../scripts/types.ts';
-import { makeJudged, makeRun } from '../run-document.ts';
+import { makeJudged, makeRun, sideResult } from '../run-document.ts';
 
 /** What each would do, it must not: end the script or the attribute that it stands in, load, run, or turn the text round. */
 export const HOSTILE = {
@@ -18,7 +16,6 @@ export const HOSTILE = {
   benchmark: `odd "name" <i>&`,
 };
 
-const SUMMARY = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'fixtures', 'k6-summary-interleaved.json'), 'utf8')).metrics;
 const DAY_MS = 86_400_000;
 /** Of commit number N. */
 export const hash = (number: number): string => createHash('sha1').update(String(number)).digest('hex');
@@ -66,16 +63,14 @@ function addHostile(store: Store, at: number, commits: number): string {
   return add(store, { ...run, rounds, verdict: judgeRun({ ...run, rounds }) }, true);
 }
 
-/** `latency`: the rounds carry the load generator's exact summary. */
+/** `latency`: the rounds carry the load generator's exact result. */
 function add(store: Store, run: RunDocument, latency = false): string {
   store.transaction(() => {
     store.addRun({ ...run, rounds: [] });
-    for (const round of run.rounds) store.saveRound(run.run_id, { ...round, started_at: new Date(Date.parse(run.started_at) + round.round * 25_000).toISOString() }, latency ? { signals: {}, k6: scaled(1 + round.round / 40) } : undefined);
+    for (const round of run.rounds) store.saveRound(run.run_id, { ...round, started_at: new Date(Date.parse(run.started_at) + round.round * 25_000).toISOString() }, latency ? { signals: {}, load: sideResult(round.side, 0.0004 * (1 + round.round / 40)) } : undefined);
   });
   return run.run_id;
 }
-
-const scaled = (factor: number): unknown => JSON.parse(JSON.stringify(SUMMARY), (key, value) => (typeof value === 'number' && key !== 'count' && key !== 'rate' ? value * factor : value));
 
 function addJobs(store: Store, now: number, runId: string): Pick<FilledStore, 'jobs' | 'alive'> {
   const { queue } = store;

@@ -28,7 +28,7 @@ const runId = (n: number) => `01K000000000000000000000${String(n).padStart(2, '0
 
 t.test('a run, and its trend through Store and Query: the values of the store', async (t) => {
   const data = dataFolder(t);
-  const { code, stderr, run } = await bench(probeBenchmark(t, { load: { rate: 10, vus: 50 }, allow: { start_lag: '2s' }, top: { rounds: 2, retries: 2 } }), data);
+  const { code, stderr, run } = await bench(probeBenchmark(t, { load: { rate: 10, max_in_flight: 50 }, allow: { start_lag: '2s' }, top: { rounds: 2, retries: 2 } }), data);
   t.equal(code, 0, stderr);
   t.notMatch(stderr, /trend/, 'nothing went wrong with it');
   await nothingLeft(t, data);
