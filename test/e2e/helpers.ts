@@ -98,10 +98,6 @@ export async function probeRepository(t: Test, changes: Record<string, string>[]
 export function dataFolder(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'mayfly-data-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  // What is known of load scripts is known by their content: the probe's is tried once, not once a story.
-  mkdirSync(TRIED, { recursive: true });
-  mkdirSync(join(folder, 'cache'));
-  symlinkSync(TRIED, join(folder, 'cache', 'load-scripts'));
   return folder;
 }
 
@@ -158,8 +154,18 @@ export function run(command: string, args: string[], options: { env?: Record<str
 
 /** A command of Mayfly as `npm run` starts it. A bench measures one commit, whatever branch this checkout is on, unless `args` say what it is compared with. */
 export function mayfly(entry: string, args: string[], data: string, env: Record<string, string> = {}): Running {
+  shareTried(data);
   const alone = entry === 'bench' && !args.some((arg) => /^--(against|resume|help)/.test(arg)) ? ['--against=none'] : [];
   return run('sh', ['scripts/run.sh', entry, ...args, ...alone], { env: { MAYFLY_DATA: data, ...env } });
+}
+
+/** What is known of load scripts is known by their content: the probe's is tried once, not once a story. */
+function shareTried(data: string): void {
+  const link = join(data, 'cache', 'load-scripts');
+  if (existsSync(link)) return;
+  mkdirSync(TRIED, { recursive: true });
+  mkdirSync(dirname(link), { recursive: true });
+  symlinkSync(TRIED, link);
 }
 
 /**
