@@ -9,7 +9,7 @@ import { InfrastructureError } from '../errors.ts';
 export const TAIL_LINES = 20;
 
 export interface RunOptions {
-  /** What is being done, for the message of a failure: "building k6". */
+  /** What is being done, for the message of a failure: "building thanos". */
   what: string;
   env: NodeJS.ProcessEnv;
   cwd?: string;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { bench, dataFolder, engine, forgetTried, inWindow, makeFolder, mayfly, nothingLeft, onEngine, probeBenchmark, probeRepository, run, seen, type Running } from './helpers.ts';
+import { bench, dataFolder, engine, inWindow, knowNothing, makeFolder, mayfly, nothingLeft, onEngine, probeBenchmark, probeRepository, run, seen, type Running } from './helpers.ts';
 import type { ContainerSummary } from '../../scripts/stack/engine.ts';
 
 t.teardown(() => engine.close());
@@ -25,7 +25,7 @@ for (const [phase, at] of [
 ] as [string, (running: Running, data: string) => Promise<unknown>][]) {
   t.test(`SIGTERM while ${phase}`, async (t) => {
     const data = dataFolder(t);
-    forgetTried(data);
+    knowNothing(data);
     const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { top: { rounds: 3 } })}`], data);
     await at(running, data);
     running.child.kill('SIGTERM');

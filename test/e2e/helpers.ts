@@ -101,9 +101,6 @@ export function dataFolder(t: Test): string {
   return folder;
 }
 
-/** The next run of this data folder tries its load script, whatever is known of it. */
-export const forgetTried = (data: string): void => rmSync(join(data, 'cache', 'load-scripts'));
-
 export interface Ended {
   code: number | null;
   /** What ended it, where it did not end itself. */
@@ -158,6 +155,9 @@ export function mayfly(entry: string, args: string[], data: string, env: Record<
   const alone = entry === 'bench' && !args.some((arg) => /^--(against|resume|help)/.test(arg)) ? ['--against=none'] : [];
   return run('sh', ['scripts/run.sh', entry, ...args, ...alone], { env: { MAYFLY_DATA: data, ...env } });
 }
+
+/** Runs in this data folder, which is new, share nothing: the first one tries its load script. */
+export const knowNothing = (data: string): string => makeFolder(join(data, 'cache', 'load-scripts'));
 
 /** What is known of load scripts is known by their content: the probe's is tried once, not once a story. */
 function shareTried(data: string): void {

@@ -12,7 +12,7 @@ import { stringify } from 'yaml';
 import { IMAGES } from '../../scripts/setup/images.ts';
 import { readSpace } from '../../scripts/stack/disk.ts';
 import { ONE_ADDRESS_A_NETWORK, type ContainerSummary } from '../../scripts/stack/engine.ts';
-import { bench, dataFolder, engine, forgetTried, makeFolder, mayfly, nothingLeft, onEngine, probeBenchmark, ROOT, run, seen, type Running } from './helpers.ts';
+import { bench, dataFolder, engine, knowNothing, makeFolder, mayfly, nothingLeft, onEngine, probeBenchmark, ROOT, run, seen, type Running } from './helpers.ts';
 
 const FIXTURE = join(ROOT, 'test', 'fixtures', 'hostile');
 /** Not the probe's own, which starts nothing while it waits: it has to start something, and nobody can beside a fork bomb. */
@@ -184,7 +184,7 @@ t.test('a load script, tried and run, tries everything and is refused; no servic
   writeFileSync(join(benchmark, 'plan.json'), JSON.stringify({ ...hostile, readonly: [...hostile.readonly, '/', '/srv', '/root', '/var/tmp'], fill: '/tmp/fill' }));
   const late = makeFolder(join(benchmark, 'late'));
 
-  forgetTried(data);
+  knowNothing(data);
   const running = mayfly('bench', [`--benchmark=${benchmark}`, '--json'], data, hunt.environment);
   const tried = await heard(await seen(running, data, 'its script was tried', (all) => all.find(({ name, state }) => name.endsWith('-load-check') && state === 'running')));
   const parts = await seen(running, data, 'all of it was up', (all) => {

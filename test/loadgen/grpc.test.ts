@@ -114,7 +114,7 @@ t.test('calls and streams, codes, deadlines and metadata', async (t) => {
     'both fail': `grpc.stream('shop.Cart/Both', lines(2, 'denied'))`,
     deadline: `grpc.unary('shop.Cart/Add', { product: 'never' }, { timeoutMs: 300, name: 'late' })`,
     'server stream without an end': `grpc.stream('shop.Cart/List', { count: 2, product: 'never' }, { timeoutMs: 2000, name: 'late' })`,
-    'endless messages': `grpc.stream('shop.Cart/AddAll', (function* () { for (;;) yield { count: 1 }; })(), { timeoutMs: 300, name: 'late' })`,
+    'endless messages': `grpc.stream('shop.Cart/AddAll', (async function* () { for (;;) { yield { count: 1 }; await new Promise((resolve) => setTimeout(resolve, 2)); } })(), { timeoutMs: 300, name: 'late' })`,
     'a message that is none': `grpc.unary('shop.Cart/Add', { more: 7 }, { name: 'odd' })`,
     'messages that throw': `grpc.stream('shop.Cart/AddAll', (function* () { yield {}; throw new Error('no more'); })(), { name: 'odd' })`,
   };
