@@ -169,7 +169,7 @@ export class LiveReader {
   }
 
   *#counters(): Iterable<string> {
-    yield '# HELP mayfly_requests_total Requests that ended, by status; 0 where no answer came.';
+    yield '# HELP mayfly_requests_total Requests that ended, by HTTP status; 0 where no answer came. Of other protocols: 200 where it went well, else 0.';
     yield '# TYPE mayfly_requests_total counter';
     const counted = new Map<string, number>();
     for (const { cells, names, statuses } of this.#threads) {

@@ -45,7 +45,7 @@ export interface SideResult {
   due: number;
   iterations: number;
   dropped: { warmup: number; measure: number };
-  /** Requests that ended, and those of them that failed. */
+  /** Requests that ended; what failed: requests, and iterations that threw, which may have made none. */
   requests: number;
   failed: number;
   /** Bytes of answers, without headers. */
