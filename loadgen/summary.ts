@@ -93,7 +93,7 @@ function failuresOf(threads: readonly Recorded[], side: number): Failures[] {
   return [...ways.values()].map((all) => ({ kind: all[0]!.kind, detail: all[0]!.detail, count: total(all.map(({ count }) => count)), example: all[0]!.example })).sort((a, b) => b.count - a.count);
 }
 
-/** The requests that were kept one by one, by their time. */
+/** The requests that were kept one by one, by their time, and those of one time by their pair. */
 export function keptRequests(threads: readonly Recorded[], sides: readonly SideName[]): RequestColumns {
   const names = [...new Set(threads.flatMap((thread) => thread.names))];
   const failures = [...new Set(threads.flatMap((thread) => thread.kinds))];
@@ -103,6 +103,7 @@ export function keptRequests(threads: readonly Recorded[], sides: readonly SideN
   const thread = new Uint8Array(count);
   const row = new Uint32Array(count);
   const due = new Float64Array(count);
+  const pair = new Int32Array(count);
   let at = 0;
   threads.forEach(({ rows }, t) => {
     for (let i = 0; i < kept[t]!; i++, at++) {
@@ -110,9 +111,10 @@ export function keptRequests(threads: readonly Recorded[], sides: readonly SideN
       thread[at] = t;
       row[at] = i;
       due[at] = rows.due[i]!;
+      pair[at] = rows.pair[i]!;
     }
   });
-  order.sort((a, b) => due[a]! - due[b]!);
+  order.sort((a, b) => due[a]! - due[b]! || pair[a]! - pair[b]!);
   const nameNumber = threads.map((one) => one.names.map((name) => names.indexOf(name)));
   const failureNumber = threads.map((one) => one.kinds.map((kind) => failures.indexOf(kind) + 1));
   const columns: RequestColumns = {
@@ -127,7 +129,7 @@ export function keptRequests(threads: readonly Recorded[], sides: readonly SideN
     columns.startLag[to] = rows.startLag[i]!;
     columns.latency[to] = rows.latency[i]!;
     columns.side[to] = rows.side[i]!;
-    columns.pair[to] = rows.pair[i]!;
+    columns.pair[to] = pair[from]!;
     columns.name[to] = nameNumber[t]![rows.name[i]!]!;
     columns.status[to] = rows.status[i]!;
     columns.failure[to] = rows.failure[i] === 0 ? 0 : failureNumber[t]![rows.failure[i]! - 1]!;
