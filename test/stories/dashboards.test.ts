@@ -149,7 +149,8 @@ async function makeRuns(t: Test, data: string): Promise<Record<'solo' | 'pair' |
   t.equal(solo.code, 0, solo.stderr);
   const pair = await bench(folder, data, [...short, '--rounds=2', `--commit=${second}`, `--against=${first}`]);
   t.equal(pair.code, 0, pair.stderr);
-  const failing = shopBenchmark(t, repository.folder, lenient, { retries: 0 }, { target: 'http://shop:8080/nowhere' });
+  const failing = shopBenchmark(t, repository.folder, lenient, { retries: 0 });
+  writeFileSync(join(failing, 'load.ts'), "import { defineLoad } from 'mayfly/load';\nexport default defineLoad(({ http }) => http.get('/nowhere', { name: 'nowhere' }));\n");
   const invalid = await bench(failing, data, [...short, '--rounds=1', `--commit=${second}`]);
   t.equal(invalid.run.status, 'invalid', invalid.stderr);
   await nothingLeft(t, data);
@@ -172,14 +173,13 @@ async function shopRepository(t: Test): Promise<{ folder: string; commits: strin
 }
 
 /** The shop as it is, built from this repository and with these allowances; `load` and `top` are laid over the rest. */
-function shopBenchmark(t: Test, repository: string, allow: Record<string, unknown>, top: Record<string, unknown> = {}, load: Record<string, unknown> = {}): string {
+function shopBenchmark(t: Test, repository: string, allow: Record<string, unknown>, top: Record<string, unknown> = {}): string {
   const folder = join(dataFolder(t), 'shop');
   cpSync(SHOP, folder, { recursive: true, filter: (source) => !source.endsWith('/service') });
   const benchmark = parse(readFileSync(join(SHOP, 'benchmark.yaml'), 'utf8'));
   const { git } = benchmark.build.shop;
   benchmark.build.shop.git = { ...git, repository, context: '.' };
   benchmark.allow = { ...benchmark.allow, ...allow };
-  benchmark.load = { ...benchmark.load, ...load };
   writeFileSync(join(folder, 'benchmark.yaml'), stringify({ ...benchmark, ...top }));
   return folder;
 }
