@@ -27,7 +27,7 @@ const WARM_AT_ONCE = 8;
 /** What a try may wait for beyond its time: it is answered at once, so what takes longer waits for what is not there yet. */
 const PATIENCE_MS = 2000;
 /** Milliseconds of warming on a schedule, at the end, and what is waited for after it. */
-const PACED_MS = 300;
+const PACED_MS = 250;
 const PACED_PATIENCE_MS = 1000;
 /** Milliseconds that an iteration has beyond the time-out of its last request. */
 const SLACK_MS = 1000;
