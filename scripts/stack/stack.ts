@@ -89,8 +89,7 @@ export async function startStack(built: Built, ctx: Context): Promise<Stack> {
     await makeFolders(plan);
     const document = runCompose(await readRunCompose(plan, ctx), plan);
     const project = await writeProject(plan, plan.project, document);
-    const { control, load, sides } = plan.networks;
-    await Promise.all([control, load, ...Object.values(sides).flat()].map((network) => ctx.engine.createNetwork(network, plan.labels, { isolated: network !== control })));
+    await createNetworks(plan, ctx);
     watch(plan, ctx, events, broken, ended.signal);
     void watchWrites(plan, broken, AbortSignal.any([ended.signal, signal]), ctx);
     ready = bringUp(project, document, plan, signal, ctx).then((value) => (step.done(), value), (error) => (step.fail(), Promise.reject(error)));
@@ -129,6 +128,21 @@ async function bringUp(project: Project, document: ComposeDocument, plan: Plan, 
     throw new InfrastructureError('the CPU counters of the containers cannot be read: their processes are not on this host', { hint: 'Mayfly needs a Docker engine on the same Linux host, not in a virtual machine, and no other namespace of process ids.' });
   }
   return { prometheus, counters: counters.filter((one) => one !== null) };
+}
+
+/**
+ * The engine's firewall rules for a network stand behind those of the networks made before it, and each packet passes them in
+ * turn: the side whose networks came first would be faster by a few tenths of a per cent (measured with one build on both
+ * sides). So in one lane one side's network is the earlier, in the other lane the other's, and rounds go through both.
+ */
+async function createNetworks({ networks: { control, load, sides }, labels }: Plan, ctx: Context): Promise<void> {
+  const create = (network: string, isolated = true) => ctx.engine.createNetwork(network, labels, { isolated });
+  const names = Object.values(sides);
+  const inTurn = Array.from({ length: names[0]!.length }, (_, lane) => (lane % 2 === 0 ? names : names.toReversed()).map((lanes) => lanes[lane]!)).flat();
+  const one = async () => {
+    for (const network of inTurn) await create(network);
+  };
+  await Promise.all([create(control, false), create(load), one()]);
 }
 
 async function makeFolders(plan: Plan): Promise<void> {
