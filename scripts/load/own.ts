@@ -35,7 +35,7 @@ export const KEEP_ROWS = 2_000_000;
 /** Above it a file of requests is not taken: the generator runs code of the benchmark's author. */
 export const MAX_REQUESTS_FILE = 256 * 1024 ** 2;
 /** What a try may write, which is memory. */
-const SCRATCH_BYTES = 64 * 1024 ** 2;
+export const SCRATCH_BYTES = 64 * 1024 ** 2;
 /** A warm-up so long leaves time to wait for Prometheus' first scrapes in it; with a shorter one it is waited for before. */
 const SCRAPE_IN_WARMUP_S = 2.5;
 const METRICS_PORT = 9464;

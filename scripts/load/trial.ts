@@ -10,11 +10,10 @@ import type { ContainerSpec } from '../stack/engine.ts';
 import type { ProgressStep } from '../types.ts';
 import { resultFault } from './check-result.ts';
 import { EventStream } from './events.ts';
-import { COMMAND, contained, expected, GeneratorFault, KEEP_ROWS, MAX_REQUESTS_FILE, scriptFault, seedOf, SLACK_S, WARM_S } from './own.ts';
+import { COMMAND, contained, expected, GeneratorFault, KEEP_ROWS, MAX_REQUESTS_FILE, SCRATCH_BYTES, scriptFault, seedOf, SLACK_S, WARM_S } from './own.ts';
 import type { Trial } from './trial-asked.ts';
 
-/** What it may write without a file of requests, which is memory, and with one, which is the disk. */
-const SCRATCH_BYTES = 64 * 1024 ** 2;
+/** What it may write to the disk, with a file of requests. */
 const DISK_BYTES = 1024 ** 3;
 
 /** What the generator is told. `id`: as of a run; the order of what is drawn follows from it. */
