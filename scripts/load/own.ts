@@ -88,7 +88,13 @@ export function ownContainer(plan: Plan, round: number, image: string, paths: { 
   };
 }
 
-export const COMMAND = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=4', '/mayfly/loadgen/main.ts'];
+/**
+ * How Node.js compiles: without Maglev, and with its last compiler soon. With V8's own thresholds most of that work falls into
+ * the window, on the thread that sends: docs/decisions/0018 has the figures.
+ */
+const COMPILERS = ['--no-maglev', '--invocation-count-for-turbofan=500', '--minimum-invocations-after-ic-update=100', '--wasm-tiering-budget=500000'];
+
+export const COMMAND = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=4', ...COMPILERS, '/mayfly/loadgen/main.ts'];
 
 interface Contained {
   /** The benchmark's folder. */
