@@ -1,10 +1,10 @@
 /** Stack -> rounds in the store: how many there are, of which sides, and when it is enough. */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { collect, type CollectedRound } from './collect/collect.ts';
 import { BLOCK, observationsOf, sideInBlock } from './compare/observations.ts';
 import { judgeSoFar } from './compare/verdict.ts';
 import type { Context } from './context.ts';
-import { generatorFor, type PreparedLoad } from './load/generator.ts';
+import { generatorFor, type DuringLoad, type PreparedLoad } from './load/generator.ts';
 import { designComparison, type Plan } from './plan/plan.ts';
 import { soFarText } from './report/so-far.ts';
 import type { Sides, Stack } from './stack/stack.ts';
@@ -30,9 +30,10 @@ interface Prepared extends AsyncDisposable {
   ready: Promise<[Sides, PreparedLoad]>;
 }
 
-function prepareRound(round: number, plan: Plan, stack: Stack, ctx: Context): Prepared {
+const prepareLoad = (round: number, plan: Plan, stack: Stack, ctx: Context) => generatorFor(plan.config.load).prepare(round, plan, stack, ctx);
+
+function prepareRound(round: number, plan: Plan, stack: Stack, ctx: Context, load = prepareLoad(round, plan, stack, ctx)): Prepared {
   const sides = stack.startSides(round, plan);
-  const load = generatorFor(plan.config.load).prepare(round, plan, stack, ctx);
   const ready = Promise.all([sides, load]);
   ready.catch(() => {}); // whoever wants the round hears of it
   const dispose = async () => {
@@ -49,6 +50,9 @@ export class Rounds implements AsyncDisposable {
   readonly #stack: Stack;
   readonly #ctx: Context;
   #ahead: Prepared | undefined;
+  /** The next round's generator: it starts and gets warm in this round's warm-up, and stands still in its window. */
+  #loadAhead: Promise<PreparedLoad> | undefined;
+  #dropped: Promise<void> = Promise.resolve();
 
   constructor(stack: Stack, ctx: Context) {
     this.#stack = stack;
@@ -60,14 +64,42 @@ export class Rounds implements AsyncDisposable {
     return inStep(ctx.progress, title, async (step) => {
       await using prepared = await this.#take(round, plan);
       const [sides, generator] = await prepared.ready;
-      const load = await generator.drive(sides, step, () => {
-        if (next && !plan.config.keep) this.#ahead = prepareRound(next.round, next.plan, stack, ctx);
-      });
+      const load = await generator.drive(sides, step, this.#during(plan.config.keep ? undefined : next));
       await sleep(Math.max(0, load.endMs + SETTLE_MS - ctx.now()), undefined, { signal: stack.signal }).catch(() => stack.signal.throwIfAborted());
       const collected = await collect(load, sides, stack, ctx);
       step.done(collected.every(({ document }) => document.valid) ? undefined : 'INVALID');
       return collected;
     });
+  }
+
+  /** What is done for the next round while this one is driven. */
+  #during(next: RoundWanted['next']): DuringLoad {
+    const [stack, ctx] = [this.#stack, this.#ctx];
+    const warmUp = () => {
+      if (!next) return;
+      this.#loadAhead = prepareLoad(next.round, next.plan, stack, ctx);
+      this.#loadAhead.catch(() => {}); // whoever wants it hears of it
+    };
+    const window = async () => {
+      const load = await Promise.race([this.#loadAhead?.catch(() => undefined), nextTurn(undefined)]);
+      if (await load?.hold()) return;
+      this.#dropped = this.#dropLoadAhead(); // it would be in the way: it starts anew after the window
+      this.#dropped.catch(() => {}); // whoever starts it anew hears of it
+      if (load) await this.#dropped;
+    };
+    const measured = () => {
+      if (!next) return;
+      const held = this.#loadAhead?.then(async (load) => (await load.release(), load));
+      this.#loadAhead = undefined;
+      this.#ahead = prepareRound(next.round, next.plan, stack, ctx, held ?? this.#dropped.then(() => prepareLoad(next.round, next.plan, stack, ctx)));
+    };
+    return { warmUp, window, measured };
+  }
+
+  async #dropLoadAhead(): Promise<void> {
+    const load = this.#loadAhead;
+    this.#loadAhead = undefined;
+    await (await load?.catch(() => undefined))?.[Symbol.asyncDispose]();
   }
 
   /** What was prepared for it, or something new. */
@@ -80,6 +112,8 @@ export class Rounds implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#dropped;
+    await this.#dropLoadAhead();
     await this.#ahead?.[Symbol.asyncDispose]();
     this.#ahead = undefined;
   }

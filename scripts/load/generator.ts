@@ -24,8 +24,21 @@ export interface Generator {
 }
 
 export interface PreparedLoad extends AsyncDisposable {
-  /** Warm-up and window, with counters read at the window's edges; `measured` is called when nothing of the host counts any more. */
-  drive(sides: Sides, step: ProgressStep, measured: () => void): Promise<LoadResult>;
+  /** Stands still, and takes no time of the host, until `release`; false where it is not yet ready and cannot. */
+  hold(): Promise<boolean>;
+  release(): Promise<void>;
+  /** Warm-up and window, with counters read at the window's edges. */
+  drive(sides: Sides, step: ProgressStep, during: DuringLoad): Promise<LoadResult>;
+}
+
+/** What the generator calls while it drives. */
+export interface DuringLoad {
+  /** A warm-up begins that is long enough to start the next round's generator in it. */
+  warmUp(): void;
+  /** The window comes: awaited. */
+  window(): Promise<void>;
+  /** Nothing of the host counts any more. */
+  measured(): void;
 }
 
 export interface LoadResult {

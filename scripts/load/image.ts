@@ -28,7 +28,12 @@ export const imageGenerator = (image: string): Generator => ({
     const { id } = await obtain('generator', image, ctx);
     return createHash('sha256').update(JSON.stringify([id, imageLoad(plan).command])).digest('hex').slice(0, 16);
   },
-  prepare: async (_round, _plan, stack, ctx) => ({ drive: (sides, step, measured) => drive(stack, sides, step, measured, ctx), [Symbol.asyncDispose]: async () => {} }),
+  prepare: async (_round, _plan, stack, ctx) => ({
+    hold: async () => true, // there is nothing yet
+    release: async () => {},
+    drive: (sides, step, { measured }) => drive(stack, sides, step, measured, ctx),
+    [Symbol.asyncDispose]: async () => {},
+  }),
 });
 
 function imageLoad(plan: Plan): ImageLoad {

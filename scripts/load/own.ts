@@ -21,7 +21,7 @@ import type { ProgressStep } from '../types.ts';
 import { readEdge } from './edges.ts';
 import { resultFault } from './check-result.ts';
 import { EventStream } from './events.ts';
-import type { Generator, LoadResult, PreparedLoad } from './generator.ts';
+import type { DuringLoad, Generator, LoadResult, PreparedLoad } from './generator.ts';
 import { lastLines, runCounters, until, watchLive } from './watch.ts';
 
 /** Quiet time between warm-up and window, and after the window: CPU counters are read in its middle, so that no edge needs exact timing. */
@@ -36,8 +36,8 @@ export const KEEP_ROWS = 2_000_000;
 export const MAX_REQUESTS_FILE = 256 * 1024 ** 2;
 /** What a try may write, which is memory. */
 export const SCRATCH_BYTES = 64 * 1024 ** 2;
-/** A warm-up so long leaves time to wait for Prometheus' first scrapes in it; with a shorter one it is waited for before. */
-const SCRAPE_IN_WARMUP_S = 2.5;
+/** A warm-up so long leaves time for Prometheus' first scrapes, and for the next round's generator to start and get warm; with a shorter one both wait. */
+const LONG_WARMUP_S = 2.5;
 const METRICS_PORT = 9464;
 /** Above those of the services, where the harness may say so: a late start is no property of the service. */
 const PRIORITY = -15;
@@ -209,10 +209,23 @@ async function prepare(round: number, plan: Plan, stack: Stack, ctx: Context): P
     await ctx.engine.start(id);
     const events = new EventStream();
     void ctx.engine.follow(id, 'stdout', (text) => events.add(text), following.signal).then(() => events.end(), (error) => events.end(error));
+    let ready = false;
+    events.wait('ready', stack.signal).then((event) => (ready = event?.event === 'ready'), () => {});
     const { pid } = await ctx.engine.inspect(id);
     await Promise.all((await threadsOf(pid)).map((thread) => raise(thread)));
-    await writeFile(targets, JSON.stringify([{ targets: [`${networkAlias(round)}:${METRICS_PORT}`], labels: { round: String(round), service: 'loadgen', instance: 'loadgen' } }]));
-    return { drive: (sides, step, measured) => drive({ id, pid, events }, sides, stack, step, measured, ctx), [Symbol.asyncDispose]: dispose };
+    return {
+      hold: async () => {
+        if (ready) await ctx.engine.kill(id, 'SIGSTOP');
+        return ready;
+      },
+      release: () => ctx.engine.kill(id, 'SIGCONT'),
+      drive: async (sides, step, during) => {
+        // Not before: it stands still meanwhile, and is no target.
+        await writeFile(targets, JSON.stringify([{ targets: [`${networkAlias(round)}:${METRICS_PORT}`], labels: { round: String(round), service: 'loadgen', instance: 'loadgen' } }]));
+        return drive({ id, pid, events }, sides, stack, step, during, ctx);
+      },
+      [Symbol.asyncDispose]: dispose,
+    };
   } catch (error) {
     await dispose();
     throw error;
@@ -233,7 +246,7 @@ interface Running {
   events: EventStream;
 }
 
-async function drive({ id, pid, events }: Running, sides: Sides, stack: Stack, step: ProgressStep, measured: () => void, ctx: Context): Promise<LoadResult> {
+async function drive({ id, pid, events }: Running, sides: Sides, stack: Stack, step: ProgressStep, during: DuringLoad, ctx: Context): Promise<LoadResult> {
   const { plan, round } = sides;
   const { load } = plan.config;
   const overdue = new AbortController();
@@ -246,21 +259,25 @@ async function drive({ id, pid, events }: Running, sides: Sides, stack: Stack, s
     seen.catch(() => {}); // awaited below
     await expected(events.wait('ready', signal), id, ctx);
     for (const thread of await threadsOf(pid)) raise(thread); // those that it has started since
-    if (load.warmupS < SCRAPE_IN_WARMUP_S) await seen;
+    const long = load.warmupS >= LONG_WARMUP_S;
+    if (!long) await seen;
     await ctx.engine.kill(id, 'SIGUSR2');
+    if (long) during.warmUp();
     const window = await expected(events.wait('window', signal), id, ctx);
     await seen;
 
     const live = watchLive(stack, sides, step, window, following.signal, ctx);
     const generator = await findCounters(id, pid);
     const counted = [...(await runCounters(stack, sides)), ...(generator ? [generator] : [])];
+    await until(window.startMs - GAP_S * 1000, signal, ctx);
+    await during.window();
     await until(window.startMs - (GAP_S * 1000) / 2, signal, ctx);
     const before = await readEdge(counted);
     const ended = load.model.kind === 'closed' ? await expected(events.wait('ended', signal), id, ctx) : null;
     const endMs = ended?.endMs ?? window.endMs;
     await until(endMs + (GAP_S * 1000) / 2, signal, ctx);
     const after = await readEdge(counted);
-    measured();
+    during.measured();
     const { result } = await expected(events.wait('result', signal), id, ctx);
     const wrong = resultFault(result, plan.sides.map(({ name }) => name));
     if (wrong) throw new GeneratorFault(wrong, 'generator', undefined, false);

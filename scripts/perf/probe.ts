@@ -129,7 +129,7 @@ export async function driveOwn(stack: Stack, sides: Sides, plan: Plan, ctx: Cont
   const { id, pid } = await ctx.engine.inspect(`${plan.project}-load-${sides.round}`);
   const ended = new AbortController();
   const reading = readCpu(id, pid, ended.signal);
-  const load = await generator.drive({ ...sides, plan }, silent, () => {}).finally(() => ended.abort());
+  const load = await generator.drive({ ...sides, plan }, silent, { warmUp: () => {}, window: async () => {}, measured: () => {} }).finally(() => ended.abort());
   if (!load.result) throw new InfrastructureError(`the load generator failed: ${load.failure}`, { hint: 'Try again; npm run doctor says what this machine has.' });
   const { rows: requests } = await readRequests(join(plan.dir, 'requests', `round-${sides.round}.parquet`));
   return { load, result: load.result, side: load.result.sides[0]!, cpuSeconds: cpuBetween(await reading, load.startMs, load.endMs), memory: await memoryOf(pid), requests };
