@@ -31,6 +31,11 @@ const PACED_MS = 250;
 const PACED_PATIENCE_MS = 1000;
 /** Milliseconds that an iteration has beyond the time-out of its last request. */
 const SLACK_MS = 1000;
+/**
+ * Iterations that are started in a row where many are due at once, after a stall: the answers to those before free their
+ * connections meanwhile. All in a row would each open a new one, which takes longer than the stall did, and so on.
+ */
+const BURST = 4;
 /** How often requests that take too long are looked for. */
 const LOOK_MS = 50;
 
@@ -229,13 +234,14 @@ async function sendOpen(model: Extract<Model, { kind: 'open' }>, shared: Shared,
       if (more.async) await more.value;
       continue;
     }
-    while (sent < dueNow) {
+    for (let burst = 0; sent < dueNow && burst < BURST; burst++) {
       const inWindow = sent >= warmCount;
       const n = inWindow ? measure.numbers[sent - warmCount]! : warmup.numbers[sent]!;
       underWay++;
       start(n, inWindow ? MEASURE : WARMUP, due[sent]!, shared, states, script, plan, rows?.rows ?? null, ended);
       sent++;
     }
+    if (sent < dueNow) await nextTurn();
   }
   await drained(() => underWay === 0, (resolve) => (idle = resolve), shared, states, patienceMs);
   return { warmup: perSide(warmup, sides, plan.seed), measure: perSide(measure, sides, plan.seed) };
