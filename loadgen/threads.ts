@@ -28,7 +28,7 @@ export type FromSender =
   | LiveNews;
 
 /** Megabytes of young objects of a thread before they are looked through: fewer, longer pauses cost less than many. */
-const YOUNG_MB = 24;
+const YOUNG_MB = 8;
 
 /** Starts one. */
 export function startSender(data: SenderData): Worker {
