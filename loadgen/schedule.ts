@@ -59,6 +59,18 @@ export function dueTimes(model: Extract<Model, { arrivals: 'constant' | 'poisson
   return Float64Array.from(due.slice(0, due.length - (due.length % sideCount)));
 }
 
+/** Seconds in which a warm-up that is at least twice as long climbs to its rate, and the share of it that it begins with: all of a cold service at once is a stall. */
+const RAMP_S = 1;
+const RAMP_FROM = 0.1;
+
+/** The same for the warm-up: evenly spaced, at the model's rate. */
+export function warmupTimes(rate: number, durationS: number, sideCount: number, seed: number): Float64Array {
+  if (durationS <= 0) return new Float64Array();
+  const constant = { kind: 'open', arrivals: 'constant', rate, durationS } as const;
+  if (durationS < 2 * RAMP_S) return dueTimes(constant, sideCount, seed);
+  return dueTimes({ ...constant, rate: rate * RAMP_FROM, stages: [{ rate, durationS: RAMP_S }, { rate, durationS: durationS - RAMP_S }] }, sideCount, seed);
+}
+
 const deviate = (random: () => number) => -Math.log(1 - random());
 
 /** Seconds after which the integral of a rate that moves evenly from `from` to `to` reaches `count`. The stable form of the quadratic formula. */

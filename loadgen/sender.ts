@@ -15,7 +15,7 @@ import type { LoadScript } from './load.ts';
 import type { LoadPlan, Model } from './plan.ts';
 import { MEASURE, Recorder, WARMUP, type Phase, type Recorded } from './recorder.ts';
 import { readRows, type Row, type Rows } from './rows.ts';
-import { dueTimes, dueTimesOfRows, pairOf, sideIndexOf } from './schedule.ts';
+import { dueTimes, dueTimesOfRows, pairOf, sideIndexOf, warmupTimes } from './schedule.ts';
 import { filesOfScript, loadScript } from './script.ts';
 import { windowAfterMs, type FromSender, type SenderData, type ToSender } from './threads.ts';
 import { Timer, withoutTimerSlack } from './timer.ts';
@@ -214,7 +214,7 @@ async function sendOpen(model: Extract<Model, { kind: 'open' }>, shared: Shared,
   const sides = states.length;
   // Each thread may have its share under way.
   const plan = { ...whole, maxInFlight: Math.max(1, Math.floor((whole.maxInFlight + index) / whole.workers)) };
-  const warmup = shareOf(plan.warmupS > 0 ? dueTimes({ kind: 'open', arrivals: 'constant', rate: model.rate, durationS: plan.warmupS }, sides, plan.seed) : new Float64Array(), zeroMs, index, plan.workers);
+  const warmup = shareOf(warmupTimes(model.rate, plan.warmupS, sides, plan.seed), zeroMs, index, plan.workers);
   const measure = shareOf(model.arrivals === 'file' ? dueTimesOfRows(rows!.at, sides) : dueTimes(model, sides, plan.seed), zeroMs + windowAfterMs(plan), index, plan.workers);
   const warmCount = warmup.numbers.length;
   const count = warmCount + measure.numbers.length;

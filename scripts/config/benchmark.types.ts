@@ -152,7 +152,7 @@ export interface Load {
    */
   duration?: string;
   /**
-   * Load before the window, at the rate with which the window begins (of a `schedule` at its mean rate); not measured. With `users` there is none. Overridden by `--warmup`.
+   * Load before the window, at the rate with which the window begins (of a `schedule` at its mean rate); not measured. One of 2 s or more climbs to that rate in its first second. With `users` there is none. Overridden by `--warmup`.
    */
   warmup?: string;
   /**

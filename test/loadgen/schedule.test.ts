@@ -1,7 +1,7 @@
 /** Who gets which iteration, and when: by value. */
 import t from 'tap';
 import type { Stage } from '../../loadgen/plan.ts';
-import { choose, dueTimes, dueTimesOfRows, generator, hash, pairOf, sideIndexOf, sideOf, textSeed } from '../../loadgen/schedule.ts';
+import { choose, dueTimes, dueTimesOfRows, generator, hash, pairOf, sideIndexOf, sideOf, textSeed, warmupTimes } from '../../loadgen/schedule.ts';
 
 const SIDES = ['candidate', 'baseline'] as const;
 const order = (seed: number, count: number) => Array.from({ length: count }, (_, i) => sideOf(i, SIDES, seed));
@@ -104,6 +104,16 @@ t.test('of stages the n-th iteration is due when the integral of the rate reache
       t.ok(times.every((ms, n) => ms >= 0 && (n === 0 || ms > times[n - 1]!)), `ascending: ${said}`);
     }
   }
+});
+
+t.test('a warm-up of two seconds or more begins with a tenth of its rate and has all of it after one', async (t) => {
+  const long = [...warmupTimes(100, 3, 2, 5)];
+  t.equal(long.length, 2 * (55 + 200), 'on average 55 % of the rate in the first second');
+  const within = (from: number, to: number) => long.filter((at) => at >= from && at < to).length / 2;
+  t.same([within(0, 1000), within(1000, 2000), within(2000, 3000)], [55, 100, 100]);
+  t.ok(within(0, 200) < 5, `${within(0, 200)} of 20 in the first fifth of a second`);
+  t.same([...warmupTimes(100, 1.9, 1, 5)], due(100, 1.9), 'a shorter one keeps its rate');
+  t.equal(warmupTimes(100, 0, 2, 5).length, 0);
 });
 
 t.test('a stage that ends at rate 0 on a whole number of iterations leaves the next in order', async (t) => {
