@@ -126,7 +126,7 @@ export class LiveReader {
   }
 
   text(): string {
-    return [...this.#histograms(), ...this.#counters()].join('\n') + '\n';
+    return `${[...this.#histograms(), ...this.#counters()].join('\n')}\n`;
   }
 
   *#histograms(): Iterable<string> {

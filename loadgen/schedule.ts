@@ -1,16 +1,11 @@
 /** Who gets which iteration, and when: known before the first request. Pure. */
-import type { Model, SideName, Stage } from './plan.ts';
+import type { Model, Stage } from './plan.ts';
 
 /**
- * The side of an iteration. Two sides meet as A B B A or B A A B; which of the two is drawn anew every four
+ * The side of an iteration by its number, 0 or 1. Two sides meet as A B B A or B A A B; which of the two is drawn anew every four
  * iterations from the seed, so that neither side keeps a place in the order, each gets exactly half, and none
  * gets more than two iterations in a row. `iteration`: 0 for the first of its phase.
  */
-export function sideOf<Side extends string = SideName>(iteration: number, sides: readonly Side[], seed: number): Side {
-  return sides[sideIndexOf(iteration, sides.length, seed)]!;
-}
-
-/** The same by number: 0 or 1. */
 export function sideIndexOf(iteration: number, sideCount: number, seed: number): number {
   if (sideCount === 1) return 0;
   const place = iteration % 4;

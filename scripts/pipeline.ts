@@ -3,23 +3,25 @@
  * measured, so that whatever ends the run early loses no finished round.
  */
 import { openBucket } from './archive/bucket.ts';
-import { settleFolder, sweepLeftovers } from './archive/leftovers.ts';
+import { settleFolder, sweepLeftovers } from './archive/recovery/leftovers.ts';
 import { startLive } from './archive/live.ts';
 import { takeSnapshot, writeDestination, type Destination } from './archive/pending.ts';
 import { ship } from './archive/ship.ts';
-import { calibratedMargins, quoteOf } from './compare/calibration.ts';
-import { judgeRun } from './compare/verdict.ts';
-import type { Context } from './context.ts';
-import { firstLine, InfrastructureError, Interrupted, original } from './errors.ts';
-import { generatorFor } from './load/generator.ts';
-import { LABEL } from './plan/names.ts';
+import { calibratedMargins, quoteOf } from './judge/calibration.ts';
+import { judgeRun } from './judge/judge-run.ts';
+import type { Context } from './app/context.ts';
+import { firstLine, InfrastructureError, Interrupted, original } from './core/errors.ts';
+import { generatorFor } from './measure/load/generator.ts';
+import { LABEL } from './engine/names.ts';
 import { makePlan } from './plan/plan.ts';
 import type { Plan } from './plan/plan.ts';
-import { asBegun, mustBeTheSame, runToResume, takenOver } from './resume.ts';
-import { measureRounds } from './rounds.ts';
+import { asBegun, mustBeTheSame, runToResume, takenOver } from './measure/resume.ts';
+import { measureRounds } from './measure/rounds.ts';
 import { build } from './stack/build.ts';
-import { startStack, type Stack } from './stack/stack.ts';
-import type { ArchiveDocument, Config, Model, RunDocument, RunStatus } from './types.ts';
+import { startStack, type Stack } from './stack/run-stack.ts';
+import type { Model } from '../loadgen/plan.ts';
+import type { Config } from './config/types.ts';
+import type { ArchiveDocument, RunDocument, RunStatus } from './documents/run.ts';
 
 /** Measures what the configuration asks for, and judges it. Throws only after everything is taken down and what was measured is kept. */
 export async function bench(config: Config, ctx: Context): Promise<RunDocument> {

@@ -1,9 +1,13 @@
 #!/bin/sh
-# Runs scripts/ENTRY.ts under the Node.js that package-lock.json pins: sh scripts/run.sh ENTRY [arguments].
+# Runs scripts/commands/ENTRY.ts (of an ENTRY with a folder in it, scripts/ENTRY.ts) under the Node.js that package-lock.json pins: sh scripts/run.sh ENTRY [arguments].
 # Installs the Node packages first, when package-lock.json says others than what is there. Exit code 4: it could not.
 set -u
 entry=$1
 shift
+case $entry in
+*/*) ;;
+*) entry=commands/$entry ;;
+esac
 root=$(cd "$(dirname "$0")/.." && pwd) || exit 4
 modules=$root/node_modules
 stamp=$modules/.mayfly-stamp
@@ -39,7 +43,7 @@ install() {
 }
 
 if ! current; then
-  if [ "$entry" = doctor ]; then fail 'the Node packages are missing or others than package-lock.json says' 'mend: npm run setup'; fi
+  if [ "$entry" = commands/doctor ]; then fail 'the Node packages are missing or others than package-lock.json says' 'mend: npm run setup'; fi
   [ -w "$root" ] || fail "the Node packages are missing or others than package-lock.json says, and this user may not write to $root" 'run npm ci there as its owner'
   # Two commands in one checkout must not install at the same time. Where flock is missing (macOS) they may.
   exec 9>"$root/.mayfly-npm-ci.lock.tmp"

@@ -1,10 +1,11 @@
 /** Two workloads are never one: who puts figures of different runs beside each other tells them apart by the load script. What it hashes is in test/stories/identity.test.ts. */
 import { join } from 'node:path';
 import t from 'tap';
-import { comparable } from '../scripts/compare/compare.ts';
-import { conditionsOf, newSuspects, seriesOf } from '../scripts/compare/series.ts';
+import { comparable } from '../scripts/judge/compare-runs.ts';
+import { conditionsOf, newSuspects, seriesOf } from '../scripts/judge/series.ts';
 import { openStore } from '../scripts/store/db.ts';
-import type { CalibrationDocument, RunDocument } from '../scripts/types.ts';
+import type { CalibrationDocument } from '../scripts/documents/calibration.ts';
+import type { RunDocument } from '../scripts/documents/run.ts';
 import { makeComparison, makeRun } from './run-document.ts';
 import { masterRun } from './store/master-runs.ts';
 
@@ -42,4 +43,4 @@ t.test('a calibration is of its own load script', async (t) => {
   t.same([found(run), found(later)], [run.run_id, later.run_id], 'a later one of another script does not take its place');
 });
 
-// The fourth, --resume, is in test/rounds.test.ts: `an interrupted comparison is gone on with as it was begun`.
+// The fourth, --resume, is in test/measure/rounds.test.ts: `an interrupted comparison is gone on with as it was begun`.

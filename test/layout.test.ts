@@ -3,30 +3,30 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
-import { IMAGES } from '../scripts/setup/images.ts';
+import { IMAGES } from '../scripts/images/images.ts';
 
 const STAGES = ['config', 'plan', 'stack', 'load', 'collect', 'store', 'compare', 'report', 'archive', 'serve'];
 /** What every stage may import. */
-const SHARED = ['scripts/types.ts', 'scripts/errors.ts', 'scripts/paths.ts', 'scripts/text.ts', 'scripts/step.ts'];
+const SHARED = ['scripts/documents/types.ts', 'scripts/core/errors.ts', 'scripts/core/paths.ts', 'scripts/core/text.ts', 'scripts/core/step.ts'];
 /** Of the load generator the harness imports what both speak of: what is told and what is answered, and pure helpers. The rest runs in its container. */
 const OF_LOADGEN = ['plan', 'result', 'version', 'schedule', 'requests-file'].map((name) => `loadgen/${name}.ts`);
 /** The only files that may import these packages; what measures in scripts/perf may bring servers of its own. */
 const KNOWN_BY: Record<string, string[]> = {
-  'docker-compose': ['scripts/stack/compose.ts'],
+  'docker-compose': ['scripts/engine/compose.ts'],
   'node:sqlite': ['scripts/store/sqlite.ts'],
   'log-update': ['scripts/report/progress.ts'],
   'cli-table3': ['scripts/report/columns.ts'],
   ajv: ['scripts/config/schema.ts'],
-  tar: ['scripts/archive/care/bundle.ts', 'scripts/stack/tar.ts'],
+  tar: ['scripts/archive/maintenance/bundle.ts', 'scripts/engine/tar.ts'],
   '@node-rs/crc32': ['scripts/archive/block-check.ts'],
-  fastify: ['scripts/serve/http.ts'],
-  '@fastify': ['scripts/serve/http.ts'],
-  '@octokit/rest': ['scripts/report/github.ts'],
-  '@octokit/auth-app': ['scripts/report/github.ts'],
-  '@octokit/webhooks': ['scripts/serve/webhook.ts'],
-  nodemailer: ['scripts/report/email.ts'],
-  'prom-client': ['scripts/serve/metrics.ts'],
-  hyparquet: ['scripts/collect/requests-read.ts'],
+  fastify: ['scripts/service/server/http.ts'],
+  '@fastify': ['scripts/service/server/http.ts'],
+  '@octokit/rest': ['scripts/service/tell/github.ts'],
+  '@octokit/auth-app': ['scripts/service/tell/github.ts'],
+  '@octokit/webhooks': ['scripts/service/server/webhook.ts'],
+  nodemailer: ['scripts/service/tell/email.ts'],
+  'prom-client': ['scripts/service/server/server-metrics.ts'],
+  hyparquet: ['scripts/requests/read-file.ts'],
   'hyparquet-writer': ['loadgen/requests-file.ts'],
   '@grpc/grpc-js': ['loadgen/grpc.ts'],
   '@grpc/proto-loader': ['loadgen/grpc.ts'],
@@ -56,7 +56,7 @@ t.test('a stage imports nothing to its right', async (t) => {
   t.ok(imports.length > 50, 'imports were found');
   for (const { file, target, typeOnly } of imports) {
     if (stageOf(file) < 0 || !target.startsWith('scripts/') || SHARED.includes(target)) continue;
-    if (target === 'scripts/context.ts' && typeOnly) continue;
+    if (target === 'scripts/app/context.ts' && typeOnly) continue;
     t.ok(stageOf(target) >= 0 && stageOf(target) <= stageOf(file), `${file} imports ${target}`);
   }
 });

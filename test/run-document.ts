@@ -1,7 +1,7 @@
 /** A run as it is stored and printed, for the tests of what reads runs. */
-import { judgeRun } from '../scripts/compare/verdict.ts';
+import { judgeRun } from '../scripts/judge/judge-run.ts';
 import type { SideResult, Times } from '../loadgen/result.ts';
-import type { LoadDocument, Metric, RoundDocument, RunDocument, Sample, SideName } from '../scripts/types.ts';
+import type { LoadDocument, Metric, RoundDocument, RunDocument, Sample, SideName } from '../scripts/documents/run.ts';
 
 const METRICS: Metric[] = [
   { name: 'latency_avg', unit: 's', better: 'lower', primary: false, margin: 0.01 },

@@ -2,7 +2,7 @@
  * Dashboard *Compare*: run B laid over run A by the time since their start, however far apart they are. The time range
  * is A's; the hidden variable `delta` is what PromQL's `offset` moves B by.
  */
-import { requestDuration, requests, responseTime } from '../../scripts/collect/load-metrics.ts';
+import { requestDuration, requests, responseTime } from '../../scripts/measure/collect/load-metrics.ts';
 import { benchmarkVariable } from './run.ts';
 import { swapped, timeOfA, toRun, UIDS } from './links.ts';
 import { choice, dashboard, seriesPanel, tablePanel, variable, type Dashboard, type Link, type SeriesSpec } from './panels.ts';

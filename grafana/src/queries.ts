@@ -1,5 +1,5 @@
 /** PromQL that several dashboards and the alerting rules share. Pure. `$name` is a variable of the dashboard. */
-import { requests } from '../../scripts/collect/load-metrics.ts';
+import { requests } from '../../scripts/measure/collect/load-metrics.ts';
 
 /** Select one stream alone: Store then looks into no block of the other. */
 export const TREND = 'stream="trend"';

@@ -1,5 +1,5 @@
 /** Dashboard *Run*: one run from its raw metrics, over the time it took. */
-import { inFlight, iterations, maxInFlight, requestDuration, requests, responseTime, startLag } from '../../scripts/collect/load-metrics.ts';
+import { inFlight, iterations, maxInFlight, requestDuration, requests, responseTime, startLag } from '../../scripts/measure/collect/load-metrics.ts';
 import { toCompare, toRun, UIDS } from './links.ts';
 import { annotation, dashboard, heatmapPanel, seriesPanel, tablePanel, variable, type Dashboard, type SeriesSpec } from './panels.ts';
 import { durations, EVER, failedShare, garbageCollection, heapUsed, linkRange, medians, percentile, rateOf, RAW, RUN_REGEX, runOptions, starts, TREND } from './queries.ts';

@@ -3,8 +3,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { access, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { UsageError } from '../errors.ts';
-import type { Paths } from '../paths.ts';
+import { UsageError } from '../core/errors.ts';
+import type { Paths } from '../core/paths.ts';
 import { writeWhole } from '../stack/run-folder.ts';
 import { openBucket, type Bucket } from './bucket.ts';
 

@@ -8,10 +8,10 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { crc32c } from '@node-rs/crc32';
-import { InfrastructureError } from '../errors.ts';
-import { RequestsFault, requestsReader, type RequestsReader } from '../collect/requests.ts';
+import { InfrastructureError } from '../core/errors.ts';
+import { RequestsFault, requestsReader, type RequestsReader } from '../requests/view.ts';
 import { writeWhole } from '../stack/run-folder.ts';
-import { roundInBlock } from './requests.ts';
+import { roundInBlock } from './carried-requests.ts';
 
 /** What is wrong with a file of a block. */
 export interface BlockFault {

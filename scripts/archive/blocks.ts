@@ -2,8 +2,8 @@
 import { access, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ulid } from 'ulid';
-import type { Context } from '../context.ts';
-import { InfrastructureError } from '../errors.ts';
+import type { Context } from '../app/context.ts';
+import { InfrastructureError } from '../core/errors.ts';
 import { BUCKET_CONFIG, type Bucket } from './bucket.ts';
 import { runTool, type ToolRun } from './tool.ts';
 

@@ -2,8 +2,8 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { UsageError } from '../errors.ts';
-import type { Paths } from '../paths.ts';
+import { UsageError } from '../core/errors.ts';
+import type { Paths } from '../core/paths.ts';
 
 export interface Bucket {
   /** Folder; or type, address and name. Never a credential. One bucket has one name, also over the gateway of its own data folder. */

@@ -3,13 +3,13 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import type { Context } from '../context.ts';
-import { UsageError } from '../errors.ts';
-import type { Paths } from '../paths.ts';
-import { inStep } from '../step.ts';
+import type { Context } from '../app/context.ts';
+import { UsageError } from '../core/errors.ts';
+import type { Paths } from '../core/paths.ts';
+import { inStep } from '../core/step.ts';
 import { isFree } from './archives.ts';
 import { GATEWAY_BUCKET, gatewayConfig } from './bucket.ts';
-import { endLasting, partsOf, startLasting } from './lasting.ts';
+import { endLasting, partsOf, startLasting } from './long-running.ts';
 
 const TIMEOUT_S = 60;
 const DEFAULT_PORT = 9580;

@@ -1,12 +1,12 @@
 /** Where a run can be looked at. */
 import { UIDS } from '../../grafana/src/links.ts';
 import { RAW } from '../../grafana/src/queries.ts';
-import { requestDuration } from '../collect/load-metrics.ts';
-import type { Context } from '../context.ts';
-import type { RunDocument } from '../types.ts';
+import { requestDuration } from '../measure/collect/load-metrics.ts';
+import type { Context } from '../app/context.ts';
+import type { RunDocument } from '../documents/run.ts';
 import { archivesOver, archiveUrl } from './archives.ts';
 import type { Bucket } from './bucket.ts';
-import { partsOf } from './lasting.ts';
+import { partsOf } from './long-running.ts';
 
 export interface Seen {
   run_id: string;

@@ -2,18 +2,18 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Context } from '../context.ts';
-import { LABEL } from '../plan/names.ts';
+import type { Context } from '../app/context.ts';
+import { LABEL } from '../engine/names.ts';
 import type { Plan } from '../plan/plan.ts';
-import { thisUser } from '../plan/process.ts';
+import { thisUser } from '../engine/owner.ts';
 import { findCounters } from '../stack/counters.ts';
-import type { ContainerSpec } from '../stack/engine.ts';
+import type { ContainerSpec } from '../engine/engine.ts';
 import { writeWhole } from '../stack/run-folder.ts';
-import type { Stack } from '../stack/stack.ts';
-import { inStep } from '../step.ts';
+import type { Stack } from '../stack/run-stack.ts';
+import { inStep } from '../core/step.ts';
 import { allArchives, archivesOver, archiveUrl, freePort, type Archive } from './archives.ts';
 import { BUCKET_CONFIG, keyValues, openBucket, type Bucket } from './bucket.ts';
-import { probe } from './lasting.ts';
+import { probe } from './long-running.ts';
 
 /** Where a sidecar answers, and the bucket of its run: labels of its container. */
 const ADDRESS_LABEL = 'dev.mayfly.sidecar';

@@ -1,12 +1,12 @@
 /** A snapshot that waits for its upload, as pending.json tells: from there on it survives everything, a kill included. */
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Context } from '../context.ts';
-import { InfrastructureError } from '../errors.ts';
-import type { PrometheusClient } from '../collect/prometheus.ts';
+import type { Context } from '../app/context.ts';
+import { InfrastructureError } from '../core/errors.ts';
+import type { PrometheusClient } from '../measure/collect/prometheus.ts';
 import { OWNER_FILE, PENDING_FILE, writeWhole } from '../stack/run-folder.ts';
-import { LOCK_FILE } from './lock.ts';
-import { carryRequests } from './requests.ts';
+import { LOCK_FILE } from './run-lock.ts';
+import { carryRequests } from './carried-requests.ts';
 import { readSnapshot, type Snapshot } from './snapshot.ts';
 import type { ExternalLabels } from './upload.ts';
 

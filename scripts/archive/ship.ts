@@ -1,16 +1,16 @@
 /** The end of a run's metrics: shipped and proven, or kept on this host until `npm run archive:push`. */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Context } from '../context.ts';
-import { InfrastructureError, MayflyError } from '../errors.ts';
-import { LABEL } from '../plan/names.ts';
+import type { Context } from '../app/context.ts';
+import { InfrastructureError, MayflyError } from '../core/errors.ts';
+import { LABEL } from '../engine/names.ts';
 import { runOwner } from '../stack/run-folder.ts';
-import { plural } from '../text.ts';
-import type { ArchiveDocument } from '../types.ts';
+import { plural } from '../core/text.ts';
+import type { ArchiveDocument } from '../documents/run.ts';
 import { openBucket, type Bucket } from './bucket.ts';
-import { lockRun } from './lock.ts';
+import { lockRun } from './run-lock.ts';
 import { moved, readPending, removePending } from './pending.ts';
-import { knownRun } from './recover.ts';
+import { knownRun } from './recovery/recover.ts';
 import type { Snapshot } from './snapshot.ts';
 import { shipTrend } from './trend-ship.ts';
 import { uploadSnapshot, type ExternalLabels } from './upload.ts';

@@ -1,7 +1,7 @@
 /** A snapshot on this host: everything Prometheus has, as blocks that outlive the stack. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Carried } from './requests.ts';
+import type { Carried } from './carried-requests.ts';
 
 export interface Snapshot {
   /** Folder that holds one folder for each block. */

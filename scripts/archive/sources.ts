@@ -1,5 +1,5 @@
 /** What Query reads from, as it says itself (thanos, pkg/api/query/v1.go: /api/v1/stores). */
-import { probe } from './lasting.ts';
+import { probe } from './long-running.ts';
 
 export interface Source {
   /** store, sidecar, …; unknown-store-api while it has never answered. */

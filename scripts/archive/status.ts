@@ -1,15 +1,15 @@
 /** What an archive holds and how its parts are. */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Context } from '../context.ts';
+import type { Context } from '../app/context.ts';
 import { archiveUrl, type Archive } from './archives.ts';
 import { isTrend, listBlocks, sizeOf, type BlockList } from './blocks.ts';
 import { openBucket, type Bucket } from './bucket.ts';
-import { partsOf, probe } from './lasting.ts';
+import { partsOf, probe } from './long-running.ts';
 import { sourcesOf } from './sources.ts';
-import { archiveStack } from './stack.ts';
+import { archiveStack } from './archive-stack.ts';
 import { formatValue } from '../report/units.ts';
-import { plainText, plural } from '../text.ts';
+import { plainText, plural } from '../core/text.ts';
 
 /** An upload is done in less. */
 const UPLOAD_MS = 600_000;

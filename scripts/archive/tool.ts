@@ -1,7 +1,7 @@
 /** One program of a stack image (thanos, promtool), run to its end in a container that is gone afterwards. */
-import type { Context } from '../context.ts';
-import { LABEL } from '../plan/names.ts';
-import { ownerLabels, thisUser } from '../plan/process.ts';
+import type { Context } from '../app/context.ts';
+import { LABEL } from '../engine/names.ts';
+import { ownerLabels, thisUser } from '../engine/owner.ts';
 import { keyValues } from './bucket.ts';
 
 const TIMEOUT_MS = 120_000;

@@ -1,8 +1,8 @@
 /** OpenMetrics text -> blocks, by promtool in a container. It swallows what it does not like without a word, so what it made is counted. */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Context } from '../context.ts';
-import { InfrastructureError } from '../errors.ts';
+import type { Context } from '../app/context.ts';
+import { InfrastructureError } from '../core/errors.ts';
 import { readSnapshot, type Snapshot } from './snapshot.ts';
 import { runTool } from './tool.ts';
 import type { TrendText } from './trend.ts';

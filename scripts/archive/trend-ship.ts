@@ -1,9 +1,9 @@
 /** The trend of one run: made from its record when its metrics are shipped, and shipped beside them. */
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Context } from '../context.ts';
+import type { Context } from '../app/context.ts';
 import { writeWhole } from '../stack/run-folder.ts';
-import type { RunDocument } from '../types.ts';
+import type { RunDocument } from '../documents/run.ts';
 import type { Bucket } from './bucket.ts';
 import { TREND } from './pending.ts';
 import { readSnapshot } from './snapshot.ts';

@@ -1,7 +1,7 @@
 /** What the trend stream says of a run: a few samples in OpenMetrics text, the same whenever they are made from the same record. */
-import { countedRounds } from '../compare/compare.ts';
+import { countedRounds } from '../judge/compare-runs.ts';
 import type { ChangePoint } from '../store/db.ts';
-import type { RunDocument, SideDocument, SideName } from '../types.ts';
+import type { RunDocument, SideDocument, SideName } from '../documents/run.ts';
 
 export interface TrendSample {
   /** The series as OpenMetrics writes it: name and labels. */

@@ -2,8 +2,8 @@
 import { access, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Context } from '../context.ts';
-import { InfrastructureError } from '../errors.ts';
+import type { Context } from '../app/context.ts';
+import { InfrastructureError } from '../core/errors.ts';
 import { BUCKET_CONFIG, type Bucket } from './bucket.ts';
 import type { Snapshot } from './snapshot.ts';
 import { runTool, type ToolRun } from './tool.ts';

@@ -2,12 +2,12 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { BenchmarkSpec, Metric as MetricSpec } from './benchmark.types.ts';
-import { BUILTIN_METRICS, builtinMetric, needsSchedule } from './metrics.ts';
+import { BUILTIN_METRICS, builtinMetric, needsSchedule } from './metric-defaults.ts';
 import { didYouMean } from './nearest.ts';
 import { parseLimit } from './objectives.ts';
 import { holdsSecret, isUrl } from './repository.ts';
 import { shown } from './schema.ts';
-import { parseDuration } from './values.ts';
+import { parseDuration } from './quantities.ts';
 import type { Fault, YamlPath } from './yaml-file.ts';
 
 export interface Surroundings {

@@ -1,22 +1,22 @@
 /** The benchmark's file and the flags, checked and laid together. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
-import { UsageError } from '../errors.ts';
-import { AGAINST, MOST, type BuildRecipe, type ComparisonConfig, type Config } from '../types.ts';
+import { UsageError } from '../core/errors.ts';
+import { AGAINST, type BuildRecipe, type ComparisonConfig, type Config, MOST } from './types.ts';
 import type { BenchmarkSpec, Build } from './benchmark.types.ts';
 import { checkSpec } from './check.ts';
 import { checkCompose, composeServices } from './compose-check.ts';
 import { parseBenchArgs, parseLabels, type BenchFlags } from './flags.ts';
 import { HELP, minutesFlag, wholeFlag } from './flag-values.ts';
-import { chooseLoad } from './load.ts';
-import { allMetrics } from './metrics.ts';
+import { chooseLoad } from './load-config.ts';
+import { allMetrics } from './metric-defaults.ts';
 import { parseObjectives } from './objectives.ts';
 import { didYouMean } from './nearest.ts';
 import { checkBenchmark, shown } from './schema.ts';
-import { parseDuration, parseShare, parseSize } from './values.ts';
+import { parseDuration, parseShare, parseSize } from './quantities.ts';
 import { readYamlFile, throwFaults, type YamlFile } from './yaml-file.ts';
 
-export { benchHelp, parseBenchArgs, type BenchFlags } from './flags.ts';
+export { parseBenchArgs, type BenchFlags } from './flags.ts';
 
 export interface ConfigEnv {
   /** The checkout; benchmarks/ is in it. */

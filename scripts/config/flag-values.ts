@@ -1,7 +1,7 @@
 /** Numbers and durations in the flags of `npm run bench`. Pure; what is wrong is a UsageError that names the flag. */
-import { UsageError } from '../errors.ts';
+import { UsageError } from '../core/errors.ts';
 import { shown } from './schema.ts';
-import { parseDuration } from './values.ts';
+import { parseDuration } from './quantities.ts';
 
 export const HELP = 'see npm run bench -- --help';
 

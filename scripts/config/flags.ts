@@ -1,6 +1,6 @@
 /** The flags of `npm run bench`: one table that parses, explains and documents them. Pure. */
 import { parseArgs } from 'node:util';
-import { UsageError } from '../errors.ts';
+import { UsageError } from '../core/errors.ts';
 import { nearest } from './nearest.ts';
 
 export interface Flag {

@@ -1,6 +1,6 @@
 /** What a service must keep to (`objectives` in benchmark.yaml): limits in the units of their metrics. Pure. */
-import type { Metric } from '../types.ts';
-import { parseDuration, parseShare } from './values.ts';
+import type { Metric } from '../documents/run.ts';
+import { parseDuration, parseShare } from './quantities.ts';
 
 /** A limit as the user wrote it, in the metric's unit (seconds, share from 0 to 1, or its number); null where it is none. */
 export function parseLimit(written: number | string, unit: string): number | null {

@@ -1,12 +1,12 @@
 /** mayfly.yaml: which repositories the server watches and who is told; checked like a benchmark. */
 import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import { UsageError } from '../errors.ts';
+import { UsageError } from '../core/errors.ts';
 import { listBenchmarks, readBenchmark, type ConfigEnv } from './config.ts';
 import { didYouMean } from './nearest.ts';
 import { checkService, shown } from './schema.ts';
 import type { Alert, ServiceSpec } from './service.types.ts';
-import { parseDuration } from './values.ts';
+import { parseDuration } from './quantities.ts';
 import { readYamlFile, throwFaults, type Fault, type YamlFile } from './yaml-file.ts';
 
 export type { Alert };

@@ -1,7 +1,7 @@
 /** YAML with the line of everything in it. The only file that knows the yaml package. */
 import { readFileSync } from 'node:fs';
 import { isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type Node } from 'yaml';
-import { UsageError } from '../errors.ts';
+import { UsageError } from '../core/errors.ts';
 
 /** Keys and indexes from the top of the file: ['load', 'rate']. */
 export type YamlPath = (string | number)[];

@@ -6,10 +6,10 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProcessOutput } from 'zx/core';
 import { isUrl } from '../config/repository.ts';
-import { InfrastructureError, UsageError } from '../errors.ts';
-import { inStep } from '../step.ts';
+import { InfrastructureError, UsageError } from '../core/errors.ts';
+import { inStep } from '../core/step.ts';
 import { complaint, git, type Surroundings } from './git.ts';
-import { isFullHash } from './names.ts';
+import { isFullHash } from '../engine/names.ts';
 
 /** A commit that can be built: where its objects are and which tree to take. */
 export interface Commit {

@@ -1,4 +1,4 @@
-import type { CpuSets } from '../types.ts';
+import type { CpuSets } from '../documents/run.ts';
 
 /** From so many cores on generator and metrics have cores of their own. */
 const CORES_TO_SPLIT = 4;

@@ -1,7 +1,7 @@
 /** Runs git. */
 import { $, type ProcessOutput } from 'zx/core';
-import type { Context } from '../context.ts';
-import { InfrastructureError } from '../errors.ts';
+import type { Context } from '../app/context.ts';
+import { InfrastructureError } from '../core/errors.ts';
 
 export type Surroundings = Pick<Context, 'paths' | 'progress' | 'signal'>;
 

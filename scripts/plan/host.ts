@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { cpus } from 'node:os';
-import type { Host } from '../types.ts';
+import type { Host } from '../documents/run.ts';
 
 /** What the engine says about the host it runs on. */
 export interface EngineFacts {

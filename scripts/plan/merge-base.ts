@@ -1,5 +1,5 @@
 /** What a commit is compared with where nobody says it: the commit at which it left the default branch. */
-import type { Context } from '../context.ts';
+import type { Context } from '../app/context.ts';
 import { describeCommit, type Commit } from './commit.ts';
 import { gitSays } from './git.ts';
 

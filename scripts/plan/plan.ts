@@ -2,15 +2,16 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { UsageError } from '../errors.ts';
-import type { Context } from '../context.ts';
-import { MOST, type BuildRecipe, type Comparison, type Config, type CpuSets, type Host, type Pairing, type SideName } from '../types.ts';
+import { UsageError } from '../core/errors.ts';
+import type { Context } from '../app/context.ts';
+import { type BuildRecipe, type Config, MOST } from '../config/types.ts';
+import type { Comparison, CpuSets, Host, Pairing, SideName } from '../documents/run.ts';
 import { findCommit, type Commit } from './commit.ts';
 import { planCpuSets } from './cpusets.ts';
 import { fingerprint } from './host.ts';
 import { mergeBase } from './merge-base.ts';
-import { imageTag, LABEL, networkName, projectName } from './names.ts';
-import { ownerLabels } from './process.ts';
+import { imageTag, LABEL, networkName, projectName } from '../engine/names.ts';
+import { ownerLabels } from '../engine/owner.ts';
 
 /** One image of one side: how it is built and the tag under which it is found again. */
 export interface BuildPlan {
@@ -166,7 +167,7 @@ async function sideOf(name: SideName, ref: string, found: Map<string, Commit>, c
  */
 async function stackHash(root: string, imageRefs: string[]): Promise<string> {
   const ours = (await readdir(join(root, 'loadgen'))).filter((file) => file.endsWith('.ts')).map((file) => `loadgen/${file}`);
-  const files = ['compose/run.yaml', 'prometheus/prometheus.yml', 'scripts/load/own.ts', 'scripts/load/image.ts', 'scripts/plan/cpusets.ts', 'scripts/stack/compose-file.ts', ...ours, ...SENT_BY.map((name) => `node_modules/${name}/package.json`)].sort();
+  const files = ['compose/run.yaml', 'prometheus/prometheus.yml', 'scripts/measure/load/own-generator.ts', 'scripts/measure/load/image-generator.ts', 'scripts/plan/cpusets.ts', 'scripts/stack/compose-file.ts', ...ours, ...SENT_BY.map((name) => `node_modules/${name}/package.json`)].sort();
   const contents = await Promise.all(files.map(async (file) => `${file}\n${await readFile(join(root, file), 'utf8')}`));
   return hash([...imageRefs.toSorted(), ...contents].join('\n')).slice(0, 12);
 }

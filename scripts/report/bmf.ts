@@ -2,9 +2,10 @@
  * The candidate's figures in Bencher Metric Format: benchmark -> measure -> { value, lower_value, upper_value }.
  * The format is described at https://bencher.dev/docs/reference/bencher-metric-format/ (schema bencher.dev/bmf.json). Pure.
  */
-import { summarise } from '../compare/compare.ts';
-import type { RunDocument, VerdictDocument } from '../types.ts';
-import { otherMetrics, primaryMetrics } from './verdict.ts';
+import { summarise } from '../judge/compare-runs.ts';
+import type { RunDocument } from '../documents/run.ts';
+import type { VerdictDocument } from '../documents/verdict.ts';
+import { otherMetrics, primaryMetrics } from './verdict-text.ts';
 
 interface Measured {
   value: number;

@@ -1,8 +1,9 @@
 /** A verdict as JUnit XML: one test suite, one test case for each primary metric. Pure. */
-import { titleOf } from '../compare/words.ts';
-import { plainText } from '../text.ts';
-import type { MetricVerdict, RunDocument, Verdict, VerdictDocument } from '../types.ts';
-import { boundWords, cellsOf, comparisonWords, countedWords, primaryMetrics } from './verdict.ts';
+import { titleOf } from '../judge/effect-text.ts';
+import { plainText } from '../core/text.ts';
+import type { RunDocument } from '../documents/run.ts';
+import type { MetricVerdict, Verdict, VerdictDocument } from '../documents/verdict.ts';
+import { boundWords, cellsOf, comparisonWords, countedWords, primaryMetrics } from './verdict-text.ts';
 
 interface Case {
   name: string;

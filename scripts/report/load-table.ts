@@ -1,10 +1,11 @@
 /** What one load came to, as a table: each name of request, the journeys, what failed. Pure. */
 import type { LoadResultDocument, SideResult, Times } from '../../loadgen/result.ts';
-import { RATE_FLOOR } from '../collect/validity.ts';
-import { plainText, plural } from '../text.ts';
-import type { Load, Model } from '../types.ts';
+import { RATE_FLOOR } from '../measure/collect/validity.ts';
+import { plainText, plural } from '../core/text.ts';
+import type { Model } from '../../loadgen/plan.ts';
+import type { Load } from '../config/types.ts';
 import { columns, styled } from './columns.ts';
-import { exampleWords, wayWords } from './failures.ts';
+import { exampleWords, wayWords } from './failures-text.ts';
 import { digits, formatElapsed, formatValue, NO_VALUE } from './units.ts';
 
 /** Names that the table has at most, most frequent first. */

@@ -1,9 +1,10 @@
 /** A verdict as the text of a pull-request comment, in the Markdown of GitHub. Pure. */
-import { plainText } from '../text.ts';
-import type { RunDocument, VerdictDocument } from '../types.ts';
-import { boundWords, calibrationLines, cellsOf, comparisonWords, countedWords, invalidRounds, levelText, moreLines, otherMetrics, primaryMetrics } from './verdict.ts';
-import { failuresLines } from './failures.ts';
-import { loadWords } from './load.ts';
+import { plainText } from '../core/text.ts';
+import type { RunDocument } from '../documents/run.ts';
+import type { VerdictDocument } from '../documents/verdict.ts';
+import { boundWords, calibrationLines, cellsOf, comparisonWords, countedWords, invalidRounds, levelText, moreLines, otherMetrics, primaryMetrics } from './verdict-text.ts';
+import { failuresLines } from './failures-text.ts';
+import { loadWords } from './load-text.ts';
 
 /** The verdict in one sentence, the primary metrics, what it rests on; the rest is folded. `links`: URLs of the run. */
 export function verdictMarkdown(verdict: VerdictDocument, run: RunDocument, links: readonly string[]): string {

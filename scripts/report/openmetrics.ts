@@ -2,8 +2,8 @@
  * Verdict and figures in OpenMetrics text, for whatever collects such files.
  * The format: https://prometheus.io/docs/specs/om/open_metrics_spec/ (1.0). Pure.
  */
-import { plainText } from '../text.ts';
-import type { MetricVerdict, Verdict, VerdictDocument } from '../types.ts';
+import { plainText } from '../core/text.ts';
+import type { MetricVerdict, Verdict, VerdictDocument } from '../documents/verdict.ts';
 
 const VERDICTS: readonly Verdict[] = ['REGRESSION', 'IMPROVEMENT', 'PASS', 'INCONCLUSIVE', 'INVALID'];
 

@@ -1,7 +1,7 @@
 /** Progress on stderr. The only file that knows log-update. */
 import { createLogUpdate } from 'log-update';
-import { plainLines, plainText } from '../text.ts';
-import type { Progress, ProgressStep } from '../types.ts';
+import { plainLines, plainText } from '../core/text.ts';
+import type { Progress, ProgressStep } from '../core/progress.ts';
 import { formatElapsed } from './units.ts';
 
 /** Seconds between two updates of one step where the stream is not a terminal. */

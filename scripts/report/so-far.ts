@@ -1,8 +1,9 @@
 /** What a comparison knows after each round, in one line: estimates and intervals as they narrow, and the time left. Pure. */
-import type { Judgement } from '../compare/judge.ts';
-import { percentOf, titleOf } from '../compare/words.ts';
-import { plural } from '../text.ts';
-import type { MetricVerdict, Pairing } from '../types.ts';
+import type { Judgement } from '../judge/verdict.ts';
+import { percentOf, titleOf } from '../judge/effect-text.ts';
+import { plural } from '../core/text.ts';
+import type { Pairing } from '../documents/run.ts';
+import type { MetricVerdict } from '../documents/verdict.ts';
 import { formatElapsed } from './units.ts';
 
 export interface SoFar {

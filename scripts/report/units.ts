@@ -1,6 +1,6 @@
 /** Numbers as people read them. Pure. */
-import { plainText } from '../text.ts';
-import type { Unit } from '../types.ts';
+import { plainText } from '../core/text.ts';
+import type { Unit } from '../documents/run.ts';
 
 /** What is printed where there is no number. */
 export const NO_VALUE = '-';

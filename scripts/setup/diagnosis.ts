@@ -1,8 +1,8 @@
 /** What npm run doctor says: a pure reading of what the set-up found. */
-import { LEAST_VERSION } from './compose.ts';
-import { isFault } from './engine.ts';
-import { IMAGES, OPTIONAL_NAMES, type ImageName } from './images.ts';
-import type { Found } from './setup.ts';
+import { LEAST_VERSION } from './install-compose.ts';
+import { isFault } from './install-engine.ts';
+import { IMAGES, OPTIONAL_NAMES, type ImageName } from '../images/images.ts';
+import type { Found } from './machine.ts';
 
 /** One line of the doctor's answer. */
 export interface Finding {

@@ -5,13 +5,13 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { shown } from '../config/schema.ts';
-import type { Context } from '../context.ts';
-import { InfrastructureError, UsageError } from '../errors.ts';
+import type { Context } from '../app/context.ts';
+import { InfrastructureError, UsageError } from '../core/errors.ts';
 import { withoutRepository } from '../plan/git.ts';
-import { shortCommit } from '../plan/names.ts';
+import { shortCommit } from '../engine/names.ts';
 import type { BuildPlan } from '../plan/plan.ts';
 import { watchDisk, wroteTooMuch } from './disk.ts';
-import type { Written } from './engine.ts';
+import type { Written } from '../engine/engine.ts';
 import { addsFiles, baseImages, fetchingAdd } from './dockerfile.ts';
 
 /** Processes that a step of a build may have. */

@@ -1,15 +1,16 @@
 /** Plan -> Built: every image that the run starts is on the engine. A build is made once and found again by its tag. */
 import { spawn } from 'node:child_process';
 import { pipeline } from 'node:stream/promises';
-import type { Context } from '../context.ts';
-import { EXIT, InfrastructureError, MayflyError, UsageError } from '../errors.ts';
+import type { Context } from '../app/context.ts';
+import { EXIT, InfrastructureError, MayflyError, UsageError } from '../core/errors.ts';
 import { imageVariable } from '../config/compose-check.ts';
 import { withoutRepository } from '../plan/git.ts';
-import { shortCommit, sideProject } from '../plan/names.ts';
+import { shortCommit, sideProject } from '../engine/names.ts';
 import type { BuildPlan, Plan, SidePlan } from '../plan/plan.ts';
-import type { BuiltImage, SideName } from '../types.ts';
+import type { BuiltImage, SideName } from '../documents/run.ts';
 import { archiveCommand, checkDockerfile, guardBuild } from './build-guard.ts';
-import { ComposeError, composeConfig } from './compose.ts';
+import { dockerEnv } from '../engine/docker-env.ts';
+import { ComposeError, composeConfig } from '../engine/compose.ts';
 import type { ComposeDocument } from './compose-file.ts';
 
 export interface Built {
@@ -51,11 +52,6 @@ async function resolveServices(plan: Plan, ctx: Context): Promise<Map<SideName, 
     }
   });
   return new Map(await Promise.all(resolved));
-}
-
-/** What the docker client needs of the environment; the rest could slip into a service by interpolation. */
-export function dockerEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(['PATH', 'HOME', 'DOCKER_HOST', 'DOCKER_CONFIG', 'XDG_RUNTIME_DIR', 'TMPDIR'].flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
 }
 
 /** An image that is not built at a commit: there, else pulled. */
@@ -175,7 +171,7 @@ async function run(command: string[], { env, cwd, output, signal, input }: RunOp
   try {
     main.stdout!.on('data', (chunk) => output.add(chunk));
     main.stderr!.on('data', (chunk) => output.add(chunk));
-    feeder?.stderr!.on('data', (chunk) => output.add(chunk));
+    feeder?.stderr?.on('data', (chunk) => output.add(chunk));
     if (feeder) pipeline(feeder.stdout!, main.stdin!).catch(() => {}); // a broken pipe shows as the exit code of one of the two
     const [code, fed] = await Promise.all([exit(main, command[0]!), feeder ? exit(feeder, input![0]!) : 0]);
     signal.throwIfAborted();

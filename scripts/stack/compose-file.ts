@@ -1,9 +1,9 @@
 /** The Compose configurations of a run, as pure functions: what is started is what these return, and the run record keeps it. */
 import { cpuCount } from '../plan/cpusets.ts';
-import { LABEL, networkName, sideHost, sideNetwork } from '../plan/names.ts';
-import { LOG_LIMIT, ONE_ADDRESS_A_NETWORK } from './engine.ts';
+import { LABEL, networkName, sideHost, sideNetwork } from '../engine/names.ts';
+import { LOG_LIMIT, ONE_ADDRESS_A_NETWORK } from '../engine/engine.ts';
 import type { Plan } from '../plan/plan.ts';
-import type { SideName } from '../types.ts';
+import type { SideName } from '../documents/run.ts';
 
 /** A Compose document as `docker compose config --format json` writes it. */
 export type ComposeDocument = { services: Record<string, any>; networks?: Record<string, any>; volumes?: Record<string, any> } & Record<string, any>;

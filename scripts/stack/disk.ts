@@ -6,8 +6,8 @@
 import { lstat, readdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EXIT, InfrastructureError, MayflyError } from '../errors.ts';
-import type { Engine, Written } from './engine.ts';
+import { EXIT, InfrastructureError, MayflyError } from '../core/errors.ts';
+import type { Engine, Written } from '../engine/engine.ts';
 
 const EVERY_MS = 250;
 /** So much stays free for the host: 1 GiB, or this share of a smaller file system; and this share of its files. */

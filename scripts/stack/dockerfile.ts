@@ -15,7 +15,7 @@ export function fetchingAdd(dockerfile: string): string | null {
   const lines = dockerfile.split('\n');
   for (const start of lines.keys()) {
     const instruction = joined(lines, start, CONTINUES);
-    const rest = ADD.exec(instruction)?.groups!.rest;
+    const rest = ADD.exec(instruction)?.groups?.rest;
     if (rest !== undefined && !addsFiles(rest)) return instruction.trim();
   }
   return null;

@@ -2,7 +2,7 @@
 import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
-import { isAlive, thisProcess } from '../plan/process.ts';
+import { isAlive, thisProcess } from '../engine/owner.ts';
 
 /** File in a run's folder that names the process that owns it. */
 export const OWNER_FILE = 'owner.json';

@@ -1,8 +1,11 @@
 /** What is kept of every run. One SQLite file; all SQL is here. */
 import { monotonicFactory } from 'ulid';
-import { UsageError } from '../errors.ts';
-import type { ArchiveDocument, CalibrationDocument, CapacityDocument, Pairing, RoundDocument, RunDocument, RunStatus, Sample, SideDocument, SideName, Verdict, VerdictDocument } from '../types.ts';
-import { openHub, type Hub } from './hub.ts';
+import { UsageError } from '../core/errors.ts';
+import type { CalibrationDocument } from '../documents/calibration.ts';
+import type { CapacityDocument } from '../documents/capacity.ts';
+import type { ArchiveDocument, Pairing, RoundDocument, RunDocument, RunStatus, Sample, SideDocument, SideName } from '../documents/run.ts';
+import type { Verdict, VerdictDocument } from '../documents/verdict.ts';
+import { openHub, type Hub } from './inbox-outbox.ts';
 import { openQueue, type Queue } from './jobs.ts';
 import * as judgements from './judgements.ts';
 import type { StoredBisection, SuspectedChange } from './judgements.ts';

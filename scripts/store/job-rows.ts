@@ -1,5 +1,5 @@
 /** Reading jobs: the rows of the table as documents. SQL only. */
-import type { Job, JobState } from '../types.ts';
+import type { Job, JobState } from '../documents/job.ts';
 import type { Database, Row } from './sqlite.ts';
 
 export interface JobFilter {

@@ -4,13 +4,13 @@
  * Two processes use it at once: whatever changes something is one transaction under the write lock of the store.
  */
 import { decodeTime, ulid } from 'ulid';
-import { PRIORITY, type Job, type JobProgress, type NewJob, type WorkerName } from '../types.ts';
+import { type Job, type JobProgress, type NewJob, PRIORITY, type WorkerName } from '../documents/job.ts';
 import { count, iso, job, jobs, jobsBeginning, type JobFilter } from './job-rows.ts';
 import { anyWaiting, claim, endLease, renew, watchLeases, type LeasedJob, type Outcome } from './leases.ts';
 import type { Database, Row } from './sqlite.ts';
 
 export { ENDED, type JobFilter } from './job-rows.ts';
-export { FIRST_PAUSE_MS, LEASE_MS, MISSING_MS, MOST_FAILURES, SILENCE_MS, type LeasedJob, type Outcome } from './leases.ts';
+export type { LeasedJob, Outcome } from './leases.ts';
 
 /** A worker that was killed is shown as missing for a day. */
 const FORGET_WORKER_MS = 24 * 3600_000;

@@ -1,5 +1,7 @@
 /** What is concluded from runs: verdicts, calibrations, suspected changes, bisections. SQL only; db.ts hands it the database. */
-import type { CalibrationDocument, RunDocument, VerdictDocument } from '../types.ts';
+import type { CalibrationDocument } from '../documents/calibration.ts';
+import type { RunDocument } from '../documents/run.ts';
+import type { VerdictDocument } from '../documents/verdict.ts';
 import type { ChangePoint } from './db.ts';
 import type { Database } from './sqlite.ts';
 

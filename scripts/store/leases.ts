@@ -6,14 +6,13 @@
  * minutes or by years, takes no job from anybody. Times are handed in, so that histories can be played in tests.
  */
 import { ulid } from 'ulid';
-import type { Job, JobFault, JobProgress, JobState, Verdict, WorkerName } from '../types.ts';
+import type { Job, JobFault, JobProgress, JobState, WorkerName } from '../documents/job.ts';
+import type { Verdict } from '../documents/verdict.ts';
 import { job, readJob } from './job-rows.ts';
 import type { Database, Row } from './sqlite.ts';
 
 /** A lease that is not renewed for so long is given up; a worker renews it every LEASE_MS / 12. */
 export const LEASE_MS = 60_000;
-/** A worker that was not heard of for longer is shown as missing. */
-export const MISSING_MS = LEASE_MS;
 /** How long a worker whose process is alive may be silent before its job is given to another. */
 export const SILENCE_MS = 10 * 60_000;
 /** A job is begun at most this often after a fault of the infrastructure; each pause is four times the one before. */

@@ -1,5 +1,5 @@
 /** The master set: what is needed of every valid run of the default branch at once. SQL only; db.ts hands it the database. */
-import type { RoundDocument, RunDocument } from '../types.ts';
+import type { RoundDocument, RunDocument } from '../documents/run.ts';
 import type { Database, Row } from './sqlite.ts';
 
 /** What a comparison with history needs of a run; a RunDocument is one too. */

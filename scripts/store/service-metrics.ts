@@ -1,5 +1,6 @@
 /** Figures of the service as its /metrics shows them: counted in the store, so that nothing is lost when a process ends. SQL only. */
-import { JOB_FAULTS, type JobFault, type JobKind, type JobState, type Verdict } from '../types.ts';
+import { JOB_FAULTS, type JobFault, type JobKind, type JobState } from '../documents/job.ts';
+import type { Verdict } from '../documents/verdict.ts';
 import type { Database, Row } from './sqlite.ts';
 
 /** Times are milliseconds since the epoch. */

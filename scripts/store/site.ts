@@ -1,5 +1,6 @@
 /** What the web site looks up. SQL only; db.ts hands it the database. Fast among tens of thousands of runs: see migrations/005_site.sql. */
-import type { Host, Metric, RunDocument, RunStatus, Verdict } from '../types.ts';
+import type { Host, Metric, RunDocument, RunStatus } from '../documents/run.ts';
+import type { Verdict } from '../documents/verdict.ts';
 import type { Database, Row } from './sqlite.ts';
 
 /** A line of a list of runs. Times are ISO 8601. */

@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
-import { InfrastructureError, MayflyError } from '../errors.ts';
+import { InfrastructureError, MayflyError } from '../core/errors.ts';
 
 export type Row = Record<string, unknown>;
 

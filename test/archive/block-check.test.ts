@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { crc32c } from '@node-rs/crc32';
 import t, { type Test } from 'tap';
 import { checkBlock, checkIndex, checkSegment, checkTombstones, restoreMeta } from '../../scripts/archive/block-check.ts';
-import { IMAGES } from '../../scripts/setup/images.ts';
+import { IMAGES } from '../../scripts/images/images.ts';
 import { run } from '../e2e/helpers.ts';
 
 const LABELS = { run_id: '01JZZZZZZZZZZZZZZZZZZZZZZA', benchmark: 'shop', host: 'h0st' };

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { parse } from 'yaml';
 import { isBlockName } from '../../scripts/archive/blocks.ts';
-import { IMAGES } from '../../scripts/setup/images.ts';
+import { IMAGES } from '../../scripts/images/images.ts';
 import { dataFolder, run } from '../e2e/helpers.ts';
 
 const DAY_S = 86_400;

@@ -8,12 +8,12 @@ import { moved, readPending } from '../../scripts/archive/pending.ts';
 import { ship } from '../../scripts/archive/ship.ts';
 import { openMetrics } from '../../scripts/archive/trend.ts';
 import { makeBlocks } from '../../scripts/archive/trend-blocks.ts';
-import { makeContext, type Context } from '../../scripts/context.ts';
-import { paths } from '../../scripts/paths.ts';
-import { IMAGES } from '../../scripts/setup/images.ts';
-import type { SetupResult } from '../../scripts/setup/setup.ts';
+import { makeContext, type Context } from '../../scripts/app/context.ts';
+import { paths } from '../../scripts/core/paths.ts';
+import { IMAGES } from '../../scripts/images/images.ts';
+import type { SetupResult } from '../../scripts/setup/machine.ts';
 import { openStore } from '../../scripts/store/db.ts';
-import type { RunDocument } from '../../scripts/types.ts';
+import type { RunDocument } from '../../scripts/documents/run.ts';
 import { dataFolder, engine, ROOT } from '../e2e/helpers.ts';
 import { makeRun } from '../run-document.ts';
 

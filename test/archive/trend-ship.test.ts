@@ -3,10 +3,10 @@ import { cpSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Bucket } from '../../scripts/archive/bucket.ts';
-import { settleFolder } from '../../scripts/archive/leftovers.ts';
+import { settleFolder } from '../../scripts/archive/recovery/leftovers.ts';
 import { pushPending } from '../../scripts/archive/ship.ts';
 import { openMetrics, runSamples } from '../../scripts/archive/trend.ts';
-import type { Context } from '../../scripts/context.ts';
+import type { Context } from '../../scripts/app/context.ts';
 import { dumpBlock, engine, onEngine } from '../e2e/helpers.ts';
 import { blocksIn, context, readOnly, RUN, waitingRun } from './trend-context.ts';
 

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { changePointSamples, openMetrics, runSamples, TREND_LABELS, type TrendText } from '../../scripts/archive/trend.ts';
 import { makeBlocks, promtoolArgs } from '../../scripts/archive/trend-blocks.ts';
-import type { Context } from '../../scripts/context.ts';
-import { InfrastructureError } from '../../scripts/errors.ts';
-import { IMAGES } from '../../scripts/setup/images.ts';
+import type { Context } from '../../scripts/app/context.ts';
+import { InfrastructureError } from '../../scripts/core/errors.ts';
+import { IMAGES } from '../../scripts/images/images.ts';
 import type { ChangePoint } from '../../scripts/store/db.ts';
-import type { RoundDocument, RunDocument } from '../../scripts/types.ts';
+import type { RoundDocument, RunDocument } from '../../scripts/documents/run.ts';
 import { dataFolder, dumpBlock, engine, onEngine } from '../e2e/helpers.ts';
 import { makeComparison, makeJudged, makeRound, makeRun } from '../run-document.ts';
 
@@ -129,7 +129,7 @@ t.test('promtool: what it would swallow is an error', async (t) => {
   const milliseconds = text.text.replace(/ (\d{10})\.(\d{3})5$/gm, ' $1$2');
   t.not(milliseconds, text.text);
   await t.rejects(make({ text: milliseconds }), { message: /: 28 samples from 2026-01-02T03:04:00\.000Z to 2026-01-02T03:04:03\.000Z were written, 28 from \+057974-/ });
-  const twice = text.text.replace('# EOF', text.text.split('\n').find((line) => line.startsWith('mayfly_sample'))!.replace(/\} \S+ /, '} 77 ') + '\n# EOF');
+  const twice = text.text.replace('# EOF', `${text.text.split('\n').find((line) => line.startsWith('mayfly_sample'))!.replace(/\} \S+ /, '} 77 ')}\n# EOF`);
   await t.rejects(make({ text: twice, samples: text.samples + 1 }), { name: 'InfrastructureError', message: /: 29 samples from .* were written, 28 from 2026-/, hint: /drops a second value/ });
   const error = await make({ text: text.text.replace('# EOF\n', '') }).then(() => null, (error: Error) => error);
   t.type(error, InfrastructureError);

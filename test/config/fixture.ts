@@ -1,7 +1,7 @@
 /** A checkout with one benchmark, made of texts, for the tests of the configuration. */
 import type { Test } from 'tap';
 import { loadConfig } from '../../scripts/config/config.ts';
-import type { Config } from '../../scripts/types.ts';
+import type { Config } from '../../scripts/config/types.ts';
 
 export const BENCHMARK = `description: A shop
 build:

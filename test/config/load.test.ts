@@ -5,7 +5,7 @@ import { BENCHMARK, COMPOSE, faults, load, swap, type Files } from './fixture.ts
 const FILE = 'benchmarks/shop/benchmark.yaml';
 const RATE = '  rate: 200\n  duration: 20s\n';
 /** The benchmark with other fields in place of rate and duration. */
-const withLoad = (fields: string) => swap(BENCHMARK, RATE, fields && fields.replace(/^/gm, '  ') + '\n');
+const withLoad = (fields: string) => swap(BENCHMARK, RATE, fields && `${fields.replace(/^/gm, '  ')}\n`);
 const image = (file: string) => swap(file, 'script: load.ts', 'image: vegeta\n  command: []\n  requests: x{$selector}');
 const LOG = { 'requests.csv': 'at,method,path,name,body\n0,GET,/,front page,\n0.5,POST,/orders,,"{""a"":\n1}"\n2.0005,GET,/?q=1,,\n' };
 
@@ -110,7 +110,7 @@ const wrong: [what: string, file: string, sentence: string][] = [
   ['iterations of nobody', withLoad('rate: 200\nduration: 20s\niterations: 3'), ':7 load has iterations, so it needs users too'],
   ['nobody thinks', withLoad('rate: 200\nduration: 20s\nthink: 3s'), ':7 load has think, so it needs users too'],
   ['users without a script', swap(withLoad('users: 5'), '  script: load.ts\n', ''), ':7 load needs exactly one of script (the generator of Mayfly), schedule (a file of requests for it, with or without a script) and image (any other load generator)'],
-  ['a metric from a schedule that there is not', withLoad('users: 5') + 'metrics: [{name: response_p95, primary: true}]\n', ':14 metrics/0/primary cannot be true, since response_p95 counts from a schedule, which a closed model (load/users) has not'],
+  ['a metric from a schedule that there is not', `${withLoad('users: 5')}metrics: [{name: response_p95, primary: true}]\n`, ':14 metrics/0/primary cannot be true, since response_p95 counts from a schedule, which a closed model (load/users) has not'],
   ['another generator and stages', image(withLoad(`rate: 9\nstages: ${ONE}`)), `:13 load/stages must not be given with image: ${CONSTANT}`],
   ['another generator and users', image(withLoad('users: 5')), `:12 load/users must not be given with image: ${CONSTANT}`],
   ['another generator and a schedule', image(withLoad('schedule: requests.csv')), ':7 load needs exactly one of script (the generator of Mayfly), schedule (a file of requests for it, with or without a script) and image (any other load generator)'],

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { bench, dataFolder, engine, inWindow, knowNothing, makeFolder, mayfly, nothingLeft, onEngine, probeBenchmark, probeRepository, run, seen, type Running } from './helpers.ts';
-import type { ContainerSummary } from '../../scripts/stack/engine.ts';
+import type { ContainerSummary } from '../../scripts/engine/engine.ts';
 
 t.teardown(() => engine.close());
 

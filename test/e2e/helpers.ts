@@ -9,11 +9,11 @@ import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { stringify } from 'yaml';
 import { isBlockName } from '../../scripts/archive/blocks.ts';
-import { isAlive } from '../../scripts/plan/process.ts';
-import { engineSocket } from '../../scripts/engine-socket.ts';
-import { IMAGES } from '../../scripts/setup/images.ts';
-import { connectEngine, type ContainerSummary } from '../../scripts/stack/engine.ts';
-import type { RunDocument } from '../../scripts/types.ts';
+import { isAlive } from '../../scripts/engine/owner.ts';
+import { engineSocket } from '../../scripts/engine/socket.ts';
+import { IMAGES } from '../../scripts/images/images.ts';
+import { connectEngine, type ContainerSummary } from '../../scripts/engine/engine.ts';
+import type { RunDocument } from '../../scripts/documents/run.ts';
 import { freePort } from '../../scripts/archive/archives.ts';
 
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));

@@ -6,7 +6,7 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ulid } from 'ulid';
-import { isAlive, processStart } from '../../scripts/plan/process.ts';
+import { isAlive, processStart } from '../../scripts/engine/owner.ts';
 import { openStore } from '../../scripts/store/db.ts';
 import type { Outcome } from '../../scripts/store/jobs.ts';
 import { makeRound, makeRun } from '../run-document.ts';

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { openStore, type Store } from '../../scripts/store/db.ts';
-import { PRIORITY, type NewJob } from '../../scripts/types.ts';
+import { type NewJob, PRIORITY } from '../../scripts/documents/job.ts';
 
 const WORKER = join(import.meta.dirname, 'queue-worker.ts');
 const KILLS = 40;

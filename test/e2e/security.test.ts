@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { stringify } from 'yaml';
-import { IMAGES } from '../../scripts/setup/images.ts';
+import { IMAGES } from '../../scripts/images/images.ts';
 import { readSpace } from '../../scripts/stack/disk.ts';
-import { ONE_ADDRESS_A_NETWORK, type ContainerSummary } from '../../scripts/stack/engine.ts';
+import { ONE_ADDRESS_A_NETWORK, type ContainerSummary } from '../../scripts/engine/engine.ts';
 import { bench, dataFolder, engine, knowNothing, makeFolder, mayfly, nothingLeft, onEngine, probeBenchmark, ROOT, run, seen, type Running } from './helpers.ts';
 
 const FIXTURE = join(ROOT, 'test', 'fixtures', 'hostile');

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { stringify } from 'yaml';
-import { IMAGES } from '../../scripts/setup/images.ts';
+import { IMAGES } from '../../scripts/images/images.ts';
 import { run } from '../e2e/helpers.ts';
 import { substitute } from './grafana.ts';
 import { dashboards, queriedPanels } from './prove.ts';

@@ -216,7 +216,7 @@ t.test('an iteration that never ends is cut off and counted; warming up does not
 });
 
 t.test('setUp that waits for what the generator\'s own server never says does not keep it from starting; one that fails is told', async (t) => {
-  let asked = 0;
+  const asked = 0;
   const { url } = await remember(t);
   const before = `
     const setUp = async ({ http, side }) => { let answer; do answer = await http.get('/import', { name: 'import', expect: { body: 'ok' } }); while (answer.failure); return { side }; };`;

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import type { Test } from 'tap';
 import { PLAN_VARIABLE, type LoadPlan, type Model } from '../../loadgen/plan.ts';
 import { REQUESTS_FILE, type LoadEvent, type LoadResultDocument, type SideResult } from '../../loadgen/result.ts';
-import { readRequests } from '../../scripts/collect/requests-read.ts';
+import { readRequests } from '../../scripts/requests/read-file.ts';
 
 /** What lies in the benchmark's folder: path -> content. */
 export type Files = Record<string, string | Uint8Array>;

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { BOUNDS, bucketOf, LiveReader, LiveWriter, MAX_NAMES, newCells, OTHER_NAMES, type LiveNews } from '../../loadgen/live.ts';
 import { MEASURE, Recorder, WARMUP } from '../../loadgen/recorder.ts';
-import { generator, sideOf } from '../../loadgen/schedule.ts';
+import { generator, sideIndexOf } from '../../loadgen/schedule.ts';
 import { keptRequests, quantile, sideResult, timesOf } from '../../loadgen/summary.ts';
 import { measured, open, planFor, quantileOf, remember, start } from './generator.ts';
 
@@ -244,7 +244,7 @@ t.test('two workers load as one does, wait for their go, and answer Prometheus u
   generator.kill('SIGTERM');
   const { sides, rows, result } = await measured(t, await generator.ended);
 
-  t.same(rows.map(({ side }) => side), rows.map((_, n) => sideOf(n, ['candidate', 'baseline'], plan.seed)));
+  t.same(rows.map(({ side }) => side), rows.map((_, n) => (['candidate', 'baseline'] as const)[sideIndexOf(n, 2, plan.seed)]));
   t.same(rows.map(({ pair }) => pair), rows.map((_, n) => Math.floor(n / 2)), 'each pair once on each side');
   t.same(result.kept, { rows: 120, of: 120 });
   const read = parse(text);

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { REQUESTS_FILE } from '../../loadgen/result.ts';
-import { dueTimes, generator, sideOf, textSeed } from '../../loadgen/schedule.ts';
-import { readHead } from '../../scripts/collect/requests-read.ts';
+import { dueTimes, generator, sideIndexOf, textSeed } from '../../loadgen/schedule.ts';
+import { readHead } from '../../scripts/requests/read-file.ts';
 import { countsOf, failuresOf, measure, open, planFor, quantileOf, remember, serve, type Seen } from './generator.ts';
 
 const SIDES = ['candidate', 'baseline'] as const;
@@ -29,7 +29,7 @@ t.test('both sides get exactly their share in the drawn order; the two of a pair
   t.notOk('cap' in result.kept);
 
   // The schedule, from what was kept.
-  t.same(rows.map(({ side }) => side), rows.map((_, n) => sideOf(n, SIDES, 77)));
+  t.same(rows.map(({ side }) => side), rows.map((_, n) => SIDES[sideIndexOf(n, 2, 77)]));
   t.same(rows.map(({ pair }) => pair), rows.map((_, n) => Math.floor(n / 2)));
   t.ok(rows.every(({ due }, n) => Math.abs(due - n / 200) < 1e-6), 'each is due at its time');
   t.ok(rows.every(({ status, failure, latency, startLag }) => status === 200 && failure === null && latency > 0 && startLag >= 0));

@@ -3,7 +3,7 @@ import t from 'tap';
 import schema from '../../docs/schemas/mayfly.load.v1.json' with { type: 'json' };
 import type { LoadResultDocument } from '../../loadgen/result.ts';
 import { compile } from '../../scripts/config/schema.ts';
-import { resultFault } from '../../scripts/load/check-result.ts';
+import { resultFault } from '../../scripts/measure/load/check-result.ts';
 import { closed, measure, open, planFor, serve } from './generator.ts';
 
 const validate = compile(schema);

@@ -1,15 +1,15 @@
 /** Who gets which iteration, and when: by value. */
 import t from 'tap';
 import type { Stage } from '../../loadgen/plan.ts';
-import { choose, dueTimes, dueTimesOfRows, generator, hash, pairOf, sideIndexOf, sideOf, textSeed, warmupTimes } from '../../loadgen/schedule.ts';
+import { choose, dueTimes, dueTimesOfRows, generator, hash, pairOf, sideIndexOf, textSeed, warmupTimes } from '../../loadgen/schedule.ts';
 
 const SIDES = ['candidate', 'baseline'] as const;
-const order = (seed: number, count: number) => Array.from({ length: count }, (_, i) => sideOf(i, SIDES, seed));
+const order = (seed: number, count: number) => Array.from({ length: count }, (_, i) => SIDES[sideIndexOf(i, 2, seed)]!);
 const due = (rate: number, durationS: number, { sides = 1, stages, arrivals = 'constant' as const, seed = 1 }: { sides?: number; stages?: Stage[]; arrivals?: 'constant' | 'poisson'; seed?: number } = {}) =>
   [...dueTimes({ kind: 'open', arrivals, rate, durationS, ...(stages ? { stages } : {}) }, sides, seed)];
 
 t.test('one side gets every iteration', async (t) => {
-  t.same([0, 1, 2, 3, 4].map((i) => sideOf(i, ['candidate'], 7)), Array(5).fill('candidate'));
+  t.same([0, 1, 2, 3, 4].map((i) => ['candidate'][sideIndexOf(i, 1, 7)]), Array(5).fill('candidate'));
 });
 
 t.test('two sides meet in blocks A B B A or B A A B', async (t) => {
@@ -47,7 +47,7 @@ t.test('the order depends on the seed', async (t) => {
 t.test('the n-th iteration of each side belongs to the n-th pair', async (t) => {
   const seen = { candidate: 0, baseline: 0 };
   for (let i = 0; i < 1_000; i++) {
-    const side = sideOf(i, SIDES, 5);
+    const side = SIDES[sideIndexOf(i, 2, 5)]!;
     t.equal(SIDES[sideIndexOf(i, 2, 5)], side);
     t.equal(pairOf(i, 2), seen[side]++);
   }

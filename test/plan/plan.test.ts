@@ -1,8 +1,8 @@
 import t from 'tap';
 import { cpuCount, planCpuSets } from '../../scripts/plan/cpusets.ts';
 import { fingerprint } from '../../scripts/plan/host.ts';
-import { fillPromql, imageTag, laneOf, networkAlias, networkName, projectName, roundProject, shortCommit, sideNetwork, sideProject, sideTarget } from '../../scripts/plan/names.ts';
-import { isAlive, processStart } from '../../scripts/plan/process.ts';
+import { fillPromql, imageTag, laneOf, networkAlias, networkName, projectName, roundProject, shortCommit, sideNetwork, sideProject, sideTarget } from '../../scripts/engine/names.ts';
+import { isAlive, processStart } from '../../scripts/engine/owner.ts';
 import { aPlan } from '../fixtures/plan.ts';
 
 t.test('CPU sets are disjoint and cover every core where there are four or more; with fewer the services have theirs all the same', async (t) => {

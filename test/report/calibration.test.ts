@@ -3,13 +3,13 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { calibrate } from '../../scripts/compare/calibration.ts';
+import { calibrate } from '../../scripts/judge/calibration.ts';
 import { compile } from '../../scripts/config/schema.ts';
-import type { CalibrationDocument } from '../../scripts/types.ts';
-import { paths } from '../../scripts/paths.ts';
-import { calibrationText } from '../../scripts/report/calibration.ts';
+import type { CalibrationDocument } from '../../scripts/documents/calibration.ts';
+import { paths } from '../../scripts/core/paths.ts';
+import { calibrationText } from '../../scripts/report/calibration-text.ts';
 import { openStore } from '../../scripts/store/db.ts';
-import { calibrationRun } from '../compare/calibration-run.ts';
+import { calibrationRun } from '../judge/calibration-run.ts';
 import { makeComparison, makeRun } from '../run-document.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -42,7 +42,7 @@ t.test('calibrate --run: the rounds of a stored run, no engine', async (t) => {
   store.addRun({ ...makeComparison(1.1), run_id: '01CCC' });
   store.addRun(makeRun({ run_id: '01DDD' }));
   const command = (...args: string[]) => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'scripts/calibrate.ts'), ...args], { env: { ...process.env, MAYFLY_DATA: data, DOCKER_HOST: 'unix:///nowhere' }, encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'scripts/commands/calibrate.ts'), ...args], { env: { ...process.env, MAYFLY_DATA: data, DOCKER_HOST: 'unix:///nowhere' }, encoding: 'utf8' });
     return { status, stdout, stderr };
   };
 

@@ -4,17 +4,17 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { explain } from '../../scripts/cli.ts';
+import { explain } from '../../scripts/core/cli.ts';
 import { compile } from '../../scripts/config/schema.ts';
 import runSchema from '../../docs/schemas/mayfly.run.v1.json' with { type: 'json' };
-import { InfrastructureError, Interrupted } from '../../scripts/errors.ts';
-import { paths } from '../../scripts/paths.ts';
+import { InfrastructureError, Interrupted } from '../../scripts/core/errors.ts';
+import { paths } from '../../scripts/core/paths.ts';
 import { openStore } from '../../scripts/store/db.ts';
-import { verdictText } from '../../scripts/report/verdict.ts';
-import type { RunDocument } from '../../scripts/types.ts';
+import { verdictText } from '../../scripts/report/verdict-text.ts';
+import type { RunDocument } from '../../scripts/documents/run.ts';
 import { makeComparison, makeJudged, makeRun } from '../run-document.ts';
 
-const SCRIPTS = join(import.meta.dirname, '../../scripts');
+const SCRIPTS = join(import.meta.dirname, '../../scripts/commands');
 const data = t.testdir();
 const env = { ...process.env, MAYFLY_DATA: data };
 const command = (name: string, ...args: string[]) => {

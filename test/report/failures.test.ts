@@ -2,16 +2,17 @@
 import { join } from 'node:path';
 import t from 'tap';
 import runSchema from '../../docs/schemas/mayfly.run.v1.json' with { type: 'json' };
-import { failuresOf } from '../../scripts/collect/failures.ts';
+import { failuresOf } from '../../scripts/measure/collect/failures.ts';
 import { compile } from '../../scripts/config/schema.ts';
-import { exampleWords, failuresTable, runFailures } from '../../scripts/report/failures.ts';
+import { exampleWords, failuresTable, runFailures } from '../../scripts/report/failures-text.ts';
 import { verdictMarkdown } from '../../scripts/report/markdown.ts';
-import { runTable } from '../../scripts/report/table.ts';
-import type { RunView } from '../../scripts/serve/data/types.ts';
-import { roundViews } from '../../scripts/serve/data/values.ts';
-import { validitySection } from '../../scripts/serve/pages/run-parts.ts';
+import { runTable } from '../../scripts/report/run-table.ts';
+import type { RunView } from '../../scripts/service/server/data/data-types.ts';
+import { roundViews } from '../../scripts/service/server/data/metric-values.ts';
+import { validitySection } from '../../scripts/service/server/pages/run-parts.ts';
 import { openStore } from '../../scripts/store/db.ts';
-import type { Failures, RunDocument } from '../../scripts/types.ts';
+import type { Failures } from '../../loadgen/result.ts';
+import type { RunDocument } from '../../scripts/documents/run.ts';
 import { makeJudged, makeRun } from '../run-document.ts';
 
 const PLAIN = { color: false };

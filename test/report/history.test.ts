@@ -1,13 +1,14 @@
 /** The history and the screening as text, and the decision on a suspected change. */
 import t from 'tap';
-import { screenRun } from '../../scripts/compare/screen.ts';
-import { seriesOf } from '../../scripts/compare/series.ts';
-import { checkedText, decide } from '../../scripts/confirm-changes.ts';
-import { judgeRun } from '../../scripts/compare/verdict.ts';
+import { screenRun } from '../../scripts/judge/screen.ts';
+import { seriesOf } from '../../scripts/judge/series.ts';
+import { checkedText, decide } from '../../scripts/studies/history/confirm-changes.ts';
+import { judgeRun } from '../../scripts/judge/judge-run.ts';
 import { chart } from '../../scripts/report/chart.ts';
-import { historySeries, historyText, screenText, type HistoryDocument } from '../../scripts/report/history.ts';
+import { historySeries, historyText, screenText, type HistoryDocument } from '../../scripts/report/history-text.ts';
 import type { SuspectedChange } from '../../scripts/store/judgements.ts';
-import type { RunDocument, VerdictDocument } from '../../scripts/types.ts';
+import type { RunDocument } from '../../scripts/documents/run.ts';
+import type { VerdictDocument } from '../../scripts/documents/verdict.ts';
 import { makeRound, makeRun } from '../run-document.ts';
 import { masterRun } from '../store/master-runs.ts';
 

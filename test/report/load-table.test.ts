@@ -2,7 +2,8 @@
 import t from 'tap';
 import type { LoadResultDocument, Times } from '../../loadgen/result.ts';
 import { loadTable, modelWords, shortfalls } from '../../scripts/report/load-table.ts';
-import type { Load, Model } from '../../scripts/types.ts';
+import type { Model } from '../../loadgen/plan.ts';
+import type { Load } from '../../scripts/config/types.ts';
 import { sideResult } from '../run-document.ts';
 
 const times = (count: number, s: number): Times => ({ count, avg: 1.2 * s, min: 0.2 * s, med: s, max: 20 * s, p90: 2 * s, p95: 3 * s, p99: 5 * s, p999: 10 * s });

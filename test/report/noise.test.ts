@@ -1,7 +1,7 @@
 import t from 'tap';
-import { adviseOn } from '../../scripts/noise/advice.ts';
-import { noiseText } from '../../scripts/report/noise.ts';
-import { quietHost } from '../noise/quiet-host.ts';
+import { adviseOn } from '../../scripts/studies/noise/advice.ts';
+import { noiseText } from '../../scripts/report/noise-text.ts';
+import { quietHost } from '../studies/noise/quiet-host.ts';
 
 const text = (readings: typeof quietHost, unreadable: string[] = []) =>
   noiseText({ schema: 'mayfly.noise/v1', at: '2026-01-02T03:04:05.000Z', seconds: 60, ...adviseOn(readings), readings, unreadable }, { color: false });

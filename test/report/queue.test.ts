@@ -4,10 +4,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { compile } from '../../scripts/config/schema.ts';
-import { paths } from '../../scripts/paths.ts';
-import { queueText, type QueueDocument } from '../../scripts/report/queue.ts';
+import { paths } from '../../scripts/core/paths.ts';
+import { queueText, type QueueDocument } from '../../scripts/report/queue-text.ts';
 import { openStore } from '../../scripts/store/db.ts';
-import { PRIORITY, type NewJob } from '../../scripts/types.ts';
+import { type NewJob, PRIORITY } from '../../scripts/documents/job.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const data = t.testdir();
@@ -18,7 +18,7 @@ t.teardown(() => store.close());
 const head = execFileSync('git', ['rev-parse', 'HEAD'], { cwd: ROOT, encoding: 'utf8' }).trim();
 
 function queue(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'scripts/queue.ts'), ...args], { cwd: ROOT, env: { ...process.env, MAYFLY_DATA: data }, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'scripts/commands/queue.ts'), ...args], { cwd: ROOT, env: { ...process.env, MAYFLY_DATA: data }, encoding: 'utf8' });
   return { status, stdout, stderr };
 }
 const list = (...args: string[]): QueueDocument => JSON.parse(queue('list', '--json', ...args).stdout);

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { compile } from '../../scripts/config/schema.ts';
-import { calibrate, quoteOf } from '../../scripts/compare/calibration.ts';
-import { judgeTwoRuns } from '../../scripts/compare/two-runs.ts';
-import { judgeRun } from '../../scripts/compare/verdict.ts';
-import type { RunDocument } from '../../scripts/types.ts';
+import { calibrate, quoteOf } from '../../scripts/judge/calibration.ts';
+import { judgeTwoRuns } from '../../scripts/judge/two-runs.ts';
+import { judgeRun } from '../../scripts/judge/judge-run.ts';
+import type { RunDocument } from '../../scripts/documents/run.ts';
 import { K6_LOAD, makeComparison, makeJudged, makeRound, makeRun } from '../run-document.ts';
 
 const schemaOf = (name: string) => compile(JSON.parse(readFileSync(join(import.meta.dirname, `../../docs/schemas/mayfly.${name}.v1.json`), 'utf8')));

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { judgeSoFar } from '../../scripts/compare/verdict.ts';
+import { judgeSoFar } from '../../scripts/judge/judge-run.ts';
 import { soFarText } from '../../scripts/report/so-far.ts';
 import { makeComparison } from '../run-document.ts';
 

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { comparisonTable, runsTable, runTable } from '../../scripts/report/table.ts';
-import type { RunDocument } from '../../scripts/types.ts';
+import { comparisonTable, runsTable, runTable } from '../../scripts/report/run-table.ts';
+import type { RunDocument } from '../../scripts/documents/run.ts';
 import { K6_LOAD, makeComparison, makeJudged, makeRound, makeRun } from '../run-document.ts';
 
 const PLAIN = { color: false };

@@ -2,8 +2,8 @@ import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync,
 import { join } from 'node:path';
 import t from 'tap';
 import type { VerdictOutputs } from '../../scripts/config/flags.ts';
-import { UsageError } from '../../scripts/errors.ts';
-import { checkVerdictFiles, exitCodeOf, writeVerdictFiles } from '../../scripts/verdict-files.ts';
+import { UsageError } from '../../scripts/core/errors.ts';
+import { checkVerdictFiles, exitCodeOf, writeVerdictFiles } from '../../scripts/app/verdict-files.ts';
 import { makeJudged } from '../run-document.ts';
 
 const outputs = (files: VerdictOutputs['files'], strict = false): VerdictOutputs => ({ strict, files });

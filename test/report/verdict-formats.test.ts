@@ -1,13 +1,14 @@
 /** A verdict for machines and for a pull request: valid whatever refs, subjects and reasons say. */
 import { spawnSync } from 'node:child_process';
 import t from 'tap';
-import { judgeRun } from '../../scripts/compare/verdict.ts';
+import { judgeRun } from '../../scripts/judge/judge-run.ts';
 import { verdictBmf } from '../../scripts/report/bmf.ts';
 import { verdictJunit } from '../../scripts/report/junit.ts';
 import { escaped, verdictMarkdown } from '../../scripts/report/markdown.ts';
 import { verdictOpenMetrics } from '../../scripts/report/openmetrics.ts';
-import { IMAGES } from '../../scripts/setup/images.ts';
-import type { RunDocument, VerdictDocument } from '../../scripts/types.ts';
+import { IMAGES } from '../../scripts/images/images.ts';
+import type { RunDocument } from '../../scripts/documents/run.ts';
+import type { VerdictDocument } from '../../scripts/documents/verdict.ts';
 import { makeJudged, makeRun } from '../run-document.ts';
 
 const worse = makeJudged({ factors: { latency_med: 1.08 } });

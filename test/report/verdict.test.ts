@@ -1,8 +1,9 @@
 import t from 'tap';
-import { judgeRun } from '../../scripts/compare/verdict.ts';
-import { invalidRounds, verdictText } from '../../scripts/report/verdict.ts';
-import { runTable } from '../../scripts/report/table.ts';
-import type { CalibrationQuote, RunDocument } from '../../scripts/types.ts';
+import { judgeRun } from '../../scripts/judge/judge-run.ts';
+import { invalidRounds, verdictText } from '../../scripts/report/verdict-text.ts';
+import { runTable } from '../../scripts/report/run-table.ts';
+import type { CalibrationQuote } from '../../scripts/documents/calibration.ts';
+import type { RunDocument } from '../../scripts/documents/run.ts';
 import { makeJudged, type JudgedOptions } from '../run-document.ts';
 
 const PLAIN = { color: false };

@@ -5,10 +5,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import t from 'tap';
-import { paths } from '../../scripts/paths.ts';
+import { paths } from '../../scripts/core/paths.ts';
 import { openStore } from '../../scripts/store/db.ts';
 import { dataFolder, engine, ROOT } from '../e2e/helpers.ts';
-import { compared, keep } from '../serve/site-store.ts';
+import { compared, keep } from '../service/server/site-store.ts';
 import { startBrowser } from '../stories/browser.ts';
 import { makeRequests, writeRound } from './made.ts';
 
@@ -28,7 +28,7 @@ t.test('distribution, tail and single requests', { timeout: 300_000 }, async (t)
   const run = keep(store, { ...shape, archive: { bucket, blocks: [BLOCK], verified: true, pending: false, requests: { files, rows: 16_000, bytes: 1, verified: true } } });
   store.close();
 
-  const child = spawn(process.execPath, [join(ROOT, 'scripts', 'serve.ts'), '--port=0'], { cwd: ROOT, env: { ...process.env, MAYFLY_DATA: data, GITHUB_TOKEN: '', MAYFLY_WEBHOOK_SECRET: '' }, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [join(ROOT, 'scripts', 'commands', 'serve.ts'), '--port=0'], { cwd: ROOT, env: { ...process.env, MAYFLY_DATA: data, GITHUB_TOKEN: '', MAYFLY_WEBHOOK_SECRET: '' }, stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(child, 'exit');
   t.teardown(() => (child.kill('SIGTERM'), ended));
   let site = '';

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { requestsReader } from '../../scripts/collect/requests.ts';
+import { requestsReader } from '../../scripts/requests/view.ts';
 import { engine, ROOT, run } from '../e2e/helpers.ts';
 import { folder, makeRequests, RUN, writeRound } from './made.ts';
 

@@ -7,8 +7,9 @@ import { zstdCompressSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { fileWriter, ParquetWriter } from 'hyparquet-writer';
 import { openRequests, writeRequests, type RequestColumns } from '../../loadgen/requests-file.ts';
-import { readHead, readRequests } from '../../scripts/collect/requests-read.ts';
-import { MOST_BYTES, requestsReader } from '../../scripts/collect/requests.ts';
+import { readHead, readRequests } from '../../scripts/requests/read-file.ts';
+import { MOST_BYTES } from '../../scripts/requests/limits.ts';
+import { requestsReader } from '../../scripts/requests/view.ts';
 import { folder, makeRequests, RUN, writeRound } from './made.ts';
 
 /** The columns as lists of what is in the file. */
@@ -36,7 +37,7 @@ t.test('what was written is read back, whatever the number of row groups; nothin
 t.test('one file knows each of the two packages', async (t) => {
   const sources = ['scripts', 'loadgen', 'grafana/src'].flatMap((root) => readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => /\.(ts|js)$/.test(file)).map((file) => join(root, file)));
   const users = (name: string) => sources.filter((file) => new RegExp(`from '${name}[/']`).test(readFileSync(file, 'utf8')));
-  t.same(users('hyparquet'), ['scripts/collect/requests-read.ts']);
+  t.same(users('hyparquet'), ['scripts/requests/read-file.ts']);
   t.same(users('hyparquet-writer'), ['loadgen/requests-file.ts']);
 });
 
@@ -146,7 +147,7 @@ t.test('a page that unfolds to billions of values ends its process, not the comm
 
 t.test('an interrupt of the terminal is not its matter, the end of who asked is', async (t) => {
   const file = await roundFile(t, 100);
-  const child = fork('scripts/collect/requests-process.ts', { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
+  const child = fork('scripts/requests/read-process.ts', { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
   const answered = () => once(child, 'message').then(([answer]) => answer);
   child.send({ number: 1, task: 'check', asked: [{ file, runId: RUN, round: 1 }] });
   t.match(await answered(), { number: 1, answer: { rows: 100 } });

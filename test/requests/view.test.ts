@@ -2,13 +2,13 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { requestsFile } from '../../scripts/collect/requests.ts';
-import { quantilesOf } from '../../scripts/collect/requests-tasks.ts';
-import { runBody } from '../../scripts/serve/pages/run.ts';
-import { runView } from '../../scripts/serve/data/run.ts';
-import { requestsView, SHARES, type RequestsView } from '../../scripts/serve/single-requests.ts';
-import type { RunDocument } from '../../scripts/types.ts';
-import { alone, compared, keep, openSite } from '../serve/site-store.ts';
+import { requestsFile } from '../../scripts/requests/view.ts';
+import { quantilesOf } from '../../scripts/requests/tasks.ts';
+import { runBody } from '../../scripts/service/server/pages/run-page.ts';
+import { runView } from '../../scripts/service/server/data/run-data.ts';
+import { requestsView, SHARES, type RequestsView } from '../../scripts/service/server/single-requests.ts';
+import type { RunDocument } from '../../scripts/documents/run.ts';
+import { alone, compared, keep, openSite } from '../service/server/site-store.ts';
 import { makeRequests, writeRound } from './made.ts';
 
 const BLOCK = '01K00000000000000000000000';

@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { inspectEngine, isFault, startDaemon, type Daemon } from '../../scripts/setup/engine.ts';
-import { hostLock } from '../../scripts/setup/lock.ts';
+import { inspectEngine, isFault, startDaemon, type Daemon } from '../../scripts/setup/install-engine.ts';
+import { hostLock } from '../../scripts/core/lock.ts';
 import { outcome } from './helpers.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'mayfly-test-'));
@@ -58,7 +58,7 @@ t.test('a daemon that does not start shows the end of its log', async (t) => {
 t.test('the second set-up waits for the first, and a killed one holds nothing', async (t) => {
   const file = join(folder, 'lock');
   const holder = spawn(process.execPath, ['--input-type=module-typescript', '--eval', `
-    import { hostLock } from ${JSON.stringify(join(import.meta.dirname, '../../scripts/setup/lock.ts'))};
+    import { hostLock } from ${JSON.stringify(join(import.meta.dirname, '../../scripts/core/lock.ts'))};
     await hostLock({ file: ${JSON.stringify(file)}, onWait: () => {} });
     console.log('held');
     setInterval(() => {}, 1000);

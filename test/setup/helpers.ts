@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import type { Progress } from '../../scripts/types.ts';
+import type { Progress } from '../../scripts/core/progress.ts';
 export { freePort } from '../../scripts/archive/archives.ts';
 
 /** Progress that keeps what it is told. */

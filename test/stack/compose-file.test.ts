@@ -2,8 +2,8 @@ import t from 'tap';
 import { parse } from 'yaml';
 import { readFile } from 'node:fs/promises';
 import { runCompose, sideCompose } from '../../scripts/stack/compose-file.ts';
-import { dockerEnv } from '../../scripts/stack/build.ts';
-import { fill, scrapeTargets } from '../../scripts/stack/stack.ts';
+import { dockerEnv } from '../../scripts/engine/docker-env.ts';
+import { fill, scrapeTargets } from '../../scripts/stack/run-stack.ts';
 import { aPlan } from '../fixtures/plan.ts';
 
 const probe = { image: 'probe', command: null, entrypoint: null, networks: { default: null } };

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { EXIT, MayflyError } from '../../scripts/errors.ts';
+import { EXIT, MayflyError } from '../../scripts/core/errors.ts';
 import { Change, isLow, readSpace, sizeText, watchDisk, writtenBy, wroteTooMuch, type DiskWatch } from '../../scripts/stack/disk.ts';
-import type { Written } from '../../scripts/stack/engine.ts';
+import type { Written } from '../../scripts/engine/engine.ts';
 
 const GiB = 2 ** 30;
 const container = (bytes: number, volumes: Written['volumes'] = []): Written => ({ id: 'c', labels: {}, bytes, volumes });

@@ -4,11 +4,11 @@ import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSy
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import t from 'tap';
-import { judgeRun } from '../../scripts/compare/verdict.ts';
+import { judgeRun } from '../../scripts/judge/judge-run.ts';
 import { compile } from '../../scripts/config/schema.ts';
-import { InfrastructureError, UsageError } from '../../scripts/errors.ts';
-import { runTable } from '../../scripts/report/table.ts';
-import { latencyViews } from '../../scripts/serve/data/values.ts';
+import { InfrastructureError, UsageError } from '../../scripts/core/errors.ts';
+import { runTable } from '../../scripts/report/run-table.ts';
+import { latencyViews } from '../../scripts/service/server/data/metric-values.ts';
 import { openStore } from '../../scripts/store/db.ts';
 import { explained, openDatabase } from '../../scripts/store/sqlite.ts';
 import { K6_LOAD, makeComparison, makeRound, makeRun } from '../run-document.ts';

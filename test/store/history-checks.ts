@@ -1,6 +1,7 @@
 /** What must be true of the jobs of a history once it has come to rest. */
 import { ENDED } from '../../scripts/store/jobs.ts';
-import type { Job, RunStatus } from '../../scripts/types.ts';
+import type { Job } from '../../scripts/documents/job.ts';
+import type { RunStatus } from '../../scripts/documents/run.ts';
 import type { HistoryGitHub } from './history-github.ts';
 
 export interface Rest {

@@ -1,8 +1,8 @@
 /** GitHub in a made-up history: what it holds, and what it has yet to deliver. And the chance that all of it is drawn from. */
 import type { ServiceConfig } from '../../scripts/config/service.ts';
 import { watchedRepository } from '../../scripts/config/service.ts';
-import type { GitHub } from '../../scripts/report/github-types.ts';
-import type { NewPullRequest, Told } from '../../scripts/serve/events.ts';
+import type { GitHub } from '../../scripts/service/tell/github-types.ts';
+import type { NewPullRequest, Told } from '../../scripts/service/server/webhook-events.ts';
 
 export const REPOSITORY = 'acme/shop';
 

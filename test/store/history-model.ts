@@ -4,14 +4,14 @@
  */
 import { copyFileSync } from 'node:fs';
 import type { ServiceConfig } from '../../scripts/config/service.ts';
-import type { GitHub } from '../../scripts/report/github-types.ts';
-import { keep } from '../../scripts/serve/events.ts';
-import { cancelPullRequest, queueRequest } from '../../scripts/serve/queueing.ts';
-import { reconcile } from '../../scripts/serve/reconcile.ts';
-import type { ServeContext } from '../../scripts/serve/serve-context.ts';
+import type { GitHub } from '../../scripts/service/tell/github-types.ts';
+import { keep } from '../../scripts/service/server/webhook-events.ts';
+import { cancelPullRequest, queueRequest } from '../../scripts/service/server/queueing.ts';
+import { reconcile } from '../../scripts/service/server/reconcile.ts';
+import type { ServeContext } from '../../scripts/service/server/serve-context.ts';
 import { openStore, type Store } from '../../scripts/store/db.ts';
 import { ENDED, type Outcome, type Queue } from '../../scripts/store/jobs.ts';
-import { PRIORITY, type Job, type WorkerName } from '../../scripts/types.ts';
+import { type Job, PRIORITY, type WorkerName } from '../../scripts/documents/job.ts';
 import { makeRun } from '../run-document.ts';
 import { checkJobs } from './history-checks.ts';
 import { Chance, HistoryGitHub, REPOSITORY } from './history-github.ts';
@@ -338,7 +338,7 @@ export class History {
     this.say('claimed', `${job.job_id} by ${worker.name.pid}`);
   }
 
-  /** A whole run of the job is taken over, as scripts/work/run-job.ts does. */
+  /** A whole run of the job is taken over, as scripts/service/worker/run-job.ts does. */
   private begins(worker: Worker, held: Held): void {
     const { job } = held;
     const whole = worker.store.runs({ labels: { job: job.job_id } }).find(({ status }) => status === 'complete');

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { openStore, type Store } from '../../scripts/store/db.ts';
-import { LEASE_MS, type Queue } from '../../scripts/store/jobs.ts';
+import type { Queue } from '../../scripts/store/jobs.ts';
+import { LEASE_MS } from '../../scripts/store/leases.ts';
 import { openDatabase } from '../../scripts/store/sqlite.ts';
 import { History, type Fault, type Tally } from './history-model.ts';
 

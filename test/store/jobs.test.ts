@@ -2,8 +2,9 @@
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { openStore } from '../../scripts/store/db.ts';
-import { FIRST_PAUSE_MS, LEASE_MS, SILENCE_MS, type EnqueueOptions, type Queue } from '../../scripts/store/jobs.ts';
-import { PRIORITY, type NewJob, type WorkerName } from '../../scripts/types.ts';
+import type { EnqueueOptions, Queue } from '../../scripts/store/jobs.ts';
+import { FIRST_PAUSE_MS, LEASE_MS, SILENCE_MS } from '../../scripts/store/leases.ts';
+import { type NewJob, PRIORITY, type WorkerName } from '../../scripts/documents/job.ts';
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;

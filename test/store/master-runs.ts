@@ -1,5 +1,5 @@
 /** Runs of the master set with values as a test wants them. */
-import type { RoundDocument, RunDocument } from '../../scripts/types.ts';
+import type { RoundDocument, RunDocument } from '../../scripts/documents/run.ts';
 import { makeRound, makeRun } from '../run-document.ts';
 
 export interface MasterRunOptions {

@@ -171,7 +171,7 @@ t.test('an S3 store with keys from the environment: slow, cut off in the middle,
   t.equal(await runsServed(status.query_url), 2);
   const wrong = await mayfly('archive-status', [], data, { ...env, AWS_SECRET_ACCESS_KEY: 'wrong' }).done;
   t.equal(wrong.code, 4);
-  t.match(wrong.stdout, /unwell   bucket: the bucket S3 .* does not answer/);
+  t.match(wrong.stdout, /unwell {3}bucket: the bucket S3 .* does not answer/);
   const without = await mayfly('archive-up', [], data).done;
   t.equal(without.code, 2, 'the keys that it was started with are missing');
   t.match(without.stderr, /AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set/);

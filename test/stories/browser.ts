@@ -8,10 +8,10 @@ import { chromium, type Browser } from 'playwright-core';
 import type { Test } from 'tap';
 import { ulid } from 'ulid';
 import { freePort } from '../../scripts/archive/archives.ts';
-import { ownerLabels } from '../../scripts/plan/process.ts';
+import { ownerLabels } from '../../scripts/engine/owner.ts';
 import { createProgress } from '../../scripts/report/progress.ts';
-import { IMAGES } from '../../scripts/setup/images.ts';
-import { setUp } from '../../scripts/setup/setup.ts';
+import { IMAGES } from '../../scripts/images/images.ts';
+import { setUp } from '../../scripts/setup/machine.ts';
 import { dataFolder } from '../e2e/helpers.ts';
 
 /**

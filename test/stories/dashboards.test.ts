@@ -5,7 +5,7 @@ import t, { type Test } from 'tap';
 import { parse, stringify } from 'yaml';
 import { ALERTS } from '../../grafana/src/alerts.ts';
 import { openStore } from '../../scripts/store/db.ts';
-import type { RunDocument, SideName } from '../../scripts/types.ts';
+import type { RunDocument, SideName } from '../../scripts/documents/run.ts';
 import { Api, regionsOf, askAnnotation, type TimeRange } from '../grafana/grafana.ts';
 import { answerOf, dashboards, prove } from '../grafana/prove.ts';
 import { bench, dataFolder, engine, makeFolder, mayfly, nothingLeft, ROOT, run } from '../e2e/helpers.ts';

@@ -1,6 +1,6 @@
 /** The history of a default branch with a step in it, as a user reads it. The runs are made, the commands are real. */
 import t from 'tap';
-import { paths } from '../../scripts/paths.ts';
+import { paths } from '../../scripts/core/paths.ts';
 import { openStore } from '../../scripts/store/db.ts';
 import { dataFolder, mayfly } from '../e2e/helpers.ts';
 import { masterRun } from '../store/master-runs.ts';

@@ -4,11 +4,11 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symli
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import t, { type Test } from 'tap';
-import { ownGenerator } from '../../scripts/load/own.ts';
-import { ownerLabels } from '../../scripts/plan/process.ts';
-import { IMAGES } from '../../scripts/setup/images.ts';
-import type { SetupResult } from '../../scripts/setup/setup.ts';
-import type { Load } from '../../scripts/types.ts';
+import { ownGenerator } from '../../scripts/measure/load/own-generator.ts';
+import { ownerLabels } from '../../scripts/engine/owner.ts';
+import { IMAGES } from '../../scripts/images/images.ts';
+import type { SetupResult } from '../../scripts/setup/machine.ts';
+import type { Load } from '../../scripts/config/types.ts';
 import { context } from '../archive/trend-context.ts';
 import { dataFolder, engine, mayfly, nothingLeft, onEngine, probeBenchmark, probeRepository, run } from '../e2e/helpers.ts';
 import { aConfig, aPlan } from '../fixtures/plan.ts';

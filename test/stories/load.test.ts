@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import schema from '../../docs/schemas/mayfly.load.v1.json' with { type: 'json' };
-import { readRequests } from '../../scripts/collect/requests-read.ts';
+import { readRequests } from '../../scripts/requests/read-file.ts';
 import { compile } from '../../scripts/config/schema.ts';
 import { dataFolder, mayfly, nothingLeft } from '../e2e/helpers.ts';
 
@@ -40,7 +40,7 @@ const load = (...args: string[]) => mayfly('load', args, data, { SECRET_OF_THE_H
 t.test('the table, of the benchmark that comes with Mayfly', async (t) => {
   const { code, stdout, stderr } = await load('benchmarks/shop/load.ts', TARGET, '--rate=50', '--duration=2s').done;
   t.equal(code, 0, stderr);
-  t.match(stdout, new RegExp(`^benchmarks/shop/load\\.ts at http://127\\.0\\.0\\.1:\\d+\nopen model, 50/s for 2\\.0s, by mayfly [\\d.]+\n100 of 100 iterations made: 100 requests, `));
+  t.match(stdout, /^benchmarks\/shop\/load\.ts at http:\/\/127\.0\.0\.1:\d+\nopen model, 50\/s for 2\.0s, by mayfly [\d.]+\n100 of 100 iterations made: 100 requests, /);
   for (const row of ['catalogue', 'product', 'search', 'order', 'all requests', 'response time', 'start lag']) t.match(stdout, new RegExp(`\n${row} +\\d+`), row);
   t.match(stderr, 'try benchmarks/shop/load.ts');
   await nothingLeft(t, data);

@@ -1,11 +1,11 @@
 /** What the web site draws over time, from a real run through the Query of a real archive; and from the store when that is down. */
 import { join } from 'node:path';
 import t from 'tap';
-import { paths } from '../../scripts/paths.ts';
-import { runView } from '../../scripts/serve/data/run.ts';
-import { seriesView } from '../../scripts/serve/series.ts';
+import { paths } from '../../scripts/core/paths.ts';
+import { runView } from '../../scripts/service/server/data/run-data.ts';
+import { seriesView } from '../../scripts/service/server/run-series.ts';
 import { openStore } from '../../scripts/store/db.ts';
-import { serviceConfig } from '../serve/site-store.ts';
+import { serviceConfig } from '../service/server/site-store.ts';
 import { bench, dataFolder, engine, mayfly, probeBenchmark, ROOT } from '../e2e/helpers.ts';
 
 t.teardown(() => engine.close());

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { stringify } from 'yaml';
-import type { Job } from '../../scripts/types.ts';
+import type { Job } from '../../scripts/documents/job.ts';
 import { probeBenchmark, ROOT, run, type Running } from '../e2e/helpers.ts';
 
 /** Of the webhook. */

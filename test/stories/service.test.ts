@@ -1,9 +1,9 @@
 /** The whole service as a team uses it: a pull request and a merge, from GitHub's webhook to the report, over a killed worker. */
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import type { RunDocument } from '../../scripts/types.ts';
+import type { RunDocument } from '../../scripts/documents/run.ts';
 import { dataFolder, engine, nothingLeft, probeRepository, run } from '../e2e/helpers.ts';
-import { startGitHub } from '../serve/github-standin.ts';
+import { startGitHub } from '../service/server/github-standin.ts';
 import { checkout, deliver, queue, SECRET, start, until, urlOf, type Place } from './service-place.ts';
 
 t.teardown(() => engine.close());

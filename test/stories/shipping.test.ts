@@ -3,7 +3,7 @@ import { cpSync, existsSync, readdirSync, renameSync, statSync, writeFileSync } 
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { IMAGES } from '../../scripts/setup/images.ts';
+import { IMAGES } from '../../scripts/images/images.ts';
 import { bench, dataFolder, dumpBlock, engine, inWindow, mayfly, nothingLeft, probeBenchmark, rawBlocks, run, SECRET, startGateway } from '../e2e/helpers.ts';
 
 t.teardown(() => engine.close());

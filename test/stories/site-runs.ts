@@ -1,9 +1,9 @@
 /** A store as a service of a few weeks leaves it, with texts in it that would harm a careless page. */
 import { createHash } from 'node:crypto';
 import { ulid } from 'ulid';
-import { judgeRun } from '../../scripts/compare/verdict.ts';
+import { judgeRun } from '../../scripts/judge/judge-run.ts';
 import type { Store } from '../../scripts/store/db.ts';
-import type { RunDocument } from '../../scripts/types.ts';
+import type { RunDocument } from '../../scripts/documents/run.ts';
 import { makeJudged, makeRun, sideResult } from '../run-document.ts';
 
 /** What each would do, it must not: end the script or the attribute that it stands in, load, run, or turn the text round. */

@@ -28,7 +28,7 @@ const [browser, site] = await Promise.all([startBrowser(t), startServer(t)]);
 
 async function startServer(t: Test): Promise<string> {
   const env = { ...process.env, MAYFLY_DATA: data, MAYFLY_ACTION_TOKEN: TOKEN, GITHUB_TOKEN: '', MAYFLY_WEBHOOK_SECRET: '' };
-  const child = spawn(process.execPath, [join(ROOT, 'scripts', 'serve.ts'), '--port=0'], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [join(ROOT, 'scripts', 'commands', 'serve.ts'), '--port=0'], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(child, 'exit');
   process.on('exit', () => child.kill('SIGKILL'));
   t.teardown(() => (child.kill('SIGKILL'), ended));

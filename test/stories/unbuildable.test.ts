@@ -1,6 +1,6 @@
 /** What becomes of the job of a commit that cannot be built, with a real worker. */
 import t from 'tap';
-import type { Job } from '../../scripts/types.ts';
+import type { Job } from '../../scripts/documents/job.ts';
 import { dataFolder, engine, nothingLeft, probeBenchmark, probeRepository, ROOT } from '../e2e/helpers.ts';
 import { queue, start, until } from './service-place.ts';
 

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import type { RunDocument, VerdictDocument } from '../../scripts/types.ts';
+import type { RunDocument } from '../../scripts/documents/run.ts';
+import type { VerdictDocument } from '../../scripts/documents/verdict.ts';
 import { bench, dataFolder, engine, mayfly, nothingLeft, probeBenchmark, probeRepository } from '../e2e/helpers.ts';
 
 t.teardown(() => engine.close());

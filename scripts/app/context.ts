@@ -1,0 +1,30 @@
+/** The only place where outside things are made: clock, ids, engine, store, progress. Stages get them handed down. */
+import { ulid } from 'ulid';
+import type { Paths } from '../core/paths.ts';
+import type { PrometheusClient } from '../measure/collect/prometheus.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { Store } from '../store/db.ts';
+import type { SetupResult } from '../setup/machine.ts';
+import type { Progress } from '../core/progress.ts';
+import { connectPrometheus } from '../measure/collect/prometheus.ts';
+
+export interface Context {
+  paths: Paths;
+  env: NodeJS.ProcessEnv;
+  progress: Progress;
+  /** Aborts with an Interrupted when the user or the system asks for an end. */
+  signal: AbortSignal;
+  engine: Engine;
+  store: Store;
+  /** What the set-up found or made: engine, Compose, images of the stack. */
+  machine: SetupResult;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  newRunId(): string;
+  /** A client of a Prometheus; the signal ends its requests. */
+  prometheus(url: string, signal?: AbortSignal): PrometheusClient;
+}
+
+export function makeContext(parts: Pick<Context, 'paths' | 'env' | 'progress' | 'signal' | 'engine' | 'store' | 'machine'>): Context {
+  return { ...parts, now: Date.now, newRunId: () => ulid(), prometheus: connectPrometheus };
+}

@@ -1,0 +1,14 @@
+/** The store for commands that only read: no engine, no set-up. */
+import { join } from 'node:path';
+import { paths } from '../core/paths.ts';
+import { openStore, type Store } from '../store/db.ts';
+
+/** Opens the store of this checkout (or of MAYFLY_DATA), and closes it whatever happens. */
+export function withStore<T>(work: (store: Store) => T): T {
+  const store = openStore(paths(join(import.meta.dirname, '../..'), process.env).db);
+  try {
+    return work(store);
+  } finally {
+    store.close();
+  }
+}

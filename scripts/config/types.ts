@@ -1,0 +1,133 @@
+/** Config: the benchmark's file, with the flags laid over it and every default filled in, and what it is made of. */
+import type { Model } from '../../loadgen/plan.ts';
+import type { Metric } from '../documents/run.ts';
+
+/** A container port that Prometheus scrapes, on each replica of the service. */
+export interface ScrapeTarget {
+  service: string;
+  port: number;
+  path: string;
+}
+
+export type BuildRecipe =
+  | { kind: 'git'; repository: string; context: string; dockerfile: string; args: Record<string, string>; network: 'none' | 'default' | 'host' }
+  | { kind: 'image'; image: string }
+  | { kind: 'command'; command: string[] };
+
+/** The generator of this project (loadgen/). */
+export interface OwnLoad {
+  kind: 'mayfly';
+  /** Absolute path of the load script; null for a file of requests without one. */
+  script: string | null;
+}
+
+/** Any other load generator: one container for each side. */
+export interface ImageLoad {
+  kind: 'image';
+  image: string;
+  command: string[];
+  /** Port and path on which the generator exposes its metrics, where it does. */
+  scrape?: { port: number; path: string };
+  /** PromQL that gives the number of requests sent in the window; validity needs it. */
+  requests: string;
+  /** PromQL that gives the number of failed requests in the window. */
+  failed?: string;
+  /** PromQL that gives the number of requests that were due and not sent. */
+  dropped?: string;
+}
+
+export interface Load {
+  generator: OwnLoad | ImageLoad;
+  /** URL as the benchmark writes it, for example http://shop:8080; the host is a service of its Compose file. */
+  target: string;
+  /** When iterations start. Another generator than ours gets a constant rate. A path in it is absolute. */
+  model: Model;
+  /** Iterations per second for each side, over the window: of stages and of a file of requests the mean; of a closed model 0. An iteration is one request where the script keeps to the rule. */
+  rate: number;
+  /** Seconds of the window: of stages their sum, of a file its last time; of a closed model the most that it may take. */
+  durationS: number;
+  warmupS: number;
+  /** Requests of a side that may be under way at once; one that is due beyond it is dropped. */
+  maxInFlight: number;
+  /** Seconds after which a request has failed. */
+  timeoutS: number;
+  /** Threads of the load generator that send. */
+  workers: number;
+}
+
+/** What a valid round may show; above it the round is INVALID. */
+export interface Allowances {
+  /** Share of requests that may fail, 0 to 1. */
+  failedRequests: number;
+  /** Share of CFS periods in which a service may be throttled, 0 to 1. */
+  throttledPeriods: number;
+  /** Share of the host's CPU time that the hypervisor may steal, 0 to 1. */
+  steal: number;
+  /** Share of the host's CPU time that processes outside the run may use, 0 to 1. */
+  outsideLoad: number;
+  /** Milliseconds that the 99th percentile of the start lag may reach. */
+  startLagMs: number;
+  /** Share of the services' CPU time that a round with both sides up may use, 0 to 1. */
+  saturation: number;
+}
+
+/** The benchmark's file, with the flags laid over it and every default filled in. */
+export interface Config {
+  benchmark: string;
+  description: string;
+  /** Absolute path of the benchmark's folder. */
+  dir: string;
+  /** Absolute path of benchmark.yaml. */
+  file: string;
+  commit: string;
+  /** A name for a commit, or one of AGAINST. Absent: the merge-base, where the candidate is not on the default branch. */
+  against?: string;
+  comparison: ComparisonConfig;
+  /** Limits of `npm run capacity`: metric name -> greatest value (least, where more is better), in the metric's unit. */
+  objectives: Record<string, number>;
+  /** The run belongs to the master set. */
+  master: boolean;
+  /** Id of the run to go on with. */
+  resume?: string;
+  /** Image name -> how to build it. */
+  builds: Record<string, BuildRecipe>;
+  /** Absolute path of the Compose file of the services under test. */
+  services: string;
+  load: Load;
+  scrape: ScrapeTarget[];
+  metrics: Metric[];
+  /** Valid rounds asked for. */
+  rounds: number;
+  /** Invalid rounds that may be measured again, in the whole run. */
+  retries: number;
+  allow: Allowances;
+  /** Seconds that the services have to become healthy. */
+  readyTimeoutS: number;
+  /** What a service may write to the disk in a round: its writable layer and its volumes. */
+  diskLimitBytes: number;
+  labels: Record<string, string>;
+  /** Leave the stack up at the end. */
+  keep: boolean;
+  /** Run the Thanos sidecar beside Prometheus. */
+  live: boolean;
+  /** Absolute path of a Thanos object-store configuration; absent: the folder bucket. */
+  objstore?: string;
+}
+
+/** How two sides are compared. An observation is a round (interleaved) or a block of four (alternating). */
+export interface ComparisonConfig {
+  pairing: 'auto' | 'interleaved' | 'alternating';
+  /** Exactly so many observations and one look at the end; absent: sequential. */
+  fixed?: number;
+  /** Sequential: least and greatest number of observations; max absent: 40 rounds or 20 blocks. */
+  min: number;
+  max?: number;
+  /** Minutes after which no round is begun any more. */
+  maxMinutes?: number;
+}
+
+/** Greatest number of observations of a sequential comparison: of rounds, and of alternating blocks. */
+export const MOST = { interleaved: 40, alternating: 20 } as const;
+
+/** What --against takes besides the name of a commit. */
+export const AGAINST = ['merge-base', 'anchor', 'master-set', 'none'] as const;

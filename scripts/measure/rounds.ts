@@ -1,0 +1,217 @@
+/** Stack -> rounds in the store: how many there are, of which sides, and when it is enough. */
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { collect, type CollectedRound } from './collect/collect.ts';
+import { BLOCK, observationsOf, sideInBlock } from '../judge/observations.ts';
+import { judgeSoFar } from '../judge/judge-run.ts';
+import type { Context } from '../app/context.ts';
+import { generatorFor, type DuringLoad, type PreparedLoad } from './load/generator.ts';
+import { designComparison, type Plan } from '../plan/plan.ts';
+import { soFarText } from '../report/so-far.ts';
+import type { Sides, Stack } from '../stack/run-stack.ts';
+import { inStep } from '../core/step.ts';
+import type { RoundDocument, RunDocument, RunStatus } from '../documents/run.ts';
+
+/** A scrape interval and what a scrape takes: the last counters of the services and of the load generator are in Prometheus. */
+const SETTLE_MS = 1200;
+
+export interface RoundWanted {
+  round: number;
+  title: string;
+  /** It is driven and collected by this plan, which is the run's own or differs from it in sides and load only. */
+  plan: Plan;
+  /** The round that will probably follow: its containers start while this one's settle. */
+  next?: { round: number; plan: Plan } | undefined;
+}
+
+/** Fresh containers of a round, and its load generator beside them: up, or coming up. */
+interface Prepared extends AsyncDisposable {
+  round: number;
+  plan: Plan;
+  ready: Promise<[Sides, PreparedLoad]>;
+}
+
+const prepareLoad = (round: number, plan: Plan, stack: Stack, ctx: Context) => generatorFor(plan.config.load).prepare(round, plan, stack, ctx);
+
+function prepareRound(round: number, plan: Plan, stack: Stack, ctx: Context, load = prepareLoad(round, plan, stack, ctx)): Prepared {
+  const sides = stack.startSides(round, plan);
+  const ready = Promise.all([sides, load]);
+  ready.catch(() => {}); // whoever wants the round hears of it
+  const dispose = async () => {
+    const up = await Promise.allSettled([sides, load]); // nothing may still be starting when it is taken down
+    const down = await Promise.allSettled(up.map((part) => (part.status === 'fulfilled' ? part.value[Symbol.asyncDispose]() : undefined)));
+    const failed = down.find((part) => part.status === 'rejected');
+    if (failed) throw failed.reason;
+  };
+  return { round, plan, ready, [Symbol.asyncDispose]: dispose };
+}
+
+/** The rounds of a run, one after the other: fresh containers, warm-up, one window each. */
+export class Rounds implements AsyncDisposable {
+  readonly #stack: Stack;
+  readonly #ctx: Context;
+  #ahead: Prepared | undefined;
+  /** The next round's generator: it starts and gets warm in this round's warm-up, and stands still in its window. */
+  #loadAhead: Promise<PreparedLoad> | undefined;
+  #dropped: Promise<void> = Promise.resolve();
+
+  constructor(stack: Stack, ctx: Context) {
+    this.#stack = stack;
+    this.#ctx = ctx;
+  }
+
+  measure({ round, title, plan, next }: RoundWanted): Promise<CollectedRound[]> {
+    const [stack, ctx] = [this.#stack, this.#ctx];
+    return inStep(ctx.progress, title, async (step) => {
+      await using prepared = await this.#take(round, plan);
+      const [sides, generator] = await prepared.ready;
+      const load = await generator.drive(sides, step, this.#during(plan.config.keep ? undefined : next));
+      await sleep(Math.max(0, load.endMs + SETTLE_MS - ctx.now()), undefined, { signal: stack.signal }).catch(() => stack.signal.throwIfAborted());
+      const collected = await collect(load, sides, stack, ctx);
+      step.done(collected.every(({ document }) => document.valid) ? undefined : 'INVALID');
+      return collected;
+    });
+  }
+
+  /** What is done for the next round while this one is driven. */
+  #during(next: RoundWanted['next']): DuringLoad {
+    const [stack, ctx] = [this.#stack, this.#ctx];
+    const warmUp = () => {
+      if (!next) return;
+      this.#loadAhead = prepareLoad(next.round, next.plan, stack, ctx);
+      this.#loadAhead.catch(() => {}); // whoever wants it hears of it
+    };
+    const window = async () => {
+      const load = await Promise.race([this.#loadAhead?.catch(() => undefined), nextTurn(undefined)]);
+      if (await load?.hold()) return;
+      this.#dropped = this.#dropLoadAhead(); // it would be in the way: it starts anew after the window
+      this.#dropped.catch(() => {}); // whoever starts it anew hears of it
+      if (load) await this.#dropped;
+    };
+    const measured = () => {
+      if (!next) return;
+      const held = this.#loadAhead?.then(async (load) => (await load.release(), load));
+      this.#loadAhead = undefined;
+      this.#ahead = prepareRound(next.round, next.plan, stack, ctx, held ?? this.#dropped.then(() => prepareLoad(next.round, next.plan, stack, ctx)));
+    };
+    return { warmUp, window, measured };
+  }
+
+  async #dropLoadAhead(): Promise<void> {
+    const load = this.#loadAhead;
+    this.#loadAhead = undefined;
+    await (await load?.catch(() => undefined))?.[Symbol.asyncDispose]();
+  }
+
+  /** What was prepared for it, or something new. */
+  async #take(round: number, plan: Plan): Promise<Prepared> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    if (ahead?.round === round && ahead.plan === plan) return ahead;
+    await ahead?.[Symbol.asyncDispose]();
+    return prepareRound(round, plan, this.#stack, this.#ctx);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#dropped;
+    await this.#dropLoadAhead();
+    await this.#ahead?.[Symbol.asyncDispose]();
+    this.#ahead = undefined;
+  }
+}
+
+/** What the plan asks for: rounds of one side, or a comparison. Every round is stored as soon as it is measured. */
+export function measureRounds(stack: Stack, ctx: Context): Promise<RunStatus> {
+  return stack.built.plan.pairing === 'solo' ? measureAlone(stack, ctx) : measureComparison(stack, ctx);
+}
+
+/** Until enough rounds are valid or too many were not. */
+async function measureAlone(stack: Stack, ctx: Context): Promise<RunStatus> {
+  const { plan } = stack.built;
+  const { config, runId } = plan;
+  await using rounds = new Rounds(stack, ctx);
+  let valid = 0;
+  let invalid = 0;
+  for (let round = 1; valid < config.rounds && invalid <= config.retries; round++) {
+    const title = `round ${valid + 1} of ${config.rounds}${invalid > 0 ? ` (${invalid} invalid)` : ''}`;
+    const next = valid + 1 < config.rounds ? { round: round + 1, plan } : undefined;
+    if (await keep(await rounds.measure({ round, title, plan, next }), runId, {}, ctx)) valid++;
+    else invalid++;
+  }
+  return valid < config.rounds ? 'invalid' : 'complete';
+}
+
+/** Until the verdict is clear, the time or the rounds are used up, or too many rounds were invalid. */
+async function measureComparison(stack: Stack, ctx: Context): Promise<RunStatus> {
+  const { config, runId } = stack.built.plan;
+  let { plan } = stack.built;
+  await using rounds = new Rounds(stack, ctx);
+  const began = ctx.now();
+  const atFirst = ctx.store.run(runId).rounds.length;
+  for (;;) {
+    const run = ctx.store.run(runId);
+    // Rounds that only told that both sides at once are too much are no failures of the alternating ones.
+    const count = countRounds(plan.pairing === 'alternating' ? { rounds: run.rounds.filter((round) => !isSaturated(round)) } : run);
+    const observations = observationsOf(run).length;
+    const judged = judgeSoFar(run, false);
+    const minutes = (ctx.now() - began) / 60_000;
+    const measured = count.valid + count.invalid;
+    if (measured > 0) ctx.progress.info(soFarText(judged, { observations, max: plan.comparison!.max, secondsEach: run.rounds.length > atFirst ? secondsEach(run, minutes, atFirst, observations) : null, secondsLeft: secondsLeft(plan, minutes), pairing: plan.pairing }));
+    if (judged.decided || observations >= plan.comparison!.max) return 'complete';
+    if (count.invalid > config.retries + count.valid / 2) return 'invalid';
+    if (plan.comparison!.max_minutes !== undefined && minutes >= plan.comparison!.max_minutes) {
+      ctx.progress.info(`${plan.comparison!.max_minutes} minutes are over`);
+      return observations > 0 ? 'complete' : 'invalid';
+    }
+
+    const next = nextRound(run, plan);
+    const collected = await rounds.measure({ ...next, next: plan.pairing === 'interleaved' && observations + 1 < plan.comparison!.max ? { round: next.round + 1, plan } : undefined });
+    await keep(collected, runId, next.block === undefined ? {} : { block: next.block }, ctx);
+    if (config.comparison.pairing === 'auto' && plan.pairing === 'interleaved' && count.valid === 0 && collected.some(({ document }) => isSaturated(document))) {
+      plan = { ...plan, pairing: 'alternating', comparison: designComparison(config, 'alternating') };
+      ctx.store.amendRun(runId, { pairing: plan.pairing, comparison: plan.comparison! });
+      ctx.progress.warn('both sides at once come near the limit of the CPUs: going on with alternating rounds of one side each');
+    }
+  }
+}
+
+const secondsLeft = ({ comparison }: Plan, minutes: number) => (comparison!.max_minutes === undefined ? Infinity : Math.max(0, comparison!.max_minutes - minutes) * 60);
+
+const isSaturated = ({ reasons }: RoundDocument) => reasons.some(({ code }) => code === 'saturated');
+
+/** Seconds that an observation of this process has taken. */
+const secondsEach = (run: RunDocument, minutes: number, atFirst: number, observations: number) => {
+  const share = (run.rounds.length - atFirst) / run.rounds.length;
+  return observations * share > 0 ? (minutes * 60) / (observations * share) : null;
+};
+
+/** Rounds, all sides of which are valid, and others. */
+function countRounds(run: Pick<RunDocument, 'rounds'>): { valid: number; invalid: number } {
+  const rounds = [...Map.groupBy(run.rounds, ({ round }) => round).values()];
+  const valid = rounds.filter((sides) => sides.every((side) => side.valid)).length;
+  return { valid, invalid: rounds.length - valid };
+}
+
+/** What is measured next follows from what is stored: so it does after an interrupt. */
+export function nextRound(run: Pick<RunDocument, 'rounds'>, plan: Plan): { round: number; block?: number; title: string; plan: Plan } {
+  const round = Math.max(0, ...run.rounds.map((one) => one.round)) + 1;
+  const { min, max } = plan.comparison!;
+  const most = min === max ? `${max}` : `at most ${max}`;
+  if (plan.pairing !== 'alternating') {
+    return { round, title: `round ${countRounds(run).valid + 1} of ${most}`, plan };
+  }
+  const blocks = Map.groupBy(run.rounds.filter(({ block, valid }) => block !== undefined && valid), (one) => one.block!);
+  const last = Math.max(1, ...blocks.keys());
+  const full = (blocks.get(last)?.length ?? 0) >= BLOCK;
+  const block = full ? last + 1 : last;
+  const place = full ? 0 : (blocks.get(block)?.length ?? 0);
+  const side = plan.sides.find(({ name }) => name === sideInBlock(block, place))!;
+  return { round, block, title: `block ${block} of ${most}, round ${place + 1} of ${BLOCK} (${side.name})`, plan: { ...plan, sides: [side] } };
+}
+
+/** Stores a round; true when all its sides are valid. */
+async function keep(collected: CollectedRound[], runId: string, more: Partial<RoundDocument>, ctx: Context): Promise<boolean> {
+  for (const { document, detail } of collected) ctx.store.saveRound(runId, { ...document, ...more }, detail);
+  const reasons = collected.flatMap(({ document }) => document.reasons.map((reason) => `${document.side}: ${reason.message}`));
+  for (const reason of reasons) ctx.progress.warn(`round ${collected[0]!.document.round} is INVALID: ${reason}`);
+  return reasons.length === 0;
+}

@@ -1,0 +1,141 @@
+/** A verdict as text for a terminal, and the words that the other reports share with it. Pure. */
+import { harm, percentOf, titleOf, TITLES } from '../judge/effect-text.ts';
+import { builtinMetric } from '../config/metric-defaults.ts';
+import { shortCommit } from '../engine/names.ts';
+import { plainText, plural } from '../core/text.ts';
+import type { CalibrationQuote } from '../documents/calibration.ts';
+import type { Metric, RunDocument } from '../documents/run.ts';
+import type { MetricVerdict, Verdict, VerdictDocument } from '../documents/verdict.ts';
+import { columns, styled } from './columns.ts';
+import { formatDifference, formatValue, NO_VALUE } from './units.ts';
+
+/** What is sure enough for a colour; everything else may be noise. */
+const COLORS: Partial<Record<Verdict, 'red' | 'green'>> = { REGRESSION: 'red', IMPROVEMENT: 'green' };
+
+export interface VerdictOptions {
+  color: boolean;
+  /** Why rounds did not count, one sentence each: `invalidRounds(run)`. */
+  invalid?: readonly string[];
+}
+
+/** The verdict in one sentence, then what it rests on. */
+export function verdictText(verdict: VerdictDocument, { color, invalid = [] }: VerdictOptions): string {
+  const why = verdict.reasons.length > 0 ? verdict.reasons.map(plainText) : invalid;
+  return [
+    `${inColor(verdict.verdict, color)}  ${comparisonWords(verdict)}: ${plainText(verdict.summary)}`,
+    ...primaryTable(verdict, color),
+    ...otherTable(verdict, color),
+    '',
+    countedWords(verdict),
+    ...why.map((line) => `  ${line}`),
+    ...calibrationLines(verdict),
+    ...moreLines(verdict),
+    ...verdict.notes.map((note) => `note: ${plainText(note)}`),
+  ].join('\n');
+}
+
+const inColor = (verdict: Verdict, color: boolean, text: string = verdict): string => styledIf(COLORS[verdict], text, color);
+const styledIf = (style: 'red' | 'green' | undefined, text: string, color: boolean): string => (style ? styled(style, text, color) : text);
+
+function primaryTable(verdict: VerdictDocument, color: boolean): string[] {
+  const metrics = primaryMetrics(verdict);
+  if (metrics.length === 0) return [];
+  const rows = metrics.map((metric) => {
+    const [title, candidate, baseline, change, interval] = cellsOf(metric);
+    const dressed = (text: string) => (metric.verdict ? inColor(metric.verdict, color, text) : text);
+    return [title, candidate, baseline, dressed(change), interval, boundWords(metric), metric.verdict ? dressed(metric.verdict) : NO_VALUE];
+  });
+  return ['', columns(['primary metric', 'candidate', 'baseline', 'change', levelText(verdict), 'what is sure', 'verdict'], rows, { color })];
+}
+
+function otherTable(verdict: VerdictDocument, color: boolean): string[] {
+  const metrics = otherMetrics(verdict);
+  if (metrics.length === 0) return [];
+  return ['', columns(['other metric', 'candidate', 'baseline', 'change', levelText(verdict)], metrics.map(cellsOf), { color }), 'Other metrics do not gate: no verdict is made of them.'];
+}
+
+/** Title, candidate, baseline, change and interval of a metric. */
+export function cellsOf(metric: MetricVerdict): [title: string, candidate: string, baseline: string, change: string, interval: string] {
+  const { name, unit, candidate, baseline, change, interval } = metric;
+  return [
+    plainText(titleOf(name)), candidate === null ? NO_VALUE : formatValue(candidate, unit), baseline === null ? NO_VALUE : formatValue(baseline, unit),
+    change === null ? NO_VALUE : formatDifference(change), interval ? `${formatDifference(interval.low)} to ${formatDifference(interval.high)}` : NO_VALUE,
+  ];
+}
+
+/** `95 % interval`. */
+export function levelText({ metrics }: VerdictDocument): string {
+  const level = metrics.find(({ interval }) => interval)?.interval?.level ?? 0.95;
+  return `${Math.round(level * 100)} % interval`;
+}
+
+/** What the verdict on a metric rests on, or what is excluded so far: `at least 4.0 % worse`, `no slowdown above 2.1 %`. */
+export function boundWords(metric: MetricVerdict): string {
+  const { name, unit, better, verdict, worse, dispersion } = metric;
+  if (verdict === 'REGRESSION' && worse.at_least !== null && worse.at_least > 0) return `at least ${percentOf(worse.at_least)} % worse`;
+  if (verdict === 'REGRESSION') return dispersion ? `varies ${dispersion.ratio.toFixed(1)} times as much` : NO_VALUE;
+  if (worse.at_most === null) return NO_VALUE;
+  if (verdict === 'IMPROVEMENT' && worse.at_most < 0) return `at least ${percentOf(worse.at_most)} % better`;
+  return `no ${harm(name, unit, better)} above ${worse.at_most <= 0 ? '0' : percentOf(worse.at_most)} %`;
+}
+
+/** `shop at my-branch (abc) against main (def)`. */
+export function comparisonWords({ benchmark, candidate, baseline }: VerdictDocument): string {
+  return `${plainText(benchmark)} at ${sideWords(candidate)} against ${sideWords(baseline)}`;
+}
+
+/** A side as the user named it, with its commit. */
+export function sideWords({ ref, commit }: { ref: string; commit: string }): string {
+  return ref === commit ? plainText(shortCommit(commit)) : `${plainText(ref)} (${plainText(shortCommit(commit))})`;
+}
+
+/** `12 rounds counted, 2 rounds did not`. */
+export function countedWords({ kind, pairing, observations, invalid_rounds }: VerdictDocument): string {
+  const unit = pairing === 'alternating' && kind !== 'levels' ? 'block' : 'round';
+  return `${plural(observations, unit)} counted${kind === 'paired' ? '' : ' of both runs'}, ${invalid_rounds === 0 ? 'none' : plural(invalid_rounds, 'round')} INVALID`;
+}
+
+/** Why rounds of a run did not count. */
+export function invalidRounds(run: RunDocument): string[] {
+  return run.rounds.flatMap(({ side, round, reasons }) => reasons.map(({ message }) => `round ${round} is INVALID (${side}): ${plainText(message)}`));
+}
+
+/** What is known of the judge on this host: of a paired comparison; a calibration says nothing of two runs. */
+export function calibrationLines(verdict: VerdictDocument): string[] {
+  if (verdict.kind !== 'paired') return [];
+  const { calibration, benchmark } = verdict;
+  return [calibration ? calibrationWords(calibration, primaryMetrics(verdict).map(({ name }) => name)) : `no calibration of this benchmark on this host yet: npm run calibrate -- --benchmark=${plainText(benchmark)} tells how often it is wrong and what it finds`];
+}
+
+function calibrationWords({ false_alarms: { share, low, high }, decisions, rounds, detects, observations }: CalibrationQuote, primary: string[]): string {
+  const known = primary.filter((name) => name in detects);
+  const found = known.filter((name) => detects[name] !== null).map((name) => `${percentOf(detects[name]!)} % in ${titleOf(name)}`);
+  const blind = known.filter((name) => detects[name] === null).map((name) => titleOf(name));
+  return [
+    `false alarms on this host: ${shareOf(share)} % of ${plural(decisions, 'decision')} from ${plural(rounds, 'round')} (95 % interval ${shareOf(low)} to ${shareOf(high)} %)`,
+    ...(found.length > 0 ? [`finds ${found.join(', ')} with 95 % power in ${plural(observations, 'round')}`] : []),
+    ...(blind.length > 0 ? [`finds nothing below 100 % in ${blind.join(', ')}`] : []),
+  ].join('; ');
+}
+
+/** Per cent of a share that may well be 0: 0.0051 is 0.5. */
+const shareOf = (share: number): string => String(Number((share * 100).toFixed(share < 0.001 ? 2 : 1)));
+
+/** How a verdict that is open might be decided. */
+export function moreLines({ kind, more, observations, method }: VerdictDocument): string[] {
+  const flag = method.design === 'fixed' ? 'rounds' : 'max-rounds';
+  return kind === 'paired' && more !== null ? [`about ${more} more would decide, if what was seen so far holds: npm run bench with --${flag}=${observations + more}`] : [];
+}
+
+export const primaryMetrics = ({ metrics }: VerdictDocument): MetricVerdict[] => inOrder(metrics.filter(({ primary }) => primary));
+export const otherMetrics = ({ metrics }: VerdictDocument): MetricVerdict[] => inOrder(metrics.filter((metric) => !metric.primary && isShown(metric)));
+
+/** Those that people look for and the benchmark's own; the rest is in the JSON. */
+export const isShown = ({ name, primary }: Pick<Metric, 'name' | 'primary'>): boolean => primary || name in TITLES || !builtinMetric(name);
+
+/** As people know them, then the benchmark's own. */
+export function inOrder<M extends { name: string }>(metrics: readonly M[]): M[] {
+  const order = Object.keys(TITLES);
+  const place = ({ name }: M) => (name in TITLES ? order.indexOf(name) : order.length);
+  return metrics.toSorted((a, b) => place(a) - place(b));
+}

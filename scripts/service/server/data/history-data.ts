@@ -1,0 +1,100 @@
+/** The default branch of a benchmark over time, and what changed on it. */
+import { titleOf } from '../../../judge/effect-text.ts';
+import { UsageError } from '../../../core/errors.ts';
+import { ratioWords } from '../../../report/history-text.ts';
+import type { MasterHost } from '../../../store/site.ts';
+import type { Metric } from '../../../documents/run.ts';
+import { levelsOf, type LevelPoint, type Levels } from './levels.ts';
+import type { ChangeView, HistoryAsked, HistoryPointView, HistoryView, ViewContext } from './data-types.ts';
+
+const POINTS = 250;
+export const MOST_POINTS = 2000;
+
+/** UsageError `there is no ...` (404), or what is wrong with what was asked (400). */
+export function history(ctx: ViewContext, asked: HistoryAsked): HistoryView {
+  const { benchmark } = asked;
+  const hosts = ctx.store.site.masterHosts(benchmark);
+  if (hosts.length === 0) needBenchmark(ctx, benchmark);
+  const host = asked.host === undefined ? hosts[0] : hosts.find(({ host_id }) => host_id === asked.host);
+  if (!host && asked.host !== undefined) throw new UsageError(`there is no run of the default branch of ${benchmark} on a host ${JSON.stringify(asked.host)}`);
+  const metric = host && chosenMetric(host, benchmark, asked.metric);
+  const levels = metric && levelsOf(ctx.store, benchmark, host.host_id, [metric.name]).get(metric.name);
+  const choice = {
+    schema: 'mayfly.site-history/v1' as const,
+    benchmark,
+    metric: metric ? { ...metricLine(metric), better: metric.better, margin: metric.margin } : null,
+    host_id: host?.host_id ?? null,
+    metrics: (host?.newest.metrics ?? []).toSorted((a, b) => Number(b.primary) - Number(a.primary)).map(metricLine),
+    hosts: hosts.map(({ host_id, host: { cpu_model, cores }, runs }) => ({ host_id, cpu_model, cores, runs })),
+  };
+  if (!levels) return { ...choice, points: [], older: 0, outside: 0, other_runs: 0, changes: [], suspected: [] };
+  return { ...choice, ...pointsAndChanges(ctx, asked, host!.host_id, levels) };
+}
+
+function pointsAndChanges(ctx: ViewContext, asked: HistoryAsked, hostId: string, { metric, points, other_runs }: Levels) {
+  const [from, to] = [timeOf('from', asked.from, points), timeOf('to', asked.to, points)];
+  const inRange = points.filter(({ at }) => (from === undefined || at >= from) && (to === undefined || at <= to));
+  const shown = inRange.slice(-Math.min(Math.max(1, asked.limit ?? POINTS), MOST_POINTS));
+  const all = changesOf(ctx, asked.benchmark, hostId, metric, shown);
+  return {
+    points: pointViews(ctx, shown),
+    older: inRange.length - shown.length,
+    outside: points.length - inRange.length,
+    other_runs,
+    changes: all.filter(({ state }) => state === 'confirmed'),
+    suspected: all.filter(({ state }) => state !== 'confirmed'),
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+  };
+}
+
+/** UsageError for a benchmark that is neither in the store nor in this checkout. */
+export function needBenchmark({ store, config }: ViewContext, name: string): void {
+  const known = config.rules.has(name) || config.repositories.some(({ benchmarks }) => benchmarks.includes(name)) || store.site.benchmarks().some((one) => one.name === name);
+  if (!known) throw new UsageError(`there is no benchmark ${JSON.stringify(name)}`);
+}
+
+const metricLine = ({ name, unit, primary }: Metric) => ({ name, title: titleOf(name), unit, primary });
+
+function chosenMetric({ newest: { metrics } }: MasterHost, benchmark: string, asked: string | undefined): Metric | undefined {
+  if (asked === undefined) return metrics.find(({ primary }) => primary) ?? metrics[0];
+  const metric = metrics.find(({ name }) => name === asked);
+  if (!metric) throw new UsageError(`there is no metric ${JSON.stringify(asked)} of ${benchmark}; there is ${metrics.map(({ name }) => name).join(', ')}`);
+  return metric;
+}
+
+/** What `from` or `to` names: a day, a time, or a commit. */
+function timeOf(end: 'from' | 'to', text: string | undefined, points: readonly LevelPoint[]): string | undefined {
+  if (text === undefined || text === '') return undefined;
+  const time = /^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T${end === 'from' ? '00:00:00.000' : '23:59:59.999'}Z` : text;
+  if (/^\d{4}-\d\d-\d\dT/.test(time) && !Number.isNaN(Date.parse(time))) return new Date(time).toISOString();
+  const point = text.length >= 7 ? points.findLast(({ commit, ref }) => commit.startsWith(text) || ref === text) : undefined;
+  if (point) return point.at;
+  throw new UsageError(`${end} must be a date like 2026-01-31, a time, or a commit (7 digits or more) that was measured here, got ${JSON.stringify(text)}`);
+}
+
+function pointViews({ store }: ViewContext, points: readonly LevelPoint[]): HistoryPointView[] {
+  const verdicts = store.site.verdicts(points.map(({ run_id }) => run_id));
+  return points.map(({ interval, ...point }) => ({ ...point, interval: interval(), ...verdicts.get(point.run_id) }));
+}
+
+/** All changes of the metric, oldest first; a confirmed one is told with the ratio that the comparison found. */
+function changesOf({ store }: ViewContext, benchmark: string, hostId: string, metric: Metric, points: readonly LevelPoint[]): ChangeView[] {
+  const ours = <C extends { metric: string; host_id: string }>(changes: C[]) => changes.filter((change) => change.metric === metric.name && change.host_id === hostId);
+  const known = ours(store.suspectedChanges(benchmark));
+  const confirmed = ours(store.changePoints(benchmark)).map((point) => ({ ...point, state: 'confirmed' as const, checked_by: known.find(({ run_id }) => run_id === point.run_id)?.checked_by }));
+  const others = known.filter(({ run_id }) => !confirmed.some((point) => point.run_id === run_id));
+  const all = [...confirmed, ...others].sort((a, b) => (a.at + a.run_id < b.at + b.run_id ? -1 : 1));
+  const subjects = store.site.subjects(all.map(({ commit }) => commit));
+  return all.map(({ state, host_id, run_id, at, before, commit, ratio, checked_by, found_at }): ChangeView => {
+    const index = points.findIndex((point) => point.commit === commit);
+    const subject = subjects.get(commit);
+    return {
+      state, metric: metric.name, host_id, run_id, at, before, commit, ...(subject === undefined ? {} : { subject }), ratio,
+      worse: ratio > 1 === (metric.better === 'lower'),
+      words: ratioWords(metric.name, metric.unit, metric.better, ratio),
+      ...(checked_by === undefined ? {} : { checked_by }), found_at,
+      index: index < 0 ? null : index,
+    };
+  });
+}
