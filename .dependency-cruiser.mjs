@@ -18,8 +18,34 @@ const MAY_IMPORT = {
   report: [...CORE, 'config', 'plan', 'engine', 'requests', 'store', 'measure', 'judge'],
   measure: [...CORE, 'config', 'plan', 'engine', 'stack', 'judge', 'report'],
   archive: [...CORE, 'config', 'plan', 'engine', 'stack', 'requests', 'store', 'measure', 'judge', 'report'],
-  studies: [...CORE, 'config', 'plan', 'engine', 'stack', 'store', 'measure', 'judge', 'report', 'archive', 'app', 'pipeline.ts'],
-  service: [...CORE, 'config', 'engine', 'images', 'requests', 'store', 'measure', 'judge', 'report', 'archive', 'studies', 'pipeline.ts'],
+  studies: [
+    ...CORE,
+    'config',
+    'plan',
+    'engine',
+    'stack',
+    'store',
+    'measure',
+    'judge',
+    'report',
+    'archive',
+    'app',
+    'pipeline.ts',
+  ],
+  service: [
+    ...CORE,
+    'config',
+    'engine',
+    'images',
+    'requests',
+    'store',
+    'measure',
+    'judge',
+    'report',
+    'archive',
+    'studies',
+    'pipeline.ts',
+  ],
   app: [...CORE, 'config', 'engine', 'setup', 'store', 'measure', 'judge', 'report'],
   'pipeline.ts': [...CORE, 'config', 'plan', 'engine', 'stack', 'measure', 'judge', 'archive'],
 };
@@ -47,7 +73,11 @@ const ONE_FILE = {
   'tough-cookie': 'loadgen/cookies.ts',
   tar: ['scripts/archive/maintenance/bundle.ts', 'scripts/engine/tar.ts'],
 };
-const exactly = (files) => `^(${[files].flat().map((file) => file.replaceAll('.', '\\.')).join('|')})$`;
+const exactly = (files) =>
+  `^(${[files]
+    .flat()
+    .map((file) => file.replaceAll('.', '\\.'))
+    .join('|')})$`;
 
 const folders = Object.entries(MAY_IMPORT).map(([folder, allowed]) => ({
   name: `${folder} imports only ${allowed.join(', ') || 'packages'}`,
@@ -66,13 +96,49 @@ export default {
   forbidden: [
     ...folders,
     ...packages,
-    { name: 'no circle of imports', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
-    { name: 'commands and dev stand above all', severity: 'error', from: { path: '^(scripts|loadgen)/', pathNot: `^scripts/(${ABOVE_ALL.join('|')})/` }, to: { path: `^scripts/(${ABOVE_ALL.join('|')})/` } },
-    { name: 'of app/context.ts only the type is handed on', severity: 'error', from: { path: '^scripts/', pathNot: '^scripts/(app|commands|dev)/' }, to: { path: '^scripts/app/context\\.ts$', dependencyTypesNot: ['type-only'] } },
-    { name: 'the load generator imports nothing of the harness', severity: 'error', from: { path: '^loadgen/' }, to: { path: '^(scripts|test|grafana|benchmarks)/' } },
-    { name: 'the harness imports of the load generator only what both speak of', severity: 'error', from: { path: '^scripts/', pathNot: '^scripts/dev/perf/servers/' }, to: { path: '^loadgen/', pathNot: OF_LOADGEN } },
-    { name: 'the database is known by store/sqlite.ts, and by the lock of the host, alone', severity: 'error', from: { path: '^scripts/', pathNot: '^scripts/(store/sqlite|core/lock)\\.ts$' }, to: { path: '^node:sqlite$|^sqlite$' } },
+    {
+      name: 'no circle of imports',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'commands and dev stand above all',
+      severity: 'error',
+      from: { path: '^(scripts|loadgen)/', pathNot: `^scripts/(${ABOVE_ALL.join('|')})/` },
+      to: { path: `^scripts/(${ABOVE_ALL.join('|')})/` },
+    },
+    {
+      name: 'of app/context.ts only the type is handed on',
+      severity: 'error',
+      from: { path: '^scripts/', pathNot: '^scripts/(app|commands|dev)/' },
+      to: { path: '^scripts/app/context\\.ts$', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'the load generator imports nothing of the harness',
+      severity: 'error',
+      from: { path: '^loadgen/' },
+      to: { path: '^(scripts|test|grafana|benchmarks)/' },
+    },
+    {
+      name: 'the harness imports of the load generator only what both speak of',
+      severity: 'error',
+      from: { path: '^scripts/', pathNot: '^scripts/dev/perf/servers/' },
+      to: { path: '^loadgen/', pathNot: OF_LOADGEN },
+    },
+    {
+      name: 'the database is known by store/sqlite.ts, and by the lock of the host, alone',
+      severity: 'error',
+      from: { path: '^scripts/', pathNot: '^scripts/(store/sqlite|core/lock)\\.ts$' },
+      to: { path: '^node:sqlite$|^sqlite$' },
+    },
     { name: 'what is imported is there', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],
-  options: { doNotFollow: { path: 'node_modules' }, tsPreCompilationDeps: true, tsConfig: { fileName: 'tsconfig.json' }, combinedDependencies: true, enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default'] } },
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    combinedDependencies: true,
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default'] },
+  },
 };

@@ -1,6 +1,9 @@
 /** One clock for all threads: milliseconds, monotonic, with microseconds inside. */
 
-/** performance.now() counts from the start of its thread: what to add so that all threads agree (with process.hrtime(), which is one for all). */
+/**
+ * performance.now() counts from the start of its thread: what to add so that all threads agree (with process.hrtime(),
+ * which is one for all).
+ */
 function offsetMs(): number {
   let best = Infinity;
   let offset = 0;

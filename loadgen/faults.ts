@@ -15,7 +15,11 @@ export class ScriptFault extends Error {
 
 /** Why a script cannot be used, in one sentence that begins with file and line, as far as they are known. */
 export function faultOf(error: unknown): { message: string; hint?: string } {
-  const { message, hint, stack = '' } = error instanceof Error ? (error as ScriptFault) : { message: String(error), hint: undefined, stack: '' };
+  const {
+    message,
+    hint,
+    stack = '',
+  } = error instanceof Error ? (error as ScriptFault) : { message: String(error), hint: undefined, stack: '' };
   const where = placeIn(stack);
   const said = shorten(message);
   return { message: where ? `${where} ${said}` : said, ...(hint === undefined ? {} : { hint }) };
@@ -27,14 +31,23 @@ export function placeIn(stack: string): string | undefined {
     const found = /(?:file:\/\/)?(\/[^\s:()]+):(\d+)(?::\d+)?\)?$/.exec(line.trim());
     if (!found) continue;
     const file = decodeURIComponent(found[1]!);
-    if (file.startsWith(`${BENCHMARK_FOLDER}/`) && !file.includes('/node_modules/')) return `${file.slice(BENCHMARK_FOLDER.length + 1)}:${found[2]}`;
+    if (file.startsWith(`${BENCHMARK_FOLDER}/`) && !file.includes('/node_modules/'))
+      return `${file.slice(BENCHMARK_FOLDER.length + 1)}:${found[2]}`;
   }
   return undefined;
 }
 
 /** A message without what only a program reads: paths as the author knows them, one line. */
 function shorten(message: string): string {
-  return message.replaceAll(`file://${BENCHMARK_FOLDER}/`, '').replaceAll(`${BENCHMARK_FOLDER}/`, '').split('\n').map((line) => line.trim()).filter(Boolean).slice(0, 3).join(' ').slice(0, 500);
+  return message
+    .replaceAll(`file://${BENCHMARK_FOLDER}/`, '')
+    .replaceAll(`${BENCHMARK_FOLDER}/`, '')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter(Boolean)
+    .slice(0, 3)
+    .join(' ')
+    .slice(0, 500);
 }
 
 /** Path of a module's URL in the benchmark's folder; null where it lies elsewhere. */

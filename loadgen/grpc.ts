@@ -1,12 +1,21 @@
 /** gRPC calls of one side: the only file that knows @grpc/grpc-js and @grpc/proto-loader. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { Client, credentials, Metadata, status as codes, type ChannelOptions, type ClientDuplexStream, type MethodDefinition, type ServiceError } from '@grpc/grpc-js';
+import {
+  type ChannelOptions,
+  Client,
+  type ClientDuplexStream,
+  status as codes,
+  credentials,
+  Metadata,
+  type MethodDefinition,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
+import { type Failure, failure } from './failures.ts';
 import { BENCHMARK_FOLDER, ScriptFault } from './faults.ts';
-import { failure, type Failure } from './failures.ts';
 import type { Iterating } from './iterating.ts';
-import { checkKeys, pathOf, type CallOptions, type Grpc, type LoadOptions, type Pending, type Reply } from './load.ts';
+import { type CallOptions, checkKeys, type Grpc, type LoadOptions, type Pending, pathOf, type Reply } from './load.ts';
 
 const CALL_OPTIONS = ['name', 'metadata', 'timeoutMs', 'expect'];
 
@@ -31,7 +40,14 @@ export function loadMethods(options: LoadOptions): Map<string, Method> {
     const path = pathOf(proto);
     let found: ReturnType<typeof loadSync>;
     try {
-      found = loadSync(path, { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true, includeDirs: [BENCHMARK_FOLDER, dirname(path)] });
+      found = loadSync(path, {
+        keepCase: true,
+        longs: String,
+        enums: String,
+        defaults: true,
+        oneofs: true,
+        includeDirs: [BENCHMARK_FOLDER, dirname(path)],
+      });
     } catch (error) {
       throw protoFault(proto, (error as Error).message);
     }
@@ -51,9 +67,14 @@ function protoFault(proto: string, message: string): ScriptFault {
   return new ScriptFault(what ? `${file || proto}:${line} ${what}` : `${proto} is no proto that can be read: ${said}`);
 }
 
-/** The protos in the benchmark's folder that a proto imports, and those that these import. Others come with protobuf itself. */
+/**
+ * The protos in the benchmark's folder that a proto imports, and those that these import. Others come with protobuf
+ * itself.
+ */
 function importsOf(path: string, known = new Set<string>()): string[] {
-  for (const [, file] of readFileSync(path, 'utf8').matchAll(/(?:^|[;}])\s*import\s+(?:public\s+|weak\s+)?["']([^"']+)["']\s*;/gm)) {
+  for (const [, file] of readFileSync(path, 'utf8').matchAll(
+    /(?:^|[;}])\s*import\s+(?:public\s+|weak\s+)?["']([^"']+)["']\s*;/gm,
+  )) {
     const found = [BENCHMARK_FOLDER, dirname(path)].map((folder) => join(folder, file!)).find(existsSync);
     if (!found || known.has(found)) continue;
     known.add(found);
@@ -62,15 +83,32 @@ function importsOf(path: string, known = new Set<string>()): string[] {
   return [...known];
 }
 
-export function openGrpc(methods: ReadonlyMap<string, Method>, options: LoadOptions, { url, target }: { url: string; target: string }): ServiceClients {
+export function openGrpc(
+  methods: ReadonlyMap<string, Method>,
+  options: LoadOptions,
+  { url, target }: { url: string; target: string },
+): ServiceClients {
   const origin = new URL(url);
   const { tls = {} } = options;
   const secure = origin.protocol === 'https:';
-  const channel: ChannelOptions = { 'grpc.use_local_subchannel_pool': 1, 'grpc.max_receive_message_length': -1, ...(secure ? { 'grpc.ssl_target_name_override': new URL(target).hostname } : { 'grpc.default_authority': new URL(target).host }) };
-  const with_ = secure ? credentials.createSsl(tls.ca === undefined ? null : readFileSync(pathOf(tls.ca)), null, null, { rejectUnauthorized: tls.verify ?? true }) : credentials.createInsecure();
+  const channel: ChannelOptions = {
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc.max_receive_message_length': -1,
+    ...(secure
+      ? { 'grpc.ssl_target_name_override': new URL(target).hostname }
+      : { 'grpc.default_authority': new URL(target).host }),
+  };
+  const with_ = secure
+    ? credentials.createSsl(tls.ca === undefined ? null : readFileSync(pathOf(tls.ca)), null, null, {
+        rejectUnauthorized: tls.verify ?? true,
+      })
+    : credentials.createInsecure();
   const client = new Client(origin.host, with_, channel);
   const clients: ServiceClients = {
-    methods, client, over: false, of: (iterating) => new IterationGrpc(iterating, clients),
+    methods,
+    client,
+    over: false,
+    of: (iterating) => new IterationGrpc(iterating, clients),
     close: () => {
       clients.over = true;
       client.close();
@@ -90,14 +128,23 @@ class IterationGrpc implements Grpc {
 
   unary(method: string, message: unknown, options: CallOptions = {}): Pending<Reply> {
     const definition = this.#method(method, options);
-    if (this.#iterating.trying && isObject(message)) checkKeys(`the message of ${method}`, message, fieldsOf(definition));
-    if (definition.requestStream || definition.responseStream) throw new ScriptFault(`${method} is a stream`, 'Call it by grpc.stream.');
+    if (this.#iterating.trying && isObject(message))
+      checkKeys(`the message of ${method}`, message, fieldsOf(definition));
+    if (definition.requestStream || definition.responseStream)
+      throw new ScriptFault(`${method} is a stream`, 'Call it by grpc.stream.');
     return new Call(this.#iterating, this.#clients, method, definition, [message], options).start();
   }
 
   stream(method: string, messages: unknown, options: CallOptions = {}): Pending<Reply> {
     const several = isObject(messages) && (Symbol.iterator in messages || Symbol.asyncIterator in messages);
-    return new Call(this.#iterating, this.#clients, method, this.#method(method, options), several ? (messages as Messages) : [messages], options).start();
+    return new Call(
+      this.#iterating,
+      this.#clients,
+      method,
+      this.#method(method, options),
+      several ? (messages as Messages) : [messages],
+      options,
+    ).start();
   }
 
   #method(method: string, options: CallOptions): Method {
@@ -105,7 +152,12 @@ class IterationGrpc implements Grpc {
     const found = this.#clients.methods.get(method);
     if (found) return found;
     const known = [...this.#clients.methods.keys()];
-    throw new ScriptFault(`there is no gRPC method ${method}`, known.length > 0 ? `The protos have ${known.join(', ')}.` : 'Name the protos: defineLoad({ grpc: { protos: [\'shop.proto\'] } }, ...).');
+    throw new ScriptFault(
+      `there is no gRPC method ${method}`,
+      known.length > 0
+        ? `The protos have ${known.join(', ')}.`
+        : "Name the protos: defineLoad({ grpc: { protos: ['shop.proto'] } }, ...).",
+    );
   }
 }
 
@@ -127,7 +179,14 @@ class Call implements PromiseLike<Reply>, Reply {
   #ended = false;
   #resolve: ((reply: Reply) => void) | null = null;
 
-  constructor(iterating: Iterating, clients: ServiceClients, path: string, method: Method, messages: Messages, options: CallOptions) {
+  constructor(
+    iterating: Iterating,
+    clients: ServiceClients,
+    path: string,
+    method: Method,
+    messages: Messages,
+    options: CallOptions,
+  ) {
     this.#iterating = iterating;
     this.#clients = clients;
     this.#path = path;
@@ -155,16 +214,43 @@ class Call implements PromiseLike<Reply>, Reply {
     };
     try {
       if (!requestStream && !responseStream) {
-        const call = client.makeUnaryRequest(path, requestSerialize, responseDeserialize, this.#only(), metadata, options, done);
+        const call = client.makeUnaryRequest(
+          path,
+          requestSerialize,
+          responseDeserialize,
+          this.#only(),
+          metadata,
+          options,
+          done,
+        );
         this.#cancel = () => call.cancel();
       } else if (!responseStream) {
-        const call = client.makeClientStreamRequest(path, requestSerialize, responseDeserialize, metadata, options, done);
+        const call = client.makeClientStreamRequest(
+          path,
+          requestSerialize,
+          responseDeserialize,
+          metadata,
+          options,
+          done,
+        );
         this.#cancel = () => call.cancel();
         void this.#send(call as unknown as Sending);
       } else {
-        const call = requestStream ? client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata, options) : client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, this.#only(), metadata, options);
+        const call = requestStream
+          ? client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata, options)
+          : client.makeServerStreamRequest(
+              path,
+              requestSerialize,
+              responseDeserialize,
+              this.#only(),
+              metadata,
+              options,
+            );
         this.#cancel = () => call.cancel();
-        call.on('data', () => this.count++).on('error', (error: ServiceError) => this.#end(error)).on('end', () => this.#end(null));
+        call
+          .on('data', () => this.count++)
+          .on('error', (error: ServiceError) => this.#end(error))
+          .on('end', () => this.#end(null));
         if (requestStream) void this.#send(call as ClientDuplexStream<object, object>);
       }
     } catch (error) {
@@ -207,7 +293,17 @@ class Call implements PromiseLike<Reply>, Reply {
     this.code = error?.code ?? codes.OK;
     const wanted = this.#options.expect?.code ?? codes.OK;
     const good = typeof wanted === 'number' ? this.code === wanted : wanted.includes(this.code);
-    const why: Failure | null = good ? null : failure(kindOf(this.code, error?.details ?? ''), codes[this.code] ?? String(this.code), error?.details || `status ${codes[this.code]}, expected ${[wanted].flat().map((code) => codes[code] ?? code).join(' or ')}`);
+    const why: Failure | null = good
+      ? null
+      : failure(
+          kindOf(this.code, error?.details ?? ''),
+          codes[this.code] ?? String(this.code),
+          error?.details ||
+            `status ${codes[this.code]}, expected ${[wanted]
+              .flat()
+              .map((code) => codes[code] ?? code)
+              .join(' or ')}`,
+        );
     this.failure = why?.kind ?? null;
     this.#iterating.closed(this, this.#options.name ?? this.#path, this.code, 0, why);
     this.#resolve?.(this.#reply());
@@ -217,7 +313,10 @@ class Call implements PromiseLike<Reply>, Reply {
     return { code: this.code, failure: this.failure, message: this.message, count: this.count };
   }
 
-  then<A = Reply, B = never>(onFulfilled?: ((reply: Reply) => A | PromiseLike<A>) | null, onRejected?: ((reason: any) => B | PromiseLike<B>) | null): Promise<A | B> {
+  then<A = Reply, B = never>(
+    onFulfilled?: ((reply: Reply) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: any) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
     const promise = new Promise<Reply>((resolve) => {
       if (this.#ended) return resolve(this.#reply());
       const before = this.#resolve;
@@ -231,7 +330,11 @@ class Call implements PromiseLike<Reply>, Reply {
 function kindOf(code: number, details: string): string {
   if (code === codes.DEADLINE_EXCEEDED) return 'timeout';
   if (code !== codes.UNAVAILABLE || !details.startsWith('No connection established')) return 'grpc';
-  return /ECONNREFUSED/.test(details) ? 'refused' : /certificate|altnames|SSL|TLS/.test(details) ? 'tls' : 'unreachable';
+  return /ECONNREFUSED/.test(details)
+    ? 'refused'
+    : /certificate|altnames|SSL|TLS/.test(details)
+      ? 'tls'
+      : 'unreachable';
 }
 
 type Sending = Pick<ClientDuplexStream<object, object>, 'write' | 'end' | 'once'>;

@@ -1,15 +1,40 @@
-/** HTTP requests of one side, on undici: the only file that knows it. A request is its own handler and its own promise, made only when somebody awaits it. */
+/**
+ * HTTP requests of one side, on undici: the only file that knows it. A request is its own handler and its own promise,
+ * made only when somebody awaits it.
+ */
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { brotliDecompressSync, inflateSync, unzipSync } from 'node:zlib';
-import { buildConnector, H2CClient, Pool, type Dispatcher } from 'undici';
-import { ScriptFault } from './faults.ts';
-import { checkKeys, pathOf, type Answer, type Expectation, type Http, type LoadOptions, type Pending, type RequestOptions } from './load.ts';
+import { buildConnector, type Dispatcher, H2CClient, Pool } from 'undici';
 import { classify, type Failure, failure } from './failures.ts';
+import { ScriptFault } from './faults.ts';
 import type { Iterating } from './iterating.ts';
+import {
+  type Answer,
+  checkKeys,
+  type Expectation,
+  type Http,
+  type LoadOptions,
+  type Pending,
+  pathOf,
+  type RequestOptions,
+} from './load.ts';
 
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'REPORT', 'MKCOL', 'COPY', 'MOVE']);
+const METHODS = new Set([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+  'PROPFIND',
+  'REPORT',
+  'MKCOL',
+  'COPY',
+  'MOVE',
+]);
 const REQUEST_OPTIONS = ['name', 'headers', 'json', 'body', 'keep', 'expect', 'redirects', 'timeoutMs'];
 const EXPECTATIONS = ['status', 'headers', 'body'];
 const MAX_ANSWER = 1024 ** 3;
@@ -33,21 +58,39 @@ export interface SideHttp {
   close(): Promise<void>;
 }
 
-export function openHttp(options: LoadOptions, { url, target, maxInFlight, timeoutMs }: { url: string; target: string; maxInFlight: number; timeoutMs: number }): SideHttp {
+export function openHttp(
+  options: LoadOptions,
+  { url, target, maxInFlight, timeoutMs }: { url: string; target: string; maxInFlight: number; timeoutMs: number },
+): SideHttp {
   const { http = {}, tls = {} } = options;
   const origin = new URL(url);
   const named = new URL(target);
   const secure = origin.protocol === 'https:';
   const connect = {
     timeout: timeoutMs,
-    ...(secure ? { ...(isIP(named.hostname) ? {} : { servername: named.hostname }), rejectUnauthorized: tls.verify ?? true, ...(tls.ca === undefined ? {} : { ca: readFileSync(pathOf(tls.ca)) }) } : {}),
+    ...(secure
+      ? {
+          ...(isIP(named.hostname) ? {} : { servername: named.hostname }),
+          rejectUnauthorized: tls.verify ?? true,
+          ...(tls.ca === undefined ? {} : { ca: readFileSync(pathOf(tls.ca)) }),
+        }
+      : {}),
   };
   const common = { headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: IDLE_MS, connect };
   const streams = { pipelining: STREAMS, maxConcurrentStreams: STREAMS };
-  const two = secure ? { allowH2: true, ...streams, connect: connectTwo(connect) } : { factory: (at: URL, given: object) => new H2CClient(at, { ...given, ...streams, connect }) };
-  const pool = http.version === 2 ? new Pool(origin.origin, { ...common, connections: http.connections ?? 1, ...two }) : new Pool(origin.origin, { ...common, connections: maxInFlight, pipelining: http.keepAlive === false ? 0 : 1 });
+  const two = secure
+    ? { allowH2: true, ...streams, connect: connectTwo(connect) }
+    : { factory: (at: URL, given: object) => new H2CClient(at, { ...given, ...streams, connect }) };
+  const pool =
+    http.version === 2
+      ? new Pool(origin.origin, { ...common, connections: http.connections ?? 1, ...two })
+      : new Pool(origin.origin, { ...common, connections: maxInFlight, pipelining: http.keepAlive === false ? 0 : 1 });
   const side: SideHttp = {
-    pool, headers: withHeaders({ host: named.host }, http.headers), origin: `${origin.protocol}//${named.host}`, maxAnswer: http.maxAnswerBytes, over: false,
+    pool,
+    headers: withHeaders({ host: named.host }, http.headers),
+    origin: `${origin.protocol}//${named.host}`,
+    maxAnswer: http.maxAnswerBytes,
+    over: false,
     close: () => {
       side.over = true;
       return pool.destroy();
@@ -68,7 +111,10 @@ function connectTwo(options: buildConnector.BuildOptions): buildConnector.connec
 }
 
 /** Names of headers are one whatever their case: what the script gives takes the place of what is there. */
-function withHeaders(before: Readonly<Record<string, string>>, given: Readonly<Record<string, string>> | undefined): Readonly<Record<string, string>> {
+function withHeaders(
+  before: Readonly<Record<string, string>>,
+  given: Readonly<Record<string, string>> | undefined,
+): Readonly<Record<string, string>> {
   if (!given) return before;
   const all: Record<string, string> = { ...before };
   for (const name in given) all[name.toLowerCase()] = given[name]!;
@@ -113,11 +159,17 @@ export class IterationHttp implements Http {
 
 /** Looked at while the script is tried and while the generator warms up, not with each request that counts. */
 function checkRequest(method: string, path: string, options: RequestOptions): void {
-  if (!METHODS.has(method)) throw new ScriptFault(`there is no method ${method}`, `It is one of ${[...METHODS].join(', ')}.`);
-  if (typeof path !== 'string' || !path.startsWith('/')) throw new ScriptFault(`the path must begin with /, got ${JSON.stringify(path)}`, 'Requests go to the target of benchmark.yaml; another service of the benchmark needs a client of its own (docs/loadgen.md).');
+  if (!METHODS.has(method))
+    throw new ScriptFault(`there is no method ${method}`, `It is one of ${[...METHODS].join(', ')}.`);
+  if (typeof path !== 'string' || !path.startsWith('/'))
+    throw new ScriptFault(
+      `the path must begin with /, got ${JSON.stringify(path)}`,
+      'Requests go to the target of benchmark.yaml; another service of the benchmark needs a client of its own (docs/loadgen.md).',
+    );
   checkKeys(`http.${method.toLowerCase()}`, options, REQUEST_OPTIONS);
   if (options.expect) checkKeys('expect', options.expect, EXPECTATIONS);
-  if (options.json !== undefined && options.body !== undefined) throw new ScriptFault('json and body exclude each other');
+  if (options.json !== undefined && options.body !== undefined)
+    throw new ScriptFault('json and body exclude each other');
 }
 
 /** A request's name where the script gives none: the path without the query, so that names stay few. */
@@ -184,7 +236,10 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
       if (cookies) sent = { ...sent, cookie: cookies };
     }
     try {
-      this.#side.pool.dispatch({ path: this.#path, method: this.#method as Dispatcher.HttpMethod, headers: sent, body: content as any }, this as unknown as Dispatcher.DispatchHandler);
+      this.#side.pool.dispatch(
+        { path: this.#path, method: this.#method as Dispatcher.HttpMethod, headers: sent, body: content as any },
+        this as unknown as Dispatcher.DispatchHandler,
+      );
     } catch (error) {
       this.#end(failure('script', '', (error as Error).message)); // a header or a path that cannot be sent
     }
@@ -212,7 +267,11 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
     if (this.#cut) controller.abort(new Error(this.#cut.message));
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[]>): void {
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[]>,
+  ): void {
     this.status = status;
     this.#headers = headers as Record<string, string>;
     if (status < 200) return;
@@ -224,7 +283,8 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Uint8Array): void {
     this.received += chunk.length;
     if (this.#chunks) this.#chunks.push(chunk);
-    if (this.received > this.#maxAnswer) this.#cutOff(failure('too-large', '', `the answer went on after ${this.received} bytes`));
+    if (this.received > this.#maxAnswer)
+      this.#cutOff(failure('too-large', '', `the answer went on after ${this.received} bytes`));
   }
 
   onResponseEnd(): void {
@@ -257,12 +317,18 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
     const { expect } = this.#options;
     const { status } = this;
     const length = Number(this.#headers['content-length']);
-    if (this.received < length && this.#method !== 'HEAD' && status !== 304) return failure('reset', '', `the answer ended after ${this.received} of ${length} bytes`); // undici takes an HTTP/2 stream that is cancelled for one that has ended
+    if (this.received < length && this.#method !== 'HEAD' && status !== 304)
+      // undici takes an HTTP/2 stream that is cancelled for one that has ended
+      return failure('reset', '', `the answer ended after ${this.received} of ${length} bytes`);
     const wanted = expect?.status;
     if (wanted === undefined) {
       if (status < 200 || status >= 400) return failure('status', String(status), `status ${status}`);
     } else if (typeof wanted === 'number' ? status !== wanted : !wanted.includes(status)) {
-      return failure('status', String(status), `status ${status}, expected ${typeof wanted === 'number' ? wanted : wanted.join(' or ')}`);
+      return failure(
+        'status',
+        String(status),
+        `status ${status}, expected ${typeof wanted === 'number' ? wanted : wanted.join(' or ')}`,
+      );
     }
     return expect?.headers || expect?.body !== undefined ? this.#check(expect) : null;
   }
@@ -270,7 +336,12 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
   #check({ headers, body }: Expectation): Failure | null {
     for (const [header, value] of Object.entries(headers ?? {})) {
       const got = this.#headers[header.toLowerCase()];
-      if (got === undefined || (typeof value === 'string' ? String(got) !== value : !holds(String(got), value))) return failure('check', `header ${header}`, `header ${header} is ${got === undefined ? 'missing' : JSON.stringify(got)}, expected ${String(value)}`);
+      if (got === undefined || (typeof value === 'string' ? String(got) !== value : !holds(String(got), value)))
+        return failure(
+          'check',
+          `header ${header}`,
+          `header ${header} is ${got === undefined ? 'missing' : JSON.stringify(got)}, expected ${String(value)}`,
+        );
     }
     if (body === undefined) return null;
     let text: string;
@@ -279,7 +350,9 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
     } catch (error) {
       return failure('protocol', '', `the body cannot be read: ${(error as Error).message}`);
     }
-    return (typeof body === 'string' ? text.includes(body) : holds(text, body)) ? null : failure('check', 'body', `the body does not hold ${String(body)}: ${text.slice(0, 100)}`);
+    return (typeof body === 'string' ? text.includes(body) : holds(text, body))
+      ? null
+      : failure('check', 'body', `the body does not hold ${String(body)}: ${text.slice(0, 100)}`);
   }
 
   #end(why: Failure | null): void {
@@ -293,7 +366,10 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
 
   // PromiseLike: a promise is made only for who awaits.
 
-  then<A = Answer, B = never>(onFulfilled?: ((answer: Answer) => A | PromiseLike<A>) | null, onRejected?: ((reason: any) => B | PromiseLike<B>) | null): Promise<A | B> {
+  then<A = Answer, B = never>(
+    onFulfilled?: ((answer: Answer) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: any) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
     const promise = new Promise<Answer>((resolve) => {
       if (this.#ended) return resolve(this.#answer());
       const before = this.#resolve;
@@ -304,7 +380,14 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
 
   /** The request without its `then`: who awaits one gets the answer, not another request to await. */
   #answer(): Answer {
-    return { status: this.status, failure: this.failure, headers: this.#headers, bytes: () => this.bytes(), text: () => this.text(), json: <T>() => this.json<T>() };
+    return {
+      status: this.status,
+      failure: this.failure,
+      headers: this.#headers,
+      bytes: () => this.bytes(),
+      text: () => this.text(),
+      json: <T>() => this.json<T>(),
+    };
   }
 
   get headers(): Readonly<Record<string, string>> {
@@ -312,7 +395,8 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
   }
 
   bytes(): Uint8Array {
-    if (!this.#chunks) throw new ScriptFault('the body of this answer was thrown away', 'Ask for it: http.get(path, { keep: true }).');
+    if (!this.#chunks)
+      throw new ScriptFault('the body of this answer was thrown away', 'Ask for it: http.get(path, { keep: true }).');
     return (this.#body ??= decoded(Buffer.concat(this.#chunks), this.#headers['content-encoding']));
   }
 

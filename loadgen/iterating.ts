@@ -2,10 +2,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { clockMs } from './clock.ts';
 import type { CookieJar } from './cookies.ts';
-import { classify, failure, type Failure } from './failures.ts';
+import { classify, type Failure, failure } from './failures.ts';
 import { faultOf, ScriptFault } from './faults.ts';
 import type { ServiceClients } from './grpc.ts';
-import { IterationHttp, type HttpRequest, type SideHttp } from './http.ts';
+import { type HttpRequest, IterationHttp, type SideHttp } from './http.ts';
 import type { Grpc, Http, Iteration } from './load.ts';
 import type { SideName } from './plan.ts';
 import type { Phase, Recorder } from './recorder.ts';
@@ -111,7 +111,10 @@ export class Iterating implements Iteration {
       return this.#thrown(error);
     }
     if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function' || isRequest(result)) return this.#settle();
-    (result as PromiseLike<unknown>).then(() => this.#settle(), (error) => this.#thrown(error));
+    (result as PromiseLike<unknown>).then(
+      () => this.#settle(),
+      (error) => this.#thrown(error),
+    );
   }
 
   get http(): Http {
@@ -120,13 +123,22 @@ export class Iterating implements Iteration {
 
   get grpc(): Grpc {
     const clients = this.#state.grpc;
-    if (!clients) throw new ScriptFault('the script names no protos, so there is no gRPC', 'Name them: defineLoad({ grpc: { protos: [\'shop.proto\'] } }, ...).');
+    if (!clients)
+      throw new ScriptFault(
+        'the script names no protos, so there is no gRPC',
+        "Name them: defineLoad({ grpc: { protos: ['shop.proto'] } }, ...).",
+      );
     return (this.#grpc ??= clients.of(this));
   }
 
   /** Not drawn from the side: both sides of a pair make the same request. */
   get random(): () => number {
-    return (this.#random ??= generator(this.#shared.seed, PHASE_SEEDS[this.#place.phase], this.#place.pair, this.#place.user));
+    return (this.#random ??= generator(
+      this.#shared.seed,
+      PHASE_SEEDS[this.#place.phase],
+      this.#place.pair,
+      this.#place.user,
+    ));
   }
 
   get choose() {
@@ -147,7 +159,13 @@ export class Iterating implements Iteration {
         this.#failed = true;
         throw error;
       } finally {
-        this.#shared.recorder.journey(this.#place.phase, this.#state.index, name, (clockMs() - beganMs) / 1000, this.#failed);
+        this.#shared.recorder.journey(
+          this.#place.phase,
+          this.#state.index,
+          name,
+          (clockMs() - beganMs) / 1000,
+          this.#failed,
+        );
         this.#failed ||= before;
       }
     };
@@ -164,11 +182,24 @@ export class Iterating implements Iteration {
       request.sentMs = this.opened(request);
       request.deadlineMs = request.sentMs + this.timeoutMs;
       try {
-        const value = await Promise.race([work(), new Promise<never>((_, reject) => (expired = () => reject(Object.assign(new Error(`not done after ${this.timeoutMs} ms`), { code: 'ETIMEDOUT' }))))]);
+        const value = await Promise.race([
+          work(),
+          new Promise<never>(
+            (_, reject) =>
+              (expired = () =>
+                reject(Object.assign(new Error(`not done after ${this.timeoutMs} ms`), { code: 'ETIMEDOUT' }))),
+          ),
+        ]);
         this.closed(request, name, 0, 0, null);
         return value;
       } catch (error) {
-        this.closed(request, name, 0, 0, error instanceof ScriptFault ? failure('script', '', faultOf(error).message) : classify(error));
+        this.closed(
+          request,
+          name,
+          0,
+          0,
+          error instanceof ScriptFault ? failure('script', '', faultOf(error).message) : classify(error),
+        );
         return undefined;
       }
     };
@@ -183,7 +214,13 @@ export class Iterating implements Iteration {
   }
 
   /** A request has ended. */
-  closed(request: Expiring & { sentMs: number }, name: string, status: number, bytes: number, why: Failure | null): void {
+  closed(
+    request: Expiring & { sentMs: number },
+    name: string,
+    status: number,
+    bytes: number,
+    why: Failure | null,
+  ): void {
     const nowMs = clockMs();
     const { recorder, open, windowMs } = this.#shared;
     const { phase, pair, dueMs, lagMs } = this.#place;
@@ -191,7 +228,18 @@ export class Iterating implements Iteration {
     if (why) this.#failed = true;
     const first = this.#first && this.#shared.scheduled;
     this.#first = false;
-    recorder.requested(phase, this.#state.index, recorder.nameOf(name), ((first ? dueMs : request.sentMs) - windowMs) / 1000, first ? lagMs / 1000 : 0, (nowMs - request.sentMs) / 1000, pair, status, bytes, why);
+    recorder.requested(
+      phase,
+      this.#state.index,
+      recorder.nameOf(name),
+      ((first ? dueMs : request.sentMs) - windowMs) / 1000,
+      first ? lagMs / 1000 : 0,
+      (nowMs - request.sentMs) / 1000,
+      pair,
+      status,
+      bytes,
+      why,
+    );
     if (--this.#open === 0) this.#end(nowMs);
   }
 
@@ -202,7 +250,8 @@ export class Iterating implements Iteration {
   #thrown(error: unknown): void {
     this.#failed = true;
     if (error instanceof ScriptFault) this.#shared.onFault?.(error);
-    else if (!this.#asked && (error instanceof TypeError || error instanceof ReferenceError)) this.#shared.onEarly?.(error);
+    else if (!this.#asked && (error instanceof TypeError || error instanceof ReferenceError))
+      this.#shared.onEarly?.(error);
     this.#shared.recorder.threw(this.#place.phase, this.#state.index, failure('script', '', faultOf(error).message));
     this.#settle();
   }

@@ -1,5 +1,6 @@
 /**
- * What Prometheus scrapes: counters and classic histograms (Prometheus makes native ones of them), counted by the sending
+ * What Prometheus scrapes: counters and classic histograms (Prometheus makes native ones of them), counted by the
+ * sending
  * threads in memory that they share with the thread that answers, so that a scrape holds up no request.
  * Exposition format: prometheus.io/docs/instrumenting/exposition_formats.
  */
@@ -15,7 +16,9 @@ const LEAST_S = 50e-6;
 const STEP = 1.08;
 const LOG_STEP = Math.log(STEP);
 /** Upper bounds of the buckets in seconds: 50 µs to 28 s in steps of 8 %. */
-export const BOUNDS: readonly number[] = Array.from({ length: 173 }, (_, i) => Number((LEAST_S * STEP ** i).toPrecision(6)));
+export const BOUNDS: readonly number[] = Array.from({ length: 173 }, (_, i) =>
+  Number((LEAST_S * STEP ** i).toPrecision(6)),
+);
 
 /** Number of the bucket of a value; BOUNDS.length for one above the last. */
 export function bucketOf(seconds: number): number {
@@ -42,7 +45,9 @@ export type LiveCells = Float64Array<SharedArrayBuffer>;
 export const newCells = (): LiveCells => new Float64Array(new SharedArrayBuffer(LENGTH * 8));
 
 /** What a thread tells of its cells: which name has a number, which request a counter counts. */
-export type LiveNews = { live: 'name'; number: number; name: string } | { live: 'status'; slot: number; group: number; name: number; status: number };
+export type LiveNews =
+  | { live: 'name'; number: number; name: string }
+  | { live: 'status'; slot: number; group: number; name: number; status: number };
 
 /** Counts; one for each thread that sends. */
 export class LiveWriter {
@@ -130,14 +135,22 @@ export class LiveReader {
   }
 
   *#histograms(): Iterable<string> {
-    yield* this.#family('mayfly_request_duration_seconds', 'From sending a request to the end of its answer.', (group) => {
-      const named = new Map<string, Float64Array>();
-      for (const { cells, names } of this.#threads) {
-        for (const [number, name] of names) addInto(named, `name="${escapeLabel(name)}"`, cells, DURATION + (group * MAX_NAMES + number) * HISTOGRAM);
-      }
-      return named;
-    });
-    for (const [metric, about, at] of [['mayfly_response_time_seconds', 'From the scheduled start of an iteration to its end.', RESPONSE], ['mayfly_start_lag_seconds', 'How late an iteration started.', LAG]] as const) {
+    yield* this.#family(
+      'mayfly_request_duration_seconds',
+      'From sending a request to the end of its answer.',
+      (group) => {
+        const named = new Map<string, Float64Array>();
+        for (const { cells, names } of this.#threads) {
+          for (const [number, name] of names)
+            addInto(named, `name="${escapeLabel(name)}"`, cells, DURATION + (group * MAX_NAMES + number) * HISTOGRAM);
+        }
+        return named;
+      },
+    );
+    for (const [metric, about, at] of [
+      ['mayfly_response_time_seconds', 'From the scheduled start of an iteration to its end.', RESPONSE],
+      ['mayfly_start_lag_seconds', 'How late an iteration started.', LAG],
+    ] as const) {
       yield* this.#family(metric, about, (group) => {
         const all = new Map<string, Float64Array>();
         for (const { cells } of this.#threads) addInto(all, '', cells, at + group * HISTOGRAM);
@@ -179,21 +192,32 @@ export class LiveReader {
       }
     }
     for (const [labels, count] of counted) yield `mayfly_requests_total{${labels}} ${count}`;
-    for (const [metric, about, at] of [['mayfly_iterations_total', 'Iterations that ended.', ITERATIONS], ['mayfly_dropped_iterations_total', 'Iterations that were due and not started: too many were under way.', DROPPED]] as const) {
+    for (const [metric, about, at] of [
+      ['mayfly_iterations_total', 'Iterations that ended.', ITERATIONS],
+      [
+        'mayfly_dropped_iterations_total',
+        'Iterations that were due and not started: too many were under way.',
+        DROPPED,
+      ],
+    ] as const) {
       yield `# HELP ${metric} ${about}`;
       yield `# TYPE ${metric} counter`;
       for (const { group, labels } of this.#groups()) yield `${metric}{${labels}} ${this.#sum(at + group)}`;
     }
     yield '# HELP mayfly_in_flight Iterations that are under way.';
     yield '# TYPE mayfly_in_flight gauge';
-    for (const [side, { name, commit }] of this.#labels.sides.entries()) yield `mayfly_in_flight{side="${name}",commit="${escapeLabel(commit)}"} ${this.#sum(IN_FLIGHT + side)}`;
+    for (const [side, { name, commit }] of this.#labels.sides.entries())
+      yield `mayfly_in_flight{side="${name}",commit="${escapeLabel(commit)}"} ${this.#sum(IN_FLIGHT + side)}`;
     yield '# HELP mayfly_max_in_flight Iterations that may be under way at once.';
     yield '# TYPE mayfly_max_in_flight gauge';
-    for (const { name, commit } of this.#labels.sides) yield `mayfly_max_in_flight{side="${name}",commit="${escapeLabel(commit)}"} ${this.#labels.maxInFlight}`;
+    for (const { name, commit } of this.#labels.sides)
+      yield `mayfly_max_in_flight{side="${name}",commit="${escapeLabel(commit)}"} ${this.#labels.maxInFlight}`;
   }
 
   #groups(): { group: number; labels: string }[] {
-    return [0, 1].flatMap((phase) => this.#labels.sides.map((_, side) => ({ group: phase * SIDES + side, labels: this.#group(phase * SIDES + side) })));
+    return [0, 1].flatMap((phase) =>
+      this.#labels.sides.map((_, side) => ({ group: phase * SIDES + side, labels: this.#group(phase * SIDES + side) })),
+    );
   }
 
   /** The label is called `scenario` since k6 called it so, and archives hold both. */
@@ -217,7 +241,8 @@ const escapeLabel = (text: string) => text.replace(/[\\"\n]/g, (letter) => (lett
 
 /** Serves the text at /metrics. `address`: host and port. */
 export async function serveMetrics(reader: LiveReader, address: string): Promise<Server> {
-  const { createServer } = process.getBuiltinModule('node:http'); // imported it would load fetch with it: 10 MB in each thread
+  // imported it would load fetch with it: 10 MB in each thread
+  const { createServer } = process.getBuiltinModule('node:http');
   const [host, port] = address.split(':') as [string, string];
   const server = createServer((request, response) => {
     if (request.method !== 'GET' || request.url !== '/metrics') return void response.writeHead(404).end();

@@ -1,5 +1,6 @@
 /**
- * What a load script imports: `import { defineLoad } from 'mayfly/load'`. docs/loadgen.md shows how scripts are written.
+ * What a load script imports: `import { defineLoad } from 'mayfly/load'`. docs/loadgen.md shows how scripts are
+ * written.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
@@ -84,7 +85,11 @@ export interface Reply {
 export interface Grpc {
   unary(method: string, message: unknown, options?: CallOptions): Pending<Reply>;
   /** Streams of either direction: messages are sent one after the other, replies are counted and thrown away. */
-  stream(method: string, messages: unknown | Iterable<unknown> | AsyncIterable<unknown>, options?: CallOptions): Pending<Reply>;
+  stream(
+    method: string,
+    messages: unknown | Iterable<unknown> | AsyncIterable<unknown>,
+    options?: CallOptions,
+  ): Pending<Reply>;
 }
 
 /** What the function of a script gets for one iteration. Both sides of a pair get the same `random`. */
@@ -108,12 +113,20 @@ export interface Iteration<Data = unknown> {
   choose<T>(choices: readonly (readonly [weight: number, value: T | (() => T)])[]): T;
   /** Several requests timed as one, beside each of them under its own name. */
   journey<T>(name: string, steps: () => PromiseLike<T>): Promise<T>;
-  /** Any other client: an asynchronous function is timed like a request. It fails when it throws; then undefined comes back. */
+  /**
+   * Any other client: an asynchronous function is timed like a request. It fails when it throws; then undefined comes
+   * back.
+   */
   time<T>(name: string, work: () => PromiseLike<T>): Promise<T | undefined>;
 }
 
-/** For each side once, before the load: what it returns is `data` in each iteration. Plain values only where there are several workers. */
-export type SetUp<Data> = (side: Pick<Iteration, 'http' | 'grpc' | 'url' | 'side' | 'random'>) => PromiseLike<Data> | Data;
+/**
+ * For each side once, before the load: what it returns is `data` in each iteration. Plain values only where there are
+ * several workers.
+ */
+export type SetUp<Data> = (
+  side: Pick<Iteration, 'http' | 'grpc' | 'url' | 'side' | 'random'>,
+) => PromiseLike<Data> | Data;
 
 export interface LoadOptions<Data = unknown> {
   setUp?: SetUp<Data>;
@@ -156,19 +169,31 @@ export function defineLoad<Data = undefined>(iterate: Iterate<Data>): LoadScript
 export function defineLoad<Data = undefined>(options: LoadOptions<Data>, iterate: Iterate<Data>): LoadScript<Data>;
 export function defineLoad<Data>(...given: [Iterate<Data>] | [LoadOptions<Data>, Iterate<Data>]): LoadScript<Data> {
   const [options, iterate] = given.length === 1 ? [{}, given[0]] : given;
-  if (typeof iterate !== 'function') throw new ScriptFault('defineLoad needs the function that makes the requests of one iteration', 'Write defineLoad(({ http }) => http.get(\'/\')), or defineLoad({ ... }, ({ http }) => ...).');
-  if (typeof options !== 'object' || options === null) throw new ScriptFault('the options of defineLoad must be an object', 'docs/loadgen.md lists them.');
+  if (typeof iterate !== 'function')
+    throw new ScriptFault(
+      'defineLoad needs the function that makes the requests of one iteration',
+      "Write defineLoad(({ http }) => http.get('/')), or defineLoad({ ... }, ({ http }) => ...).",
+    );
+  if (typeof options !== 'object' || options === null)
+    throw new ScriptFault('the options of defineLoad must be an object', 'docs/loadgen.md lists them.');
   checkKeys('defineLoad', options, LOAD_OPTIONS);
-  for (const part of ['http', 'tls', 'grpc'] as const) if (options[part]) checkKeys(`defineLoad ${part}`, options[part], PARTS[part]);
-  if (options.setUp !== undefined && typeof options.setUp !== 'function') throw new ScriptFault('setUp must be a function');
-  if (options.http?.version !== undefined && ![1, 2].includes(options.http.version)) throw new ScriptFault(`http.version must be 1 or 2, got ${options.http.version}`);
+  for (const part of ['http', 'tls', 'grpc'] as const)
+    if (options[part]) checkKeys(`defineLoad ${part}`, options[part], PARTS[part]);
+  if (options.setUp !== undefined && typeof options.setUp !== 'function')
+    throw new ScriptFault('setUp must be a function');
+  if (options.http?.version !== undefined && ![1, 2].includes(options.http.version))
+    throw new ScriptFault(`http.version must be 1 or 2, got ${options.http.version}`);
   if (options.tls?.ca !== undefined) pathOf(options.tls.ca);
   for (const proto of options.grpc?.protos ?? []) pathOf(proto);
   return { kind: 'mayfly.load-script/v1', options, iterate };
 }
 
 const LOAD_OPTIONS = ['setUp', 'http', 'tls', 'grpc', 'cookies'];
-const PARTS = { http: ['version', 'keepAlive', 'headers', 'connections', 'maxAnswerBytes'], tls: ['ca', 'verify'], grpc: ['protos'] };
+const PARTS = {
+  http: ['version', 'keepAlive', 'headers', 'connections', 'maxAnswerBytes'],
+  tls: ['ca', 'verify'],
+  grpc: ['protos'],
+};
 
 /** A name that is not known is a fault: a misspelt option would be ignored without a word. */
 export function checkKeys(what: string, given: object, known: readonly string[]): void {
@@ -176,16 +201,28 @@ export function checkKeys(what: string, given: object, known: readonly string[])
   if (unknown !== undefined) throw new ScriptFault(`${what} has no option ${unknown}`, `It takes ${known.join(', ')}.`);
 }
 
-/** Files that the script has read through this module: path from the benchmark's folder -> SHA-256. They are part of the workload. */
+/**
+ * Files that the script has read through this module: path from the benchmark's folder -> SHA-256. They are part of the
+ * workload.
+ */
 export const dataFiles = new Map<string, string>();
 
 /** Absolute path of a file of the benchmark; a fault where it leaves the folder or is not there. */
 export function pathOf(file: string): string {
   const path = resolve(BENCHMARK_FOLDER, file);
-  if (relative(BENCHMARK_FOLDER, path).startsWith('..')) throw new ScriptFault(`${file} is outside of the benchmark's folder`, 'Only what lies in the folder is there when the load runs.');
+  if (relative(BENCHMARK_FOLDER, path).startsWith('..'))
+    throw new ScriptFault(
+      `${file} is outside of the benchmark's folder`,
+      'Only what lies in the folder is there when the load runs.',
+    );
   const found = statSync(path, { throwIfNoEntry: false });
-  if (!found?.isFile()) throw new ScriptFault(`there is no file ${file} in the benchmark's folder`, 'Name it from the folder that holds benchmark.yaml.');
-  if (!dataFiles.has(relative(BENCHMARK_FOLDER, path))) dataFiles.set(relative(BENCHMARK_FOLDER, path), createHash('sha256').update(readFileSync(path)).digest('hex'));
+  if (!found?.isFile())
+    throw new ScriptFault(
+      `there is no file ${file} in the benchmark's folder`,
+      'Name it from the folder that holds benchmark.yaml.',
+    );
+  if (!dataFiles.has(relative(BENCHMARK_FOLDER, path)))
+    dataFiles.set(relative(BENCHMARK_FOLDER, path), createHash('sha256').update(readFileSync(path)).digest('hex'));
   return path;
 }
 

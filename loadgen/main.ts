@@ -1,6 +1,8 @@
 /**
- * The load generator. `node main.ts run`: warms up, says that it is ready, waits for its go (SIGUSR2, or none where the plan
- * says so), makes the load, says what it measured, and answers Prometheus until it is ended. `node main.ts check`: loads the
+ * The load generator. `node main.ts run`: warms up, says that it is ready, waits for its go (SIGUSR2, or none where the
+ * plan
+ * says so), makes the load, says what it measured, and answers Prometheus until it is ended. `node main.ts check`:
+ * loads the
  * script and tries it against a server of its own. Exit codes: 0, 2 the script is at fault, 3 it could not go on.
  * The plan: loadgen/plan.ts; what it says on standard output: loadgen/result.ts.
  */
@@ -11,11 +13,11 @@ import type { Worker } from 'node:worker_threads';
 import { clockMs } from './clock.ts';
 import { faultOf, placeIn } from './faults.ts';
 import { LiveReader, newCells, serveMetrics } from './live.ts';
-import { PLAN_VARIABLE, type LoadPlan } from './plan.ts';
+import { type LoadPlan, PLAN_VARIABLE } from './plan.ts';
 import type { Recorded } from './recorder.ts';
-import { REQUESTS_FILE, RESULT_FOLDER, type LoadEvent, type LoadResultDocument } from './result.ts';
+import { type LoadEvent, type LoadResultDocument, REQUESTS_FILE, RESULT_FOLDER } from './result.ts';
 import { keptRequests, sideResult } from './summary.ts';
-import { startSender, windowAfterMs, type FromSender, type ToSender } from './threads.ts';
+import { type FromSender, startSender, type ToSender, windowAfterMs } from './threads.ts';
 import { VERSION } from './version.ts';
 import { startWarmServers } from './warm.ts';
 
@@ -38,7 +40,9 @@ function fail(kind: 'usage' | 'generator', message: string, hint?: string): neve
 /** What a thread was ended by: most likely what the script has thrown where nobody waited for it. */
 function uncaught(error: unknown): never {
   const { message } = faultOf(error);
-  return placeIn((error as Error | null)?.stack ?? '') ? fail('usage', message, 'Nobody waited for it. Await what the script starts, or catch what it throws.') : fail('generator', `a thread of the load generator ended: ${message}`);
+  return placeIn((error as Error | null)?.stack ?? '')
+    ? fail('usage', message, 'Nobody waited for it. Await what the script starts, or catch what it throws.')
+    : fail('generator', `a thread of the load generator ended: ${message}`);
 }
 
 /** One message of a kind from each thread. */
@@ -57,7 +61,9 @@ class Threads {
       const news = this.#reader.add(cells);
       worker.on('message', (message: FromSender) => ('live' in message ? news(message) : this.#heard(message)));
       worker.on('error', (error) => uncaught(error));
-      worker.on('exit', () => fail('usage', `${plan.script} ended a thread of the load generator: does it call process.exit()?`));
+      worker.on('exit', () =>
+        fail('usage', `${plan.script} ended a thread of the load generator: does it call process.exit()?`),
+      );
       this.workers.push(worker);
     }
   }
@@ -66,8 +72,22 @@ class Threads {
     for (const worker of to) worker.postMessage(message);
   }
 
-  next<S extends 'ready' | 'set-up' | 'ended'>(said: S, { count = this.workers.length, withinMs }: { count?: number; withinMs?: number } = {}): Promise<Extract<FromSender, { said: S }>[]> {
-    const silent = withinMs === undefined ? undefined : setTimeout(() => fail('usage', `${this.#script} keeps the load generator busy and never lets go`, 'Does it loop without waiting for anything?'), withinMs + SILENT_MS);
+  next<S extends 'ready' | 'set-up' | 'ended'>(
+    said: S,
+    { count = this.workers.length, withinMs }: { count?: number; withinMs?: number } = {},
+  ): Promise<Extract<FromSender, { said: S }>[]> {
+    const silent =
+      withinMs === undefined
+        ? undefined
+        : setTimeout(
+            () =>
+              fail(
+                'usage',
+                `${this.#script} keeps the load generator busy and never lets go`,
+                'Does it loop without waiting for anything?',
+              ),
+            withinMs + SILENT_MS,
+          );
     return new Promise((resolve) => {
       const heard = (all: any[]) => {
         if (all.length < count) return;
@@ -86,7 +106,9 @@ class Threads {
   }
 }
 
-/** Without the two compilers that may keep Node.js 24 from ending (scripts/setup/v8.cjs): somebody waits for the end. */
+/**
+ * Without the two compilers that may keep Node.js 24 from ending (scripts/setup/v8.cjs): somebody waits for the end.
+ */
 function toEnd(): void {
   setFlagsFromString('--no-maglev');
   setFlagsFromString('--no-concurrent-sparkplug');
@@ -104,10 +126,15 @@ async function check(plan: LoadPlan): Promise<void> {
 const readerOf = (plan: LoadPlan) => new LiveReader({ sides: plan.sides, maxInFlight: plan.maxInFlight });
 
 async function run(plan: LoadPlan): Promise<void> {
-  const go = plan.waitForGo ? new Promise<void>((resolve) => process.once('SIGUSR2', () => resolve())) : Promise.resolve();
+  const go = plan.waitForGo
+    ? new Promise<void>((resolve) => process.once('SIGUSR2', () => resolve()))
+    : Promise.resolve();
   const reader = readerOf(plan);
   if (plan.metrics === null) toEnd();
-  else await serveMetrics(reader, plan.metrics).catch((error) => fail('generator', `the metrics cannot be served at ${plan.metrics}: ${error.message}`));
+  else
+    await serveMetrics(reader, plan.metrics).catch((error) =>
+      fail('generator', `the metrics cannot be served at ${plan.metrics}: ${error.message}`),
+    );
   const warm = await startWarmServers();
   const threads = new Threads(plan, warm, Infinity, reader);
   await threads.next('ready', { withinMs: plan.warmS * 1000 });
@@ -123,30 +150,52 @@ async function run(plan: LoadPlan): Promise<void> {
   const zeroMs = clockMs() + LEAD_MS;
   const epochMs = Date.now() - clockMs(); // what the common clock is behind the wall clock
   const startMs = zeroMs + windowAfterMs(plan) + epochMs;
-  say({ event: 'window', startMs, endMs: startMs + (plan.model.kind === 'closed' ? plan.model.limitS : plan.model.durationS) * 1000 });
+  say({
+    event: 'window',
+    startMs,
+    endMs: startMs + (plan.model.kind === 'closed' ? plan.model.limitS : plan.model.durationS) * 1000,
+  });
   const loadMs = windowAfterMs(plan) + (plan.model.kind === 'closed' ? plan.model.limitS : plan.model.durationS) * 1000;
   const ended = threads.next('ended', { withinMs: LEAD_MS + loadMs + plan.timeoutS * 1000 });
   threads.tell({ do: 'go', zeroMs, data });
   const parts = await ended;
   const endMs = Math.max(...parts.map((part) => part.endMs)) + epochMs;
   say({ event: 'ended', endMs });
-  say({ event: 'result', result: await resultOf(plan, parts, { startMs, endMs: plan.model.kind === 'closed' ? endMs : startMs + plan.model.durationS * 1000 }) });
+  say({
+    event: 'result',
+    result: await resultOf(plan, parts, {
+      startMs,
+      endMs: plan.model.kind === 'closed' ? endMs : startMs + plan.model.durationS * 1000,
+    }),
+  });
   if (plan.metrics === null) process.exit(0);
 }
 
-async function resultOf(plan: LoadPlan, parts: Extract<FromSender, { said: 'ended' }>[], window: { startMs: number; endMs: number }): Promise<LoadResultDocument> {
+async function resultOf(
+  plan: LoadPlan,
+  parts: Extract<FromSender, { said: 'ended' }>[],
+  window: { startMs: number; endMs: number },
+): Promise<LoadResultDocument> {
   const threads: Recorded[] = parts.map(({ recorded }) => recorded);
   const of = threads.reduce((sum, { rows }) => sum + rows.count, 0);
-  const requests = keptRequests(threads, plan.sides.map(({ name }) => name));
+  const requests = keptRequests(
+    threads,
+    plan.sides.map(({ name }) => name),
+  );
   const rows = requests.due.length;
   const folder = process.env.MAYFLY_RESULT_FOLDER ?? RESULT_FOLDER;
   await mkdir(folder, { recursive: true });
   const capped = rows < of;
   const { METADATA, writeRequests } = await import('./requests-file.ts'); // not before: it takes memory
   await writeRequests(join(folder, REQUESTS_FILE), requests, {
-    ...plan.labels, [METADATA.round]: String(plan.round), [METADATA.windowStartMs]: String(Math.round(window.startMs)), [METADATA.of]: String(of), ...(capped ? { [METADATA.cap]: String(plan.keepRows) } : {}),
+    ...plan.labels,
+    [METADATA.round]: String(plan.round),
+    [METADATA.windowStartMs]: String(Math.round(window.startMs)),
+    [METADATA.of]: String(of),
+    ...(capped ? { [METADATA.cap]: String(plan.keepRows) } : {}),
   });
-  const due = (side: number, phase: 'warmup' | 'measure') => parts.reduce((sum, part) => sum + part.due[phase][side]!, 0);
+  const due = (side: number, phase: 'warmup' | 'measure') =>
+    parts.reduce((sum, part) => sum + part.due[phase][side]!, 0);
   return {
     schema: 'mayfly.load/v1',
     generator: `mayfly ${VERSION}`,
@@ -154,7 +203,15 @@ async function resultOf(plan: LoadPlan, parts: Extract<FromSender, { said: 'ende
     round: plan.round,
     seed: plan.seed,
     window,
-    sides: plan.sides.map(({ name }, side) => sideResult(threads, side, name, { warmup: due(side, 'warmup'), measure: due(side, 'measure') }, plan.model.kind === 'open')),
+    sides: plan.sides.map(({ name }, side) =>
+      sideResult(
+        threads,
+        side,
+        name,
+        { warmup: due(side, 'warmup'), measure: due(side, 'measure') },
+        plan.model.kind === 'open',
+      ),
+    ),
     kept: { rows, of, ...(capped ? { cap: plan.keepRows } : {}) },
   };
 }
@@ -163,5 +220,6 @@ process.on('SIGTERM', () => process.exit(0));
 process.on('uncaughtException', (error) => fail('generator', `the load generator failed: ${error.message}`));
 const mode = process.argv[2];
 const plan = JSON.parse(process.env[PLAN_VARIABLE] ?? 'null') as LoadPlan | null;
-if (plan?.schema !== 'mayfly.load-plan/v1' || (mode !== 'run' && mode !== 'check')) fail('usage', `usage: ${PLAN_VARIABLE}='{"schema":"mayfly.load-plan/v1",...}' node main.ts run|check`);
+if (plan?.schema !== 'mayfly.load-plan/v1' || (mode !== 'run' && mode !== 'check'))
+  fail('usage', `usage: ${PLAN_VARIABLE}='{"schema":"mayfly.load-plan/v1",...}' node main.ts run|check`);
 await (mode === 'run' ? run(plan) : check(plan));

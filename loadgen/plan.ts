@@ -1,4 +1,6 @@
-/** What the generator is told: one JSON text in the environment variable MAYFLY_LOAD. Whoever starts it has checked it. */
+/**
+ * What the generator is told: one JSON text in the environment variable MAYFLY_LOAD. Whoever starts it has checked it.
+ */
 
 export type SideName = 'candidate' | 'baseline';
 
@@ -9,7 +11,8 @@ export interface Stage {
 }
 
 /**
- * open: iterations start when they are due, whether or not those before have ended. `rate` is that of the warm-up and of the
+ * open: iterations start when they are due, whether or not those before have ended. `rate` is that of the warm-up and
+ * of the
  * start; without stages it stays for `durationS`. A file holds times and requests (docs/loadgen.md).
  * closed: each user makes its iterations one after the other, with `thinkS` between them.
  */

@@ -1,5 +1,7 @@
-/** What one sending thread measures: live counts for Prometheus in shared memory, and of the window every single value. */
-import { MAX_NAMES, OTHER_NAMES, type LiveWriter } from './live.ts';
+/**
+ * What one sending thread measures: live counts for Prometheus in shared memory, and of the window every single value.
+ */
+import { type LiveWriter, MAX_NAMES, OTHER_NAMES } from './live.ts';
 import type { Failures } from './result.ts';
 
 /** Rows are kept in pieces, so that they grow without being copied. */
@@ -73,7 +75,9 @@ class Growing<A extends Float64Array | Float32Array | Int32Array | Uint16Array |
   whole(): A {
     const length = this.#pieces.length === 0 ? 0 : (this.#pieces.length - 1) * PIECE + this.#at;
     const all = this.#make(length);
-    this.#pieces.forEach((piece, i) => all.set((i === this.#pieces.length - 1 ? piece.subarray(0, this.#at) : piece) as any, i * PIECE));
+    this.#pieces.forEach((piece, i) =>
+      all.set((i === this.#pieces.length - 1 ? piece.subarray(0, this.#at) : piece) as any, i * PIECE),
+    );
     return all;
   }
 }
@@ -99,7 +103,10 @@ export class Recorder {
   readonly #requests: number[];
   readonly #failed: number[];
   readonly #bytes: number[];
-  readonly #journeys = new Map<string, { side: number; name: string; durations: Growing<Float32Array>; failed: number }>();
+  readonly #journeys = new Map<
+    string,
+    { side: number; name: string; durations: Growing<Float32Array>; failed: number }
+  >();
   readonly #failures = new Map<string, Failures & { side: number }>();
 
   /** `keepRows`: rows beyond it are counted, and kept as values, but not one by one in the file. */
@@ -150,7 +157,18 @@ export class Recorder {
     if (responseS !== null) this.#response[side]!.push(responseS);
   }
 
-  requested(phase: Phase, side: number, name: number, dueS: number, lagS: number, latencyS: number, pair: number, status: number, bytes: number, failure: Failure | null): void {
+  requested(
+    phase: Phase,
+    side: number,
+    name: number,
+    dueS: number,
+    lagS: number,
+    latencyS: number,
+    pair: number,
+    status: number,
+    bytes: number,
+    failure: Failure | null,
+  ): void {
     // What is no HTTP has no such status: one that went well counts as 200, so that who looks for errors finds errors.
     this.#live.requested(phase, side, name, status >= 100 ? status : failure === null ? 200 : 0, latencyS);
     if (phase !== MEASURE) return;
@@ -180,7 +198,15 @@ export class Recorder {
     let journey = this.#journeys.get(key);
     if (!journey) {
       if (this.#journeys.size >= 2 * MAX_NAMES) return;
-      this.#journeys.set(key, (journey = { side, name: name.slice(0, LONGEST_NAME), durations: new Growing((n) => new Float32Array(n)), failed: 0 }));
+      this.#journeys.set(
+        key,
+        (journey = {
+          side,
+          name: name.slice(0, LONGEST_NAME),
+          durations: new Growing((n) => new Float32Array(n)),
+          failed: 0,
+        }),
+      );
     }
     journey.durations.push(durationS);
     if (failed) journey.failed++;
@@ -203,18 +229,39 @@ export class Recorder {
     const key = `${side} ${kind} ${detail}`;
     const known = this.#failures.get(key);
     if (known) known.count++;
-    else if (this.#failures.size < MAX_FAILURES) this.#failures.set(key, { side, kind, detail: detail.slice(0, 200), count: 1, example: { name: name === null ? '' : [...this.#names.keys()][name]!, message: message.slice(0, 500) } });
+    else if (this.#failures.size < MAX_FAILURES)
+      this.#failures.set(key, {
+        side,
+        kind,
+        detail: detail.slice(0, 200),
+        count: 1,
+        example: { name: name === null ? '' : [...this.#names.keys()][name]!, message: message.slice(0, 500) },
+      });
   }
 
   recorded(): Recorded {
     const rows: Rows = {
-      count: this.#rows, due: this.#due.whole(), startLag: this.#lag.whole(), latency: this.#latency.whole(), side: this.#side.whole(),
-      pair: this.#pair.whole(), name: this.#name.whole(), status: this.#status.whole(), failure: this.#failure.whole(),
+      count: this.#rows,
+      due: this.#due.whole(),
+      startLag: this.#lag.whole(),
+      latency: this.#latency.whole(),
+      side: this.#side.whole(),
+      pair: this.#pair.whole(),
+      name: this.#name.whole(),
+      status: this.#status.whole(),
+      failure: this.#failure.whole(),
     };
     return {
-      names: [...this.#names.keys()], kinds: [...this.#kinds.keys()], rows,
-      response: this.#response.map((one) => one.whole()), startLag: this.#startLag.map((one) => one.whole()),
-      iterations: this.#iterations, dropped: this.#dropped, requests: this.#requests, failed: this.#failed, bytes: this.#bytes,
+      names: [...this.#names.keys()],
+      kinds: [...this.#kinds.keys()],
+      rows,
+      response: this.#response.map((one) => one.whole()),
+      startLag: this.#startLag.map((one) => one.whole()),
+      iterations: this.#iterations,
+      dropped: this.#dropped,
+      requests: this.#requests,
+      failed: this.#failed,
+      bytes: this.#bytes,
       journeys: [...this.#journeys.values()].map(({ durations, ...one }) => ({ ...one, durations: durations.whole() })),
       failures: [...this.#failures.values()],
     };

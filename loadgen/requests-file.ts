@@ -1,5 +1,6 @@
 /**
- * The requests of a round, one by one, as one Parquet file (docs/requests.md). The generator writes it, in its container; `npm run
+ * The requests of a round, one by one, as one Parquet file (docs/requests.md). The generator writes it, in its
+ * container; `npm run
  * requests` joins such files into one. The only file that knows hyparquet-writer.
  */
 import { rename, rm } from 'node:fs/promises';
@@ -77,7 +78,11 @@ const COLUMNS: readonly Column[] = [
 const ROUND: Column = { name: 'round', type: 'INT32', encoding: 'RLE_DICTIONARY' };
 
 /** Writes the requests of one round. The file is there whole or not at all. */
-export async function writeRequests(file: string, rows: RequestColumns, metadata: Record<string, string>): Promise<void> {
+export async function writeRequests(
+  file: string,
+  rows: RequestColumns,
+  metadata: Record<string, string>,
+): Promise<void> {
   const writer = openRequests(file, metadata);
   await writer.append(rows);
   await writer.finish();
@@ -93,7 +98,11 @@ export interface RequestsWriter {
 }
 
 /** `rounds`: the file has the column `round`. */
-export function openRequests(file: string, metadata: Record<string, string>, { rounds = false }: { rounds?: boolean } = {}): RequestsWriter {
+export function openRequests(
+  file: string,
+  metadata: Record<string, string>,
+  { rounds = false }: { rounds?: boolean } = {},
+): RequestsWriter {
   const columns = rounds ? [...COLUMNS, ROUND] : COLUMNS;
   const beside = `${file}.${process.pid}.tmp`;
   const parquet = new ParquetWriter({
@@ -101,8 +110,16 @@ export function openRequests(file: string, metadata: Record<string, string>, { r
     schema: [{ name: 'requests', num_children: columns.length }, ...columns.map(schemaOf)],
     codec: 'ZSTD',
     // With a checksum in each frame: readers of zstd see for themselves whether a page is as it was written.
-    compressors: { ZSTD: (bytes) => zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: LEVEL, [constants.ZSTD_c_checksumFlag]: 1 } }) },
-    kvMetadata: Object.entries({ [METADATA.schema]: REQUESTS_SCHEMA, ...metadata }).map(([key, value]) => ({ key, value })),
+    compressors: {
+      ZSTD: (bytes) =>
+        zstdCompressSync(bytes, {
+          params: { [constants.ZSTD_c_compressionLevel]: LEVEL, [constants.ZSTD_c_checksumFlag]: 1 },
+        }),
+    },
+    kvMetadata: Object.entries({ [METADATA.schema]: REQUESTS_SCHEMA, ...metadata }).map(([key, value]) => ({
+      key,
+      value,
+    })),
     statistics: false, // nobody looks for a request by its latency without reading all
     createdBy: 'mayfly',
   });
@@ -110,7 +127,10 @@ export function openRequests(file: string, metadata: Record<string, string>, { r
     append: async (rows, round) => {
       for (let from = 0; from < rows.due.length; from += GROUP) {
         const values = valuesOf(rows, from, Math.min(from + GROUP, rows.due.length), round);
-        await parquet.write({ columnData: columns.map(({ name, encoding }) => ({ name, encoding, data: values[name]! })), rowGroupSize: GROUP });
+        await parquet.write({
+          columnData: columns.map(({ name, encoding }) => ({ name, encoding, data: values[name]! })),
+          rowGroupSize: GROUP,
+        });
         await nextTurn();
       }
     },
@@ -124,11 +144,18 @@ export function openRequests(file: string, metadata: Record<string, string>, { r
 
 function schemaOf({ name, type, nullable }: Column) {
   const repetition = { repetition_type: nullable ? ('OPTIONAL' as const) : ('REQUIRED' as const) };
-  return type === 'STRING' ? { name, type: 'BYTE_ARRAY' as const, converted_type: 'UTF8' as const, ...repetition } : { name, type, ...repetition };
+  return type === 'STRING'
+    ? { name, type: 'BYTE_ARRAY' as const, converted_type: 'UTF8' as const, ...repetition }
+    : { name, type, ...repetition };
 }
 
 /** The values of some rows, by column. */
-function valuesOf(rows: RequestColumns, from: number, to: number, round: number | undefined): Record<string, Float64Array | Float32Array | Int32Array | unknown[]> {
+function valuesOf(
+  rows: RequestColumns,
+  from: number,
+  to: number,
+  round: number | undefined,
+): Record<string, Float64Array | Float32Array | Int32Array | unknown[]> {
   return {
     due: rows.due.subarray(from, to),
     start_lag: rows.startLag.subarray(from, to),

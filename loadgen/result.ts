@@ -1,8 +1,12 @@
-/** What the generator tells: events, one JSON text a line on its standard output, the last of which is the result. docs/schemas/mayfly.load.v1.json is the result's schema. */
+/**
+ * What the generator tells: events, one JSON text a line on its standard output, the last of which is the result.
+ * docs/schemas/mayfly.load.v1.json is the result's schema.
+ */
 import type { SideName } from './plan.ts';
 
 /**
- * ready: warm, and waiting for its go (SIGUSR2). checked: of a try; the script's files, path from the benchmark's folder ->
+ * ready: warm, and waiting for its go (SIGUSR2). checked: of a try; the script's files, path from the benchmark's
+ * folder ->
  * SHA-256. window: the go has come; the window, milliseconds since the epoch. ended: the last request has.
  * fault: it cannot go on, and why: the script's matter (`usage`) or the generator's own. result: the end.
  */
@@ -14,7 +18,9 @@ export type LoadEvent =
   | { event: 'fault'; kind: 'usage' | 'generator'; message: string; hint?: string }
   | { event: 'result'; result: LoadResultDocument };
 
-/** Seconds. Quantiles are exact: linear between the neighbours of the sorted values (type 7 of Hyndman and Fan, 1996). */
+/**
+ * Seconds. Quantiles are exact: linear between the neighbours of the sorted values (type 7 of Hyndman and Fan, 1996).
+ */
 export interface Times {
   count: number;
   avg: number;
@@ -41,7 +47,10 @@ export interface Failures {
 /** One side over the measured window. */
 export interface SideResult {
   side: SideName;
-  /** Iterations that were due in the window; that ended; that were due and never started, in the warm-up and in the window. */
+  /**
+   * Iterations that were due in the window; that ended; that were due and never started, in the warm-up and in the
+   * window.
+   */
   due: number;
   iterations: number;
   dropped: { warmup: number; measure: number };

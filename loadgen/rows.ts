@@ -1,8 +1,11 @@
-/** A file of times and requests: a production log that is replayed. CSV with a head line, or JSON lines; the columns at (seconds), method, path, and, where there are any, name, body, and more for the script. */
+/**
+ * A file of times and requests: a production log that is replayed. CSV with a head line, or JSON lines; the columns at
+ * (seconds), method, path, and, where there are any, name, body, and more for the script.
+ */
 import { readFileSync } from 'node:fs';
 import { parse } from 'csv-parse/sync';
 import { ScriptFault } from './faults.ts';
-import { pathOf, type Iteration } from './load.ts';
+import { type Iteration, pathOf } from './load.ts';
 
 export type Row = Readonly<Record<string, string>>;
 
@@ -15,7 +18,12 @@ export interface Rows {
 /** `file`: from the benchmark's folder. Rows from `untilS` on are left out. */
 export function readRows(file: string, untilS: number): Rows {
   const text = readFileSync(pathOf(file), 'utf8').replace(/^\ufeff/, '');
-  const all: Row[] = file.endsWith('.jsonl') ? text.split('\n').filter((line) => line.trim()).map((line) => JSON.parse(line)) : parse(text, { columns: true, skip_empty_lines: true });
+  const all: Row[] = file.endsWith('.jsonl')
+    ? text
+        .split('\n')
+        .filter((line) => line.trim())
+        .map((line) => JSON.parse(line))
+    : parse(text, { columns: true, skip_empty_lines: true });
   const rows = all.filter((row) => Number(row.at) < untilS);
   if (rows.length === 0) throw new ScriptFault(`${file} holds no request before ${untilS} s`);
   return { at: rows.map((row) => Number(row.at)), rows };
@@ -23,4 +31,8 @@ export function readRows(file: string, untilS: number): Rows {
 
 /** The iteration of a file without a script: the request of its row. */
 export const requestOf = ({ http, row }: Iteration) =>
-  http.request(row!.method || 'GET', row!.path!, { ...(row!.name ? { name: row!.name } : {}), ...(row!.body ? { body: row!.body } : {}), ...(row!.body && /^[[{]/.test(row!.body) ? { headers: { 'content-type': 'application/json' } } : {}) });
+  http.request(row!.method || 'GET', row!.path!, {
+    ...(row!.name ? { name: row!.name } : {}),
+    ...(row!.body ? { body: row!.body } : {}),
+    ...(row!.body && /^[[{]/.test(row!.body) ? { headers: { 'content-type': 'application/json' } } : {}),
+  });

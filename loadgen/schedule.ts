@@ -2,7 +2,8 @@
 import type { Model, Stage } from './plan.ts';
 
 /**
- * The side of an iteration by its number, 0 or 1. Two sides meet as A B B A or B A A B; which of the two is drawn anew every four
+ * The side of an iteration by its number, 0 or 1. Two sides meet as A B B A or B A A B; which of the two is drawn anew
+ * every four
  * iterations from the seed, so that neither side keeps a place in the order, each gets exactly half, and none
  * gets more than two iterations in a row. `iteration`: 0 for the first of its phase.
  */
@@ -31,7 +32,11 @@ function stagesOf(model: Extract<Model, { arrivals: 'constant' | 'poisson' }>): 
  * The n-th iteration is due when the integral of the rate reaches n; of Poisson arrivals, when it reaches the sum of n
  * exponential deviates (inversion of the cumulative intensity: Lewis and Shedler, 1979).
  */
-export function dueTimes(model: Extract<Model, { arrivals: 'constant' | 'poisson' }>, sideCount: number, seed: number): Float64Array {
+export function dueTimes(
+  model: Extract<Model, { arrivals: 'constant' | 'poisson' }>,
+  sideCount: number,
+  seed: number,
+): Float64Array {
   const stages = stagesOf(model);
   const random = model.arrivals === 'poisson' ? generator(seed, textSeed('arrivals')) : null;
   const due: number[] = [];
@@ -54,7 +59,10 @@ export function dueTimes(model: Extract<Model, { arrivals: 'constant' | 'poisson
   return Float64Array.from(due.slice(0, due.length - (due.length % sideCount)));
 }
 
-/** Seconds in which a warm-up that is at least twice as long climbs to its rate, and the share of it that it begins with: all of a cold service at once is a stall. */
+/**
+ * Seconds in which a warm-up that is at least twice as long climbs to its rate, and the share of it that it begins
+ * with: all of a cold service at once is a stall.
+ */
 const RAMP_S = 1;
 const RAMP_FROM = 0.1;
 
@@ -63,29 +71,48 @@ export function warmupTimes(rate: number, durationS: number, sideCount: number, 
   if (durationS <= 0) return new Float64Array();
   const constant = { kind: 'open', arrivals: 'constant', rate, durationS } as const;
   if (durationS < 2 * RAMP_S) return dueTimes(constant, sideCount, seed);
-  return dueTimes({ ...constant, rate: rate * RAMP_FROM, stages: [{ rate, durationS: RAMP_S }, { rate, durationS: durationS - RAMP_S }] }, sideCount, seed);
+  return dueTimes(
+    {
+      ...constant,
+      rate: rate * RAMP_FROM,
+      stages: [
+        { rate, durationS: RAMP_S },
+        { rate, durationS: durationS - RAMP_S },
+      ],
+    },
+    sideCount,
+    seed,
+  );
 }
 
 const deviate = (random: () => number) => -Math.log(1 - random());
 
-/** Seconds after which the integral of a rate that moves evenly from `from` to `to` reaches `count`. The stable form of the quadratic formula. */
+/**
+ * Seconds after which the integral of a rate that moves evenly from `from` to `to` reaches `count`. The stable form of
+ * the quadratic formula.
+ */
 function secondsUntil(count: number, from: number, to: number, durationS: number): number {
   if (count <= 0) return 0; // of rounding: it was due at the end of the stage before
   return (2 * count) / (from + Math.sqrt(Math.max(0, from * from + (2 * (to - from) * count) / durationS)));
 }
 
-/** When a file's rows are due for all sides: each row at its time for the first of a pair, half-way to the next row for the second. */
+/**
+ * When a file's rows are due for all sides: each row at its time for the first of a pair, half-way to the next row for
+ * the second.
+ */
 export function dueTimesOfRows(at: readonly number[], sideCount: number): Float64Array {
   const due = new Float64Array(at.length * sideCount);
   at.forEach((seconds, row) => {
     const next = at[row + 1] ?? seconds;
-    for (let side = 0; side < sideCount; side++) due[row * sideCount + side] = (seconds + ((next - seconds) * side) / sideCount) * 1000;
+    for (let side = 0; side < sideCount; side++)
+      due[row * sideCount + side] = (seconds + ((next - seconds) * side) / sideCount) * 1000;
   });
   return due;
 }
 
 /**
- * A generator of numbers from 0 up to but without 1 (mulberry32, Tommy Ettinger, public domain). The same seeds give the
+ * A generator of numbers from 0 up to but without 1 (mulberry32, Tommy Ettinger, public domain). The same seeds give
+ * the
  * same numbers.
  */
 export function generator(...seeds: number[]): () => number {

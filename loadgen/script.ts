@@ -1,10 +1,13 @@
-/** Loads the script of a benchmark: TypeScript as it is, `mayfly/load` and this project's packages wherever the folder lies. */
+/**
+ * Loads the script of a benchmark: TypeScript as it is, `mayfly/load` and this project's packages wherever the folder
+ * lies.
+ */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { pathInBenchmark, ScriptFault } from './faults.ts';
-import { dataFiles, pathOf, type LoadScript } from './load.ts';
+import { dataFiles, type LoadScript, pathOf } from './load.ts';
 import { requestOf } from './rows.ts';
 
 const LIBRARY = new URL('./load.ts', import.meta.url).href;
@@ -23,7 +26,8 @@ function hook(): void {
         return typed(next(specifier, context));
       } catch (error) {
         if (!/MODULE_NOT_FOUND$/.test((error as { code?: string }).code ?? '')) throw error;
-        // A package that the benchmark's folder does not hold may be one of this project's: the version that the run uses.
+        // A package that the benchmark's folder does not hold may be one of this project's: the version that the run
+        // uses.
         try {
           if (!isFile(specifier)) return next(specifier, { ...context, parentURL: LIBRARY });
         } catch {
@@ -35,7 +39,13 @@ function hook(): void {
     load(url, context, next) {
       const loaded = next(url, context);
       const path = pathInBenchmark(url);
-      if (path !== null && loaded.source != null) modules.set(path, createHash('sha256').update(loaded.source as string | Uint8Array).digest('hex'));
+      if (path !== null && loaded.source != null)
+        modules.set(
+          path,
+          createHash('sha256')
+            .update(loaded.source as string | Uint8Array)
+            .digest('hex'),
+        );
       return loaded;
     },
   });
@@ -43,32 +53,59 @@ function hook(): void {
 
 const isFile = (specifier: string) => /^[./]|^file:/.test(specifier);
 
-/** The same with the line of the import, which Node.js does not say. Its code stays: a package may try what need not be there. */
+/**
+ * The same with the line of the import, which Node.js does not say. Its code stays: a package may try what need not be
+ * there.
+ */
 function notFound(specifier: string, parentURL: string | undefined, error: unknown): unknown {
   const path = parentURL === undefined ? null : pathInBenchmark(parentURL);
   if (path === null || path.includes('node_modules/')) return error;
-  const line = readFileSync(fileURLToPath(parentURL!), 'utf8').split('\n').findIndex((text) => text.includes(`'${specifier}'`) || text.includes(`"${specifier}"`));
-  const hint = isFile(specifier) ? 'Files are named from the file that imports them, with .ts at the end.' : 'A package must lie in a folder node_modules of the benchmark, or be one that Mayfly itself uses.';
-  return Object.assign(new ScriptFault(`${path}:${line + 1} there is no ${isFile(specifier) ? 'file' : 'package'} ${specifier}`, hint), { code: (error as { code: string }).code });
+  const line = readFileSync(fileURLToPath(parentURL!), 'utf8')
+    .split('\n')
+    .findIndex((text) => text.includes(`'${specifier}'`) || text.includes(`"${specifier}"`));
+  const hint = isFile(specifier)
+    ? 'Files are named from the file that imports them, with .ts at the end.'
+    : 'A package must lie in a folder node_modules of the benchmark, or be one that Mayfly itself uses.';
+  return Object.assign(
+    new ScriptFault(`${path}:${line + 1} there is no ${isFile(specifier) ? 'file' : 'package'} ${specifier}`, hint),
+    { code: (error as { code: string }).code },
+  );
 }
 
 /** A .ts or .js file of the benchmark is a module whatever package.json lies about it. */
 function typed<R extends { url: string; format?: string | null | undefined }>(resolved: R): R {
   const path = pathInBenchmark(resolved.url);
   if (path === null || path.includes('node_modules/')) return resolved;
-  const format = resolved.url.endsWith('.ts') || resolved.url.endsWith('.mts') ? 'module-typescript' : /\.m?js$/.test(resolved.url) ? 'module' : resolved.format;
+  const format =
+    resolved.url.endsWith('.ts') || resolved.url.endsWith('.mts')
+      ? 'module-typescript'
+      : /\.m?js$/.test(resolved.url)
+        ? 'module'
+        : resolved.format;
   return { ...resolved, format };
 }
 
-/** The script's default export. ScriptFault where there is none that defineLoad made. `script`: path from the benchmark's folder; null: requests of the file of requests. */
+/**
+ * The script's default export. ScriptFault where there is none that defineLoad made. `script`: path from the
+ * benchmark's folder; null: requests of the file of requests.
+ */
 export async function loadScript(script: string | null): Promise<LoadScript> {
   if (script === null) return { kind: 'mayfly.load-script/v1', options: {}, iterate: requestOf };
   hook();
   const { default: found } = await import(pathToFileURL(pathOf(script)).href);
-  if (found === undefined) throw new ScriptFault(`${script}:1 has no default export`, 'Write export default defineLoad(({ http }) => http.get(\'/\')).');
-  if (found?.kind !== 'mayfly.load-script/v1') throw new ScriptFault(`${script}:1 its default export is not made by defineLoad of mayfly/load`, 'Write import { defineLoad } from \'mayfly/load\'; export default defineLoad(({ http }) => http.get(\'/\')).');
+  if (found === undefined)
+    throw new ScriptFault(
+      `${script}:1 has no default export`,
+      "Write export default defineLoad(({ http }) => http.get('/')).",
+    );
+  if (found?.kind !== 'mayfly.load-script/v1')
+    throw new ScriptFault(
+      `${script}:1 its default export is not made by defineLoad of mayfly/load`,
+      "Write import { defineLoad } from 'mayfly/load'; export default defineLoad(({ http }) => http.get('/')).",
+    );
   return found;
 }
 
 /** What the script was made of so far: modules of the benchmark's folder and data files, path -> SHA-256. */
-export const filesOfScript = (): Record<string, string> => Object.fromEntries([...modules, ...dataFiles].sort(([a], [b]) => (a < b ? -1 : 1)));
+export const filesOfScript = (): Record<string, string> =>
+  Object.fromEntries([...modules, ...dataFiles].sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -1,5 +1,6 @@
 /**
- * A thread that sends: it loads the script, warms up against the server in the generator itself, and makes its share of the
+ * A thread that sends: it loads the script, warms up against the server in the generator itself, and makes its share of
+ * the
  * iterations. Iterations are shared out in blocks of four, so that each thread keeps the order of the sides.
  */
 import { Console } from 'node:console';
@@ -13,18 +14,21 @@ import { Iterating, type Place, type Shared, type SideState } from './iterating.
 import { LiveWriter, newCells } from './live.ts';
 import type { LoadScript } from './load.ts';
 import type { LoadPlan, Model } from './plan.ts';
-import { MEASURE, Recorder, WARMUP, type Phase, type Recorded } from './recorder.ts';
-import { readRows, type Row, type Rows } from './rows.ts';
+import { MEASURE, type Phase, type Recorded, Recorder, WARMUP } from './recorder.ts';
+import { type Row, type Rows, readRows } from './rows.ts';
 import { dueTimes, dueTimesOfRows, pairOf, sideIndexOf, warmupTimes } from './schedule.ts';
 import { filesOfScript, loadScript } from './script.ts';
-import { windowAfterMs, type FromSender, type SenderData, type ToSender } from './threads.ts';
+import { type FromSender, type SenderData, type ToSender, windowAfterMs } from './threads.ts';
 import { Timer, withoutTimerSlack } from './timer.ts';
 
 /** Rows of memory for what is tried only. */
 const TRIED_ROWS = 0;
 /** Requests under way at once while the paths are run warm. */
 const WARM_AT_ONCE = 8;
-/** What a try may wait for beyond its time: it is answered at once, so what takes longer waits for what is not there yet. */
+/**
+ * What a try may wait for beyond its time: it is answered at once, so what takes longer waits for what is not there
+ * yet.
+ */
 const PATIENCE_MS = 2000;
 /** Milliseconds of warming on a schedule, at the end, and what is waited for after it. */
 const PACED_MS = 250;
@@ -32,7 +36,8 @@ const PACED_PATIENCE_MS = 1000;
 /** Milliseconds that an iteration has beyond the time-out of its last request. */
 const SLACK_MS = 1000;
 /**
- * Iterations that are started in a row where many are due at once, after a stall: the answers to those before free their
+ * Iterations that are started in a row where many are due at once, after a stall: the answers to those before free
+ * their
  * connections meanwhile. All in a row would each open a new one, which takes longer than the stall did, and so on.
  */
 const BURST = 4;
@@ -45,31 +50,75 @@ async function run(data: SenderData): Promise<void> {
   const { plan, index, cells } = data;
   const timer = plan.model.kind === 'open' && data.tries === Infinity ? new Timer() : null;
   globalThis.console = new Console(process.stderr, process.stderr);
-  process.once('beforeExit', () => tell({ said: 'fault', kind: 'usage', message: `${plan.script} waits for what never comes`, hint: 'Is there an await at its top level?' })); // nothing is left to do, and it is not loaded
+  process.once('beforeExit', () =>
+    tell({
+      said: 'fault',
+      kind: 'usage',
+      message: `${plan.script} waits for what never comes`,
+      hint: 'Is there an await at its top level?',
+    }),
+  ); // nothing is left to do, and it is not loaded
   const script = await loadScript(plan.script);
-  // Packages that a script needs only where it says so are loaded only then: each costs memory, and time before the start.
+  // Packages that a script needs only where it says so are loaded only then: each costs memory, and time before the
+  // start.
   const grpc = script.options.grpc ? await import('./grpc.ts') : null;
   const methods = grpc?.loadMethods(script.options);
   const cookies = script.options.cookies ? (await import('./cookies.ts')).newJar : null;
-  const rows = plan.model.kind === 'open' && plan.model.arrivals === 'file' ? readRows(plan.model.file, plan.model.durationS) : null;
+  const rows =
+    plan.model.kind === 'open' && plan.model.arrivals === 'file'
+      ? readRows(plan.model.file, plan.model.durationS)
+      : null;
   const timeoutMs = plan.timeoutS * 1000;
   const openSides = (urls: { http: string; grpc: string }[]): SideState[] =>
     plan.sides.map((side, i) => ({
-      index: i, name: side.name, url: side.url, data: undefined, inFlight: 0,
-      http: openHttp(script.options, { url: urls[i]!.http, target: plan.target, maxInFlight: plan.maxInFlight, timeoutMs }),
+      index: i,
+      name: side.name,
+      url: side.url,
+      data: undefined,
+      inFlight: 0,
+      http: openHttp(script.options, {
+        url: urls[i]!.http,
+        target: plan.target,
+        maxInFlight: plan.maxInFlight,
+        timeoutMs,
+      }),
       grpc: grpc ? grpc.openGrpc(methods!, script.options, { url: urls[i]!.grpc, target: plan.target }) : null,
     }));
-  const sharedBy = (recorder: Recorder, trying: boolean): Shared => ({ recorder, seed: plan.seed, timeoutMs, newJar: cookies, open: new Set(), trying, windowMs: 0, scheduled: plan.model.kind === 'open' });
+  const sharedBy = (recorder: Recorder, trying: boolean): Shared => ({
+    recorder,
+    seed: plan.seed,
+    timeoutMs,
+    newJar: cookies,
+    open: new Set(),
+    trying,
+    windowMs: 0,
+    scheduled: plan.model.kind === 'open',
+  });
 
-  const warming = openSides(plan.sides.map(() => ({ http: `http://127.0.0.1:${script.options.http?.version === 2 ? data.warm.two : data.warm.one}`, grpc: `http://127.0.0.1:${data.warm.two}` })));
-  await warmUp({ ...sharedBy(new Recorder(plan.sides.length, new LiveWriter(newCells(), () => {}), TRIED_ROWS), true) }, warming, script, data, rows, timer);
+  const warming = openSides(
+    plan.sides.map(() => ({
+      http: `http://127.0.0.1:${script.options.http?.version === 2 ? data.warm.two : data.warm.one}`,
+      grpc: `http://127.0.0.1:${data.warm.two}`,
+    })),
+  );
+  await warmUp(
+    { ...sharedBy(new Recorder(plan.sides.length, new LiveWriter(newCells(), () => {}), TRIED_ROWS), true) },
+    warming,
+    script,
+    data,
+    rows,
+    timer,
+  );
   for (const { http, grpc } of warming) {
     void http.close();
     grpc?.close();
   }
 
   const states = openSides(plan.sides.map(({ url }) => ({ http: url, grpc: url })));
-  const shared = sharedBy(new Recorder(plan.sides.length, new LiveWriter(cells, tell), Math.ceil(plan.keepRows / plan.workers)), false);
+  const shared = sharedBy(
+    new Recorder(plan.sides.length, new LiveWriter(cells, tell), Math.ceil(plan.keepRows / plan.workers)),
+    false,
+  );
   withoutTimerSlack();
   const looking = setInterval(() => expire(shared), LOOK_MS);
   parentPort!.on('message', async (message: ToSender) => {
@@ -78,7 +127,10 @@ async function run(data: SenderData): Promise<void> {
       if (message.data) states.forEach((state, i) => (state.data = message.data![i]));
       shared.windowMs = message.zeroMs + windowAfterMs(plan);
       const { model } = plan;
-      const due = model.kind === 'closed' ? await sendClosed(model, shared, states, script, plan, index) : await sendOpen(model, shared, states, script, plan, index, message.zeroMs, rows, timer!);
+      const due =
+        model.kind === 'closed'
+          ? await sendClosed(model, shared, states, script, plan, index)
+          : await sendOpen(model, shared, states, script, plan, index, message.zeroMs, rows, timer!);
       const endMs = clockMs();
       clearInterval(looking);
       await timer?.close();
@@ -98,10 +150,22 @@ function expire(shared: Shared): void {
 }
 
 const buffersOf = ({ rows, response, startLag, journeys }: Recorded): ArrayBuffer[] =>
-  [...Object.values(rows).filter((column): column is Float64Array<ArrayBuffer> => typeof column === 'object'), ...response, ...startLag, ...journeys.map(({ durations }) => durations)].map(({ buffer }) => buffer as ArrayBuffer);
+  [
+    ...Object.values(rows).filter((column): column is Float64Array<ArrayBuffer> => typeof column === 'object'),
+    ...response,
+    ...startLag,
+    ...journeys.map(({ durations }) => durations),
+  ].map(({ buffer }) => buffer as ArrayBuffer);
 
 /** Runs the script's and the generator's own paths until Node.js has compiled them; the script's faults show here. */
-async function warmUp(shared: Shared, states: SideState[], script: LoadScript, { plan, tries, index }: SenderData, rows: Rows | null, timer: Timer | null): Promise<void> {
+async function warmUp(
+  shared: Shared,
+  states: SideState[],
+  script: LoadScript,
+  { plan, tries, index }: SenderData,
+  rows: Rows | null,
+  timer: Timer | null,
+): Promise<void> {
   let fault: ScriptFault | undefined;
   shared.onFault = (error) => (fault ??= error);
   const early: unknown[] = [];
@@ -109,14 +173,20 @@ async function warmUp(shared: Shared, states: SideState[], script: LoadScript, {
   const looking = setInterval(() => expire(shared), LOOK_MS);
   try {
     const { setUp: work } = script.options;
-    if (work) await Promise.race([Promise.all(states.map(async (state) => (state.data = await once(work, shared, state).catch(ignoreButFaults)))), sleep(PATIENCE_MS, undefined, { ref: false })]);
+    if (work)
+      await Promise.race([
+        Promise.all(states.map(async (state) => (state.data = await once(work, shared, state).catch(ignoreButFaults)))),
+        sleep(PATIENCE_MS, undefined, { ref: false }),
+      ]);
     const endMs = clockMs() + plan.warmS * 1000;
     let made = 0;
     const another = () => !fault && made < tries && (clockMs() < endMs || tries < Infinity);
     const loop = async () => {
       while (another()) {
         const n = made++;
-        await new Promise<void>((resolve) => start(n, WARMUP, clockMs(), shared, states, script, plan, rows?.rows ?? null, resolve));
+        await new Promise<void>((resolve) =>
+          start(n, WARMUP, clockMs(), shared, states, script, plan, rows?.rows ?? null, resolve),
+        );
       }
     };
     const over = sleep(plan.warmS * 1000 + PATIENCE_MS, undefined, { ref: false });
@@ -126,7 +196,17 @@ async function warmUp(shared: Shared, states: SideState[], script: LoadScript, {
     if (early.length > 0 && early.length === made && !setUpFailed) throw early[0];
     if (timer && plan.model.kind === 'open') {
       await timer.up;
-      const paced = { ...plan, warmupS: 0, gapS: 0.02, model: { kind: 'open', arrivals: 'constant', rate: Math.max(100, Math.min(2000, plan.model.rate)), durationS: PACED_MS / 1000 } as const };
+      const paced = {
+        ...plan,
+        warmupS: 0,
+        gapS: 0.02,
+        model: {
+          kind: 'open',
+          arrivals: 'constant',
+          rate: Math.max(100, Math.min(2000, plan.model.rate)),
+          durationS: PACED_MS / 1000,
+        } as const,
+      };
       await sendOpen(paced.model, shared, states, script, paced, index, clockMs(), rows, timer, PACED_PATIENCE_MS);
     }
     if (fault) throw fault;
@@ -143,35 +223,62 @@ function ignoreButFaults(error: unknown): undefined {
 /** `setUp` for one side, as an iteration that is not counted. */
 function once(work: NonNullable<LoadScript['options']['setUp']>, shared: Shared, state: SideState): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const uncounted = { ...shared, recorder: new Recorder(2, new LiveWriter(newCells(), () => {}), TRIED_ROWS), onFault: reject };
-    new Iterating(uncounted, state, { phase: WARMUP, pair: 0, user: 0, dueMs: clockMs(), lagMs: 0 }, () => {}).run(async (iteration) => {
-      try {
-        resolve(await work(iteration));
-      } catch (error) {
-        reject(error);
-      }
-    });
+    const uncounted = {
+      ...shared,
+      recorder: new Recorder(2, new LiveWriter(newCells(), () => {}), TRIED_ROWS),
+      onFault: reject,
+    };
+    new Iterating(uncounted, state, { phase: WARMUP, pair: 0, user: 0, dueMs: clockMs(), lagMs: 0 }, () => {}).run(
+      async (iteration) => {
+        try {
+          resolve(await work(iteration));
+        } catch (error) {
+          reject(error);
+        }
+      },
+    );
   });
 }
 
-async function setUp(script: LoadScript, shared: Shared, states: SideState[], plan: LoadPlan): Promise<unknown[] | null> {
+async function setUp(
+  script: LoadScript,
+  shared: Shared,
+  states: SideState[],
+  plan: LoadPlan,
+): Promise<unknown[] | null> {
   const { setUp: work } = script.options;
   if (!work) return null;
   for (const state of states) {
     state.data = await once(work, shared, state).catch((error) => {
-      throw new ScriptFault(`setUp for ${state.name} failed: ${faultOf(error).message}`, 'The services are up by then; does it ask for what there is?');
+      throw new ScriptFault(
+        `setUp for ${state.name} failed: ${faultOf(error).message}`,
+        'The services are up by then; does it ask for what there is?',
+      );
     });
   }
   if (plan.workers === 1) return null;
   try {
     return structuredClone(states.map(({ data }) => data));
   } catch (error) {
-    throw new ScriptFault(`what setUp returns cannot go to the other workers: ${(error as Error).message}`, 'Return plain values, or load with one worker.');
+    throw new ScriptFault(
+      `what setUp returns cannot go to the other workers: ${(error as Error).message}`,
+      'Return plain values, or load with one worker.',
+    );
   }
 }
 
 /** Starts an iteration: its n-th of the phase, due at that moment. `onEnd` is called in any case. */
-function start(n: number, phase: Phase, dueMs: number, shared: Shared, states: SideState[], script: LoadScript, plan: LoadPlan, rows: readonly Row[] | null, onEnd?: () => void): void {
+function start(
+  n: number,
+  phase: Phase,
+  dueMs: number,
+  shared: Shared,
+  states: SideState[],
+  script: LoadScript,
+  plan: LoadPlan,
+  rows: readonly Row[] | null,
+  onEnd?: () => void,
+): void {
   const state = states[sideIndexOf(n, states.length, plan.seed)]!;
   const { recorder } = shared;
   if (state.inFlight >= plan.maxInFlight) {
@@ -210,12 +317,28 @@ const perSide = ({ numbers }: Share, sides: number, seed: number): number[] => {
   return counts;
 };
 
-async function sendOpen(model: Extract<Model, { kind: 'open' }>, shared: Shared, states: SideState[], script: LoadScript, whole: LoadPlan, index: number, zeroMs: number, rows: Rows | null, timer: Timer, patienceMs = shared.timeoutMs + SLACK_MS): Promise<{ warmup: number[]; measure: number[] }> {
+async function sendOpen(
+  model: Extract<Model, { kind: 'open' }>,
+  shared: Shared,
+  states: SideState[],
+  script: LoadScript,
+  whole: LoadPlan,
+  index: number,
+  zeroMs: number,
+  rows: Rows | null,
+  timer: Timer,
+  patienceMs = shared.timeoutMs + SLACK_MS,
+): Promise<{ warmup: number[]; measure: number[] }> {
   const sides = states.length;
   // Each thread may have its share under way.
   const plan = { ...whole, maxInFlight: Math.max(1, Math.floor((whole.maxInFlight + index) / whole.workers)) };
   const warmup = shareOf(warmupTimes(model.rate, plan.warmupS, sides, plan.seed), zeroMs, index, plan.workers);
-  const measure = shareOf(model.arrivals === 'file' ? dueTimesOfRows(rows!.at, sides) : dueTimes(model, sides, plan.seed), zeroMs + windowAfterMs(plan), index, plan.workers);
+  const measure = shareOf(
+    model.arrivals === 'file' ? dueTimesOfRows(rows!.at, sides) : dueTimes(model, sides, plan.seed),
+    zeroMs + windowAfterMs(plan),
+    index,
+    plan.workers,
+  );
   const warmCount = warmup.numbers.length;
   const count = warmCount + measure.numbers.length;
   const due = new Float64Array(new SharedArrayBuffer(count * 8));
@@ -243,17 +366,30 @@ async function sendOpen(model: Extract<Model, { kind: 'open' }>, shared: Shared,
     }
     if (sent < dueNow) await nextTurn();
   }
-  await drained(() => underWay === 0, (resolve) => (idle = resolve), shared, states, patienceMs);
+  await drained(
+    () => underWay === 0,
+    (resolve) => (idle = resolve),
+    shared,
+    states,
+    patienceMs,
+  );
   return { warmup: perSide(warmup, sides, plan.seed), measure: perSide(measure, sides, plan.seed) };
 }
 
 /** Each request ends by its time-out; an iteration that goes on all the same is cut off here. */
-async function drained(isIdle: () => boolean, onIdle: (resolve: () => void) => void, shared: Shared, states: SideState[], patienceMs: number): Promise<void> {
+async function drained(
+  isIdle: () => boolean,
+  onIdle: (resolve: () => void) => void,
+  shared: Shared,
+  states: SideState[],
+  patienceMs: number,
+): Promise<void> {
   if (isIdle()) return;
   const how = await Promise.race([new Promise<void>(onIdle), sleep(patienceMs, 'over')]);
   if (how !== 'over') return;
   await cutOff(shared);
-  for (const { index, inFlight } of states) for (let i = 0; i < inFlight; i++) shared.recorder.threw(MEASURE, index, endless(patienceMs));
+  for (const { index, inFlight } of states)
+    for (let i = 0; i < inFlight; i++) shared.recorder.threw(MEASURE, index, endless(patienceMs));
 }
 
 /** Ends requests with a longer time-out of their own, and iterations that waited for nothing else. */
@@ -262,11 +398,20 @@ async function cutOff(shared: Shared): Promise<void> {
   await nextTurn();
 }
 
-const endless = (afterMs: number) => failure('timeout', 'iteration', `it had not ended ${afterMs / 1000} s after the load`);
+const endless = (afterMs: number) =>
+  failure('timeout', 'iteration', `it had not ended ${afterMs / 1000} s after the load`);
 
 /** N users make their iterations one after the other, on each side. */
-async function sendClosed(model: Extract<Model, { kind: 'closed' }>, shared: Shared, states: SideState[], script: LoadScript, plan: LoadPlan, index: number): Promise<{ warmup: number[]; measure: number[] }> {
-  while (clockMs() < shared.windowMs) await sleep(Math.ceil(shared.windowMs - clockMs())); // a timer may be a millisecond early
+async function sendClosed(
+  model: Extract<Model, { kind: 'closed' }>,
+  shared: Shared,
+  states: SideState[],
+  script: LoadScript,
+  plan: LoadPlan,
+  index: number,
+): Promise<{ warmup: number[]; measure: number[] }> {
+  // a timer may be a millisecond early
+  while (clockMs() < shared.windowMs) await sleep(Math.ceil(shared.windowMs - clockMs()));
   const endMs = clockMs() + model.limitS * 1000;
   const due = states.map(() => 0);
   const users: Promise<void>[] = [];
@@ -283,7 +428,14 @@ async function sendClosed(model: Extract<Model, { kind: 'closed' }>, shared: Sha
   return { warmup: states.map(() => 0), measure: due };
 }
 
-async function oneUser(user: number, state: SideState, { iterations, thinkS }: Extract<Model, { kind: 'closed' }>, shared: Shared, script: LoadScript, endMs: number): Promise<void> {
+async function oneUser(
+  user: number,
+  state: SideState,
+  { iterations, thinkS }: Extract<Model, { kind: 'closed' }>,
+  shared: Shared,
+  script: LoadScript,
+  endMs: number,
+): Promise<void> {
   const { recorder } = shared;
   const jar = shared.newJar?.();
   const patienceMs = shared.timeoutMs + SLACK_MS;

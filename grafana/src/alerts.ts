@@ -25,14 +25,18 @@ const MEMORY = '[90d]';
 /** Runs that the newest is compared with, itself among them, and how many there must be. */
 const COMPARED = 20;
 const LEAST = 5;
-/** Slower than the median of them by more than this. Runs of different times differ by what the host does: this screens, it does not judge. */
+/**
+ * Slower than the median of them by more than this. Runs of different times differ by what the host does: this screens,
+ * it does not judge.
+ */
 const SLOWER = 0.1;
 const SILENT_DAYS = 7;
 
 const RUNS = starts('status="complete"', MEMORY);
 const newest = (count: number): string => `topk by (benchmark, host) (${count}, ${RUNS})`;
 const VALUES = medians('side="candidate",metric=~"latency_med|latency_p95|cpu_seconds_per_request"', MEMORY);
-const newestIs = (selector: string): string => `max by (benchmark, host) (${starts(selector, MEMORY)}) >= bool on (benchmark, host) max by (benchmark, host) (${starts('status!=""', MEMORY)})`;
+const newestIs = (selector: string): string =>
+  `max by (benchmark, host) (${starts(selector, MEMORY)}) >= bool on (benchmark, host) max by (benchmark, host) (${starts('status!=""', MEMORY)})`;
 
 export const ALERTS: readonly Alert[] = [
   {
@@ -66,7 +70,8 @@ export const ALERTS: readonly Alert[] = [
     expr: `max by (benchmark, host, metric) (${VALUES} and on (run_id) ${newest(1)}) / quantile by (benchmark, host, metric) (0.5, ${VALUES} and on (run_id) ${newest(COMPARED)}) - 1 and on (benchmark, host) count by (benchmark, host) (${newest(COMPARED)}) >= ${LEAST}`,
     above: SLOWER,
     value: 'share',
-    summary: '{{ .Labels.metric }} of {{ .Labels.benchmark }} on host {{ .Labels.host }} is above the median of its last runs',
+    summary:
+      '{{ .Labels.metric }} of {{ .Labels.benchmark }} on host {{ .Labels.host }} is above the median of its last runs',
     description: `By VALUE, against the median of at most ${COMPARED} runs. Runs of different times differ by what the host does: a comparison with \`npm run bench -- --against=…\` decides.`,
   },
 ];
@@ -106,8 +111,30 @@ export function grafanaAlerts(): object {
           title: alert.title,
           condition: 'B',
           data: [
-            { refId: 'A', datasourceUid: DATASOURCE.uid, relativeTimeRange: { from: 600, to: 0 }, model: { refId: 'A', expr: alert.expr, instant: true, range: false, intervalMs: 1000, maxDataPoints: 100 } },
-            { refId: 'B', datasourceUid: '__expr__', relativeTimeRange: { from: 0, to: 0 }, model: { refId: 'B', type: 'threshold', expression: 'A', conditions: [{ evaluator: { type: 'gt', params: [alert.above] } }] } },
+            {
+              refId: 'A',
+              datasourceUid: DATASOURCE.uid,
+              relativeTimeRange: { from: 600, to: 0 },
+              model: {
+                refId: 'A',
+                expr: alert.expr,
+                instant: true,
+                range: false,
+                intervalMs: 1000,
+                maxDataPoints: 100,
+              },
+            },
+            {
+              refId: 'B',
+              datasourceUid: '__expr__',
+              relativeTimeRange: { from: 0, to: 0 },
+              model: {
+                refId: 'B',
+                type: 'threshold',
+                expression: 'A',
+                conditions: [{ evaluator: { type: 'gt', params: [alert.above] } }],
+              },
+            },
           ],
           for: '0s',
           // No answer: no run in the archive yet, or none that is INVALID.
@@ -122,4 +149,5 @@ export function grafanaAlerts(): object {
   };
 }
 
-const describe = ({ description, value }: Alert, templates: { share: string; days: string }): string => (value ? description.replace('VALUE', templates[value]) : description);
+const describe = ({ description, value }: Alert, templates: { share: string; days: string }): string =>
+  value ? description.replace('VALUE', templates[value]) : description;

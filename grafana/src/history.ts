@@ -4,7 +4,16 @@
  * MAX_RUNS points of commits.
  */
 import { toCompare, toRun, UIDS } from './links.ts';
-import { annotation, choice, dashboard, pointsPanel, seriesPanel, tablePanel, variable, type Dashboard } from './panels.ts';
+import {
+  annotation,
+  choice,
+  type Dashboard,
+  dashboard,
+  pointsPanel,
+  seriesPanel,
+  tablePanel,
+  variable,
+} from './panels.ts';
 import { durations, linkRange, MAX_RUNS, medians, RANGE, starts, TREND, UNITS } from './queries.ts';
 
 const LINE_POINTS = 100;
@@ -43,18 +52,58 @@ export function historyDashboard(): Dashboard {
   return dashboard({
     uid: UIDS.history,
     title: 'History',
-    description: 'The metrics of a benchmark over its commits: one point a commit, the line of the time between, and the change points. From the trend stream alone, so that ten thousand runs are cheap.',
+    description:
+      'The metrics of a benchmark over its commits: one point a commit, the line of the time between, and the change points. From the trend stream alone, so that ten thousand runs are cheap.',
     from: 'now-90d',
     variables: [
-      variable({ name: 'benchmark', label: 'Benchmark', description: 'The benchmark', query: `label_values(mayfly_run_start_timestamp_seconds{${TREND}}, benchmark)`, onTimeRange: true }),
-      variable({ name: 'host', label: 'Host', description: 'Hosts, by fingerprint: values of different ones are not comparable', query: `label_values(mayfly_run_start_timestamp_seconds{${TREND},benchmark="$benchmark"}, host)`, multi: true, onTimeRange: true }),
+      variable({
+        name: 'benchmark',
+        label: 'Benchmark',
+        description: 'The benchmark',
+        query: `label_values(mayfly_run_start_timestamp_seconds{${TREND}}, benchmark)`,
+        onTimeRange: true,
+      }),
+      variable({
+        name: 'host',
+        label: 'Host',
+        description: 'Hosts, by fingerprint: values of different ones are not comparable',
+        query: `label_values(mayfly_run_start_timestamp_seconds{${TREND},benchmark="$benchmark"}, host)`,
+        multi: true,
+        onTimeRange: true,
+      }),
       // The names of the metrics of all runs would be read from every sample of every run.
-      variable({ name: 'newest', label: 'Newest run', description: 'The newest complete run, which has the metrics to choose from', query: `query_result(topk(1, max by (run_id) (${starts(COMPLETE, RANGE)})))`, regex: '/run_id="([^"]+)"/', hidden: true, onTimeRange: true }),
-      variable({ name: 'metric', label: 'Metrics', description: 'One pair of charts for each; the metrics of the newest complete run', query: `label_values(mayfly_sample{${TREND},benchmark="$benchmark",run_id="$newest"}, metric)`, multi: true, current: ['latency_med', 'latency_p95', 'cpu_seconds_per_request'], onTimeRange: true }),
-      choice('side', 'Side', 'candidate: the commit that a run was made for; baseline: the one it was compared with', ['candidate', 'baseline']),
+      variable({
+        name: 'newest',
+        label: 'Newest run',
+        description: 'The newest complete run, which has the metrics to choose from',
+        query: `query_result(topk(1, max by (run_id) (${starts(COMPLETE, RANGE)})))`,
+        regex: '/run_id="([^"]+)"/',
+        hidden: true,
+        onTimeRange: true,
+      }),
+      variable({
+        name: 'metric',
+        label: 'Metrics',
+        description: 'One pair of charts for each; the metrics of the newest complete run',
+        query: `label_values(mayfly_sample{${TREND},benchmark="$benchmark",run_id="$newest"}, metric)`,
+        multi: true,
+        current: ['latency_med', 'latency_p95', 'cpu_seconds_per_request'],
+        onTimeRange: true,
+      }),
+      choice('side', 'Side', 'candidate: the commit that a run was made for; baseline: the one it was compared with', [
+        'candidate',
+        'baseline',
+      ]),
     ],
     annotations: [
-      annotation({ name: 'Change points', expr: `last_over_time(mayfly_change_point{${TREND},${CHOSEN},metric=~"$metric"}${STEP})`, colour: 'red', title: 'change of {{metric}}', text: 'from {{before}} to {{commit}} on {{host}}', step: '1m' }),
+      annotation({
+        name: 'Change points',
+        expr: `last_over_time(mayfly_change_point{${TREND},${CHOSEN},metric=~"$metric"}${STEP})`,
+        colour: 'red',
+        title: 'change of {{metric}}',
+        text: 'from {{before}} to {{commit}} on {{host}}',
+        step: '1m',
+      }),
     ],
     rows: [
       {
@@ -89,7 +138,12 @@ export function historyDashboard(): Dashboard {
             maxDataPoints: LINE_POINTS,
             noValue: 'no run in this time range',
             units: LEGEND_UNITS,
-            queries: [{ expr: `quantile by (host, metric, unit) (0.5, quantile_over_time(0.5, mayfly_sample{${TREND},${SAMPLES}}${STEP}))`, legend: '{{metric}} in {{unit}}, {{host}}' }],
+            queries: [
+              {
+                expr: `quantile by (host, metric, unit) (0.5, quantile_over_time(0.5, mayfly_sample{${TREND},${SAMPLES}}${STEP}))`,
+                legend: '{{metric}} in {{unit}}, {{host}}',
+              },
+            ],
           }),
         ],
       },
@@ -98,12 +152,18 @@ export function historyDashboard(): Dashboard {
         panels: [
           tablePanel({
             title: 'Change points',
-            description: 'Where a metric of the benchmark changed for good, by the statistics over the stored runs. After / before is the ratio of the levels: 1.05 is 5 % slower for a metric where less is better.',
+            description:
+              'Where a metric of the benchmark changed for good, by the statistics over the stored runs. After / before is the ratio of the levels: 1.05 is 5 % slower for a metric where less is better.',
             width: 24,
             height: 8,
             joinBy: 'point',
             noValue: 'no change point in this time range',
-            queries: [{ ref: 'ratio', expr: `label_join(topk(${MAX_RUNS}, last_over_time(mayfly_change_point{${TREND},${CHOSEN}}${RANGE})), "point", " ", "metric", "commit", "host")` }],
+            queries: [
+              {
+                ref: 'ratio',
+                expr: `label_join(topk(${MAX_RUNS}, last_over_time(mayfly_change_point{${TREND},${CHOSEN}}${RANGE})), "point", " ", "metric", "commit", "host")`,
+              },
+            ],
             columns: [
               { field: 'metric', title: 'Metric' },
               { field: 'commit', title: 'First commit after it' },

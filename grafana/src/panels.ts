@@ -1,11 +1,41 @@
 /** Panels, variables, annotations and dashboards in Mayfly's style: the only file that knows Grafana's SDK. */
-import { GraphDrawStyle, LegendDisplayMode, LegendPlacement, LineInterpolation, SortOrder, TooltipDisplayMode, VisibilityMode } from '@grafana/grafana-foundation-sdk/common';
-import { VizLegendOptionsBuilder, VizTooltipOptionsBuilder } from '@grafana/grafana-foundation-sdk/common';
 import {
-  AnnotationQueryBuilder, CustomVariableBuilder, DashboardBuilder, DashboardCursorSync, DashboardLinkBuilder, DashboardLinkType, QueryVariableBuilder, RowBuilder, VariableHide, VariableRefresh, VariableSort,
-  type Dashboard, type DataTransformerConfig, type DynamicConfigValue, type Panel, type VariableModel, type AnnotationQuery,
+  GraphDrawStyle,
+  LegendDisplayMode,
+  LegendPlacement,
+  LineInterpolation,
+  SortOrder,
+  TooltipDisplayMode,
+  VisibilityMode,
+  VizLegendOptionsBuilder,
+  VizTooltipOptionsBuilder,
+} from '@grafana/grafana-foundation-sdk/common';
+import {
+  type AnnotationQuery,
+  AnnotationQueryBuilder,
+  CustomVariableBuilder,
+  type Dashboard,
+  DashboardBuilder,
+  DashboardCursorSync,
+  DashboardLinkBuilder,
+  DashboardLinkType,
+  type DataTransformerConfig,
+  type DynamicConfigValue,
+  type Panel,
+  QueryVariableBuilder,
+  RowBuilder,
+  VariableHide,
+  type VariableModel,
+  VariableRefresh,
+  VariableSort,
 } from '@grafana/grafana-foundation-sdk/dashboard';
-import { HeatmapColorMode, HeatmapColorOptionsBuilder, HeatmapColorScale, PanelBuilder as HeatmapBuilder, YAxisConfigBuilder } from '@grafana/grafana-foundation-sdk/heatmap';
+import {
+  PanelBuilder as HeatmapBuilder,
+  HeatmapColorMode,
+  HeatmapColorOptionsBuilder,
+  HeatmapColorScale,
+  YAxisConfigBuilder,
+} from '@grafana/grafana-foundation-sdk/heatmap';
 import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-sdk/prometheus';
 import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/table';
 import { PanelBuilder as TimeSeriesBuilder } from '@grafana/grafana-foundation-sdk/timeseries';
@@ -60,7 +90,14 @@ export interface SeriesSpec extends PanelSpec {
 /** Lines over time, from range queries. */
 export function seriesPanel(spec: SeriesSpec): TimeSeriesBuilder {
   const panel = place(new TimeSeriesBuilder(), spec)
-    .targets(spec.queries.map((query, index) => target(query, index).range().legendFormat(query.legend ?? '').interval(spec.minStep ?? '1s')))
+    .targets(
+      spec.queries.map((query, index) =>
+        target(query, index)
+          .range()
+          .legendFormat(query.legend ?? '')
+          .interval(spec.minStep ?? '1s'),
+      ),
+    )
     .interval(spec.minStep ?? '1s')
     .lineWidth(1)
     .fillOpacity(0)
@@ -77,15 +114,32 @@ export function seriesPanel(spec: SeriesSpec): TimeSeriesBuilder {
 
 /** A heat map over time of one native histogram. */
 export function heatmapPanel(spec: PanelSpec & { queries: [Query] }): HeatmapBuilder {
-  return place(new HeatmapBuilder(), spec)
-    .targets(spec.queries.map((query, index) => target(query, index).range().format(PromQueryFormat.Heatmap).legendFormat(query.legend ?? '').interval('1s')))
-    .interval('1s')
-    // Grafana draws a column for each point: no more than can be told apart.
-    .maxDataPoints(400)
-    .calculate(false)
-    .yAxis(new YAxisConfigBuilder().unit(spec.unit))
-    .color(new HeatmapColorOptionsBuilder().mode(HeatmapColorMode.Scheme).scheme('Oranges').scale(HeatmapColorScale.Exponential).exponent(0.5).steps(64))
-    .showLegend();
+  return (
+    place(new HeatmapBuilder(), spec)
+      .targets(
+        spec.queries.map((query, index) =>
+          target(query, index)
+            .range()
+            .format(PromQueryFormat.Heatmap)
+            .legendFormat(query.legend ?? '')
+            .interval('1s'),
+        ),
+      )
+      .interval('1s')
+      // Grafana draws a column for each point: no more than can be told apart.
+      .maxDataPoints(400)
+      .calculate(false)
+      .yAxis(new YAxisConfigBuilder().unit(spec.unit))
+      .color(
+        new HeatmapColorOptionsBuilder()
+          .mode(HeatmapColorMode.Scheme)
+          .scheme('Oranges')
+          .scale(HeatmapColorScale.Exponential)
+          .exponent(0.5)
+          .steps(64),
+      )
+      .showLegend()
+  );
 }
 
 export interface Column {
@@ -114,7 +168,13 @@ export interface TableSpec extends Omit<PanelSpec, 'unit'> {
 export function tablePanel(spec: TableSpec): TableBuilder {
   const panel = place(new TableBuilder(), { ...spec, unit: spec.unit ?? 'short' })
     .targets(spec.queries.map(instantTarget))
-    .transformations(joined(spec.joinBy, spec.columns.map(({ field }) => field), spec.sortBy))
+    .transformations(
+      joined(
+        spec.joinBy,
+        spec.columns.map(({ field }) => field),
+        spec.sortBy,
+      ),
+    )
     .filterable(true)
     .showHeader(true);
   for (const column of spec.columns) panel.overrideByName(column.field, columnSettings(column));
@@ -128,7 +188,12 @@ function columnSettings({ title, unit, width, links, hidden, texts }: Column): D
     ...(width ? [{ id: 'custom.width', value: width }] : []),
     ...(links ? [{ id: 'links', value: links }] : []),
     // Older releases of Grafana read the first, newer ones the second.
-    ...(hidden ? [{ id: 'custom.hidden', value: true }, { id: 'custom.hideFrom', value: HIDDEN }] : []),
+    ...(hidden
+      ? [
+          { id: 'custom.hidden', value: true },
+          { id: 'custom.hideFrom', value: HIDDEN },
+        ]
+      : []),
     ...(texts ? [{ id: 'mappings', value: [{ type: 'value', options: texts }] }] : []),
   ];
 }
@@ -140,7 +205,14 @@ function joined(by: string, fields: string[], sortBy?: { field: string; desc: bo
   return [
     { id: 'joinByField', options: { byField: by, mode: 'outer' } },
     { id: 'filterFieldsByName', options: { include: { names: fields } } },
-    { id: 'organize', options: { indexByName: Object.fromEntries(fields.map((field, index) => [field, index])), excludeByName: {}, renameByName: {} } },
+    {
+      id: 'organize',
+      options: {
+        indexByName: Object.fromEntries(fields.map((field, index) => [field, index])),
+        excludeByName: {},
+        renameByName: {},
+      },
+    },
     ...(sortBy ? [{ id: 'sortBy', options: { fields: {}, sort: [sortBy] } }] : []),
   ];
 }
@@ -165,7 +237,10 @@ export function pointsPanel(spec: PointsSpec): TimeSeriesBuilder {
     .targets(spec.queries.map(instantTarget))
     .transformations([
       ...joined(spec.joinBy, [...new Set(fields)]),
-      { id: 'convertFieldType', options: { conversions: [{ targetField: spec.time, destinationType: 'time' }], fields: {} } },
+      {
+        id: 'convertFieldType',
+        options: { conversions: [{ targetField: spec.time, destinationType: 'time' }], fields: {} },
+      },
       { id: 'sortBy', options: { fields: {}, sort: [{ field: spec.time, desc: false }] } },
       { id: 'partitionByValues', options: { fields: [spec.colourBy], keepFields: true, naming: { asLabels: true } } },
     ])
@@ -175,13 +250,22 @@ export function pointsPanel(spec: PointsSpec): TimeSeriesBuilder {
     .legend(legend())
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Single).sort(SortOrder.None));
   for (const { field, unit } of spec.values) {
-    panel.overrideByName(field, [{ id: 'unit', value: unit }, { id: 'displayName', value: `\${__field.labels.${spec.colourBy}}` }, { id: 'links', value: spec.links }]);
+    panel.overrideByName(field, [
+      { id: 'unit', value: unit },
+      { id: 'displayName', value: `\${__field.labels.${spec.colourBy}}` },
+      { id: 'links', value: spec.links },
+    ]);
   }
   for (const field of spec.kept) panel.overrideByName(field, [{ id: 'custom.hideFrom', value: HIDDEN }]);
   return panel;
 }
 
-const legend = () => new VizLegendOptionsBuilder().displayMode(LegendDisplayMode.Table).placement(LegendPlacement.Bottom).showLegend(true).calcs(['mean', 'max']);
+const legend = () =>
+  new VizLegendOptionsBuilder()
+    .displayMode(LegendDisplayMode.Table)
+    .placement(LegendPlacement.Bottom)
+    .showLegend(true)
+    .calcs(['mean', 'max']);
 
 interface Placeable {
   title(title: string): this;
@@ -196,8 +280,17 @@ interface Placeable {
   maxPerRow(panels: number): this;
 }
 
-function place<T extends Placeable>(panel: T, { title, description, unit, width, height, noValue, repeat }: PanelSpec): T {
-  panel.title(title).description(description).unit(unit).datasource(DATASOURCE).span(width ?? (repeat ? FULL_WIDTH : FULL_WIDTH / 2)).height(height ?? 9);
+function place<T extends Placeable>(
+  panel: T,
+  { title, description, unit, width, height, noValue, repeat }: PanelSpec,
+): T {
+  panel
+    .title(title)
+    .description(description)
+    .unit(unit)
+    .datasource(DATASOURCE)
+    .span(width ?? (repeat ? FULL_WIDTH : FULL_WIDTH / 2))
+    .height(height ?? 9);
   panel.noValue(noValue ?? 'no data');
   // Grafana divides a whole line of the grid among the panels.
   if (repeat) panel.repeat(repeat).repeatDirection('h').maxPerRow(3);
@@ -205,10 +298,15 @@ function place<T extends Placeable>(panel: T, { title, description, unit, width,
 }
 
 function target({ ref, expr }: Query, index: number): DataqueryBuilder {
-  return new DataqueryBuilder().datasource(DATASOURCE).refId(ref ?? String.fromCharCode(65 + index)).expr(expr).exemplar(false);
+  return new DataqueryBuilder()
+    .datasource(DATASOURCE)
+    .refId(ref ?? String.fromCharCode(65 + index))
+    .expr(expr)
+    .exemplar(false);
 }
 
-const instantTarget = (query: Query, index: number): DataqueryBuilder => target(query, index).instant().format(PromQueryFormat.Table);
+const instantTarget = (query: Query, index: number): DataqueryBuilder =>
+  target(query, index).instant().format(PromQueryFormat.Table);
 
 /** Grafana's numbers for what a variable's query is. */
 const QUERY_TYPE = { label_values: 1, query_result: 3 } as const;
@@ -243,12 +341,22 @@ export function variable(spec: VariableSpec): QueryVariableBuilder {
     .refresh(spec.onTimeRange ? VariableRefresh.OnTimeRangeChanged : VariableRefresh.OnDashboardLoad)
     .sort(spec.inOrder ? VariableSort.Disabled : VariableSort.AlphabeticalAsc);
   if (spec.hidden) built.hide(VariableHide.HideVariable);
-  if (spec.multi) built.multi(true).includeAll(true).allValue('.+').current(spec.current ? { text: spec.current, value: spec.current } : { text: ['All'], value: ['$__all'] });
+  if (spec.multi)
+    built
+      .multi(true)
+      .includeAll(true)
+      .allValue('.+')
+      .current(spec.current ? { text: spec.current, value: spec.current } : { text: ['All'], value: ['$__all'] });
   return built;
 }
 
 /** A variable with fixed values; the first is chosen. */
-export function choice(name: string, label: string, description: string, values: [string, ...string[]]): CustomVariableBuilder {
+export function choice(
+  name: string,
+  label: string,
+  description: string,
+  values: [string, ...string[]],
+): CustomVariableBuilder {
   return new CustomVariableBuilder(name)
     .label(label)
     .description(description)
@@ -269,9 +377,23 @@ export interface AnnotationSpec {
 
 /** Regions where the expression is above 0. */
 export function annotation({ name, expr, colour, title, text, step }: AnnotationSpec): { build(): AnnotationQuery } {
-  const built = new AnnotationQueryBuilder().name(name).datasource(DATASOURCE).enable(true).iconColor(colour).expr(expr).titleFormat(title).textFormat(text).step(step).build();
+  const built = new AnnotationQueryBuilder()
+    .name(name)
+    .datasource(DATASOURCE)
+    .enable(true)
+    .iconColor(colour)
+    .expr(expr)
+    .titleFormat(title)
+    .textFormat(text)
+    .step(step)
+    .build();
   // Older releases of Grafana 12 read expr and step beside it, later ones read `target`.
-  return { build: () => ({ ...built, target: new DataqueryBuilder().refId('Anno').datasource(DATASOURCE).expr(expr).range().interval(step).build() }) };
+  return {
+    build: () => ({
+      ...built,
+      target: new DataqueryBuilder().refId('Anno').datasource(DATASOURCE).expr(expr).range().interval(step).build(),
+    }),
+  };
 }
 
 export interface DashboardSpec {
@@ -298,7 +420,14 @@ export function dashboard(spec: DashboardSpec): Dashboard {
     .readonly()
     .variables(spec.variables)
     .annotations(spec.annotations ?? [])
-    .links([new DashboardLinkBuilder('Mayfly').type(DashboardLinkType.Dashboards).tags(['mayfly']).asDropdown(true).includeVars(false).keepTime(false)]);
+    .links([
+      new DashboardLinkBuilder('Mayfly')
+        .type(DashboardLinkType.Dashboards)
+        .tags(['mayfly'])
+        .asDropdown(true)
+        .includeVars(false)
+        .keepTime(false),
+    ]);
   for (const row of spec.rows) {
     builder.withRow(new RowBuilder(row.title));
     for (const panel of row.panels) builder.withPanel(panel);

@@ -1,6 +1,6 @@
 /** Dashboard *Runs*: the newest runs of the archive in one table; the home page. */
 import { toCompare, toHistory, toRun, UIDS } from './links.ts';
-import { dashboard, tablePanel, variable, type Column, type Dashboard } from './panels.ts';
+import { type Column, type Dashboard, dashboard, tablePanel, variable } from './panels.ts';
 import { durations, linkRange, medians, RANGE, starts, TREND } from './queries.ts';
 
 /** Rows of the table. */
@@ -29,7 +29,8 @@ const VERDICTS = {
   IMPROVEMENT: { text: 'IMPROVEMENT', color: COLOURS.green },
 };
 
-const rounds = (valid: string): string => `sum by (run_id) (last_over_time(mayfly_rounds{${TREND},${CHOSEN},side="candidate",valid="${valid}"}${RANGE}))`;
+const rounds = (valid: string): string =>
+  `sum by (run_id) (last_over_time(mayfly_rounds{${TREND},${CHOSEN},side="candidate",valid="${valid}"}${RANGE}))`;
 
 const COLUMNS: Column[] = [
   { field: 'Value #start', title: 'Start', unit: 'dateTimeAsIso', width: 170 },
@@ -54,11 +55,26 @@ export function runsDashboard(): Dashboard {
   return dashboard({
     uid: UIDS.runs,
     title: 'Runs',
-    description: 'Every run of the archive, newest first, with links to the run itself, to a comparison and to the history of its benchmark.',
+    description:
+      'Every run of the archive, newest first, with links to the run itself, to a comparison and to the history of its benchmark.',
     from: 'now-30d',
     variables: [
-      variable({ name: 'benchmark', label: 'Benchmark', description: 'Benchmarks that are shown', query: `label_values(mayfly_run_start_timestamp_seconds{${TREND}}, benchmark)`, multi: true, onTimeRange: true }),
-      variable({ name: 'host', label: 'Host', description: 'Hosts that are shown, by fingerprint', query: `label_values(mayfly_run_start_timestamp_seconds{${TREND},benchmark=~"$benchmark"}, host)`, multi: true, onTimeRange: true }),
+      variable({
+        name: 'benchmark',
+        label: 'Benchmark',
+        description: 'Benchmarks that are shown',
+        query: `label_values(mayfly_run_start_timestamp_seconds{${TREND}}, benchmark)`,
+        multi: true,
+        onTimeRange: true,
+      }),
+      variable({
+        name: 'host',
+        label: 'Host',
+        description: 'Hosts that are shown, by fingerprint',
+        query: `label_values(mayfly_run_start_timestamp_seconds{${TREND},benchmark=~"$benchmark"}, host)`,
+        multi: true,
+        onTimeRange: true,
+      }),
     ],
     rows: [
       {
@@ -66,7 +82,8 @@ export function runsDashboard(): Dashboard {
         panels: [
           tablePanel({
             title: `The newest ${ROWS} runs of the time range`,
-            description: 'One row a run. Metrics are the candidate\'s: the median over its valid rounds. The link in the column Run opens the run with the time range set to it. From the trend stream, so a run is here as soon as it has been shipped.',
+            description:
+              "One row a run. Metrics are the candidate's: the median over its valid rounds. The link in the column Run opens the run with the time range set to it. From the trend stream, so a run is here as soon as it has been shipped.",
             width: 24,
             height: 24,
             noValue: 'no run in this time range',
@@ -78,7 +95,10 @@ export function runsDashboard(): Dashboard {
               { ref: 'duration', expr: ofThem(`sum by (run_id) (${durations(CHOSEN, RANGE)})`) },
               { ref: 'rounds', expr: ofThem(rounds('true')) },
               { ref: 'invalid', expr: ofThem(rounds('false')) },
-              ...METRICS.map(({ name }) => ({ ref: name, expr: ofThem(`sum by (run_id) (${medians(`${CHOSEN},metric="${name}",side="candidate"`, RANGE)})`) })),
+              ...METRICS.map(({ name }) => ({
+                ref: name,
+                expr: ofThem(`sum by (run_id) (${medians(`${CHOSEN},metric="${name}",side="candidate"`, RANGE)})`),
+              })),
             ],
             columns: COLUMNS,
             sortBy: { field: 'Value #start', desc: true },

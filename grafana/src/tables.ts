@@ -10,7 +10,11 @@ interface Column {
 }
 
 /** `change`: its title, and the columns of which the first is taken relative to the second. */
-export function metricTables(description: string, columns: [Column, Column], change: { title: string; of: Column; to: Column }) {
+export function metricTables(
+  description: string,
+  columns: [Column, Column],
+  change: { title: string; of: Column; to: Column },
+) {
   return UNITS.map(({ unit, grafana, title }) =>
     tablePanel({
       title,
@@ -20,7 +24,10 @@ export function metricTables(description: string, columns: [Column, Column], cha
       height: 9,
       joinBy: 'metric',
       noValue: 'no metric in this unit, or no valid round',
-      queries: [...columns.map(({ ref, expr }) => ({ ref, expr: expr(unit) })), { ref: 'change', expr: `(${change.of.expr(unit)}) / (${change.to.expr(unit)} != 0) - 1` }],
+      queries: [
+        ...columns.map(({ ref, expr }) => ({ ref, expr: expr(unit) })),
+        { ref: 'change', expr: `(${change.of.expr(unit)}) / (${change.to.expr(unit)} != 0) - 1` },
+      ],
       columns: [
         { field: 'metric', title: 'Metric' },
         ...columns.map(({ ref, title }) => ({ field: `Value #${ref}`, title })),

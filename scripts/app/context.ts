@@ -1,12 +1,12 @@
 /** The only place where outside things are made: clock, ids, engine, store, progress. Stages get them handed down. */
 import { ulid } from 'ulid';
 import type { Paths } from '../core/paths.ts';
-import type { PrometheusClient } from '../measure/collect/prometheus.ts';
-import type { Engine } from '../engine/engine.ts';
-import type { Store } from '../store/db.ts';
-import type { SetupResult } from '../setup/machine.ts';
 import type { Progress } from '../core/progress.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { PrometheusClient } from '../measure/collect/prometheus.ts';
 import { connectPrometheus } from '../measure/collect/prometheus.ts';
+import type { SetupResult } from '../setup/machine.ts';
+import type { Store } from '../store/db.ts';
 
 export interface Context {
   paths: Paths;
@@ -25,6 +25,8 @@ export interface Context {
   prometheus(url: string, signal?: AbortSignal): PrometheusClient;
 }
 
-export function makeContext(parts: Pick<Context, 'paths' | 'env' | 'progress' | 'signal' | 'engine' | 'store' | 'machine'>): Context {
+export function makeContext(
+  parts: Pick<Context, 'paths' | 'env' | 'progress' | 'signal' | 'engine' | 'store' | 'machine'>,
+): Context {
   return { ...parts, now: Date.now, newRunId: () => ulid(), prometheus: connectPrometheus };
 }

@@ -4,12 +4,12 @@ import { realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:
 import { basename, dirname, join, resolve } from 'node:path';
 import type { VerdictOutputs } from '../config/flags.ts';
 import { EXIT, UsageError } from '../core/errors.ts';
+import type { RunDocument } from '../documents/run.ts';
+import type { Verdict, VerdictDocument } from '../documents/verdict.ts';
 import { verdictBmf } from '../report/bmf.ts';
 import { verdictJunit } from '../report/junit.ts';
 import { verdictMarkdown } from '../report/markdown.ts';
 import { verdictOpenMetrics } from '../report/openmetrics.ts';
-import type { RunDocument } from '../documents/run.ts';
-import type { Verdict, VerdictDocument } from '../documents/verdict.ts';
 
 type Format = keyof VerdictOutputs['files'];
 
@@ -19,19 +19,31 @@ export function exitCodeOf(verdict: Verdict, strict: boolean): number {
   return verdict === 'REGRESSION' || (verdict === 'INCONCLUSIVE' && strict) ? EXIT.regression : EXIT.pass;
 }
 
-/** Throws a UsageError where a file could not be written, before anything is measured for it. Files are named from `cwd`. */
+/**
+ * Throws a UsageError where a file could not be written, before anything is measured for it. Files are named from
+ * `cwd`.
+ */
 export function checkVerdictFiles(outputs: VerdictOutputs, cwd: string): void {
   const taken = new Map<string, Format>();
   for (const [format, file] of filesOf(outputs)) {
     const target = targetOf(format, file, cwd);
     const other = taken.get(target);
-    if (other) throw new UsageError(`--${other} and --${format} name the same file ${JSON.stringify(file)}`, { hint: 'Give each format a file of its own.' });
+    if (other)
+      throw new UsageError(`--${other} and --${format} name the same file ${JSON.stringify(file)}`, {
+        hint: 'Give each format a file of its own.',
+      });
     taken.set(target, format);
   }
 }
 
 /** Writes every file that was asked for, whole: nobody reads half of one. `links`: URLs of the run. */
-export function writeVerdictFiles(outputs: VerdictOutputs, cwd: string, verdict: VerdictDocument, run: RunDocument, links: readonly string[]): void {
+export function writeVerdictFiles(
+  outputs: VerdictOutputs,
+  cwd: string,
+  verdict: VerdictDocument,
+  run: RunDocument,
+  links: readonly string[],
+): void {
   const texts: Record<Format, () => string> = {
     markdown: () => verdictMarkdown(verdict, run, links),
     junit: () => verdictJunit(verdict, run, outputs.strict),
@@ -55,7 +67,11 @@ const temporaryBeside = (target: string) => join(dirname(target), `.${basename(t
 
 /** The absolute path behind links; UsageError where nothing can be written there. */
 function targetOf(format: Format, file: string, cwd: string): string {
-  const refuse = (what: string, cause?: unknown) => new UsageError(`--${format}=${file}: ${what}`, { hint: 'Name a file in a folder that is there and may be written to.', cause });
+  const refuse = (what: string, cause?: unknown) =>
+    new UsageError(`--${format}=${file}: ${what}`, {
+      hint: 'Name a file in a folder that is there and may be written to.',
+      cause,
+    });
   const path = resolve(cwd, file);
   const seen = (path: string) => {
     try {

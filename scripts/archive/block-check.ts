@@ -1,6 +1,7 @@
 /**
  * Is a block whole? By the documented format of Prometheus' TSDB (tsdb/docs/format of its source). Every byte of index
- * and chunks is under a checksum, or has a known value (magic, version, padding), or moves what is under a checksum (lengths).
+ * and chunks is under a checksum, or has a known value (magic, version, padding), or moves what is under a checksum
+ * (lengths).
  * meta.json has no checksum: what it says is compared with what index and chunks hold.
  * A run's requests may lie beside its chunks (requests.ts): they are read whole too.
  * The only file that knows @node-rs/crc32.
@@ -9,7 +10,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { crc32c } from '@node-rs/crc32';
 import { InfrastructureError } from '../core/errors.ts';
-import { RequestsFault, requestsReader, type RequestsReader } from '../requests/view.ts';
+import { RequestsFault, type RequestsReader, requestsReader } from '../requests/view.ts';
 import { writeWhole } from '../stack/run-folder.ts';
 import { roundInBlock } from './carried-requests.ts';
 
@@ -26,7 +27,9 @@ export interface BlockReport {
   faults: BlockFault[];
   /** Bytes that were read and checked. */
   bytes: number;
-  /** What is in the symbol table and looks like a ULID: of a trend block the runs it holds. Empty after a quick check. */
+  /**
+   * What is in the symbol table and looks like a ULID: of a trend block the runs it holds. Empty after a quick check.
+   */
   ids: string[];
   /** Single requests in the files that were read and are whole. */
   requests: number;
@@ -69,13 +72,21 @@ const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 /** Files that others put beside the data: they are no part of it. */
 const MARKS = ['deletion-mark.json', 'no-compact-mark.json', 'no-downsample-mark.json'];
 
-/** Checks a block's folder. `quick`: meta.json and the sizes of the files only. `reader`: of the requests; its own where absent. Throws only what the disk throws. */
-export async function checkBlock(dir: string, options: { quick?: boolean; reader?: RequestsReader } = {}): Promise<BlockReport> {
+/**
+ * Checks a block's folder. `quick`: meta.json and the sizes of the files only. `reader`: of the requests; its own where
+ * absent. Throws only what the disk throws.
+ */
+export async function checkBlock(
+  dir: string,
+  options: { quick?: boolean; reader?: RequestsReader } = {},
+): Promise<BlockReport> {
   const ulid = basename(dir);
   const meta = await readMeta(join(dir, 'meta.json'));
-  if (typeof meta === 'string') return { ulid, faults: [{ file: 'meta.json', message: meta }], bytes: 0, ids: [], requests: 0 };
+  if (typeof meta === 'string')
+    return { ulid, faults: [{ file: 'meta.json', message: meta }], bytes: 0, ids: [], requests: 0 };
   const faults = [...checkMeta(meta, ulid), ...(await checkSizes(dir, meta))];
-  if (options.quick || faults.some(({ file, message }) => message === MISSING && roundInBlock(file) === null)) return { ulid, faults, bytes: 0, ids: [], requests: 0 };
+  if (options.quick || faults.some(({ file, message }) => message === MISSING && roundInBlock(file) === null))
+    return { ulid, faults, bytes: 0, ids: [], requests: 0 };
 
   const index = await checked(dir, 'index', checkIndex, faults);
   const segments = new Map<number, SegmentContent | null>();
@@ -85,14 +96,26 @@ export async function checkBlock(dir: string, options: { quick?: boolean; reader
     segments.set(Number(name), segment.content);
     bytes += segment.bytes;
   }
-  if ((await readdir(dir)).includes('tombstones')) bytes += (await checked(dir, 'tombstones', checkTombstones, faults)).bytes;
+  if ((await readdir(dir)).includes('tombstones'))
+    bytes += (await checked(dir, 'tombstones', checkTombstones, faults)).bytes;
   if (index.content) faults.push(...compareWithMeta(index.content, segments, meta));
   const requests = await checkRequests(dir, meta.thanos?.labels?.run_id, options.reader, faults);
-  return { ulid, faults, bytes: bytes + requests.bytes, ids: index.content?.symbols.filter((symbol) => ULID.test(symbol)) ?? [], requests: requests.rows };
+  return {
+    ulid,
+    faults,
+    bytes: bytes + requests.bytes,
+    ids: index.content?.symbols.filter((symbol) => ULID.test(symbol)) ?? [],
+    requests: requests.rows,
+  };
 }
 
 /** Reads every file of requests; one that is missing or has another size is told already. */
-async function checkRequests(dir: string, runId: unknown, given: RequestsReader | undefined, faults: BlockFault[]): Promise<{ bytes: number; rows: number }> {
+async function checkRequests(
+  dir: string,
+  runId: unknown,
+  given: RequestsReader | undefined,
+  faults: BlockFault[],
+): Promise<{ bytes: number; rows: number }> {
   const sum = { bytes: 0, rows: 0 };
   const names = await requestFilesIn(dir);
   if (names.length === 0) return sum;
@@ -100,11 +123,13 @@ async function checkRequests(dir: string, runId: unknown, given: RequestsReader 
   for (const name of names) {
     const file = `chunks/${name}`;
     if (faults.some((fault) => fault.file === file)) continue;
-    const head = await (given ?? own)!.check({ file: join(dir, file), runId: String(runId), round: roundInBlock(file)! }).catch((error: Error) => {
-      if (!(error instanceof RequestsFault)) throw error;
-      faults.push({ file, message: error.message });
-      return { bytes: 0, rows: 0 };
-    });
+    const head = await (given ?? own)!
+      .check({ file: join(dir, file), runId: String(runId), round: roundInBlock(file)! })
+      .catch((error: Error) => {
+        if (!(error instanceof RequestsFault)) throw error;
+        faults.push({ file, message: error.message });
+        return { bytes: 0, rows: 0 };
+      });
     sum.bytes += head.bytes;
     sum.rows += head.rows;
   }
@@ -135,7 +160,9 @@ function checkMeta(meta: any, ulid: string): BlockFault[] {
   return [
     ...(meta.ulid === ulid ? [] : wrong(`names the block ${JSON.stringify(meta.ulid)}, its folder ${ulid}`)),
     ...(meta.version === 1 ? [] : wrong(`has version ${JSON.stringify(meta.version)}; 1 is known`)),
-    ...(Number.isFinite(meta.minTime) && Number.isFinite(meta.maxTime) && meta.minTime <= meta.maxTime ? [] : wrong(`has no time range: minTime ${meta.minTime}, maxTime ${meta.maxTime}`)),
+    ...(Number.isFinite(meta.minTime) && Number.isFinite(meta.maxTime) && meta.minTime <= meta.maxTime
+      ? []
+      : wrong(`has no time range: minTime ${meta.minTime}, maxTime ${meta.maxTime}`)),
     ...(Object.keys(meta.thanos?.labels ?? {}).length > 0 ? [] : wrong('has no external labels')),
   ];
 }
@@ -144,25 +171,34 @@ function checkMeta(meta: any, ulid: string): BlockFault[] {
 async function checkSizes(dir: string, meta: any): Promise<BlockFault[]> {
   const listed: { rel_path: string; size_bytes?: number }[] = meta.thanos?.files ?? [];
   const wanted = new Map(listed.map((file) => [file.rel_path, file.size_bytes]));
-  for (const file of ['index', ...(meta.stats?.numChunks ? ['chunks/000001'] : [])]) if (!wanted.has(file)) wanted.set(file, undefined);
+  for (const file of ['index', ...(meta.stats?.numChunks ? ['chunks/000001'] : [])])
+    if (!wanted.has(file)) wanted.set(file, undefined);
   const faults: BlockFault[] = [];
   for (const [file, size] of wanted) {
     const found = await stat(join(dir, file)).catch(() => null);
     if (!found) faults.push({ file, message: MISSING });
-    else if (size !== undefined && found.size !== size) faults.push({ file, message: `has ${found.size} bytes; meta.json says ${size}` });
+    else if (size !== undefined && found.size !== size)
+      faults.push({ file, message: `has ${found.size} bytes; meta.json says ${size}` });
   }
   for (const name of [...(await segmentsIn(dir)), ...(await requestFilesIn(dir))]) {
-    if (listed.length > 0 && !wanted.has(`chunks/${name}`)) faults.push({ file: `chunks/${name}`, message: 'is not in meta.json' });
+    if (listed.length > 0 && !wanted.has(`chunks/${name}`))
+      faults.push({ file: `chunks/${name}`, message: 'is not in meta.json' });
   }
   return faults;
 }
 
-const namesIn = async (dir: string, wanted: (name: string) => boolean) => (await readdir(join(dir, 'chunks')).catch(() => [] as string[])).filter(wanted).sort();
+const namesIn = async (dir: string, wanted: (name: string) => boolean) =>
+  (await readdir(join(dir, 'chunks')).catch(() => [] as string[])).filter(wanted).sort();
 const segmentsIn = (dir: string) => namesIn(dir, (name) => /^\d{6}$/.test(name));
 const requestFilesIn = (dir: string) => namesIn(dir, (name) => roundInBlock(`chunks/${name}`) !== null);
 
 /** Reads and checks one file; what is wrong goes to `faults`. */
-async function checked<T>(dir: string, file: string, check: (data: Buffer) => T, faults: BlockFault[]): Promise<{ content: T | null; bytes: number }> {
+async function checked<T>(
+  dir: string,
+  file: string,
+  check: (data: Buffer) => T,
+  faults: BlockFault[],
+): Promise<{ content: T | null; bytes: number }> {
   const data = await readFile(join(dir, file)).catch((error) => {
     if (error.code === 'ENOENT') return null;
     throw error;
@@ -184,23 +220,45 @@ async function checked<T>(dir: string, file: string, check: (data: Buffer) => T,
 function compareWithMeta(index: IndexContent, segments: Map<number, SegmentContent | null>, meta: any): BlockFault[] {
   const faults: BlockFault[] = [];
   const compare = (what: string, found: number, said: unknown) => {
-    if (said !== undefined && found !== said) faults.push({ file: 'meta.json', message: `says ${said} ${what}; there are ${found}` });
+    if (said !== undefined && found !== said)
+      faults.push({ file: 'meta.json', message: `says ${said} ${what}; there are ${found}` });
   };
   compare('series', index.series, meta.stats?.numSeries);
   compare('chunks', index.refs.length, meta.stats?.numChunks);
-  const lost = index.refs.find(({ segment, offset }) => segments.get(segment) !== null && !segments.get(segment)?.offsets.has(offset));
-  if (lost) faults.push({ file: 'index', message: `points to a chunk that is not there: segment ${lost.segment}, byte ${lost.offset}` });
+  const lost = index.refs.find(
+    ({ segment, offset }) => segments.get(segment) !== null && !segments.get(segment)?.offsets.has(offset),
+  );
+  if (lost)
+    faults.push({
+      file: 'index',
+      message: `points to a chunk that is not there: segment ${lost.segment}, byte ${lost.offset}`,
+    });
   const outside = index.refs.find(({ minTime, maxTime }) => minTime < meta.minTime || maxTime > meta.maxTime);
-  if (outside) faults.push({ file: 'meta.json', message: `says ${meta.minTime} to ${meta.maxTime}; a chunk goes from ${outside.minTime} to ${outside.maxTime}` });
+  if (outside)
+    faults.push({
+      file: 'meta.json',
+      message: `says ${meta.minTime} to ${meta.maxTime}; a chunk goes from ${outside.minTime} to ${outside.maxTime}`,
+    });
   const whole = [...segments.values()];
   if (whole.every((segment) => segment !== null)) {
-    compare('chunks in the segments', whole.reduce((sum, segment) => sum + segment.offsets.size, 0), meta.stats?.numChunks);
-    compare('samples', whole.reduce((sum, segment) => sum + segment.samples, 0), meta.stats?.numSamples);
+    compare(
+      'chunks in the segments',
+      whole.reduce((sum, segment) => sum + segment.offsets.size, 0),
+      meta.stats?.numChunks,
+    );
+    compare(
+      'samples',
+      whole.reduce((sum, segment) => sum + segment.samples, 0),
+      meta.stats?.numSamples,
+    );
   }
   return faults;
 }
 
-/** Reads an index whole: table of contents, symbols, every series, every list of postings, the offset tables. Throws at the first damage. */
+/**
+ * Reads an index whole: table of contents, symbols, every series, every list of postings, the offset tables. Throws at
+ * the first damage.
+ */
 export function checkIndex(data: Buffer): IndexContent {
   const at = reader(data);
   if (data.length < 5 + TOC_BYTES) throw new Damage(`has ${data.length} bytes: too few for an index`);
@@ -208,13 +266,23 @@ export function checkIndex(data: Buffer): IndexContent {
   if (data[4] !== INDEX_VERSION) throw new Damage(`has version ${data[4]}; ${INDEX_VERSION} is known`);
   const end = data.length - TOC_BYTES;
   at.checksum(end, 48, 'the table of contents');
-  const [symbolsAt, seriesAt, labelIndices, labelTable, postings, postingsTable] = Array.from({ length: 6 }, (_, i) => at.u64(end + 8 * i)) as [number, number, number, number, number, number];
-  const sections = [5, symbolsAt, seriesAt, labelIndices, postings, labelTable, postingsTable, end].filter((position) => position > 0);
-  if (sections.some((position, i) => i > 0 && position < sections[i - 1]!)) throw new Damage('the sections of the table of contents are out of order');
+  const [symbolsAt, seriesAt, labelIndices, labelTable, postings, postingsTable] = Array.from({ length: 6 }, (_, i) =>
+    at.u64(end + 8 * i),
+  ) as [number, number, number, number, number, number];
+  const sections = [5, symbolsAt, seriesAt, labelIndices, postings, labelTable, postingsTable, end].filter(
+    (position) => position > 0,
+  );
+  if (sections.some((position, i) => i > 0 && position < sections[i - 1]!))
+    throw new Damage('the sections of the table of contents are out of order');
 
   at.zeros(5, symbolsAt);
   const symbols = readSymbols(data, symbolsAt);
-  const series = readSeries(data, align(symbols.end, 16, at), labelIndices || postings || postingsTable, symbols.texts.length);
+  const series = readSeries(
+    data,
+    align(symbols.end, 16, at),
+    labelIndices || postings || postingsTable,
+    symbols.texts.length,
+  );
   at.sections(labelIndices || postings, postings, 'a label index');
   at.sections(postings, labelTable || postingsTable, 'a list of postings');
   if (labelTable > 0 && labelTable < postingsTable) at.sections(labelTable, postingsTable, 'the label offset table');
@@ -293,10 +361,13 @@ export function checkSegment(data: Buffer): SegmentContent {
   if (data[4] !== 1) throw new Damage(`has version ${data[4]}; 1 is known`);
   at.zeros(5, 8);
   const content: SegmentContent = { offsets: new Set(), samples: 0, histograms: 0 };
-  for (let position = 8; position < data.length;) {
+  for (let position = 8; position < data.length; ) {
     const [length, encoding] = at.uvarint(position);
     at.checksum(encoding, length + 1, `chunk ${content.offsets.size + 1} (byte ${position})`);
-    if (!ENCODINGS.includes(data[encoding]!)) throw new Damage(`chunk ${content.offsets.size + 1} (byte ${position}) has encoding ${data[encoding]}, which Thanos cannot read`);
+    if (!ENCODINGS.includes(data[encoding]!))
+      throw new Damage(
+        `chunk ${content.offsets.size + 1} (byte ${position}) has encoding ${data[encoding]}, which Thanos cannot read`,
+      );
     content.offsets.add(position);
     const samples = length >= 2 ? data.readUInt16BE(encoding + 1) : 0;
     content.samples += samples;
@@ -307,7 +378,8 @@ export function checkSegment(data: Buffer): SegmentContent {
 }
 
 /**
- * Writes the meta.json of a block as it was shipped, from its index and chunks, which must be whole. Without a meta.json
+ * Writes the meta.json of a block as it was shipped, from its index and chunks, which must be whole. Without a
+ * meta.json
  * Store does not show a block, and Thanos takes it for an upload that did not end. Throws InfrastructureError.
  */
 export async function restoreMeta(dir: string, labels: Record<string, string>): Promise<void> {
@@ -315,23 +387,46 @@ export async function restoreMeta(dir: string, labels: Record<string, string>): 
   const faults: BlockFault[] = [];
   const names = await segmentsIn(dir);
   const index = (await checked(dir, 'index', checkIndex, faults)).content;
-  const segments = await Promise.all(names.map(async (name) => (await checked(dir, join('chunks', name), checkSegment, faults)).content));
+  const segments = await Promise.all(
+    names.map(async (name) => (await checked(dir, join('chunks', name), checkSegment, faults)).content),
+  );
   if (!index || faults.length > 0 || index.refs.length === 0) {
-    throw new InfrastructureError(`the meta.json of block ${ulid} cannot be made anew: ${faults.map(({ file, message }) => `${file} ${message}`).join('; ') || 'it has no chunk'}`);
+    throw new InfrastructureError(
+      `the meta.json of block ${ulid} cannot be made anew: ${faults.map(({ file, message }) => `${file} ${message}`).join('; ') || 'it has no chunk'}`,
+    );
   }
-  const sum = (value: (segment: SegmentContent) => number) => segments.reduce((total, segment) => total + value(segment!), 0);
+  const sum = (value: (segment: SegmentContent) => number) =>
+    segments.reduce((total, segment) => total + value(segment!), 0);
   const samples = sum((segment) => segment.samples);
   const histograms = sum((segment) => segment.histograms);
   const beside = await requestFilesIn(dir);
-  const files = await Promise.all([...[...names, ...beside].map((name) => `chunks/${name}`), 'index'].map(async (file) => ({ rel_path: file, size_bytes: (await stat(join(dir, file))).size })));
+  const files = await Promise.all(
+    [...[...names, ...beside].map((name) => `chunks/${name}`), 'index'].map(async (file) => ({
+      rel_path: file,
+      size_bytes: (await stat(join(dir, file))).size,
+    })),
+  );
   const meta = {
     ulid,
     minTime: index.refs.reduce((least, { minTime }) => Math.min(least, minTime), Infinity),
     maxTime: index.refs.reduce((most, { maxTime }) => Math.max(most, maxTime), -Infinity) + 1,
-    stats: { numSamples: samples, numFloatSamples: samples - histograms, numHistogramSamples: histograms, numSeries: index.series, numChunks: index.refs.length },
+    stats: {
+      numSamples: samples,
+      numFloatSamples: samples - histograms,
+      numHistogramSamples: histograms,
+      numSeries: index.series,
+      numChunks: index.refs.length,
+    },
     compaction: { level: 1, sources: [ulid] },
     version: 1,
-    thanos: { labels, downsample: { resolution: 0 }, source: 'bucket.repair', segment_files: [...names, ...beside], files: [...files, { rel_path: 'meta.json' }], index_stats: {} },
+    thanos: {
+      labels,
+      downsample: { resolution: 0 },
+      source: 'bucket.repair',
+      segment_files: [...names, ...beside],
+      files: [...files, { rel_path: 'meta.json' }],
+      index_stats: {},
+    },
   };
   await writeWhole(join(dir, 'meta.json'), JSON.stringify(meta, null, '\t'));
 }
@@ -348,7 +443,8 @@ export function checkTombstones(data: Buffer): void {
 /** Reads that end with a Damage where the file ends too early. */
 function reader(data: Buffer) {
   const within = (position: number, bytes: number) => {
-    if (!(position >= 0 && position + bytes <= data.length)) throw new Damage(`byte ${position} + ${bytes} is behind the end of the file (${data.length} bytes)`);
+    if (!(position >= 0 && position + bytes <= data.length))
+      throw new Damage(`byte ${position} + ${bytes} is behind the end of the file (${data.length} bytes)`);
   };
   const u32 = (position: number) => (within(position, 4), data.readUInt32BE(position));
   const u64 = (position: number) => u32(position) * 2 ** 32 + u32(position + 4);
@@ -365,15 +461,17 @@ function reader(data: Buffer) {
   };
   const checksum = (position: number, length: number, what: string) => {
     within(position, length + 4);
-    if (crc32c(data.subarray(position, position + length)) !== u32(position + length)) throw new Damage(`${what} has another checksum than is written there`);
+    if (crc32c(data.subarray(position, position + length)) !== u32(position + length))
+      throw new Damage(`${what} has another checksum than is written there`);
   };
   const zeros = (from: number, to: number) => {
     within(from, Math.max(0, to - from));
-    for (let position = from; position < to; position++) if (data[position] !== 0) throw new Damage(`byte ${position} should be padding`);
+    for (let position = from; position < to; position++)
+      if (data[position] !== 0) throw new Damage(`byte ${position} should be padding`);
   };
   /** Sections of length, content and checksum, each at a multiple of 4, one after the other. */
   const sections = (from: number, to: number, what: string) => {
-    for (let position = from; position < to;) {
+    for (let position = from; position < to; ) {
       const next = Math.ceil(position / 4) * 4;
       const isLast = next >= to;
       zeros(position, Math.min(next, to));
@@ -388,4 +486,7 @@ function reader(data: Buffer) {
 }
 
 /** Whether a file belongs to a block or to what is said about it. */
-export const isBlockFile = (path: string): boolean => ['meta.json', 'index', 'tombstones', ...MARKS].includes(path) || /^chunks\/\d{6}$/.test(path) || roundInBlock(path) !== null;
+export const isBlockFile = (path: string): boolean =>
+  ['meta.json', 'index', 'tombstones', ...MARKS].includes(path) ||
+  /^chunks\/\d{6}$/.test(path) ||
+  roundInBlock(path) !== null;

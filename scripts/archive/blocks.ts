@@ -1,4 +1,6 @@
-/** The blocks of a bucket, and what may be done to them. A folder is read as it is; of any other store Thanos is asked. */
+/**
+ * The blocks of a bucket, and what may be done to them. A folder is read as it is; of any other store Thanos is asked.
+ */
 import { access, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ulid } from 'ulid';
@@ -29,7 +31,10 @@ export interface Block {
 export interface BlockList {
   /** By time, oldest first. */
   blocks: Block[];
-  /** Folders of a folder bucket with a block's name and no meta.json that can be read: an upload that did not end, or damage. */
+  /**
+   * Folders of a folder bucket with a block's name and no meta.json that can be read: an upload that did not end, or
+   * damage.
+   */
   partial: string[];
 }
 
@@ -43,13 +48,17 @@ const COPY_TIMEOUT_MS = 3_600_000;
 /** Command lines are bounded (128 KiB an argument list piece, 2 MiB in all): so many blocks go in one. */
 const IDS_AT_ONCE = 1000;
 
-/** Every block of the bucket that has a readable meta.json. Throws InfrastructureError where the bucket does not answer. */
+/**
+ * Every block of the bucket that has a readable meta.json. Throws InfrastructureError where the bucket does not answer.
+ */
 export async function listBlocks(bucket: Bucket, ctx: Context): Promise<BlockList> {
   const { blocks, partial } = bucket.folder === null ? await askThanos(bucket, ctx) : await readFolder(bucket.folder);
   return { blocks: blocks.sort((a, b) => a.minTime - b.minTime || a.ulid.localeCompare(b.ulid)), partial };
 }
 
-/** Copies blocks, with their labels and under their own ids; what is there already stays. `to`: a folder of this host. */
+/**
+ * Copies blocks, with their labels and under their own ids; what is there already stays. `to`: a folder of this host.
+ */
 export async function copyToFolder(bucket: Bucket, ids: string[], folder: string, ctx: Context): Promise<void> {
   await replicate(bucket, ids, { binds: [...bucket.binds, `${folder}:/copy`], from: BUCKET_CONFIG, to: 'copy' }, ctx);
 }
@@ -59,21 +68,39 @@ export async function copyFromFolder(folder: string, ids: string[], bucket: Buck
   await replicate(bucket, ids, { binds: [...bucket.binds, `${folder}:/copy`], from: 'copy', to: BUCKET_CONFIG }, ctx);
 }
 
-/** Marks blocks for deletion: Store leaves them out from its next look on, and `removeMarked` removes them. `reason` is kept in the mark. */
-export const markForDeletion = (bucket: Bucket, ids: string[], reason: string, ctx: Context) => mark('deletion-mark.json', bucket, ids, reason, ctx);
+/**
+ * Marks blocks for deletion: Store leaves them out from its next look on, and `removeMarked` removes them. `reason` is
+ * kept in the mark.
+ */
+export const markForDeletion = (bucket: Bucket, ids: string[], reason: string, ctx: Context) =>
+  mark('deletion-mark.json', bucket, ids, reason, ctx);
 
 /** Takes the mark for deletion back; a block without one stays as it is. */
-export const unmark = (bucket: Bucket, ids: string[], ctx: Context) => mark('deletion-mark.json', bucket, ids, null, ctx);
+export const unmark = (bucket: Bucket, ids: string[], ctx: Context) =>
+  mark('deletion-mark.json', bucket, ids, null, ctx);
 
 /** Marks blocks that the compactor is to leave as they are. */
-export const keepFromCompactor = (bucket: Bucket, ids: string[], reason: string, ctx: Context) => mark('no-compact-mark.json', bucket, ids, reason, ctx);
+export const keepFromCompactor = (bucket: Bucket, ids: string[], reason: string, ctx: Context) =>
+  mark('no-compact-mark.json', bucket, ids, reason, ctx);
 
 /** Takes that mark away. */
-export const giveToCompactor = (bucket: Bucket, ids: string[], ctx: Context) => mark('no-compact-mark.json', bucket, ids, null, ctx);
+export const giveToCompactor = (bucket: Bucket, ids: string[], ctx: Context) =>
+  mark('no-compact-mark.json', bucket, ids, null, ctx);
 
 /** `reason` null takes the mark away. */
 async function mark(marker: string, bucket: Bucket, ids: string[], reason: string | null, ctx: Context): Promise<void> {
-  for (const some of inPieces(ids)) await bucketTool('mark', ['mark', `--marker=${marker}`, reason === null ? '--remove' : `--details=${reason}`, ...some.map((id) => `--id=${id}`)], bucket, ctx);
+  for (const some of inPieces(ids))
+    await bucketTool(
+      'mark',
+      [
+        'mark',
+        `--marker=${marker}`,
+        reason === null ? '--remove' : `--details=${reason}`,
+        ...some.map((id) => `--id=${id}`),
+      ],
+      bucket,
+      ctx,
+    );
 }
 
 /** Removes blocks that were marked longer ago than the delay, for good. */
@@ -81,37 +108,61 @@ export async function removeMarked(bucket: Bucket, delayS: number, ctx: Context)
   await bucketTool('cleanup', ['cleanup', `--delete-delay=${delayS}s`], bucket, ctx);
 }
 
-/** Marks these blocks and removes them for good at once; other marked blocks keep their delay. Throws InfrastructureError where one is still there. */
+/**
+ * Marks these blocks and removes them for good at once; other marked blocks keep their delay. Throws
+ * InfrastructureError where one is still there.
+ */
 export async function removeNow(bucket: Bucket, ids: string[], reason: string, ctx: Context): Promise<void> {
   await markForDeletion(bucket, ids, reason, ctx);
   for (const some of inPieces(ids)) {
     // Without --consistency-delay a block of the last half hour would be left out.
-    await bucketTool('remove', ['cleanup', '--delete-delay=0s', '--consistency-delay=0s', `--selector.relabel-config=${onlyBlocks(some)}`], bucket, ctx);
+    await bucketTool(
+      'remove',
+      ['cleanup', '--delete-delay=0s', '--consistency-delay=0s', `--selector.relabel-config=${onlyBlocks(some)}`],
+      bucket,
+      ctx,
+    );
   }
   const removed = new Set(ids);
   const left = (await listBlocks(bucket, ctx)).blocks.map(({ ulid }) => ulid).filter((id) => removed.has(id));
-  if (left.length > 0) throw new InfrastructureError(`${left.join(', ')} could not be removed from ${bucket.name}`, { hint: 'They are marked for deletion: a later prune or the compactor of the archive removes them.' });
+  if (left.length > 0)
+    throw new InfrastructureError(`${left.join(', ')} could not be removed from ${bucket.name}`, {
+      hint: 'They are marked for deletion: a later prune or the compactor of the archive removes them.',
+    });
 }
 
 /** Thanos' selection of these blocks and no others (pkg/block/fetcher.go, LabelShardedMetaFilter). */
-export const onlyBlocks = (ids: string[]): string => JSON.stringify([{ action: 'keep', source_labels: ['__block_id'], regex: ids.join('|') }]);
+export const onlyBlocks = (ids: string[]): string =>
+  JSON.stringify([{ action: 'keep', source_labels: ['__block_id'], regex: ids.join('|') }]);
 
 async function readFolder(folder: string): Promise<BlockList> {
   const list: BlockList = { blocks: [], partial: [] };
   const names = (await readdir(folder).catch(() => [] as string[])).filter(isBlockName);
-  await Promise.all(names.map(async (name) => {
-    try {
-      const meta = JSON.parse(await readFile(join(folder, name, 'meta.json'), 'utf8'));
-      list.blocks.push(readMeta(meta, await access(join(folder, name, 'deletion-mark.json')).then(() => true, () => false)));
-    } catch {
-      list.partial.push(name);
-    }
-  }));
+  await Promise.all(
+    names.map(async (name) => {
+      try {
+        const meta = JSON.parse(await readFile(join(folder, name, 'meta.json'), 'utf8'));
+        list.blocks.push(
+          readMeta(
+            meta,
+            await access(join(folder, name, 'deletion-mark.json')).then(
+              () => true,
+              () => false,
+            ),
+          ),
+        );
+      } catch {
+        list.partial.push(name);
+      }
+    }),
+  );
   return { ...list, partial: list.partial.sort() };
 }
 
 async function askThanos(bucket: Bucket, ctx: Context): Promise<BlockList> {
-  const lists = await Promise.allSettled([[], ['--exclude-delete']].map((flags) => bucketTool('list', ['ls', '--output=json', ...flags], bucket, ctx)));
+  const lists = await Promise.allSettled(
+    [[], ['--exclude-delete']].map((flags) => bucketTool('list', ['ls', '--output=json', ...flags], bucket, ctx)),
+  );
   const [all, unmarked] = lists.map((list) => {
     if (list.status === 'rejected') throw list.reason; // only now: the container of the other is gone too
     return list.value;
@@ -120,8 +171,12 @@ async function askThanos(bucket: Bucket, ctx: Context): Promise<BlockList> {
   return { blocks: readMetas(all!.stdout).map((meta) => readMeta(meta, !kept.has(meta.ulid))), partial: [] };
 }
 
-/** The documents that `ls --output=json` prints one after the other, each from a brace to a brace at the beginning of a line. */
-const readMetas = (text: string): any[] => [...text.matchAll(/^\{$.*?^\}$/gms)].map(([document]) => JSON.parse(document));
+/**
+ * The documents that `ls --output=json` prints one after the other, each from a brace to a brace at the beginning of a
+ * line.
+ */
+const readMetas = (text: string): any[] =>
+  [...text.matchAll(/^\{$.*?^\}$/gms)].map(([document]) => JSON.parse(document));
 
 function readMeta(meta: any, marked: boolean): Block {
   const files = (meta.thanos?.files ?? []).filter((file: any) => file.size_bytes !== undefined);
@@ -139,21 +194,67 @@ function readMeta(meta: any, marked: boolean): Block {
   };
 }
 
-async function replicate(bucket: Bucket, ids: string[], { binds, from, to }: { binds: string[]; from: string; to: string }, ctx: Context): Promise<void> {
-  const config = (suffix: string, place: string) => (place === 'copy' ? `--objstore${suffix}.config={"type": "FILESYSTEM", "config": {"directory": "/copy"}}` : `--objstore${suffix}.config-file=${place}`);
+async function replicate(
+  bucket: Bucket,
+  ids: string[],
+  { binds, from, to }: { binds: string[]; from: string; to: string },
+  ctx: Context,
+): Promise<void> {
+  const config = (suffix: string, place: string) =>
+    place === 'copy'
+      ? `--objstore${suffix}.config={"type": "FILESYSTEM", "config": {"directory": "/copy"}}`
+      : `--objstore${suffix}.config-file=${place}`;
   for (const some of inPieces(ids)) {
-    const args = ['replicate', '--single-run', '--http-address=127.0.0.1:0', config('', from), config('-to', to), '--compaction-max=99', ...some.map((id) => `--id=${id}`)];
+    const args = [
+      'replicate',
+      '--single-run',
+      '--http-address=127.0.0.1:0',
+      config('', from),
+      config('-to', to),
+      '--compaction-max=99',
+      ...some.map((id) => `--id=${id}`),
+    ];
     await bucketTool('copy', args, { ...bucket, binds }, ctx, { configured: true, timeoutMs: COPY_TIMEOUT_MS });
   }
 }
 
-async function bucketTool(purpose: string, args: string[], bucket: Bucket, ctx: Context, options: { configured?: boolean; timeoutMs?: number } = {}): Promise<ToolRun> {
-  const cmd = ['tools', 'bucket', ...args, ...(options.configured ? [] : [`--objstore.config-file=${BUCKET_CONFIG}`]), '--log.level=info', '--log.format=json'];
-  const run = await runTool({ owner: `${ulid()}-archive`, purpose, image: 'thanos', cmd, binds: bucket.binds, keys: bucket.keys, network: bucket.network, timeoutMs: options.timeoutMs ?? LIST_TIMEOUT_MS }, ctx);
-  if (run.exitCode !== 0) throw new InfrastructureError(`the bucket ${bucket.name} does not answer (${purpose}): ${run.error}`, { hint: 'Is the object store up, are its address and keys right, and may they write? The same command can be run again.' });
+async function bucketTool(
+  purpose: string,
+  args: string[],
+  bucket: Bucket,
+  ctx: Context,
+  options: { configured?: boolean; timeoutMs?: number } = {},
+): Promise<ToolRun> {
+  const cmd = [
+    'tools',
+    'bucket',
+    ...args,
+    ...(options.configured ? [] : [`--objstore.config-file=${BUCKET_CONFIG}`]),
+    '--log.level=info',
+    '--log.format=json',
+  ];
+  const run = await runTool(
+    {
+      owner: `${ulid()}-archive`,
+      purpose,
+      image: 'thanos',
+      cmd,
+      binds: bucket.binds,
+      keys: bucket.keys,
+      network: bucket.network,
+      timeoutMs: options.timeoutMs ?? LIST_TIMEOUT_MS,
+    },
+    ctx,
+  );
+  if (run.exitCode !== 0)
+    throw new InfrastructureError(`the bucket ${bucket.name} does not answer (${purpose}): ${run.error}`, {
+      hint: 'Is the object store up, are its address and keys right, and may they write? The same command can be run again.',
+    });
   return run;
 }
 
 function inPieces(ids: string[]): string[][] {
-  return Array.from({ length: Math.ceil(ids.length / IDS_AT_ONCE) }, (_, index) => ids.slice(index * IDS_AT_ONCE, (index + 1) * IDS_AT_ONCE));
+  return Array.from({ length: Math.ceil(ids.length / IDS_AT_ONCE) }, (_, index) =>
+    ids.slice(index * IDS_AT_ONCE, (index + 1) * IDS_AT_ONCE),
+  );
 }

@@ -6,7 +6,10 @@ import { UsageError } from '../core/errors.ts';
 import type { Paths } from '../core/paths.ts';
 
 export interface Bucket {
-  /** Folder; or type, address and name. Never a credential. One bucket has one name, also over the gateway of its own data folder. */
+  /**
+   * Folder; or type, address and name. Never a credential. One bucket has one name, also over the gateway of its own
+   * data folder.
+   */
   name: string;
   /** Thanos object-store configuration on this host. */
   configFile: string;
@@ -30,25 +33,46 @@ export const gatewayConfig = (paths: Paths) => join(paths.data, 's3.yaml');
 const KEYS = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'];
 
 /** These environment variables with their values, for a container. */
-export const keyValues = (names: string[], env: NodeJS.ProcessEnv): Record<string, string> => Object.fromEntries(names.map((name) => [name, env[name] ?? '']));
+export const keyValues = (names: string[], env: NodeJS.ProcessEnv): Record<string, string> =>
+  Object.fromEntries(names.map((name) => [name, env[name] ?? '']));
 
-/** Reads a Thanos object-store configuration; without one the bucket is the data folder's. Throws UsageError for a file that is none. */
+/**
+ * Reads a Thanos object-store configuration; without one the bucket is the data folder's. Throws UsageError for a file
+ * that is none.
+ */
 export async function openBucket(objstore: string | undefined, paths: Paths): Promise<Bucket> {
   const configFile = objstore ?? join(paths.root, 'thanos', 'bucket.filesystem.yaml');
   const config = await readConfig(configFile);
-  const prefix = String(config.prefix ?? '').replace(/^\/+|\/+$/g, ''); // Thanos takes the slashes around it away (objstore, prefixed_bucket.go)
+  // Thanos takes the slashes around it away (objstore, prefixed_bucket.go)
+  const prefix = String(config.prefix ?? '').replace(/^\/+|\/+$/g, '');
   const mounted = `${configFile}:${BUCKET_CONFIG}:ro`;
   if (config.type.toUpperCase() !== 'FILESYSTEM') {
     const { endpoint, bucket, container } = config.config;
-    const place = [config.type.toUpperCase(), [endpoint, bucket ?? container, prefix].filter(Boolean).join('/')].filter(Boolean).join(' ');
+    const place = [config.type.toUpperCase(), [endpoint, bucket ?? container, prefix].filter(Boolean).join('/')]
+      .filter(Boolean)
+      .join(' ');
     const own = configFile === gatewayConfig(paths) && bucket === GATEWAY_BUCKET && prefix === '';
-    return { name: own ? paths.bucket : place, configFile, folder: null, binds: [mounted], keys: KEYS.filter((name) => process.env[name]), network: 'host' };
+    return {
+      name: own ? paths.bucket : place,
+      configFile,
+      folder: null,
+      binds: [mounted],
+      keys: KEYS.filter((name) => process.env[name]),
+      network: 'host',
+    };
   }
   const directory = String(config.config.directory);
   const folder = objstore ? directory : paths.bucket;
   await mkdir(folder, { recursive: true });
   const blocks = join(folder, prefix);
-  return { name: blocks, configFile, folder: blocks, binds: [mounted, `${folder}:${directory}`], keys: [], network: 'none' };
+  return {
+    name: blocks,
+    configFile,
+    folder: blocks,
+    binds: [mounted, `${folder}:${directory}`],
+    keys: [],
+    network: 'none',
+  };
 }
 
 async function readConfig(file: string): Promise<{ type: string; prefix?: unknown; config: Record<string, unknown> }> {
@@ -56,13 +80,20 @@ async function readConfig(file: string): Promise<{ type: string; prefix?: unknow
   try {
     config = parse(await readFile(file, 'utf8'));
   } catch (error) {
-    throw new UsageError(`${file}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : `not YAML: ${(error as Error).message.split('\n')[0]}`}`, { hint: '--objstore takes a Thanos object-store configuration.' });
+    throw new UsageError(
+      `${file}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : `not YAML: ${(error as Error).message.split('\n')[0]}`}`,
+      { hint: '--objstore takes a Thanos object-store configuration.' },
+    );
   }
   if (typeof config?.type !== 'string' || typeof config.config !== 'object' || config.config === null) {
-    throw new UsageError(`${file} is not a Thanos object-store configuration: type and config are needed`, { hint: 'For example: type: S3, config: {bucket: runs, endpoint: host:port, access_key: …, secret_key: …}.' });
+    throw new UsageError(`${file} is not a Thanos object-store configuration: type and config are needed`, {
+      hint: 'For example: type: S3, config: {bucket: runs, endpoint: host:port, access_key: …, secret_key: …}.',
+    });
   }
   if (config.type.toUpperCase() === 'FILESYSTEM' && !String(config.config.directory ?? '').startsWith('/')) {
-    throw new UsageError(`${file}: config/directory must be an absolute path, got ${JSON.stringify(config.config.directory)}`);
+    throw new UsageError(
+      `${file}: config/directory must be an absolute path, got ${JSON.stringify(config.config.directory)}`,
+    );
   }
   return config;
 }

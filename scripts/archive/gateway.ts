@@ -17,7 +17,9 @@ const DEFAULT_PORT = 9580;
 export interface Gateway {
   /** Host and port. */
   endpoint: string;
-  /** Absolute path of the Thanos object-store configuration: it holds the keys, and nobody but its owner may read it. */
+  /**
+   * Absolute path of the Thanos object-store configuration: it holds the keys, and nobody but its owner may read it.
+   */
   configFile: string;
   /** Folder of this host that the gateway serves as its bucket. */
   folder: string;
@@ -29,20 +31,35 @@ export async function gatewayUp(port: number | undefined, ctx: Context): Promise
   const { config, before } = await readConfig(configFile, port);
   const isUp = (await partsOf(projectOf(ctx.paths), ctx)).size > 0;
   const asBefore = isUp && before?.endpoint === config.endpoint;
-  if (!asBefore && !(await isFree(Number(config.endpoint.split(':')[1])))) throw new UsageError(`the port of ${config.endpoint} is taken`, { hint: 'Choose another with --port=N; nothing was changed.' });
+  if (!asBefore && !(await isFree(Number(config.endpoint.split(':')[1]))))
+    throw new UsageError(`the port of ${config.endpoint} is taken`, {
+      hint: 'Choose another with --port=N; nothing was changed.',
+    });
   const dir = join(ctx.paths.data, 's3');
   await mkdir(dir, { recursive: true });
   await mkdir(ctx.paths.bucket, { recursive: true });
-  await inStep(ctx.progress, `start the S3 gateway on ${config.endpoint}`, (step) => startLasting({
-    project: projectOf(ctx.paths),
-    title: 'the S3 gateway',
-    dir,
-    files: [join(ctx.paths.root, 'compose', 's3.yaml')],
-    profiles: [],
-    variables: { MAYFLY_S3_ADDRESS: config.endpoint, MAYFLY_S3_ACCESS_KEY: config.access_key, MAYFLY_S3_SECRET_KEY: config.secret_key, MAYFLY_BUCKET: ctx.paths.bucket },
-    services: { s3: {} },
-    ready: { s3: `http://${config.endpoint}/health` },
-  }, TIMEOUT_S, step, ctx));
+  await inStep(ctx.progress, `start the S3 gateway on ${config.endpoint}`, (step) =>
+    startLasting(
+      {
+        project: projectOf(ctx.paths),
+        title: 'the S3 gateway',
+        dir,
+        files: [join(ctx.paths.root, 'compose', 's3.yaml')],
+        profiles: [],
+        variables: {
+          MAYFLY_S3_ADDRESS: config.endpoint,
+          MAYFLY_S3_ACCESS_KEY: config.access_key,
+          MAYFLY_S3_SECRET_KEY: config.secret_key,
+          MAYFLY_BUCKET: ctx.paths.bucket,
+        },
+        services: { s3: {} },
+        ready: { s3: `http://${config.endpoint}/health` },
+      },
+      TIMEOUT_S,
+      step,
+      ctx,
+    ),
+  );
   if (JSON.stringify(before) !== JSON.stringify(config)) await writeConfig(configFile, config);
   return { endpoint: config.endpoint, configFile, folder: ctx.paths.bucket };
 }
@@ -61,10 +78,16 @@ interface S3Config {
   region: string;
 }
 
-async function readConfig(file: string, port: number | undefined): Promise<{ config: S3Config; before: S3Config | undefined }> {
+async function readConfig(
+  file: string,
+  port: number | undefined,
+): Promise<{ config: S3Config; before: S3Config | undefined }> {
   const text = await readFile(file, 'utf8').catch(() => null);
   const before = text === null ? undefined : parseConfig(file, text);
-  if (text !== null && !(before?.endpoint && before.access_key && before.secret_key)) throw new UsageError(`${file} has no endpoint or no keys`, { hint: 'Remove it: s3:up writes it anew, with new keys.' });
+  if (text !== null && !(before?.endpoint && before.access_key && before.secret_key))
+    throw new UsageError(`${file} has no endpoint or no keys`, {
+      hint: 'Remove it: s3:up writes it anew, with new keys.',
+    });
   const config: S3Config = {
     bucket: GATEWAY_BUCKET,
     endpoint: port === undefined ? (before?.endpoint ?? `127.0.0.1:${DEFAULT_PORT}`) : `127.0.0.1:${port}`,
@@ -80,13 +103,18 @@ function parseConfig(file: string, text: string): S3Config {
   try {
     return parse(text).config;
   } catch (error) {
-    throw new UsageError(`${file} is not YAML: ${(error as Error).message.split('\n')[0]}`, { hint: 'Remove it: s3:up writes it anew, with new keys.' });
+    throw new UsageError(`${file} is not YAML: ${(error as Error).message.split('\n')[0]}`, {
+      hint: 'Remove it: s3:up writes it anew, with new keys.',
+    });
   }
 }
 
 /** Whole or not at all, and readable by its owner only. */
 async function writeConfig(file: string, config: S3Config): Promise<void> {
   const temporary = `${file}.${process.pid}.tmp`;
-  await writeFile(temporary, `# Written by npm run s3:up. It holds keys.\n${stringify({ type: 'S3', config })}`, { mode: 0o600, flush: true });
+  await writeFile(temporary, `# Written by npm run s3:up. It holds keys.\n${stringify({ type: 'S3', config })}`, {
+    mode: 0o600,
+    flush: true,
+  });
   await rename(temporary, file);
 }

@@ -1,9 +1,9 @@
 /** Where a run can be looked at. */
 import { UIDS } from '../../grafana/src/links.ts';
 import { RAW } from '../../grafana/src/queries.ts';
-import { requestDuration } from '../measure/collect/load-metrics.ts';
 import type { Context } from '../app/context.ts';
 import type { RunDocument } from '../documents/run.ts';
+import { requestDuration } from '../measure/collect/load-metrics.ts';
 import { archivesOver, archiveUrl } from './archives.ts';
 import type { Bucket } from './bucket.ts';
 import { partsOf } from './long-running.ts';
@@ -21,13 +21,18 @@ export function seen({ run_id, benchmark, started_at, finished_at }: RunDocument
   return { run_id, benchmark, from: Date.parse(started_at) - 1000, to: Date.parse(finished_at ?? started_at) + 1000 };
 }
 
-/** URLs of the run in every archive of the bucket that is up: its dashboard, or Query's own page where Grafana is not up. */
+/**
+ * URLs of the run in every archive of the bucket that is up: its dashboard, or Query's own page where Grafana is not
+ * up.
+ */
 export async function linksTo(run: Seen, bucket: Bucket, ctx: Context): Promise<string[]> {
-  const links = await Promise.all((await archivesOver(bucket, ctx.paths)).map(async (archive) => {
-    const parts = await partsOf(archive.project, ctx);
-    if (parts.get('grafana')?.running) return [dashboardUrl(archiveUrl(archive, 'grafana'), run)];
-    return parts.get('query')?.running ? [queryUrl(archiveUrl(archive, 'query'), run)] : [];
-  }));
+  const links = await Promise.all(
+    (await archivesOver(bucket, ctx.paths)).map(async (archive) => {
+      const parts = await partsOf(archive.project, ctx);
+      if (parts.get('grafana')?.running) return [dashboardUrl(archiveUrl(archive, 'grafana'), run)];
+      return parts.get('query')?.running ? [queryUrl(archiveUrl(archive, 'query'), run)] : [];
+    }),
+  );
   return links.flat();
 }
 

@@ -1,17 +1,20 @@
-/** A Compose project that outlives the command: the archive and the S3 gateway. Found again, and removed, by its label. */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { request } from 'undici';
+/**
+ * A Compose project that outlives the command: the archive and the S3 gateway. Found again, and removed, by its label.
+ */
+
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { request } from 'undici';
 import type { Context } from '../app/context.ts';
 import { InfrastructureError } from '../core/errors.ts';
-import { LABEL } from '../engine/names.ts';
-import { thisUser } from '../engine/owner.ts';
+import type { ProgressStep } from '../core/progress.ts';
 import { ComposeError } from '../engine/compose.ts';
 import type { ContainerState } from '../engine/engine.ts';
-import { removeAll, type Removed } from '../engine/remove.ts';
+import { LABEL } from '../engine/names.ts';
+import { thisUser } from '../engine/owner.ts';
+import { type Removed, removeAll } from '../engine/remove.ts';
 import { describeUnwell, up } from '../engine/up.ts';
-import type { ProgressStep } from '../core/progress.ts';
 
 const POLL_MS = 200;
 const PROBE_TIMEOUT_MS = 5000;
@@ -37,38 +40,75 @@ export interface Lasting {
   services: Record<string, Record<string, unknown>>;
   /** Service -> URL that answers 200 once it is ready. */
   ready: Record<string, string>;
-  /** What is missing yet though every part is ready, in words; null for nothing. Waited for, but not for ever: after that it is the status that tells. */
+  /**
+   * What is missing yet though every part is ready, in words; null for nothing. Waited for, but not for ever: after
+   * that it is the status that tells.
+   */
   missing?: () => Promise<string | null>;
   /** What to do when it does not become ready; absent: a look at the object store. */
   hint?: string;
 }
 
 /**
- * Starts what is not up, replaces what has changed, ends what is not wanted any more, and waits until every part is ready. An interrupt, or a part that
+ * Starts what is not up, replaces what has changed, ends what is not wanted any more, and waits until every part is
+ * ready. An interrupt, or a part that
  * does not become ready, leaves up what was up before and removes what was not.
  */
-export async function startLasting(lasting: Lasting, timeoutS: number, step: ProgressStep, ctx: Context): Promise<void> {
+export async function startLasting(
+  lasting: Lasting,
+  timeoutS: number,
+  step: ProgressStep,
+  ctx: Context,
+): Promise<void> {
   const label = `${LABEL.lasting}=${lasting.project}`;
   const present = [...(await partsOf(lasting.project, ctx)).keys()];
   const wasUp = present.length > 0;
   try {
     const unwanted = present.filter((name) => !(name in lasting.services));
-    await Promise.all(unwanted.map((name) => removeAll(ctx.engine, [label, `${LABEL.service}=${name}`], GRACE_S))); // Compose leaves those of a profile that is off
+    // Compose leaves those of a profile that is off
+    await Promise.all(unwanted.map((name) => removeAll(ctx.engine, [label, `${LABEL.service}=${name}`], GRACE_S)));
     const generated = join(lasting.dir, 'generated.compose.json');
-    const services = Object.entries(lasting.services).map(([name, service]) => [name, { ...service, labels: { ...(service.labels as object), [LABEL.lasting]: lasting.project, [LABEL.folder]: lasting.dir, [LABEL.service]: name } }]);
-    await writeFile(generated, JSON.stringify({ services: Object.fromEntries(services) }, null, 2).replaceAll('$', '$$$$')); // Compose would expand it
-    await up({ name: lasting.project, file: [...lasting.files, generated], profiles: lasting.profiles }, wasUp ? `${LABEL.lasting}=nothing` : label, ctx.signal, null, ctx, { variables: { MAYFLY_USER: thisUser(), ...lasting.variables } });
+    const services = Object.entries(lasting.services).map(([name, service]) => [
+      name,
+      {
+        ...service,
+        labels: {
+          ...(service.labels as object),
+          [LABEL.lasting]: lasting.project,
+          [LABEL.folder]: lasting.dir,
+          [LABEL.service]: name,
+        },
+      },
+    ]);
+    await writeFile(
+      generated,
+      JSON.stringify({ services: Object.fromEntries(services) }, null, 2).replaceAll('$', '$$$$'),
+    ); // Compose would expand it
+    await up(
+      { name: lasting.project, file: [...lasting.files, generated], profiles: lasting.profiles },
+      wasUp ? `${LABEL.lasting}=nothing` : label,
+      ctx.signal,
+      null,
+      ctx,
+      { variables: { MAYFLY_USER: thisUser(), ...lasting.variables } },
+    );
     await allReady(lasting, label, wasUp, timeoutS, step, ctx);
   } catch (error) {
-    if (!wasUp) await removeAll(ctx.engine, [label], 0).catch((cleanup) => Promise.reject(new SuppressedError(cleanup, error)));
+    if (!wasUp)
+      await removeAll(ctx.engine, [label], 0).catch((cleanup) => Promise.reject(new SuppressedError(cleanup, error)));
     ctx.signal.throwIfAborted();
-    if (error instanceof ComposeError) throw new InfrastructureError(`${lasting.title} could not be started: ${error.output.trim() || error.message}`, { hint: 'npm run doctor tells what is missing.', cause: error });
+    if (error instanceof ComposeError)
+      throw new InfrastructureError(`${lasting.title} could not be started: ${error.output.trim() || error.message}`, {
+        hint: 'npm run doctor tells what is missing.',
+        cause: error,
+      });
     throw error;
   }
 }
 
 /** Stops and removes its containers, which have `graceS` seconds for it; its data stays. */
-export const endLasting = (project: string, ctx: Context, graceS = GRACE_S): Promise<Removed> => removeAll(ctx.engine, [`${LABEL.lasting}=${project}`], graceS);
+export const endLasting = (project: string, ctx: Context, graceS = GRACE_S): Promise<Removed> =>
+  removeAll(ctx.engine, [`${LABEL.lasting}=${project}`], graceS);
 
 /** Its containers, by service. */
 export async function partsOf(project: string, ctx: Context): Promise<Map<string, ContainerState>> {
@@ -80,7 +120,9 @@ export async function partsOf(project: string, ctx: Context): Promise<Map<string
 /** What a URL answers: status and body; null where nothing answers. */
 export async function probe(url: string, signal?: AbortSignal): Promise<{ status: number; body: string } | null> {
   try {
-    const { statusCode, body } = await request(url, { signal: AbortSignal.any([AbortSignal.timeout(PROBE_TIMEOUT_MS), ...(signal ? [signal] : [])]) });
+    const { statusCode, body } = await request(url, {
+      signal: AbortSignal.any([AbortSignal.timeout(PROBE_TIMEOUT_MS), ...(signal ? [signal] : [])]),
+    });
     return { status: statusCode, body: await body.text() };
   } catch {
     signal?.throwIfAborted();
@@ -88,16 +130,27 @@ export async function probe(url: string, signal?: AbortSignal): Promise<{ status
   }
 }
 
-async function allReady(lasting: Lasting, label: string, wasUp: boolean, timeoutS: number, step: ProgressStep, ctx: Context): Promise<void> {
+async function allReady(
+  lasting: Lasting,
+  label: string,
+  wasUp: boolean,
+  timeoutS: number,
+  step: ProgressStep,
+  ctx: Context,
+): Promise<void> {
   const waiting = new Set(Object.keys(lasting.ready));
   let patience = Infinity;
   for (const deadline = ctx.now() + timeoutS * 1000; ; ) {
-    await Promise.all([...waiting].map(async (name) => {
-      if ((await probe(lasting.ready[name]!, ctx.signal))?.status === 200) waiting.delete(name);
-    }));
+    await Promise.all(
+      [...waiting].map(async (name) => {
+        if ((await probe(lasting.ready[name]!, ctx.signal))?.status === 200) waiting.delete(name);
+      }),
+    );
     const parts = await partsOf(lasting.project, ctx);
     // Another program may answer at its port: a part that cannot listen ends, and is started again and again.
-    const steady = Object.keys(lasting.ready).every((name) => parts.get(name)?.running && parts.get(name)!.restartCount === 0);
+    const steady = Object.keys(lasting.ready).every(
+      (name) => parts.get(name)?.running && parts.get(name)!.restartCount === 0,
+    );
     if (waiting.size === 0 && (steady || wasUp)) {
       const missing = (await lasting.missing?.()) ?? null;
       patience = Math.min(patience, ctx.now() + PATIENCE_S * 1000);
@@ -105,12 +158,18 @@ async function allReady(lasting: Lasting, label: string, wasUp: boolean, timeout
       step.update(`waiting for ${missing}`);
     } else {
       if (waiting.size > 0) step.update(`waiting for ${[...waiting].join(', ')}`);
-      const failed = Object.keys(lasting.ready).filter((name) => !parts.has(name) || parts.get(name)!.restartCount >= RESTARTS);
+      const failed = Object.keys(lasting.ready).filter(
+        (name) => !parts.has(name) || parts.get(name)!.restartCount >= RESTARTS,
+      );
       if (failed.length > 0 || ctx.now() > deadline) {
         const unwell = await describeUnwell(label, ctx);
-        throw new InfrastructureError(`${lasting.title}: ${(failed.length > 0 ? failed : [...waiting]).join(', ')} did not become ready${failed.length > 0 ? '' : ` in ${timeoutS} s`}${unwell ? `\n${unwell}` : ''}`, {
-          hint: lasting.hint ?? 'Is the object store up, are its address and keys right, and is there room on the disk?',
-        });
+        throw new InfrastructureError(
+          `${lasting.title}: ${(failed.length > 0 ? failed : [...waiting]).join(', ')} did not become ready${failed.length > 0 ? '' : ` in ${timeoutS} s`}${unwell ? `\n${unwell}` : ''}`,
+          {
+            hint:
+              lasting.hint ?? 'Is the object store up, are its address and keys right, and is there room on the disk?',
+          },
+        );
       }
     }
     await sleep(POLL_MS, undefined, { signal: ctx.signal }).catch(() => ctx.signal.throwIfAborted());

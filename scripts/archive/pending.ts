@@ -1,12 +1,14 @@
-/** A snapshot that waits for its upload, as pending.json tells: from there on it survives everything, a kill included. */
+/**
+ * A snapshot that waits for its upload, as pending.json tells: from there on it survives everything, a kill included.
+ */
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../app/context.ts';
 import { InfrastructureError } from '../core/errors.ts';
 import type { PrometheusClient } from '../measure/collect/prometheus.ts';
 import { OWNER_FILE, PENDING_FILE, writeWhole } from '../stack/run-folder.ts';
-import { LOCK_FILE } from './run-lock.ts';
 import { carryRequests } from './carried-requests.ts';
+import { LOCK_FILE } from './run-lock.ts';
 import { readSnapshot, type Snapshot } from './snapshot.ts';
 import type { ExternalLabels } from './upload.ts';
 
@@ -19,11 +21,16 @@ export interface Destination {
 
 /** What pending.json holds: all that is needed to ship the snapshot later. */
 export interface Pending extends Destination {
-  /** Where in the run's folder Prometheus has written the snapshot; the file is there before it is moved to snapshot/. */
+  /**
+   * Where in the run's folder Prometheus has written the snapshot; the file is there before it is moved to snapshot/.
+   */
   from: string;
 }
 
-/** File in a run's folder that says where its metrics will go, from the beginning on: for the data of a run that is killed. */
+/**
+ * File in a run's folder that says where its metrics will go, from the beginning on: for the data of a run that is
+ * killed.
+ */
 const DESTINATION_FILE = 'destination.json';
 /** Name of the snapshot's folder in the run's folder. */
 const SNAPSHOT = 'snapshot';
@@ -35,11 +42,18 @@ export const TREND = 'trend';
  * out of that data. A kill at any point leaves the data or a marked, whole snapshot. One without a single sample is an
  * error: the API calls that a success too.
  */
-export async function takeSnapshot(prometheus: PrometheusClient, runDir: string, destination: Destination, ctx: Context): Promise<Snapshot> {
+export async function takeSnapshot(
+  prometheus: PrometheusClient,
+  runDir: string,
+  destination: Destination,
+  ctx: Context,
+): Promise<Snapshot> {
   const from = join('tsdb', 'snapshots', await prometheus.snapshot());
   const { samples, blocks } = await readSnapshot(join(runDir, from));
   if (samples === 0) {
-    throw new InfrastructureError('the snapshot of the run is empty: Prometheus has stored no sample', { hint: 'Did Prometheus reach its targets? `npm run bench -- --keep` leaves it up to look at.' });
+    throw new InfrastructureError('the snapshot of the run is empty: Prometheus has stored no sample', {
+      hint: 'Did Prometheus reach its targets? `npm run bench -- --keep` leaves it up to look at.',
+    });
   }
   const pending: Pending = { ...destination, from };
   await rm(join(runDir, SNAPSHOT), { recursive: true, force: true });
@@ -47,12 +61,18 @@ export async function takeSnapshot(prometheus: PrometheusClient, runDir: string,
   const archive = { bucket: '', blocks, verified: false, pending: true, error: 'not shipped yet' };
   ctx.store.saveArchive(destination.labels.run_id, archive);
   const snapshot = await moved(runDir, pending, ctx);
-  if (snapshot.requests) ctx.store.saveArchive(destination.labels.run_id, { ...archive, requests: { ...snapshot.requests, verified: false } });
+  if (snapshot.requests)
+    ctx.store.saveArchive(destination.labels.run_id, {
+      ...archive,
+      requests: { ...snapshot.requests, verified: false },
+    });
   return snapshot;
 }
 
-export const writeDestination = (runDir: string, destination: Destination) => writeWhole(join(runDir, DESTINATION_FILE), JSON.stringify(destination, null, 2));
-export const readDestination = async (runDir: string): Promise<Destination> => JSON.parse(await readFile(join(runDir, DESTINATION_FILE), 'utf8'));
+export const writeDestination = (runDir: string, destination: Destination) =>
+  writeWhole(join(runDir, DESTINATION_FILE), JSON.stringify(destination, null, 2));
+export const readDestination = async (runDir: string): Promise<Destination> =>
+  JSON.parse(await readFile(join(runDir, DESTINATION_FILE), 'utf8'));
 
 /** What waits in a run's folder; null where nothing does. InfrastructureError for a file that cannot be read. */
 export async function readPending(runDir: string): Promise<Pending | null> {
@@ -70,7 +90,11 @@ export async function readPending(runDir: string): Promise<Pending | null> {
 }
 
 /** The waiting snapshot in its own place, and the run's requests in it: moved there now if a kill has come between. */
-export async function moved(runDir: string, { from, labels }: Pending, { progress }: Pick<Context, 'progress'>): Promise<Snapshot> {
+export async function moved(
+  runDir: string,
+  { from, labels }: Pending,
+  { progress }: Pick<Context, 'progress'>,
+): Promise<Snapshot> {
   const dir = join(runDir, SNAPSHOT);
   await rename(join(runDir, from ?? SNAPSHOT), dir).catch((error) => {
     if (error.code !== 'ENOENT') throw error;

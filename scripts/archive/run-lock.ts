@@ -1,4 +1,6 @@
-/** One process at a time brings a run's metrics to safety: two pushes, or a push and a sweep, do not meet in one folder. */
+/**
+ * One process at a time brings a run's metrics to safety: two pushes, or a push and a sweep, do not meet in one folder.
+ */
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { thisProcess } from '../engine/owner.ts';
@@ -6,7 +8,10 @@ import { ownerIn } from '../stack/run-folder.ts';
 
 export const LOCK_FILE = 'push.lock';
 
-/** Takes the lock of a run's folder, over from a dead process too; null where a live one has it, or the folder is gone. Disposing gives it back. */
+/**
+ * Takes the lock of a run's folder, over from a dead process too; null where a live one has it, or the folder is gone.
+ * Disposing gives it back.
+ */
 export async function lockRun(runDir: string): Promise<AsyncDisposable | null> {
   const lock = join(runDir, LOCK_FILE);
   if (!(await create(lock)) && !((await removeStale(lock)) && (await create(lock)))) return null;

@@ -13,7 +13,16 @@ export interface Source {
 export async function sourcesOf(url: string): Promise<Source[] | null> {
   const answer = await probe(`${url}/api/v1/stores`);
   const kinds = answer?.status === 200 ? parsed(answer.body) : null;
-  return kinds && Object.entries(kinds).flatMap(([kind, list]) => list.map(({ name, lastError }) => ({ kind, name, lastError: lastError ? (typeof lastError === 'string' ? lastError : JSON.stringify(lastError)) : null })));
+  return (
+    kinds &&
+    Object.entries(kinds).flatMap(([kind, list]) =>
+      list.map(({ name, lastError }) => ({
+        kind,
+        name,
+        lastError: lastError ? (typeof lastError === 'string' ? lastError : JSON.stringify(lastError)) : null,
+      })),
+    )
+  );
 }
 
 /** Another program may answer at its port. */
@@ -27,6 +36,8 @@ function parsed(body: string): Record<string, { name: string; lastError: unknown
 
 /** How many of so many Stores Query at `url` does not reach. */
 export async function storesOutOfReach(url: string, stores: number): Promise<number> {
-  const reached = ((await sourcesOf(url)) ?? []).filter(({ kind, lastError }) => kind === 'store' && lastError === null);
+  const reached = ((await sourcesOf(url)) ?? []).filter(
+    ({ kind, lastError }) => kind === 'store' && lastError === null,
+  );
   return Math.max(0, stores - reached.length);
 }

@@ -2,14 +2,14 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../app/context.ts';
-import { archiveUrl, type Archive } from './archives.ts';
-import { isTrend, listBlocks, sizeOf, type BlockList } from './blocks.ts';
-import { openBucket, type Bucket } from './bucket.ts';
+import { plainText, plural } from '../core/text.ts';
+import { formatValue } from '../report/units.ts';
+import { archiveStack } from './archive-stack.ts';
+import { type Archive, archiveUrl } from './archives.ts';
+import { type BlockList, isTrend, listBlocks, sizeOf } from './blocks.ts';
+import { type Bucket, openBucket } from './bucket.ts';
 import { partsOf, probe } from './long-running.ts';
 import { sourcesOf } from './sources.ts';
-import { archiveStack } from './archive-stack.ts';
-import { formatValue } from '../report/units.ts';
-import { plainText, plural } from '../core/text.ts';
 
 /** An upload is done in less. */
 const UPLOAD_MS = 600_000;
@@ -59,7 +59,13 @@ export async function archiveStatus(archive: Archive, ctx: Context): Promise<Arc
   const blocks = list.blocks.filter((block) => !block.marked);
   const { ready } = await archiveStack(archive, bucket, parts.has('grafana'), ctx);
   const metrics = up ? await metricsOf(ready) : {};
-  const unhealthy = [...(up ? [...(await unwellParts(ready, parts)), ...troubles(metrics)] : []), ...(await fewFiles(parts, metrics)), ...silent, ...(await partial(list, bucket, ctx)), ...(up ? await unreachable(archive) : [])];
+  const unhealthy = [
+    ...(up ? [...(await unwellParts(ready, parts)), ...troubles(metrics)] : []),
+    ...(await fewFiles(parts, metrics)),
+    ...silent,
+    ...(await partial(list, bucket, ctx)),
+    ...(up ? await unreachable(archive) : []),
+  ];
   const grafana = parts.has('grafana');
   return {
     schema: 'mayfly.archive/v1',
@@ -77,10 +83,13 @@ export async function archiveStatus(archive: Archive, ctx: Context): Promise<Arc
 
 /** The bucket's blocks; where it does not answer none, and why. */
 async function lookInto(bucket: Bucket, ctx: Context): Promise<{ list: BlockList; silent: Unhealthy[] }> {
-  return listBlocks(bucket, ctx).then((list) => ({ list, silent: [] }), (error: Error) => {
-    ctx.signal.throwIfAborted();
-    return { list: { blocks: [], partial: [] }, silent: [{ part: 'bucket', why: error.message }] };
-  });
+  return listBlocks(bucket, ctx).then(
+    (list) => ({ list, silent: [] }),
+    (error: Error) => {
+      ctx.signal.throwIfAborted();
+      return { list: { blocks: [], partial: [] }, silent: [{ part: 'bucket', why: error.message }] };
+    },
+  );
 }
 
 function summary(blocks: BlockList['blocks']) {
@@ -101,40 +110,76 @@ function summary(blocks: BlockList['blocks']) {
 type Metrics = Record<string, string>;
 
 async function metricsOf(ready: Record<string, string>): Promise<Metrics> {
-  const pages = await Promise.all(Object.entries(ready).map(async ([part, url]) => [part, await probe(new URL('/metrics', url).href)] as const));
+  const pages = await Promise.all(
+    Object.entries(ready).map(async ([part, url]) => [part, await probe(new URL('/metrics', url).href)] as const),
+  );
   return Object.fromEntries(pages.flatMap(([part, page]) => (page?.status === 200 ? [[part, page.body]] : [])));
 }
 
 /** Sum of a metric's series in the text format, over those that carry the label text; null where there is none. */
 function number(page: string | undefined, metric: string, label = ''): number | null {
-  const lines = (page ?? '').split('\n').filter((line) => (line.startsWith(`${metric} `) || line.startsWith(`${metric}{`)) && line.includes(label));
-  return lines.length === 0 ? null : lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+  const lines = (page ?? '')
+    .split('\n')
+    .filter((line) => (line.startsWith(`${metric} `) || line.startsWith(`${metric}{`)) && line.includes(label));
+  return lines.length === 0
+    ? null
+    : lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }
 
-async function unwellParts(ready: Record<string, string>, parts: Awaited<ReturnType<typeof partsOf>>): Promise<Unhealthy[]> {
-  const found = await Promise.all([...new Set([...Object.keys(ready), ...parts.keys()])].map(async (part): Promise<Unhealthy[]> => {
-    const state = parts.get(part);
-    if (!state) return [{ part, why: 'its container is gone; npm run archive:up starts it again' }];
-    const more = `${state.restartCount > 0 ? `, restarted ${state.restartCount} times` : ''}; docker logs ${state.name}`;
-    if (!state.running) return [{ part, why: `it ended with exit code ${state.exitCode}${state.oomKilled ? ', out of memory' : ''}${more}` }];
-    const answer = ready[part] ? await probe(ready[part]) : undefined;
-    if (answer === null) return [{ part, why: `it does not answer${more}` }];
-    if (answer && answer.status !== 200) return [{ part, why: `it is not ready (${answer.status})${more}` }];
-    return answer === undefined && (state.health === 'unhealthy' || state.restartCount > 0) ? [{ part, why: `${state.health ?? 'up'}${more}` }] : [];
-  }));
+async function unwellParts(
+  ready: Record<string, string>,
+  parts: Awaited<ReturnType<typeof partsOf>>,
+): Promise<Unhealthy[]> {
+  const found = await Promise.all(
+    [...new Set([...Object.keys(ready), ...parts.keys()])].map(async (part): Promise<Unhealthy[]> => {
+      const state = parts.get(part);
+      if (!state) return [{ part, why: 'its container is gone; npm run archive:up starts it again' }];
+      const more = `${state.restartCount > 0 ? `, restarted ${state.restartCount} times` : ''}; docker logs ${state.name}`;
+      if (!state.running)
+        return [
+          { part, why: `it ended with exit code ${state.exitCode}${state.oomKilled ? ', out of memory' : ''}${more}` },
+        ];
+      const answer = ready[part] ? await probe(ready[part]) : undefined;
+      if (answer === null) return [{ part, why: `it does not answer${more}` }];
+      if (answer && answer.status !== 200) return [{ part, why: `it is not ready (${answer.status})${more}` }];
+      return answer === undefined && (state.health === 'unhealthy' || state.restartCount > 0)
+        ? [{ part, why: `${state.health ?? 'up'}${more}` }]
+        : [];
+    }),
+  );
   return found.flat();
 }
 
-/** What the parts count as trouble. Names of the metrics: thanos, pkg/store/bucket.go, pkg/block/fetcher.go, cmd/thanos/compact.go. */
+/**
+ * What the parts count as trouble. Names of the metrics: thanos, pkg/store/bucket.go, pkg/block/fetcher.go,
+ * cmd/thanos/compact.go.
+ */
 function troubles(metrics: Metrics): Unhealthy[] {
   return Object.entries(metrics).flatMap(([part, page]) => {
     const failed = number(page, 'thanos_bucket_store_block_load_failures_total') ?? 0;
-    const corrupted = part === 'store' ? (number(page, 'thanos_blocks_meta_synced', 'state="corrupted-meta-json"') ?? 0) : 0;
+    const corrupted =
+      part === 'store' ? (number(page, 'thanos_blocks_meta_synced', 'state="corrupted-meta-json"') ?? 0) : 0;
     const halted = (number(page, 'thanos_compact_halted') ?? 0) > 0;
     return [
-      ...(failed > 0 ? [{ part, why: `it could not load a block, ${failed} times since its start; npm run archive -- verify names what is damaged` }] : []),
-      ...(corrupted > 0 ? [{ part: 'bucket', why: `${corrupted} blocks have a meta.json that cannot be read; npm run archive -- verify names them` }] : []),
-      ...(halted ? [{ part, why: 'it has halted, usually over blocks that overlap; npm run archive -- verify names them' }] : []),
+      ...(failed > 0
+        ? [
+            {
+              part,
+              why: `it could not load a block, ${failed} times since its start; npm run archive -- verify names what is damaged`,
+            },
+          ]
+        : []),
+      ...(corrupted > 0
+        ? [
+            {
+              part: 'bucket',
+              why: `${corrupted} blocks have a meta.json that cannot be read; npm run archive -- verify names them`,
+            },
+          ]
+        : []),
+      ...(halted
+        ? [{ part, why: 'it has halted, usually over blocks that overlap; npm run archive -- verify names them' }]
+        : []),
     ];
   });
 }
@@ -148,10 +193,19 @@ function loadedBlocks(metrics: Metrics): number | null {
 /** Every block that a query reads is an open file of Store; where it may open too few, queries over all runs fail. */
 async function fewFiles(parts: Awaited<ReturnType<typeof partsOf>>, metrics: Metrics): Promise<Unhealthy[]> {
   const stores = [...parts].filter(([name, { pid }]) => name.startsWith('store') && pid > 0);
-  const limits = await Promise.all(stores.map(async ([part, { pid }]) => ({ part, blocks: number(metrics[part], 'thanos_bucket_store_blocks_loaded') ?? 0, limit: openFiles(await readFile(`/proc/${pid}/limits`, 'utf8').catch(() => '')) })));
-  return limits.filter(({ blocks, limit }) => blocks * SPARE_FILES > limit).map(({ part, blocks, limit }) => ({
-    part, why: `it may open ${limit} files, and has ${blocks} blocks, each an open file for a query over all of them: raise the engine's limit (LimitNOFILE), prune, or spread the blocks over several Stores (docs/archive.md)`,
-  }));
+  const limits = await Promise.all(
+    stores.map(async ([part, { pid }]) => ({
+      part,
+      blocks: number(metrics[part], 'thanos_bucket_store_blocks_loaded') ?? 0,
+      limit: openFiles(await readFile(`/proc/${pid}/limits`, 'utf8').catch(() => '')),
+    })),
+  );
+  return limits
+    .filter(({ blocks, limit }) => blocks * SPARE_FILES > limit)
+    .map(({ part, blocks, limit }) => ({
+      part,
+      why: `it may open ${limit} files, and has ${blocks} blocks, each an open file for a query over all of them: raise the engine's limit (LimitNOFILE), prune, or spread the blocks over several Stores (docs/archive.md)`,
+    }));
 }
 
 /** Hard limit of a process, of /proc/PID/limits: a Go program raises its soft limit to it. */
@@ -159,29 +213,50 @@ const openFiles = (limits: string): number => Number(/^Max open files +\S+ +(\d+
 
 /** Folders that are no whole block, and that nobody has written to for longer than an upload takes. */
 async function partial({ partial: names }: BlockList, bucket: Bucket, ctx: Context): Promise<Unhealthy[]> {
-  const ages = await Promise.all(names.map((name) => stat(join(bucket.folder!, name)).then(({ mtimeMs }) => ctx.now() - mtimeMs, () => 0)));
+  const ages = await Promise.all(
+    names.map((name) =>
+      stat(join(bucket.folder!, name)).then(
+        ({ mtimeMs }) => ctx.now() - mtimeMs,
+        () => 0,
+      ),
+    ),
+  );
   const old = names.filter((_, index) => ages[index]! > UPLOAD_MS);
-  return old.length === 0 ? [] : [{ part: 'bucket', why: `${old.length} ${old.length === 1 ? 'folder is' : 'folders are'} no whole block (${old.slice(0, 3).join(', ')}${old.length > 3 ? ', …' : ''}): an upload that did not end, or damage; npm run archive -- verify tells` }];
+  return old.length === 0
+    ? []
+    : [
+        {
+          part: 'bucket',
+          why: `${old.length} ${old.length === 1 ? 'folder is' : 'folders are'} no whole block (${old.slice(0, 3).join(', ')}${old.length > 3 ? ', …' : ''}): an upload that did not end, or damage; npm run archive -- verify tells`,
+        },
+      ];
 }
 
 /** Sources that Query knows and cannot reach. */
 async function unreachable(archive: Archive): Promise<Unhealthy[]> {
   const sources = (await sourcesOf(archiveUrl(archive, 'query'))) ?? []; // null is told already: it is not ready
-  return sources.flatMap(({ name, lastError }) => (lastError ? [{ part: 'query', why: `${name} does not answer it: ${lastError}` }] : []));
+  return sources.flatMap(({ name, lastError }) =>
+    lastError ? [{ part: 'query', why: `${name} does not answer it: ${lastError}` }] : [],
+  );
 }
 
 /** The status for people. */
 export function statusText(status: ArchiveStatus): string {
   const { blocks, trend_blocks, runs, series, size_bytes, oldest, newest, loaded, pending_uploads } = status;
   const span = oldest && newest ? `, ${oldest.slice(0, 10)} to ${newest.slice(0, 10)}` : '';
-  const missing = loaded !== null && loaded < blocks ? [`         ${plural(blocks - loaded, 'block')} not seen by Store yet: it looks every 30 s`] : [];
+  const missing =
+    loaded !== null && loaded < blocks
+      ? [`         ${plural(blocks - loaded, 'block')} not seen by Store yet: it looks every 30 s`]
+      : [];
   return [
     `archive  ${status.archive}: ${status.state}`,
     ...(status.query_url ? [`Query    ${status.query_url}`] : ['         npm run archive:up starts it']),
     ...(status.grafana_url ? [`Grafana  ${status.grafana_url}`] : []),
     `bucket   ${plainText(status.bucket)}: ${plural(runs, 'run')} in ${plural(blocks - trend_blocks, 'block')}, ${plural(trend_blocks, 'trend block')}, ${series.toLocaleString('en')} series, ${formatValue(size_bytes, 'bytes')}${span}`,
     ...missing,
-    ...(pending_uploads.length > 0 ? [`waiting  ${plural(pending_uploads.length, 'run')} on this host: npm run archive:push ships them`] : []),
+    ...(pending_uploads.length > 0
+      ? [`waiting  ${plural(pending_uploads.length, 'run')} on this host: npm run archive:push ships them`]
+      : []),
     ...status.unhealthy.map(({ part, why }) => `unwell   ${part}: ${plainText(why)}`),
   ].join('\n');
 }

@@ -52,11 +52,13 @@ export async function runTool(tool: Tool, ctx: Context): Promise<ToolRun> {
   });
   try {
     await ctx.engine.start(id);
-    const exitCode = await ctx.engine.wait(id, AbortSignal.any([ctx.signal, AbortSignal.timeout(timeoutMs)])).catch((error) => {
-      ctx.signal.throwIfAborted();
-      if ((error as Error).name === 'TimeoutError') return -1;
-      throw error;
-    });
+    const exitCode = await ctx.engine
+      .wait(id, AbortSignal.any([ctx.signal, AbortSignal.timeout(timeoutMs)]))
+      .catch((error) => {
+        ctx.signal.throwIfAborted();
+        if ((error as Error).name === 'TimeoutError') return -1;
+        throw error;
+      });
     const { stdout, all } = await ctx.engine.logs(id, 0);
     const lines = all.split('\n').flatMap(parseLine);
     return { exitCode, stdout, lines, error: exitCode === 0 ? '' : whyItFailed(exitCode, lines, all, timeoutMs) };
@@ -69,10 +71,20 @@ function whyItFailed(exitCode: number, lines: Record<string, unknown>[], output:
   if (exitCode === -1) return `no end after ${timeoutMs / 1000} s`;
   const said = lines.findLast((line) => line.err ?? line.level === 'error');
   if (said?.err) return thanosError(String(said.err));
-  return output.trim().split('\n').filter((line) => !line.startsWith('{')).at(-1)?.trim() || `it ended with exit code ${exitCode}`;
+  return (
+    output
+      .trim()
+      .split('\n')
+      .filter((line) => !line.startsWith('{'))
+      .at(-1)
+      ?.trim() || `it ended with exit code ${exitCode}`
+  );
 }
 
-/** Thanos logs an error as its causes, the first one first, with a stack trace (two lines a frame) after each: one sentence of the causes. */
+/**
+ * Thanos logs an error as its causes, the first one first, with a stack trace (two lines a frame) after each: one
+ * sentence of the causes.
+ */
 export function thanosError(text: string): string {
   const lines = text.split('\n');
   const causes = lines.filter((line, index) => line && !line.startsWith('\t') && !lines[index + 1]?.startsWith('\t'));

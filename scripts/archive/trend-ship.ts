@@ -2,8 +2,8 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../app/context.ts';
-import { writeWhole } from '../stack/run-folder.ts';
 import type { RunDocument } from '../documents/run.ts';
+import { writeWhole } from '../stack/run-folder.ts';
 import type { Bucket } from './bucket.ts';
 import { TREND } from './pending.ts';
 import { readSnapshot } from './snapshot.ts';
@@ -32,7 +32,11 @@ export async function shipTrend(run: RunDocument, runDir: string, bucket: Bucket
     await makeBlocks(trend, folder, { owner }, ctx);
     await writeWhole(join(folder, MADE), trend.text);
   }
-  await uploadBlocks({ snapshot: await readSnapshot(join(folder, 'blocks')), labels: TREND_LABELS, owner, what: 'the trend' }, bucket, ctx);
+  await uploadBlocks(
+    { snapshot: await readSnapshot(join(folder, 'blocks')), labels: TREND_LABELS, owner, what: 'the trend' },
+    bucket,
+    ctx,
+  );
   await writeWhole(join(folder, SHIPPED), trend.text);
   await rm(join(folder, 'blocks'), { recursive: true, force: true });
 }

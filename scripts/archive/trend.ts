@@ -1,7 +1,11 @@
-/** What the trend stream says of a run: a few samples in OpenMetrics text, the same whenever they are made from the same record. */
+/**
+ * What the trend stream says of a run: a few samples in OpenMetrics text, the same whenever they are made from the same
+ * record.
+ */
+
+import type { RunDocument, SideDocument, SideName } from '../documents/run.ts';
 import { countedRounds } from '../judge/compare-runs.ts';
 import type { ChangePoint } from '../store/db.ts';
-import type { RunDocument, SideDocument, SideName } from '../documents/run.ts';
 
 export interface TrendSample {
   /** The series as OpenMetrics writes it: name and labels. */
@@ -23,16 +27,47 @@ export interface TrendText {
 /** External labels of every trend block: one stream, so that all of it is merged into few blocks. */
 export const TREND_LABELS = { stream: 'trend' };
 
-/** Everything the trend has of a run: when it was, how it went, and each sample of each round that counts, at the start of its window. */
+/**
+ * Everything the trend has of a run: when it was, how it went, and each sample of each round that counts, at the start
+ * of its window.
+ */
 export function runSamples(run: RunDocument): TrendSample[] {
   const { run_id, benchmark, status, pairing } = run;
   const host = run.host.id;
   const { ref, commit } = run.sides.candidate;
   // What a comparison did not come to the end of has no verdict yet.
-  const verdict = status === 'invalid' ? (run.verdict?.verdict ?? 'INVALID') : status === 'complete' ? (run.verdict?.verdict ?? '') : '';
+  const verdict =
+    status === 'invalid'
+      ? (run.verdict?.verdict ?? 'INVALID')
+      : status === 'complete'
+        ? (run.verdict?.verdict ?? '')
+        : '';
   const startMs = Date.parse(run.started_at);
-  const start = { series: series('mayfly_run_start_timestamp_seconds', { benchmark, run_id, commit, ref, against: run.sides.baseline?.commit ?? '', host, pairing, status, verdict }), value: startMs / 1000, atMs: startMs };
-  const duration = run.finished_at === undefined ? [] : [{ series: series('mayfly_run_duration_seconds', { benchmark, run_id, commit, host, status, verdict }), value: (Date.parse(run.finished_at) - startMs) / 1000, atMs: startMs }];
+  const start = {
+    series: series('mayfly_run_start_timestamp_seconds', {
+      benchmark,
+      run_id,
+      commit,
+      ref,
+      against: run.sides.baseline?.commit ?? '',
+      host,
+      pairing,
+      status,
+      verdict,
+    }),
+    value: startMs / 1000,
+    atMs: startMs,
+  };
+  const duration =
+    run.finished_at === undefined
+      ? []
+      : [
+          {
+            series: series('mayfly_run_duration_seconds', { benchmark, run_id, commit, host, status, verdict }),
+            value: (Date.parse(run.finished_at) - startMs) / 1000,
+            atMs: startMs,
+          },
+        ];
   return [start, ...duration, ...sidesOf(run).flatMap(([side, { commit }]) => sideSamples(run, side, commit, startMs))];
 }
 
@@ -41,10 +76,23 @@ function sideSamples(run: RunDocument, side: SideName, commit: string, startMs: 
   const host = run.host.id;
   const counted = countedRounds(run, side);
   const measured = run.rounds.filter((round) => round.side === side && round.rate === undefined).length;
-  const rounds = [{ valid: 'true', value: counted.length }, { valid: 'false', value: measured - counted.length }];
+  const rounds = [
+    { valid: 'true', value: counted.length },
+    { valid: 'false', value: measured - counted.length },
+  ];
   return [
-    ...rounds.map(({ valid, value }) => ({ series: series('mayfly_rounds', { benchmark, run_id, commit, host, side, valid }), value, atMs: startMs })),
-    ...counted.flatMap((round) => Object.entries(round.samples).map(([metric, { value, unit }]) => ({ series: series('mayfly_sample', { benchmark, run_id, commit, side, host, metric, unit }), value, atMs: Date.parse(round.started_at) }))),
+    ...rounds.map(({ valid, value }) => ({
+      series: series('mayfly_rounds', { benchmark, run_id, commit, host, side, valid }),
+      value,
+      atMs: startMs,
+    })),
+    ...counted.flatMap((round) =>
+      Object.entries(round.samples).map(([metric, { value, unit }]) => ({
+        series: series('mayfly_sample', { benchmark, run_id, commit, side, host, metric, unit }),
+        value,
+        atMs: Date.parse(round.started_at),
+      })),
+    ),
   ];
 }
 
@@ -52,12 +100,17 @@ const sidesOf = (run: RunDocument) => Object.entries(run.sides) as [SideName, Si
 
 /** Each change point, at the start of the first run after it. */
 export function changePointSamples(points: ChangePoint[]): TrendSample[] {
-  return points.map(({ benchmark, metric, commit, before, host_id, ratio, at }) => ({ series: series('mayfly_change_point', { benchmark, metric, commit, before, host: host_id }), value: ratio, atMs: Date.parse(at) }));
+  return points.map(({ benchmark, metric, commit, before, host_id, ratio, at }) => ({
+    series: series('mayfly_change_point', { benchmark, metric, commit, before, host: host_id }),
+    value: ratio,
+    atMs: Date.parse(at),
+  }));
 }
 
 /**
  * The text that promtool makes blocks of: times in seconds, each series by itself and in the order of time. Two samples
- * of a series at the same millisecond would become one: the later one moves on by a millisecond. The same sample twice is one.
+ * of a series at the same millisecond would become one: the later one moves on by a millisecond. The same sample twice
+ * is one.
  */
 export function openMetrics(samples: TrendSample[]): TrendText {
   const sorted = samples.toSorted((a, b) => (a.series < b.series ? -1 : a.series > b.series ? 1 : a.atMs - b.atMs));
@@ -67,7 +120,8 @@ export function openMetrics(samples: TrendSample[]): TrendText {
   let [firstMs, lastMs] = [Infinity, -Infinity];
   let last: TrendSample & { asked: number } = { series: '', value: 0, atMs: 0, asked: 0 };
   for (const { series, value, atMs: asked } of sorted) {
-    if (!Number.isFinite(value) || !Number.isFinite(asked)) throw new Error(`the trend has no place for ${value} at ${asked}: ${series}`);
+    if (!Number.isFinite(value) || !Number.isFinite(asked))
+      throw new Error(`the trend has no place for ${value} at ${asked}: ${series}`);
     if (series === last.series && asked === last.asked && value === last.value) continue;
     const atMs = series === last.series ? Math.max(asked, last.atMs + 1) : asked;
     const name = series.slice(0, series.indexOf('{'));
@@ -81,14 +135,25 @@ export function openMetrics(samples: TrendSample[]): TrendText {
   return { text: `${lines.join('\n')}\n# EOF\n`, samples: count, firstMs, lastMs };
 }
 
-/** promtool multiplies by 1000 in floating point and cuts what is left over: the half millisecond keeps it from losing a whole one. */
+/**
+ * promtool multiplies by 1000 in floating point and cuts what is left over: the half millisecond keeps it from losing a
+ * whole one.
+ */
 const seconds = (ms: number) => ((ms + 0.5) / 1000).toFixed(4);
 
 /** A label without a value is the same as none. */
 function series(name: string, labels: Record<string, string>): string {
-  const written = Object.entries(labels).filter(([, value]) => value !== '').map(([label, value]) => `${label}="${escaped(value)}"`);
+  const written = Object.entries(labels)
+    .filter(([, value]) => value !== '')
+    .map(([label, value]) => `${label}="${escaped(value)}"`);
   return `${name}{${written.join(',')}}`;
 }
 
 /** As OpenMetrics has it. The byte 0 would end the text for promtool, and half of a surrogate pair is no character. */
-const escaped = (value: string) => value.toWellFormed().replaceAll('\0', '\u{fffd}').replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+const escaped = (value: string) =>
+  value
+    .toWellFormed()
+    .replaceAll('\0', '\u{fffd}')
+    .replaceAll('\\', '\\\\')
+    .replaceAll('"', '\\"')
+    .replaceAll('\n', '\\n');

@@ -1,4 +1,7 @@
-/** Snapshot -> object store, by `thanos tools bucket upload-blocks` in a container; the proof is each block's meta.json in the bucket, written last. */
+/**
+ * Snapshot -> object store, by `thanos tools bucket upload-blocks` in a container; the proof is each block's meta.json
+ * in the bucket, written last.
+ */
 import { access, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +14,8 @@ import { runTool, type ToolRun } from './tool.ts';
 const ATTEMPTS = 3;
 const PAUSE_MS = 1000;
 /** What the store or the network has refused at once will be refused again; `npm run archive:push` tries later. */
-const REFUSED = /connection refused|no such host|access denied|signature|access key|no such bucket|bucket does not exist/i;
+const REFUSED =
+  /connection refused|no such host|access denied|signature|access key|no such bucket|bucket does not exist/i;
 
 /** What names the run in the archive. */
 export interface ExternalLabels {
@@ -23,7 +27,14 @@ export interface ExternalLabels {
 /** Command line of the upload. A label's value is quoted, as Thanos wants it. */
 export function uploadArgs(labels: Record<string, string>): string[] {
   return [
-    'tools', 'bucket', 'upload-blocks', `--objstore.config-file=${BUCKET_CONFIG}`, '--path=/snapshot', '--shipper.upload-compacted', '--log.level=info', '--log.format=json',
+    'tools',
+    'bucket',
+    'upload-blocks',
+    `--objstore.config-file=${BUCKET_CONFIG}`,
+    '--path=/snapshot',
+    '--shipper.upload-compacted',
+    '--log.level=info',
+    '--log.format=json',
     ...Object.entries(labels).map(([name, value]) => `--label=${name}=${JSON.stringify(value)}`),
   ];
 }
@@ -39,13 +50,27 @@ export interface Upload {
 }
 
 /**
- * External labels of a run's raw blocks; the sidecar has the same from prometheus.yml. `stream` keeps Store from looking
+ * External labels of a run's raw blocks; the sidecar has the same from prometheus.yml. `stream` keeps Store from
+ * looking
  * into ten thousand raw blocks for a question of the trend stream.
  */
-export const rawLabels = ({ run_id, benchmark, host }: ExternalLabels): Record<string, string> => ({ stream: 'raw', run_id, benchmark, host });
+export const rawLabels = ({ run_id, benchmark, host }: ExternalLabels): Record<string, string> => ({
+  stream: 'raw',
+  run_id,
+  benchmark,
+  host,
+});
 
-/** Uploads every block of a run's snapshot and proves that each is in the bucket. Repeating it changes nothing. Throws InfrastructureError. */
-export async function uploadSnapshot(snapshot: Snapshot, labels: ExternalLabels, bucket: Bucket, ctx: Context): Promise<void> {
+/**
+ * Uploads every block of a run's snapshot and proves that each is in the bucket. Repeating it changes nothing. Throws
+ * InfrastructureError.
+ */
+export async function uploadSnapshot(
+  snapshot: Snapshot,
+  labels: ExternalLabels,
+  bucket: Bucket,
+  ctx: Context,
+): Promise<void> {
   const owner = `${labels.run_id}-upload`; // not part of the run's stack: it lives on while that goes down
   await uploadBlocks({ snapshot, labels: rawLabels(labels), owner, what: 'the metrics' }, bucket, ctx);
 }
@@ -88,7 +113,14 @@ async function notShipped(snapshot: Snapshot): Promise<string[]> {
 async function notInBucket(upload: Upload, bucket: Bucket, ctx: Context): Promise<string[]> {
   const { snapshot } = upload;
   if (bucket.folder !== null) {
-    const seen = await Promise.all(snapshot.blocks.map((block) => access(join(bucket.folder!, block, 'meta.json')).then(() => true, () => false)));
+    const seen = await Promise.all(
+      snapshot.blocks.map((block) =>
+        access(join(bucket.folder!, block, 'meta.json')).then(
+          () => true,
+          () => false,
+        ),
+      ),
+    );
     return snapshot.blocks.filter((_, index) => !seen[index]);
   }
   await rm(join(snapshot.dir, 'thanos.shipper.json'), { force: true });
@@ -97,14 +129,22 @@ async function notInBucket(upload: Upload, bucket: Bucket, ctx: Context): Promis
   return nothingToDo ? [] : snapshot.blocks;
 }
 
-function runUploader(purpose: string, { snapshot, labels, owner }: Upload, bucket: Bucket, ctx: Context): Promise<ToolRun> {
-  return runTool({
-    owner,
-    purpose: `uploader-${purpose}`,
-    image: 'thanos',
-    cmd: uploadArgs(labels),
-    binds: [`${snapshot.dir}:/snapshot`, ...bucket.binds],
-    keys: bucket.keys,
-    network: bucket.network,
-  }, ctx);
+function runUploader(
+  purpose: string,
+  { snapshot, labels, owner }: Upload,
+  bucket: Bucket,
+  ctx: Context,
+): Promise<ToolRun> {
+  return runTool(
+    {
+      owner,
+      purpose: `uploader-${purpose}`,
+      image: 'thanos',
+      cmd: uploadArgs(labels),
+      binds: [`${snapshot.dir}:/snapshot`, ...bucket.binds],
+      keys: bucket.keys,
+      network: bucket.network,
+    },
+    ctx,
+  );
 }

@@ -1,12 +1,17 @@
 /** npm run archive:status: what the archive holds and how its parts are. */
+
+import { ARCHIVE_FLAG, command, jsonFlag } from '../app/command.ts';
+import { withContext } from '../app/open.ts';
 import { DEFAULT_ARCHIVE, needArchive } from '../archive/archives.ts';
 import { archiveStatus, statusText } from '../archive/status.ts';
-import { ARCHIVE_FLAG, command, jsonFlag } from '../app/command.ts';
 import { EXIT } from '../core/errors.ts';
-import { withContext } from '../app/open.ts';
 
 await command(
-  { name: 'archive:status', about: 'Says what the archive holds, where it is looked at, and what of it is not well (exit code 4).', flags: [ARCHIVE_FLAG, jsonFlag('mayfly.archive/v1')] },
+  {
+    name: 'archive:status',
+    about: 'Says what the archive holds, where it is looked at, and what of it is not well (exit code 4).',
+    flags: [ARCHIVE_FLAG, jsonFlag('mayfly.archive/v1')],
+  },
   (io, { text, has }) =>
     withContext({ quiet: has('json'), images: ['thanos'] }, async (ctx) => {
       const name = text('archive') ?? DEFAULT_ARCHIVE;

@@ -1,20 +1,21 @@
 /** npm run bench: measures a commit, and compares it. */
-import { openBucket } from '../archive/bucket.ts';
-import { linksTo, seen } from '../archive/links.ts';
-import { main } from '../core/cli.ts';
-import { screenRun } from '../judge/screen.ts';
-import { loadConfig, parseBenchArgs, type BenchFlags } from '../config/config.ts';
+
 import type { Context } from '../app/context.ts';
-import { suspectChanges } from '../studies/history/confirm-changes.ts';
-import { EXIT, UsageError } from '../core/errors.ts';
 import { ROOT, withContext } from '../app/open.ts';
 import { withStore } from '../app/open-store.ts';
+import { checkVerdictFiles, exitCodeOf, writeVerdictFiles } from '../app/verdict-files.ts';
+import { openBucket } from '../archive/bucket.ts';
+import { linksTo, seen } from '../archive/links.ts';
+import { type BenchFlags, loadConfig, parseBenchArgs } from '../config/config.ts';
+import { main } from '../core/cli.ts';
+import { EXIT, UsageError } from '../core/errors.ts';
+import type { RunDocument } from '../documents/run.ts';
+import { RUN_IMAGES } from '../images/images.ts';
+import { screenRun } from '../judge/screen.ts';
 import { bench } from '../pipeline.ts';
 import { screenText } from '../report/history-text.ts';
 import { runTable } from '../report/run-table.ts';
-import { RUN_IMAGES } from '../images/images.ts';
-import type { RunDocument } from '../documents/run.ts';
-import { checkVerdictFiles, exitCodeOf, writeVerdictFiles } from '../app/verdict-files.ts';
+import { suspectChanges } from '../studies/history/confirm-changes.ts';
 
 await main(async (io) => {
   const args = process.argv.slice(2);
@@ -27,17 +28,29 @@ await main(async (io) => {
   const config = await loadConfig([...args, ...benchmarkToResume(flags)], { root: ROOT, cwd });
   const alone = flags.against === 'none' || flags.against === 'master-set';
   const [format] = Object.keys(flags.verdict.files);
-  if (alone && format) throw new UsageError(`--${format} is for a verdict, and with --against=${flags.against} there is none`, { hint: 'Leave it out, or name what to compare with: --against=REF.' });
+  if (alone && format)
+    throw new UsageError(`--${format} is for a verdict, and with --against=${flags.against} there is none`, {
+      hint: 'Leave it out, or name what to compare with: --against=REF.',
+    });
   checkVerdictFiles(flags.verdict, cwd);
   const { run, links, remarks } = await withContext({ quiet: flags.quiet, images: RUN_IMAGES }, async (ctx) => {
     const run = await bench(config, ctx);
-    const links = await openBucket(config.objstore, ctx.paths).then((bucket) => linksTo(seen(run), bucket, ctx)).catch(() => []);
+    const links = await openBucket(config.objstore, ctx.paths)
+      .then((bucket) => linksTo(seen(run), bucket, ctx))
+      .catch(() => []);
     return { run, links, remarks: remarksOn(run, config.against, ctx) };
   });
-  io.stdout(flags.json ? JSON.stringify(run, null, 2) : [runTable(run, { color: Boolean(process.stdout.isTTY), links }), ...remarks].join('\n\n'));
+  io.stdout(
+    flags.json
+      ? JSON.stringify(run, null, 2)
+      : [runTable(run, { color: Boolean(process.stdout.isTTY), links }), ...remarks].join('\n\n'),
+  );
   if (flags.json) for (const remark of remarks) io.stderr(remark);
   if (!run.verdict) {
-    for (const [format, file] of Object.entries(flags.verdict.files)) io.stderr(`${file} is not written: --${format} is for a verdict, and ${run.sides.candidate.ref} was measured alone`);
+    for (const [format, file] of Object.entries(flags.verdict.files))
+      io.stderr(
+        `${file} is not written: --${format} is for a verdict, and ${run.sides.candidate.ref} was measured alone`,
+      );
     return run.status === 'invalid' ? EXIT.invalid : EXIT.pass;
   }
   await writeVerdictFiles(flags.verdict, cwd, run.verdict, run, links);
@@ -50,11 +63,18 @@ function benchmarkToResume({ resume, benchmark }: BenchFlags): string[] {
   return [`--benchmark=${withStore((store) => store.run(resume).benchmark)}`];
 }
 
-/** What the history says: of one commit alone, where it lies; of the default branch, whether it seems to have changed. */
+/**
+ * What the history says: of one commit alone, where it lies; of the default branch, whether it seems to have changed.
+ */
 function remarksOn(run: RunDocument, against: string | undefined, { store }: Context): string[] {
   const { benchmark, host, status, sides } = run;
   if (status !== 'complete') return [];
   const known = store.masterRuns(benchmark, host.id);
-  const alone = !sides.baseline && (against === 'master-set' || (against === undefined && known.some(({ run_id }) => run_id !== run.run_id)));
-  return [...(alone ? [screenText(screenRun(run, known, store.changePoints(benchmark)))] : []), ...(run.master ? suspectChanges(benchmark, host.id, store, known) : [])];
+  const alone =
+    !sides.baseline &&
+    (against === 'master-set' || (against === undefined && known.some(({ run_id }) => run_id !== run.run_id)));
+  return [
+    ...(alone ? [screenText(screenRun(run, known, store.changePoints(benchmark)))] : []),
+    ...(run.master ? suspectChanges(benchmark, host.id, store, known) : []),
+  ];
 }

@@ -1,18 +1,21 @@
-/** npm run calibrate: one build against itself, and what it says of this host: false alarms, and the smallest slowdown that is found. */
-import { command, jsonFlag, type Given } from '../app/command.ts';
-import { calibrate, isCalibrationRun, LEAST_OBSERVATIONS, observationCount } from '../judge/calibration.ts';
+/**
+ * npm run calibrate: one build against itself, and what it says of this host: false alarms, and the smallest slowdown
+ * that is found.
+ */
+import { command, type Given, jsonFlag } from '../app/command.ts';
+import { ROOT, withContext } from '../app/open.ts';
+import { withStore } from '../app/open-store.ts';
 import { loadConfig } from '../config/config.ts';
 import { FLAGS, type Flag } from '../config/flags.ts';
+import type { Config } from '../config/types.ts';
 import { EXIT, MayflyError, UsageError } from '../core/errors.ts';
-import { withStore } from '../app/open-store.ts';
-import { ROOT, withContext } from '../app/open.ts';
+import { inStep } from '../core/step.ts';
+import type { RunDocument } from '../documents/run.ts';
+import { RUN_IMAGES } from '../images/images.ts';
+import { calibrate, isCalibrationRun, LEAST_OBSERVATIONS, observationCount } from '../judge/calibration.ts';
 import { bench } from '../pipeline.ts';
 import { calibrationText } from '../report/calibration-text.ts';
 import { createProgress } from '../report/progress.ts';
-import { RUN_IMAGES } from '../images/images.ts';
-import { inStep } from '../core/step.ts';
-import type { Config } from '../config/types.ts';
-import type { RunDocument } from '../documents/run.ts';
 
 const MINUTES = 30;
 /** Flags of bench that are passed on as they are. */
@@ -26,28 +29,47 @@ const flags: Flag[] = [
   { name: 'quiet', help: 'no progress; warnings and errors only' },
 ];
 
-await command({ name: 'calibrate', about: 'Measures one build against itself and says how often the verdict would err on this host, and what slowdown it would find.', flags }, async (io, given) => {
-  const quiet = given.has('quiet');
-  const stored = given.text('run');
-  const run = stored === undefined ? await measure(given, quiet) : chosen(stored, given);
-  checkEnough(run);
-  const progress = createProgress({ stream: process.stderr, quiet });
-  const calibration = await inStep(progress, 'judge the rounds again and again (half a minute)', async () => calibrate(run));
-  progress.close();
-  withStore((store) => store.addCalibration(calibration));
-  io.stdout(given.has('json') ? JSON.stringify(calibration, null, 2) : calibrationText(calibration, { color: Boolean(process.stdout.isTTY) }));
-  return EXIT.pass;
-});
+await command(
+  {
+    name: 'calibrate',
+    about:
+      'Measures one build against itself and says how often the verdict would err on this host, and what slowdown it would find.',
+    flags,
+  },
+  async (io, given) => {
+    const quiet = given.has('quiet');
+    const stored = given.text('run');
+    const run = stored === undefined ? await measure(given, quiet) : chosen(stored, given);
+    checkEnough(run);
+    const progress = createProgress({ stream: process.stderr, quiet });
+    const calibration = await inStep(progress, 'judge the rounds again and again (half a minute)', async () =>
+      calibrate(run),
+    );
+    progress.close();
+    withStore((store) => store.addCalibration(calibration));
+    io.stdout(
+      given.has('json')
+        ? JSON.stringify(calibration, null, 2)
+        : calibrationText(calibration, { color: Boolean(process.stdout.isTTY) }),
+    );
+    return EXIT.pass;
+  },
+);
 
 /** The stored run that --run names. */
 function chosen(wanted: string, { values }: Given): RunDocument {
   const other = Object.keys(values).find((name) => !['run', 'json', 'quiet'].includes(name));
-  if (other) throw new UsageError(`--run takes the rounds of a run as they are, so --${other} cannot be given with it`, { hint: 'Leave one of them out.' });
+  if (other)
+    throw new UsageError(`--run takes the rounds of a run as they are, so --${other} cannot be given with it`, {
+      hint: 'Leave one of them out.',
+    });
   const run = withStore((store) => store.run(wanted));
   if (!isCalibrationRun(run)) {
     const { candidate, baseline } = run.sides;
     const what = baseline ? `compares two commits (${candidate.ref} and ${baseline.ref})` : 'has one side';
-    throw new UsageError(`run ${run.run_id} ${what}: only a run of one commit against itself can calibrate`, { hint: `npm run calibrate -- --benchmark=${run.benchmark} measures one.` });
+    throw new UsageError(`run ${run.run_id} ${what}: only a run of one commit against itself can calibrate`, {
+      hint: `npm run calibrate -- --benchmark=${run.benchmark} measures one.`,
+    });
   }
   return run;
 }
@@ -64,16 +86,28 @@ async function calibrationConfig({ text }: Given): Promise<Config> {
   const { commit, load } = await loadConfig([...passed, '--against=none'], env);
   const minutes = minutesOf(text('minutes'));
   // No round is shorter than its load, so the time is up first.
-  const rounds = text('rounds') ?? String(Math.min(1000, Math.max(LEAST_OBSERVATIONS, Math.ceil((minutes * 60) / (load.durationS + load.warmupS)))));
+  const rounds =
+    text('rounds') ??
+    String(Math.min(1000, Math.max(LEAST_OBSERVATIONS, Math.ceil((minutes * 60) / (load.durationS + load.warmupS)))));
   const limit = text('rounds') === undefined || text('minutes') !== undefined ? [`--max-minutes=${minutes}`] : [];
-  const args = [...passed.filter((flag) => !flag.startsWith('--commit=')), `--commit=${commit}`, `--against=${commit}`, `--rounds=${rounds}`, ...limit, '--label=purpose=calibration'];
+  const args = [
+    ...passed.filter((flag) => !flag.startsWith('--commit=')),
+    `--commit=${commit}`,
+    `--against=${commit}`,
+    `--rounds=${rounds}`,
+    ...limit,
+    '--label=purpose=calibration',
+  ];
   const config = await loadConfig(args, env);
   return { ...config, retries: Math.max(config.retries, Number(rounds)) };
 }
 
 function minutesOf(text: string | undefined): number {
   const minutes = text === undefined ? MINUTES : Number(text);
-  if (!(minutes > 0 && minutes <= 1440)) throw new UsageError(`--minutes must be a number above 0 and up to 1440, got ${JSON.stringify(text)}`, { hint: 'see npm run calibrate -- --help' });
+  if (!(minutes > 0 && minutes <= 1440))
+    throw new UsageError(`--minutes must be a number above 0 and up to 1440, got ${JSON.stringify(text)}`, {
+      hint: 'see npm run calibrate -- --help',
+    });
   return minutes;
 }
 
@@ -81,6 +115,12 @@ function checkEnough(run: RunDocument): void {
   const count = observationCount(run);
   if (count >= LEAST_OBSERVATIONS) return;
   const thing = run.pairing === 'alternating' ? 'blocks of four alternating rounds' : 'rounds';
-  const invalid = run.rounds.some(({ valid }) => !valid) ? `npm run show -- ${run.run_id} says why rounds are INVALID; ` : '';
-  throw new MayflyError(EXIT.invalid, `a calibration needs ${LEAST_OBSERVATIONS} valid ${thing} or more, run ${run.run_id} has ${count}`, { hint: `${invalid}give it more time: npm run calibrate -- --benchmark=${run.benchmark} --minutes=${MINUTES}` });
+  const invalid = run.rounds.some(({ valid }) => !valid)
+    ? `npm run show -- ${run.run_id} says why rounds are INVALID; `
+    : '';
+  throw new MayflyError(
+    EXIT.invalid,
+    `a calibration needs ${LEAST_OBSERVATIONS} valid ${thing} or more, run ${run.run_id} has ${count}`,
+    { hint: `${invalid}give it more time: npm run calibrate -- --benchmark=${run.benchmark} --minutes=${MINUTES}` },
+  );
 }

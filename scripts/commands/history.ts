@@ -1,14 +1,14 @@
 /** npm run history: how the default branch went, and what changed on it. */
 import { command, jsonFlag, limitOf } from '../app/command.ts';
-import { checkedText, confirmChanges, suspectChanges } from '../studies/history/confirm-changes.ts';
-import { seriesOf } from '../judge/series.ts';
-import { loadConfig } from '../config/config.ts';
-import { EXIT, UsageError } from '../core/errors.ts';
 import { ROOT, withContext } from '../app/open.ts';
 import { withStore } from '../app/open-store.ts';
-import { historySeries, historyText, type HistoryDocument } from '../report/history-text.ts';
+import { loadConfig } from '../config/config.ts';
+import { EXIT, UsageError } from '../core/errors.ts';
 import { RUN_IMAGES } from '../images/images.ts';
+import { seriesOf } from '../judge/series.ts';
+import { type HistoryDocument, historySeries, historyText } from '../report/history-text.ts';
 import type { Store } from '../store/db.ts';
+import { checkedText, confirmChanges, suspectChanges } from '../studies/history/confirm-changes.ts';
 
 /** Points that are drawn unless --limit says otherwise. */
 const LIMIT = 200;
@@ -16,13 +16,21 @@ const LIMIT = 200;
 await command(
   {
     name: 'history',
-    about: 'Draws the runs of the default branch (bench --master), looks for changes in them, and confirms those that are suspected.',
+    about:
+      'Draws the runs of the default branch (bench --master), looks for changes in them, and confirms those that are suspected.',
     flags: [
-      { name: 'benchmark', value: 'NAME', help: 'a benchmark of this checkout, or the path of a folder with a benchmark.yaml; default shop' },
+      {
+        name: 'benchmark',
+        value: 'NAME',
+        help: 'a benchmark of this checkout, or the path of a folder with a benchmark.yaml; default shop',
+      },
       { name: 'metric', value: 'M', help: 'draw this metric; default the primary ones' },
       { name: 'host', value: 'ID', help: 'of this host; default the one of the newest run' },
       { name: 'limit', value: 'N', help: `draw the newest N runs; default ${LIMIT}` },
-      { name: 'confirm', help: 'measure before and after of each suspected change of this host; exit code 1 if a regression is confirmed' },
+      {
+        name: 'confirm',
+        help: 'measure before and after of each suspected change of this host; exit code 1 if a regression is confirmed',
+      },
       { name: 'max-minutes', value: 'N', help: 'of each of these comparisons' },
       { name: 'quiet', help: 'no progress; warnings and errors only' },
       jsonFlag('mayfly.history/v1'),
@@ -34,16 +42,30 @@ await command(
     const limit = limitOf(text('limit'), LIMIT);
     const maxMinutes = text('max-minutes');
     if (!has('confirm')) {
-      if (maxMinutes !== undefined) throw new UsageError('--max-minutes needs --confirm', { hint: 'see npm run history -- --help' });
-      const document = withStore((store) => readHistory(benchmark, { host: text('host'), metric: text('metric'), limit }, store));
-      io.stdout(has('json') ? JSON.stringify(document, null, 2) : historyText(document, { color: process.stdout.isTTY, width: process.stdout.columns ?? 80 }));
+      if (maxMinutes !== undefined)
+        throw new UsageError('--max-minutes needs --confirm', { hint: 'see npm run history -- --help' });
+      const document = withStore((store) =>
+        readHistory(benchmark, { host: text('host'), metric: text('metric'), limit }, store),
+      );
+      io.stdout(
+        has('json')
+          ? JSON.stringify(document, null, 2)
+          : historyText(document, { color: process.stdout.isTTY, width: process.stdout.columns ?? 80 }),
+      );
       return EXIT.pass;
     }
-    for (const flag of ['metric', 'host', 'limit', 'json']) if (has(flag)) throw new UsageError(`--${flag} does not go with --confirm`, { hint: 'see npm run history -- --help' });
+    for (const flag of ['metric', 'host', 'limit', 'json'])
+      if (has(flag))
+        throw new UsageError(`--${flag} does not go with --confirm`, { hint: 'see npm run history -- --help' });
     // What stands in the way is said before anything is set up.
-    await loadConfig([`--benchmark=${asked}`, '--commit=HEAD', ...(maxMinutes === undefined ? [] : [`--max-minutes=${maxMinutes}`])], { root: ROOT, cwd: process.cwd() });
+    await loadConfig(
+      [`--benchmark=${asked}`, '--commit=HEAD', ...(maxMinutes === undefined ? [] : [`--max-minutes=${maxMinutes}`])],
+      { root: ROOT, cwd: process.cwd() },
+    );
     withStore((store) => readHistory(benchmark, { limit }, store));
-    const checked = await withContext({ quiet: has('quiet'), images: RUN_IMAGES }, (ctx) => confirmChanges(asked, benchmark, maxMinutes === undefined ? {} : { maxMinutes }, ctx));
+    const checked = await withContext({ quiet: has('quiet'), images: RUN_IMAGES }, (ctx) =>
+      confirmChanges(asked, benchmark, maxMinutes === undefined ? {} : { maxMinutes }, ctx),
+    );
     io.stdout(checkedText(checked, asked));
     if (checked.some(({ state, worse }) => state === 'confirmed' && worse)) return EXIT.regression;
     return checked.some(({ failed }) => failed) ? EXIT.infrastructure : EXIT.pass;
@@ -52,19 +74,31 @@ await command(
 
 /** The name under which runs are stored: that of the folder, where a path is given. */
 async function nameOf(asked: string): Promise<string> {
-  return asked.includes('/') ? (await loadConfig([`--benchmark=${asked}`, '--commit=HEAD'], { root: ROOT, cwd: process.cwd() })).benchmark : asked;
+  return asked.includes('/')
+    ? (await loadConfig([`--benchmark=${asked}`, '--commit=HEAD'], { root: ROOT, cwd: process.cwd() })).benchmark
+    : asked;
 }
 
 /** Reads the history; changes that are new in it are kept as suspected. */
-function readHistory(benchmark: string, { host, metric, limit }: { host?: string | undefined; metric?: string | undefined; limit: number }, store: Store): HistoryDocument {
+function readHistory(
+  benchmark: string,
+  { host, metric, limit }: { host?: string | undefined; metric?: string | undefined; limit: number },
+  store: Store,
+): HistoryDocument {
   const host_id = host ?? store.masterHost(benchmark);
-  const known = host_id === undefined ? [] : store.masterRuns(benchmark, host_id, metric === undefined ? undefined : [metric]);
+  const known =
+    host_id === undefined ? [] : store.masterRuns(benchmark, host_id, metric === undefined ? undefined : [metric]);
   if (host_id === undefined || known.length === 0) {
-    throw new UsageError(`there is no complete run of the default branch of ${JSON.stringify(benchmark)}${host === undefined ? '' : ` on host ${host}`}`, { hint: `npm run bench -- --benchmark=${benchmark} --master makes one; npm run runs lists all runs.` });
+    throw new UsageError(
+      `there is no complete run of the default branch of ${JSON.stringify(benchmark)}${host === undefined ? '' : ` on host ${host}`}`,
+      { hint: `npm run bench -- --benchmark=${benchmark} --master makes one; npm run runs lists all runs.` },
+    );
   }
   const metrics = known.at(-1)!.metrics;
   if (metric !== undefined && !metrics.some(({ name }) => name === metric)) {
-    throw new UsageError(`${benchmark} has no metric ${JSON.stringify(metric)}`, { hint: `One of ${metrics.map(({ name }) => name).join(', ')}.` });
+    throw new UsageError(`${benchmark} has no metric ${JSON.stringify(metric)}`, {
+      hint: `One of ${metrics.map(({ name }) => name).join(', ')}.`,
+    });
   }
   suspectChanges(benchmark, host_id, store, metric === undefined ? known : undefined);
   const wanted = metric === undefined ? metrics.filter(({ primary }) => primary).map(({ name }) => name) : [metric];

@@ -1,12 +1,12 @@
 /** npm run noise: how quiet this host is, in a minute and without any container. */
 import { command, jsonFlag } from '../app/command.ts';
+import { ROOT } from '../app/open.ts';
 import { EXIT, Interrupted, UsageError } from '../core/errors.ts';
+import { paths } from '../core/paths.ts';
+import { type NoiseDocument, noiseText } from '../report/noise-text.ts';
+import { createProgress } from '../report/progress.ts';
 import { adviseOn } from '../studies/noise/advice.ts';
 import { measureNoise } from '../studies/noise/noise-measure.ts';
-import { ROOT } from '../app/open.ts';
-import { paths } from '../core/paths.ts';
-import { noiseText, type NoiseDocument } from '../report/noise-text.ts';
-import { createProgress } from '../report/progress.ts';
 
 const SECONDS = 60;
 
@@ -23,14 +23,29 @@ await command(
   async (io, { text, has }) => {
     const seconds = secondsOf(text('seconds'));
     const controller = new AbortController();
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => controller.abort(new Interrupted(`interrupted by ${name}`)));
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      process.on(name, () => controller.abort(new Interrupted(`interrupted by ${name}`)));
     const progress = createProgress({ stream: process.stderr, quiet: has('quiet') });
     const at = new Date().toISOString();
     try {
-      const { readings, unreadable } = await measureNoise({ seconds, folder: paths(ROOT, process.env).data, progress, signal: controller.signal });
+      const { readings, unreadable } = await measureNoise({
+        seconds,
+        folder: paths(ROOT, process.env).data,
+        progress,
+        signal: controller.signal,
+      });
       progress.close();
-      const document: NoiseDocument = { schema: 'mayfly.noise/v1', at, seconds, ...adviseOn(readings), readings, unreadable };
-      io.stdout(has('json') ? JSON.stringify(document, null, 2) : noiseText(document, { color: Boolean(process.stdout.isTTY) }));
+      const document: NoiseDocument = {
+        schema: 'mayfly.noise/v1',
+        at,
+        seconds,
+        ...adviseOn(readings),
+        readings,
+        unreadable,
+      };
+      io.stdout(
+        has('json') ? JSON.stringify(document, null, 2) : noiseText(document, { color: Boolean(process.stdout.isTTY) }),
+      );
       return EXIT.pass;
     } finally {
       progress.close();
@@ -40,6 +55,9 @@ await command(
 
 function secondsOf(text: string | undefined): number {
   const seconds = text === undefined ? SECONDS : Number(text);
-  if (!(seconds >= 1 && seconds <= 3600)) throw new UsageError(`--seconds must be a number from 1 to 3600, got ${JSON.stringify(text)}`, { hint: 'see npm run noise -- --help' });
+  if (!(seconds >= 1 && seconds <= 3600))
+    throw new UsageError(`--seconds must be a number from 1 to 3600, got ${JSON.stringify(text)}`, {
+      hint: 'see npm run noise -- --help',
+    });
   return seconds;
 }

@@ -1,8 +1,9 @@
 /** npm run s3:down: stops the S3 gateway. The bucket stays. */
-import { gatewayDown } from '../archive/gateway.ts';
+
 import { command } from '../app/command.ts';
-import { EXIT } from '../core/errors.ts';
 import { withContext } from '../app/open.ts';
+import { gatewayDown } from '../archive/gateway.ts';
+import { EXIT } from '../core/errors.ts';
 
 await command({ name: 's3:down', about: 'Stops the S3 gateway. The bucket and its keys stay.' }, async (io) => {
   const { containers } = await withContext({ quiet: false, images: [] }, (ctx) => gatewayDown(ctx));

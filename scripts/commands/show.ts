@@ -1,7 +1,7 @@
 /** npm run show: one run, whole. */
 import { command, jsonFlag } from '../app/command.ts';
-import { EXIT } from '../core/errors.ts';
 import { withStore } from '../app/open-store.ts';
+import { EXIT } from '../core/errors.ts';
 import { runTable } from '../report/run-table.ts';
 
 await command(

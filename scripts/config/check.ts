@@ -1,13 +1,15 @@
-/** What a schema cannot say about a benchmark.yaml: fields that depend on each other, on the Compose file, on the disk. */
+/**
+ * What a schema cannot say about a benchmark.yaml: fields that depend on each other, on the Compose file, on the disk.
+ */
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { BenchmarkSpec, Metric as MetricSpec } from './benchmark.types.ts';
 import { BUILTIN_METRICS, builtinMetric, needsSchedule } from './metric-defaults.ts';
 import { didYouMean } from './nearest.ts';
 import { parseLimit } from './objectives.ts';
+import { parseDuration } from './quantities.ts';
 import { holdsSecret, isUrl } from './repository.ts';
 import { shown } from './schema.ts';
-import { parseDuration } from './quantities.ts';
 import type { Fault, YamlPath } from './yaml-file.ts';
 
 export interface Surroundings {
@@ -37,18 +39,36 @@ export function checkSpec(spec: BenchmarkSpec, around: Surroundings, say: Say): 
 
 function checkBuild(path: YamlPath, build: BenchmarkSpec['build'][string], { root }: Surroundings, say: Say): Fault[] {
   if (build.image !== undefined && !build.image.includes('${commit}')) {
-    return [say([...path, 'image'], `must have \${commit} in it, or every commit would be measured with the same image; got ${shown(build.image)}`)];
+    return [
+      say(
+        [...path, 'image'],
+        `must have \${commit} in it, or every commit would be measured with the same image; got ${shown(build.image)}`,
+      ),
+    ];
   }
   if (build.git && holdsSecret(build.git.repository)) {
-    return [say([...path, 'git', 'repository'], 'must not hold a user or a password, since the address is printed and stored; use a credential helper of git, or ssh')];
+    return [
+      say(
+        [...path, 'git', 'repository'],
+        'must not hold a user or a password, since the address is printed and stored; use a credential helper of git, or ssh',
+      ),
+    ];
   }
   if (!build.git || isUrl(build.git.repository)) return [];
   const repository = resolve(root, build.git.repository);
   if (repository === resolve(root)) return []; // the folder may be there at the commit and not now
-  if (!existsSync(repository)) return [say([...path, 'git', 'repository'], `is not there: ${build.git.repository}, counted from the root of the checkout`)];
+  if (!existsSync(repository))
+    return [
+      say(
+        [...path, 'git', 'repository'],
+        `is not there: ${build.git.repository}, counted from the root of the checkout`,
+      ),
+    ];
   const context = join(repository, build.git.context);
-  if (!existsSync(context)) return [say([...path, 'git', 'context'], `is not there: ${build.git.context} in ${build.git.repository}`)];
-  if (!existsSync(join(context, build.git.dockerfile))) return [say([...path, 'git', 'dockerfile'], `is not there: ${build.git.dockerfile} in ${build.git.context}`)];
+  if (!existsSync(context))
+    return [say([...path, 'git', 'context'], `is not there: ${build.git.context} in ${build.git.repository}`)];
+  if (!existsSync(join(context, build.git.dockerfile)))
+    return [say([...path, 'git', 'dockerfile'], `is not there: ${build.git.dockerfile} in ${build.git.context}`)];
   return [];
 }
 
@@ -74,9 +94,14 @@ function checkLoad(load: LoadSpec, around: Surroundings, say: Say): Fault[] {
   return [...faults, ...checkModel(load, say), ...checkTarget(load, around, say)];
 }
 
-/** A file that the load generator reads: its container has the benchmark's folder and nothing that a link in it leads to. */
+/**
+ * A file that the load generator reads: its container has the benchmark's folder and nothing that a link in it leads
+ * to.
+ */
 function checkLoadFile(path: YamlPath, name: string, around: Surroundings, say: Say): Fault[] {
-  const fault = (got: string) => [say(path, `must be a file in the benchmark's folder, since the load generator sees nothing else; got ${got}`)];
+  const fault = (got: string) => [
+    say(path, `must be a file in the benchmark's folder, since the load generator sees nothing else; got ${got}`),
+  ];
   if (leaves(name, around.dir)) return fault(shown(name));
   const faults = checkFile(path, name, around, say);
   if (faults.length > 0) return faults;
@@ -95,10 +120,17 @@ const RULED_OUT: readonly [by: keyof LoadSpec, fields: readonly (keyof LoadSpec)
 
 /** Which fields go together, and what they come to. docs/benchmark.md has the same as a table. */
 function checkModel(load: LoadSpec, say: Say): Fault[] {
-  const faults = RULED_OUT.filter(([by]) => load[by] !== undefined)
-    .flatMap(([by, fields, why]) => fields.filter((field) => load[field] !== undefined).map((field) => say(['load', field], `must not be given with ${by}: ${why}`)));
-  if (load.image !== undefined && load.arrivals === 'poisson') faults.push(say(['load', 'arrivals'], 'must not be poisson with image: another load generator gets a constant rate'));
-  if (load.timeout !== undefined && !isWithin(parseDuration(load.timeout)!, 0.001, 3600)) faults.push(say(['load', 'timeout'], `must be from 1ms to 1h, got ${load.timeout}`));
+  const faults = RULED_OUT.filter(([by]) => load[by] !== undefined).flatMap(([by, fields, why]) =>
+    fields
+      .filter((field) => load[field] !== undefined)
+      .map((field) => say(['load', field], `must not be given with ${by}: ${why}`)),
+  );
+  if (load.image !== undefined && load.arrivals === 'poisson')
+    faults.push(
+      say(['load', 'arrivals'], 'must not be poisson with image: another load generator gets a constant rate'),
+    );
+  if (load.timeout !== undefined && !isWithin(parseDuration(load.timeout)!, 0.001, 3600))
+    faults.push(say(['load', 'timeout'], `must be from 1ms to 1h, got ${load.timeout}`));
   return [...faults, ...checkAmount(load, say)];
 }
 
@@ -117,8 +149,15 @@ function checkWindow({ duration }: LoadSpec, say: Say): Fault[] {
 
 function checkUsers({ users, warmup, max_in_flight }: LoadSpec, say: Say): Fault[] {
   const faults: Fault[] = [];
-  if (warmup !== undefined && parseDuration(warmup) !== 0) faults.push(say(['load', 'warmup'], `must be 0s or left out with users: everybody does this once, measured from the first iteration on; got ${warmup}`));
-  if (max_in_flight !== undefined && max_in_flight < users!) faults.push(say(['load', 'max_in_flight'], `must be at least users (${users}), got ${max_in_flight}`));
+  if (warmup !== undefined && parseDuration(warmup) !== 0)
+    faults.push(
+      say(
+        ['load', 'warmup'],
+        `must be 0s or left out with users: everybody does this once, measured from the first iteration on; got ${warmup}`,
+      ),
+    );
+  if (max_in_flight !== undefined && max_in_flight < users!)
+    faults.push(say(['load', 'max_in_flight'], `must be at least users (${users}), got ${max_in_flight}`));
   return faults;
 }
 
@@ -140,7 +179,8 @@ function checkStages(load: LoadSpec, say: Say): Fault[] {
   if (load.stages!.every(({ rate }) => rate === 0)) return [say(path, 'must have a rate above 0 in one of them')];
   if (durationS < 1) return [say(path, `must last 1s or longer together, got ${durationS * 1000}ms`)];
   if (iterations < 1) return [say(path, `must be long enough for one request together, got ${iterations} of one`)];
-  if (load.rate === undefined && load.stages![0]!.rate === 0 && parseDuration(load.warmup ?? '5s')! > 0) return [say(['load'], 'needs rate, that of the warm-up, since the first stage has 0; or warmup: 0s')];
+  if (load.rate === undefined && load.stages![0]!.rate === 0 && parseDuration(load.warmup ?? '5s')! > 0)
+    return [say(['load'], 'needs rate, that of the warm-up, since the first stage has 0; or warmup: 0s')];
   return [];
 }
 
@@ -156,36 +196,53 @@ export function sumOfStages({ rate, stages = [] }: LoadSpec): { iterations: numb
 export function loadFault(rate: number, durationS: number): string | null {
   const window = windowFault(durationS);
   if (window) return window;
-  if (rate * durationS < 1) return `must be long enough for one request: at ${rate} requests per second that is ${Math.ceil(1 / rate)}s`;
+  if (rate * durationS < 1)
+    return `must be long enough for one request: at ${rate} requests per second that is ${Math.ceil(1 / rate)}s`;
   return null;
 }
 
-export const windowFault = (durationS: number): string | null => (durationS < 1 ? `must be >= 1s, got ${durationS * 1000}ms` : null);
+export const windowFault = (durationS: number): string | null =>
+  durationS < 1 ? `must be >= 1s, got ${durationS * 1000}ms` : null;
 
 function checkTarget({ target, image }: LoadSpec, around: Surroundings, say: Say): Fault[] {
   const path = ['load', 'target'];
   const url = URL.canParse(target) ? new URL(target) : null;
-  if (!url || !['http:', 'https:'].includes(url.protocol)) return [say(path, `must be a URL such as http://shop:8080, got ${shown(target)}`)];
-  if (image === undefined && (url.pathname !== '/' || url.search)) return [say(path, `must end with the host and the port, got ${shown(target)}; paths are the script's`)];
+  if (!url || !['http:', 'https:'].includes(url.protocol))
+    return [say(path, `must be a URL such as http://shop:8080, got ${shown(target)}`)];
+  if (image === undefined && (url.pathname !== '/' || url.search))
+    return [say(path, `must end with the host and the port, got ${shown(target)}; paths are the script's`)];
   if (url.username || url.password) return [say(path, 'must not hold a user or a password')];
   return checkService(path, url.hostname, around, say);
 }
 
 function checkService(path: YamlPath, name: string, { services }: Surroundings, say: Say): Fault[] {
   if (!services || services.includes(name)) return [];
-  return [say(path, `names ${shown(name)}, which is no service of the Compose file${didYouMean(name, services)}; its services: ${services.join(', ')}`)];
+  return [
+    say(
+      path,
+      `names ${shown(name)}, which is no service of the Compose file${didYouMean(name, services)}; its services: ${services.join(', ')}`,
+    ),
+  ];
 }
 
 function checkMetric(metric: MetricSpec, index: number, spec: BenchmarkSpec, say: Say): Fault[] {
   const path = ['metrics', index];
   const faults: Fault[] = [];
-  if (spec.metrics.findIndex(({ name }) => name === metric.name) !== index) faults.push(say([...path, 'name'], `is there twice: ${metric.name}`));
-  if (metric.name === 'capacity' || metric.name in {}) return [say([...path, 'name'], `must not be ${metric.name}: that name is taken`)];
+  if (spec.metrics.findIndex(({ name }) => name === metric.name) !== index)
+    faults.push(say([...path, 'name'], `is there twice: ${metric.name}`));
+  if (metric.name === 'capacity' || metric.name in {})
+    return [say([...path, 'name'], `must not be ${metric.name}: that name is taken`)];
   const known = builtinMetric(metric.name);
   if (known) return [...faults, ...checkBuiltin(metric, path, spec, say)];
   if (metric.promql === undefined) {
     const names = BUILTIN_METRICS.map(({ name }) => name);
-    return [...faults, say([...path, 'name'], `${shown(metric.name)} is not built in${didYouMean(metric.name, names)} and has no promql; built in are ${names.join(', ')}`)];
+    return [
+      ...faults,
+      say(
+        [...path, 'name'],
+        `${shown(metric.name)} is not built in${didYouMean(metric.name, names)} and has no promql; built in are ${names.join(', ')}`,
+      ),
+    ];
   }
   return [...faults, ...checkPromql([...path, 'promql'], metric.promql, say)];
 }
@@ -193,12 +250,27 @@ function checkMetric(metric: MetricSpec, index: number, spec: BenchmarkSpec, say
 function checkBuiltin(metric: MetricSpec, path: YamlPath, spec: BenchmarkSpec, say: Say): Fault[] {
   const faults = (['promql', 'unit', 'better'] as const)
     .filter((field) => metric[field] !== undefined)
-    .map((field) => say([...path, field], `must not be given, since ${metric.name} is built in; only primary and margin may be; take another name for a metric of your own`));
+    .map((field) =>
+      say(
+        [...path, field],
+        `must not be given, since ${metric.name} is built in; only primary and margin may be; take another name for a metric of your own`,
+      ),
+    );
   if (metric.primary && spec.load.image !== undefined && builtinMetric(metric.name)!.ownOnly) {
-    faults.push(say([...path, 'primary'], `cannot be true, since only the generator of Mayfly measures ${metric.name} and this load is generated by ${spec.load.image}`));
+    faults.push(
+      say(
+        [...path, 'primary'],
+        `cannot be true, since only the generator of Mayfly measures ${metric.name} and this load is generated by ${spec.load.image}`,
+      ),
+    );
   }
   if (metric.primary && spec.load.users !== undefined && needsSchedule(metric.name)) {
-    faults.push(say([...path, 'primary'], `cannot be true, since ${metric.name} counts from a schedule, which a closed model (load/users) has not`));
+    faults.push(
+      say(
+        [...path, 'primary'],
+        `cannot be true, since ${metric.name} counts from a schedule, which a closed model (load/users) has not`,
+      ),
+    );
   }
   return faults;
 }
@@ -206,10 +278,24 @@ function checkBuiltin(metric: MetricSpec, path: YamlPath, spec: BenchmarkSpec, s
 function checkObjective(name: string, limit: number | string, spec: BenchmarkSpec, say: Say): Fault[] {
   const metrics = [...BUILTIN_METRICS, ...spec.metrics.filter(({ promql }) => promql !== undefined)];
   const metric = metrics.find((one) => one.name === name);
-  if (!metric) return [say(['objectives', name], `is no metric${didYouMean(name, metrics.map((one) => one.name))}; docs/benchmark.md lists the built-in ones`)];
+  if (!metric)
+    return [
+      say(
+        ['objectives', name],
+        `is no metric${didYouMean(
+          name,
+          metrics.map((one) => one.name),
+        )}; docs/benchmark.md lists the built-in ones`,
+      ),
+    ];
   const unit = metric.unit ?? 'count';
   if (parseLimit(limit, unit) !== null) return [];
-  const form = unit === 's' ? 'a duration such as 50ms, or a number of seconds' : unit === 'ratio' ? 'a share from 0 to 1, or a percentage such as 0.1%' : `a number (unit: ${unit})`;
+  const form =
+    unit === 's'
+      ? 'a duration such as 50ms, or a number of seconds'
+      : unit === 'ratio'
+        ? 'a share from 0 to 1, or a percentage such as 0.1%'
+        : `a number (unit: ${unit})`;
   return [say(['objectives', name], `must be ${form}, got ${shown(limit)}`)];
 }
 
@@ -226,12 +312,19 @@ function checkPromql(path: YamlPath, promql: string, say: Say): Fault[] {
   const bare = promql.replace(/"(\\.|[^"\\])*"|'(\\.|[^'\\])*'|`[^`]*`/g, '""').replace(/#.*$/gm, '');
   const selectors = [...bare.matchAll(/\{[^}]*\}/g)].map(([text]) => text);
   if (selectors.length === 0 || selectors.some((text) => !text.includes('$selector'))) {
-    return [say(path, 'must have $selector in every {...}, as in requests_total{$selector}; without it both sides and all rounds would be mixed')];
+    return [
+      say(
+        path,
+        'must have $selector in every {...}, as in requests_total{$selector}; without it both sides and all rounds would be mixed',
+      ),
+    ];
   }
-  if (/(?<![})\s])\s*\[/.test(bare)) return [say(path, 'must have {$selector} before every [...], as in requests_total{$selector}[$window]')];
+  if (/(?<![})\s])\s*\[/.test(bare))
+    return [say(path, 'must have {$selector} before every [...], as in requests_total{$selector}[$window]')];
   const names = [...bare.matchAll(/\$(\w+)/g)].map(([, name]) => name!);
   const unknown = names.find((name) => name !== 'selector' && name !== 'window');
   if (unknown) return [say(path, `has $${unknown}, but only $selector and $window are filled in`)];
-  if (bare.includes('[') && !names.includes('window')) return [say(path, 'takes a range, so it must use [$window], the length of the measured window')];
+  if (bare.includes('[') && !names.includes('window'))
+    return [say(path, 'takes a range, so it must use [$window], the length of the measured window')];
   return [];
 }

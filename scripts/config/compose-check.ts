@@ -12,10 +12,49 @@ import type { Fault, YamlFile, YamlPath } from './yaml-file.ts';
 const ALLOWED = {
   top: ['services', 'volumes', 'configs', 'secrets', 'name', 'version'],
   service: [
-    'image', 'command', 'entrypoint', 'environment', 'env_file', 'healthcheck', 'depends_on', 'volumes', 'tmpfs', 'configs', 'secrets',
-    'working_dir', 'user', 'group_add', 'hostname', 'expose', 'labels', 'annotations', 'init', 'read_only', 'stop_signal', 'stop_grace_period', 'restart',
-    'cpus', 'cpu_shares', 'cpuset', 'mem_limit', 'mem_reservation', 'memswap_limit', 'mem_swappiness', 'pids_limit', 'shm_size', 'ulimits',
-    'cap_add', 'cap_drop', 'deploy', 'scale', 'platform', 'pull_policy', 'logging', 'stdin_open', 'tty', 'attach',
+    'image',
+    'command',
+    'entrypoint',
+    'environment',
+    'env_file',
+    'healthcheck',
+    'depends_on',
+    'volumes',
+    'tmpfs',
+    'configs',
+    'secrets',
+    'working_dir',
+    'user',
+    'group_add',
+    'hostname',
+    'expose',
+    'labels',
+    'annotations',
+    'init',
+    'read_only',
+    'stop_signal',
+    'stop_grace_period',
+    'restart',
+    'cpus',
+    'cpu_shares',
+    'cpuset',
+    'mem_limit',
+    'mem_reservation',
+    'memswap_limit',
+    'mem_swappiness',
+    'pids_limit',
+    'shm_size',
+    'ulimits',
+    'cap_add',
+    'cap_drop',
+    'deploy',
+    'scale',
+    'platform',
+    'pull_policy',
+    'logging',
+    'stdin_open',
+    'tty',
+    'attach',
   ],
   volume: ['labels', 'driver'],
   file: ['file', 'content'],
@@ -23,7 +62,8 @@ const ALLOWED = {
 
 const CAPABILITIES = ['CHOWN', 'SETUID', 'SETGID', 'NET_BIND_SERVICE', 'DAC_OVERRIDE', 'FOWNER', 'KILL'];
 
-const OWN_NETWORK = 'is not allowed: every side gets a network of its own, where each service is reached by its name; leave it out';
+const OWN_NETWORK =
+  'is not allowed: every side gets a network of its own, where each service is reached by its name; leave it out';
 const NO_PRIVILEGE = 'is not allowed: a service under test gets no access to the host; leave it out';
 
 /** What to do instead, for keys that people do write. */
@@ -34,8 +74,10 @@ const INSTEAD: Record<string, string> = {
   external_links: OWN_NETWORK,
   extra_hosts: OWN_NETWORK,
   dns: OWN_NETWORK,
-  ports: 'is not allowed: two runs side by side would share the port; the load and Prometheus reach the container port on the side\'s network; leave it out',
-  container_name: 'is not allowed: two runs side by side would share the name; leave it out, the service is reached by its own name',
+  ports:
+    "is not allowed: two runs side by side would share the port; the load and Prometheus reach the container port on the side's network; leave it out",
+  container_name:
+    'is not allowed: two runs side by side would share the name; leave it out, the service is reached by its own name',
   build: 'is not allowed: write the build into benchmark.yaml (build/<name>) and image: ${MAYFLY_IMAGE_<NAME>} here',
   privileged: NO_PRIVILEGE,
   pid: NO_PRIVILEGE,
@@ -78,9 +120,13 @@ export function checkCompose(file: YamlFile, dir: string, images: string[]): Fau
   }
   return [
     ...keyFaults(file, value, [], ALLOWED.top),
-    ...Object.entries(value.services).flatMap(([name, service]) => checkService(file, ['services', name], service, dir)),
+    ...Object.entries(value.services).flatMap(([name, service]) =>
+      checkService(file, ['services', name], service, dir),
+    ),
     ...entries(value.volumes).flatMap(([name, volume]) => checkVolume(file, ['volumes', name], volume)),
-    ...(['configs', 'secrets'] as const).flatMap((kind) => entries(value[kind]).flatMap(([name, source]) => checkFileSource(file, [kind, name], source, dir))),
+    ...(['configs', 'secrets'] as const).flatMap((kind) =>
+      entries(value[kind]).flatMap(([name, source]) => checkFileSource(file, [kind, name], source, dir)),
+    ),
     ...checkVariables(file, value, images),
   ];
 }
@@ -103,32 +149,58 @@ function checkService(file: YamlFile, path: YamlPath, service: unknown, dir: str
 function keyFaults(file: YamlFile, map: Record<string, unknown>, path: YamlPath, allowed: string[]): Fault[] {
   return Object.keys(map)
     .filter((key) => !allowed.includes(key) && !key.startsWith('x-'))
-    .map((key) => file.fault([...path, key], INSTEAD[key] ?? `is not allowed here${didYouMean(key, allowed)}; allowed: ${allowed.join(', ')}`));
+    .map((key) =>
+      file.fault(
+        [...path, key],
+        INSTEAD[key] ?? `is not allowed here${didYouMean(key, allowed)}; allowed: ${allowed.join(', ')}`,
+      ),
+    );
 }
 
 function checkImage(file: YamlFile, path: YamlPath, image: unknown): Fault[] {
   if (typeof image === 'string' && image !== '') return [];
-  return [file.fault(image === undefined ? path : [...path, 'image'], 'needs an image: ${MAYFLY_IMAGE_<NAME>} for a build of benchmark.yaml, or a fixed one')];
+  return [
+    file.fault(
+      image === undefined ? path : [...path, 'image'],
+      'needs an image: ${MAYFLY_IMAGE_<NAME>} for a build of benchmark.yaml, or a fixed one',
+    ),
+  ];
 }
 
 function checkHealth(file: YamlFile, path: YamlPath, health: unknown): Fault[] {
-  const off = isMap(health) && (health.disable === true || list(health.test)[0] === 'NONE' || health.test === undefined);
+  const off =
+    isMap(health) && (health.disable === true || list(health.test)[0] === 'NONE' || health.test === undefined);
   if (isMap(health) && !off) return [];
-  return [file.fault(health === undefined ? path : [...path, 'healthcheck'], 'needs a healthcheck with a test: the load starts when every service is healthy')];
+  return [
+    file.fault(
+      health === undefined ? path : [...path, 'healthcheck'],
+      'needs a healthcheck with a test: the load starts when every service is healthy',
+    ),
+  ];
 }
 
 function checkCapability(file: YamlFile, path: YamlPath, name: unknown): Fault[] {
   const bare = String(name).toUpperCase().replace(/^CAP_/, '');
-  return CAPABILITIES.includes(bare) ? [] : [file.fault(path, `must be one of ${CAPABILITIES.join(', ')}, got ${shown(name)}`)];
+  return CAPABILITIES.includes(bare)
+    ? []
+    : [file.fault(path, `must be one of ${CAPABILITIES.join(', ')}, got ${shown(name)}`)];
 }
 
 function checkMount(file: YamlFile, path: YamlPath, mount: unknown, dir: string): Fault[] {
   const { type, source, readOnly } = readMount(mount);
   if (type === 'volume' || type === 'tmpfs') return [];
-  if (type !== 'bind' || source === undefined) return [file.fault(path, `must be a volume, a tmpfs or a file of the benchmark's folder, got ${shown(mount)}`)];
+  if (type !== 'bind' || source === undefined)
+    return [file.fault(path, `must be a volume, a tmpfs or a file of the benchmark's folder, got ${shown(mount)}`)];
   const outside = outsideFault(file, path, source, dir);
   if (outside) return [outside];
-  return readOnly ? [] : [file.fault(path, `must be read-only (${source}:...:ro), since rounds would share what a service writes; let it write to a volume or a tmpfs`)];
+  return readOnly
+    ? []
+    : [
+        file.fault(
+          path,
+          `must be read-only (${source}:...:ro), since rounds would share what a service writes; let it write to a volume or a tmpfs`,
+        ),
+      ];
 }
 
 /** Both ways to write a mount: "source:target:mode" and a map. */
@@ -139,37 +211,64 @@ function readMount(mount: unknown): { type: string; source?: string; readOnly: b
     return { type: host ? 'bind' : 'volume', source, readOnly: (mode ?? '').split(',').includes('ro') };
   }
   if (!isMap(mount)) return { type: 'unknown', readOnly: false };
-  return { type: String(mount.type ?? 'unknown'), source: typeof mount.source === 'string' ? mount.source : undefined, readOnly: mount.read_only === true };
+  return {
+    type: String(mount.type ?? 'unknown'),
+    source: typeof mount.source === 'string' ? mount.source : undefined,
+    readOnly: mount.read_only === true,
+  };
 }
 
 function checkVolume(file: YamlFile, path: YamlPath, volume: unknown): Fault[] {
   if (volume === null || volume === undefined) return [];
   if (!isMap(volume)) return [file.fault(path, `must be empty or a map, got ${shown(volume)}`)];
   const shared = Object.keys(volume).filter((key) => !ALLOWED.volume.includes(key));
-  const faults = shared.map((key) => file.fault([...path, key], 'is not allowed: a volume belongs to one side of one round and goes with it; leave it out'));
-  return volume.driver === undefined || volume.driver === 'local' ? faults : [...faults, file.fault([...path, 'driver'], `must be local, got ${shown(volume.driver)}`)];
+  const faults = shared.map((key) =>
+    file.fault(
+      [...path, key],
+      'is not allowed: a volume belongs to one side of one round and goes with it; leave it out',
+    ),
+  );
+  return volume.driver === undefined || volume.driver === 'local'
+    ? faults
+    : [...faults, file.fault([...path, 'driver'], `must be local, got ${shown(volume.driver)}`)];
 }
 
 /** A config or a secret comes from the benchmark's folder or stands in the file itself, never from the host. */
 function checkFileSource(file: YamlFile, path: YamlPath, source: unknown, dir: string): Fault[] {
   if (!isMap(source)) return [file.fault(path, `must be a map, got ${shown(source)}`)];
   const keys = Object.keys(source).filter((key) => !ALLOWED.file.includes(key) && !key.startsWith('x-'));
-  const faults = keys.map((key) => file.fault([...path, key], 'is not allowed: take a file of the benchmark\'s folder (file) or write the content here (content)'));
+  const faults = keys.map((key) =>
+    file.fault(
+      [...path, key],
+      "is not allowed: take a file of the benchmark's folder (file) or write the content here (content)",
+    ),
+  );
   const outside = typeof source.file === 'string' ? outsideFault(file, [...path, 'file'], source.file, dir) : null;
   return outside ? [...faults, outside] : faults;
 }
 
 function checkEnvFiles(file: YamlFile, path: YamlPath, files: unknown, dir: string): Fault[] {
   const names = list(files).map((entry) => (isMap(entry) ? entry.path : entry));
-  return names.flatMap((name) => (typeof name === 'string' ? (outsideFault(file, path, name, dir) ?? []) : file.fault(path, `must be a file name, got ${shown(name)}`)));
+  return names.flatMap((name) =>
+    typeof name === 'string'
+      ? (outsideFault(file, path, name, dir) ?? [])
+      : file.fault(path, `must be a file name, got ${shown(name)}`),
+  );
 }
 
 /** A variable without a value would be taken from the host. */
 function checkEnvironment(file: YamlFile, path: YamlPath, environment: unknown): Fault[] {
   const bare = Array.isArray(environment)
     ? environment.map(String).filter((entry) => !entry.includes('='))
-    : entries(environment).filter(([, value]) => value === null).map(([name]) => name);
-  return bare.map((name) => file.fault(isMap(environment) ? [...path, name] : path, `${name} must have a value: nothing is taken from the environment of the host (an empty text is "")`));
+    : entries(environment)
+        .filter(([, value]) => value === null)
+        .map(([name]) => name);
+  return bare.map((name) =>
+    file.fault(
+      isMap(environment) ? [...path, name] : path,
+      `${name} must have a value: nothing is taken from the environment of the host (an empty text is "")`,
+    ),
+  );
 }
 
 function checkDeploy(file: YamlFile, path: YamlPath, deploy: unknown): Fault[] {
@@ -182,11 +281,15 @@ function checkDeploy(file: YamlFile, path: YamlPath, deploy: unknown): Fault[] {
 /** A fault where a path of the host is not in the benchmark's folder, also by way of a symbolic link. */
 function outsideFault(file: YamlFile, path: YamlPath, source: string, dir: string): Fault | null {
   if (source.includes('$')) return file.fault(path, `must be written out, without a variable, got ${shown(source)}`);
-  if (/docker\.sock$|containerd\.sock$|podman\.sock$/.test(source)) return file.fault(path, 'must not be the socket of the engine: a service under test gets no access to the host');
+  if (/docker\.sock$|containerd\.sock$|podman\.sock$/.test(source))
+    return file.fault(path, 'must not be the socket of the engine: a service under test gets no access to the host');
   const wanted = source.startsWith('~') ? source : real(resolve(dir, source));
   const folder = real(dir);
   if (wanted === folder || wanted.startsWith(`${folder}/`)) return null;
-  return file.fault(path, `must be in the benchmark's folder, got ${shown(source)}; copy the file there, or build it into the image`);
+  return file.fault(
+    path,
+    `must be in the benchmark's folder, got ${shown(source)}; copy the file there, or build it into the image`,
+  );
 }
 
 /** The path behind symbolic links, as far as it exists. */
@@ -207,11 +310,19 @@ function checkVariables(file: YamlFile, value: unknown, images: string[]): Fault
     variables(text).flatMap((name) => {
       used.add(name);
       if (known.includes(name)) return [];
-      return file.fault(path, `has the variable ${name}${didYouMean(name, known)}, but only ${known.map((k) => `\${${k}}`).join(', ')} can be used here; nothing is taken from the environment of the host; a $ itself is written $$`);
+      return file.fault(
+        path,
+        `has the variable ${name}${didYouMean(name, known)}, but only ${known.map((k) => `\${${k}}`).join(', ')} can be used here; nothing is taken from the environment of the host; a $ itself is written $$`,
+      );
     }),
   );
   const idle = images.filter((name) => !used.has(imageVariable(name)));
-  return [...faults, ...idle.map((name) => file.fault(['services'], `must use \${${imageVariable(name)}}, the image of build/${name}, in a service`))];
+  return [
+    ...faults,
+    ...idle.map((name) =>
+      file.fault(['services'], `must use \${${imageVariable(name)}}, the image of build/${name}, in a service`),
+    ),
+  ];
 }
 
 /** shop-api -> MAYFLY_IMAGE_SHOP_API */
@@ -233,6 +344,7 @@ function* texts(value: unknown, path: YamlPath): Generator<{ path: YamlPath; tex
   }
 }
 
-const isMap = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isMap = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 const list = (value: unknown): unknown[] => (value === undefined || value === null ? [] : [value].flat());
 const entries = (value: unknown): [string, unknown][] => (isMap(value) ? Object.entries(value) : []);

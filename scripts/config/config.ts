@@ -2,21 +2,21 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
 import { UsageError } from '../core/errors.ts';
-import { AGAINST, type BuildRecipe, type ComparisonConfig, type Config, MOST } from './types.ts';
 import type { BenchmarkSpec, Build } from './benchmark.types.ts';
 import { checkSpec } from './check.ts';
 import { checkCompose, composeServices } from './compose-check.ts';
-import { parseBenchArgs, parseLabels, type BenchFlags } from './flags.ts';
 import { HELP, minutesFlag, wholeFlag } from './flag-values.ts';
+import { type BenchFlags, parseBenchArgs, parseLabels } from './flags.ts';
 import { chooseLoad } from './load-config.ts';
 import { allMetrics } from './metric-defaults.ts';
-import { parseObjectives } from './objectives.ts';
 import { didYouMean } from './nearest.ts';
-import { checkBenchmark, shown } from './schema.ts';
+import { parseObjectives } from './objectives.ts';
 import { parseDuration, parseShare, parseSize } from './quantities.ts';
+import { checkBenchmark, shown } from './schema.ts';
+import { AGAINST, type BuildRecipe, type ComparisonConfig, type Config, MOST } from './types.ts';
 import { readYamlFile, throwFaults, type YamlFile } from './yaml-file.ts';
 
-export { parseBenchArgs, type BenchFlags } from './flags.ts';
+export { type BenchFlags, parseBenchArgs } from './flags.ts';
 
 export interface ConfigEnv {
   /** The checkout; benchmarks/ is in it. */
@@ -47,7 +47,10 @@ export function readBenchmark(dir: string, env: ConfigEnv): BenchmarkSpec {
   throwFaults(file.faults);
   const checked = checkBenchmark(file.value);
   if ('faults' in checked) {
-    throwFaults(checked.faults.map(({ path, text }) => file.fault(path, text)), HELP_FILE);
+    throwFaults(
+      checked.faults.map(({ path, text }) => file.fault(path, text)),
+      HELP_FILE,
+    );
     throw new TypeError('a file that is not valid has no fault');
   }
   const { spec } = checked;
@@ -69,11 +72,17 @@ function composeOf(dir: string, spec: BenchmarkSpec, read: (file: string) => Yam
   return existsSync(file) && statSync(file).isFile() ? read(file) : null;
 }
 
-/** A benchmark of this checkout by name, or any folder that holds a benchmark.yaml; that one is called by the folder's name. */
+/**
+ * A benchmark of this checkout by name, or any folder that holds a benchmark.yaml; that one is called by the folder's
+ * name.
+ */
 function chooseBenchmark(asked: string | undefined, { root, cwd }: ConfigEnv): { benchmark: string; dir: string } {
   if (asked?.includes('/')) {
     const dir = resolve(cwd, asked);
-    if (!existsSync(join(dir, 'benchmark.yaml'))) throw new UsageError(`there is no benchmark.yaml in ${asked}`, { hint: 'Name a folder that holds one, or a benchmark of this checkout.' });
+    if (!existsSync(join(dir, 'benchmark.yaml')))
+      throw new UsageError(`there is no benchmark.yaml in ${asked}`, {
+        hint: 'Name a folder that holds one, or a benchmark of this checkout.',
+      });
     return { benchmark: folderName(dir), dir };
   }
   const benchmark = chooseName(asked, root);
@@ -81,25 +90,38 @@ function chooseBenchmark(asked: string | undefined, { root, cwd }: ConfigEnv): {
 }
 
 /** The name goes into image names and labels, so it holds what these take. */
-const folderName = (dir: string) => basename(dir).toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '') || 'benchmark';
+const folderName = (dir: string) =>
+  basename(dir)
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '') || 'benchmark';
 
 function chooseName(asked: string | undefined, root: string): string {
   const names = listBenchmarks(root);
-  if (names.length === 0) throw new UsageError('there is no benchmark: no benchmarks/<name>/benchmark.yaml in this checkout', { hint: 'Write one; docs/benchmark.md says how.' });
+  if (names.length === 0)
+    throw new UsageError('there is no benchmark: no benchmarks/<name>/benchmark.yaml in this checkout', {
+      hint: 'Write one; docs/benchmark.md says how.',
+    });
   if (asked !== undefined) {
     if (names.includes(asked)) return asked;
-    throw new UsageError(`there is no benchmark ${shown(asked)}${didYouMean(asked, names)}`, { hint: `Benchmarks of this checkout: ${names.join(', ')}.` });
+    throw new UsageError(`there is no benchmark ${shown(asked)}${didYouMean(asked, names)}`, {
+      hint: `Benchmarks of this checkout: ${names.join(', ')}.`,
+    });
   }
   if (names.includes('shop')) return 'shop';
   if (names.length === 1) return names[0]!;
-  throw new UsageError('there are several benchmarks, so --benchmark must name one', { hint: `Benchmarks of this checkout: ${names.join(', ')}.` });
+  throw new UsageError('there are several benchmarks, so --benchmark must name one', {
+    hint: `Benchmarks of this checkout: ${names.join(', ')}.`,
+  });
 }
 
 /** Names of the benchmarks of a checkout. */
 export function listBenchmarks(root: string): string[] {
   const folder = join(root, 'benchmarks');
   if (!existsSync(folder)) return [];
-  return readdirSync(folder).filter((name) => existsSync(join(folder, name, 'benchmark.yaml'))).sort();
+  return readdirSync(folder)
+    .filter((name) => existsSync(join(folder, name, 'benchmark.yaml')))
+    .sort();
 }
 
 function makeConfig(benchmark: string, dir: string, spec: BenchmarkSpec, flags: BenchFlags, env: ConfigEnv): Config {
@@ -145,36 +167,71 @@ function makeConfig(benchmark: string, dir: string, spec: BenchmarkSpec, flags: 
 }
 
 /** Rounds that a run may have: what is not compared in the end is shorter. */
-function longestRun({ against, master, rounds: fixed }: BenchFlags, { pairing, max }: ComparisonConfig, alone: number): number {
+function longestRun(
+  { against, master, rounds: fixed }: BenchFlags,
+  { pairing, max }: ComparisonConfig,
+  alone: number,
+): number {
   if (against === 'none' || against === 'master-set' || (master && against === undefined)) return alone;
-  const observations = fixed === undefined ? (max ?? (pairing === 'alternating' ? MOST.alternating : MOST.interleaved)) : alone;
+  const observations =
+    fixed === undefined ? (max ?? (pairing === 'alternating' ? MOST.alternating : MOST.interleaved)) : alone;
   return pairing === 'alternating' ? 4 * observations : observations;
 }
 
 /** Names that mean no commit are kept as they are. */
 function chooseAgainst(against: string, fromGit: boolean): string {
-  if (against === 'merge-base' && !fromGit) throw new UsageError('--against=merge-base means nothing: this benchmark is not built from git', { hint: 'Name the version to compare with, for example --against=v2.10.0.' });
+  if (against === 'merge-base' && !fromGit)
+    throw new UsageError('--against=merge-base means nothing: this benchmark is not built from git', {
+      hint: 'Name the version to compare with, for example --against=v2.10.0.',
+    });
   return (AGAINST as readonly string[]).includes(against) ? against : checkRef('against', against, fromGit);
 }
 
-function chooseComparison({ comparison }: BenchmarkSpec, flags: BenchFlags, fixed: number | undefined): ComparisonConfig {
+function chooseComparison(
+  { comparison }: BenchmarkSpec,
+  flags: BenchFlags,
+  fixed: number | undefined,
+): ComparisonConfig {
   const asked = flags.pairing ?? comparison.pairing;
   const pairing = (['auto', 'interleaved', 'alternating'] as const).find((one) => one === asked);
-  if (!pairing) throw new UsageError(`--pairing must be auto, interleaved or alternating, got ${shown(asked)}`, { hint: HELP });
+  if (!pairing)
+    throw new UsageError(`--pairing must be auto, interleaved or alternating, got ${shown(asked)}`, { hint: HELP });
   const max = wholeFlag('max-rounds', flags.maxRounds, 'rounds') ?? comparison.max_rounds;
-  if (flags.rounds !== undefined && flags.maxRounds !== undefined) throw new UsageError('--rounds and --max-rounds exclude each other: --rounds measures exactly so many', { hint: HELP });
-  if (max !== undefined && max < comparison.min_rounds) throw new UsageError(`--max-rounds must be at least ${comparison.min_rounds}, the least number of rounds of a comparison, got ${max}`, { hint: HELP });
+  if (flags.rounds !== undefined && flags.maxRounds !== undefined)
+    throw new UsageError('--rounds and --max-rounds exclude each other: --rounds measures exactly so many', {
+      hint: HELP,
+    });
+  if (max !== undefined && max < comparison.min_rounds)
+    throw new UsageError(
+      `--max-rounds must be at least ${comparison.min_rounds}, the least number of rounds of a comparison, got ${max}`,
+      { hint: HELP },
+    );
   const maxMinutes = minutesFlag(flags.maxMinutes) ?? comparison.max_minutes;
-  return { pairing, min: comparison.min_rounds, ...(fixed === undefined ? {} : { fixed }), ...(max === undefined ? {} : { max }), ...(maxMinutes === undefined ? {} : { maxMinutes }) };
+  return {
+    pairing,
+    min: comparison.min_rounds,
+    ...(fixed === undefined ? {} : { fixed }),
+    ...(max === undefined ? {} : { max }),
+    ...(maxMinutes === undefined ? {} : { maxMinutes }),
+  };
 }
 
 /** What was agreed for a run that is gone on with stays: flags that would change it are refused. */
 function checkResume(flags: BenchFlags): string {
-  const given = (['commit', 'against', 'rate', 'duration', 'warmup', 'rounds', 'pairing', 'maxRounds'] as const).find((name) => flags[name] !== undefined);
+  const given = (['commit', 'against', 'rate', 'duration', 'warmup', 'rounds', 'pairing', 'maxRounds'] as const).find(
+    (name) => flags[name] !== undefined,
+  );
   if (given || flags.master || flags.label.length > 0) {
-    throw new UsageError(`--resume goes on with a run as it was begun, so --${given?.replace('maxRounds', 'max-rounds') ?? (flags.master ? 'master' : 'label')} cannot be given with it`, { hint: 'Leave it out, or begin a new run.' });
+    throw new UsageError(
+      `--resume goes on with a run as it was begun, so --${given?.replace('maxRounds', 'max-rounds') ?? (flags.master ? 'master' : 'label')} cannot be given with it`,
+      { hint: 'Leave it out, or begin a new run.' },
+    );
   }
-  if (!/^([0-9A-Za-z]{1,26}|last)$/.test(flags.resume!)) throw new UsageError(`--resume must be the id of a run, the beginning of one, or last, got ${shown(flags.resume!)}`, { hint: 'npm run runs lists them.' });
+  if (!/^([0-9A-Za-z]{1,26}|last)$/.test(flags.resume!))
+    throw new UsageError(
+      `--resume must be the id of a run, the beginning of one, or last, got ${shown(flags.resume!)}`,
+      { hint: 'npm run runs lists them.' },
+    );
   return flags.resume!;
 }
 
@@ -192,7 +249,9 @@ function recipe({ git, image, command }: Build): BuildRecipe {
 function chooseCommit(asked: string | undefined, benchmark: string, fromGit: boolean): string {
   if (asked !== undefined) return checkRef('commit', asked, fromGit);
   if (fromGit) return 'HEAD';
-  throw new UsageError(`--commit must be given: ${benchmark} is not built from git, so there is no HEAD`, { hint: 'Name the version to measure, for example --commit=v2.10.0.' });
+  throw new UsageError(`--commit must be given: ${benchmark} is not built from git, so there is no HEAD`, {
+    hint: 'Name the version to measure, for example --commit=v2.10.0.',
+  });
 }
 
 /**
@@ -206,12 +265,16 @@ function checkRef(flag: string, ref: string, fromGit: boolean): string {
   if (ref.startsWith('-')) refuse('must not start with -');
   if (ref.length > 200) refuse('must have at most 200 characters');
   if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(ref)) refuse('must not hold control characters');
-  if (!fromGit && !/^[A-Za-z0-9_][A-Za-z0-9_.:@+/-]*$/.test(ref)) refuse('must be a version of letters, digits and _ . : @ + / -, since this benchmark is not built from git');
+  if (!fromGit && !/^[A-Za-z0-9_][A-Za-z0-9_.:@+/-]*$/.test(ref))
+    refuse('must be a version of letters, digits and _ . : @ + / -, since this benchmark is not built from git');
   return ref;
 }
 
 function objstoreFile(name: string, cwd: string): string {
   const file = resolve(cwd, name);
   if (existsSync(file) && statSync(file).isFile()) return file;
-  throw new UsageError(`--objstore must be a file with a Thanos object-store configuration, but ${name} ${existsSync(file) ? 'is no file' : 'is not there'}`, { hint: 'Examples are in thanos/.' });
+  throw new UsageError(
+    `--objstore must be a file with a Thanos object-store configuration, but ${name} ${existsSync(file) ? 'is no file' : 'is not there'}`,
+    { hint: 'Examples are in thanos/.' },
+  );
 }

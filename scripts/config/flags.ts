@@ -17,29 +17,68 @@ export const VERDICT_FLAGS: readonly Flag[] = [
   { name: 'strict', help: 'exit with 1 for INCONCLUSIVE too' },
   { name: 'markdown', value: 'FILE', help: 'write the verdict as the text of a pull-request comment' },
   { name: 'junit', value: 'FILE', help: 'write the verdict as JUnit XML' },
-  { name: 'bmf', value: 'FILE', help: 'write the candidate\'s figures in Bencher Metric Format' },
+  { name: 'bmf', value: 'FILE', help: "write the candidate's figures in Bencher Metric Format" },
   { name: 'openmetrics', value: 'FILE', help: 'write verdict and figures in OpenMetrics text' },
 ];
 
 export const FLAGS: readonly Flag[] = [
-  { name: 'benchmark', value: 'NAME', help: 'folder in benchmarks/, or the path of any folder with a benchmark.yaml; default shop, or the only one' },
-  { name: 'commit', value: 'REF', help: 'what is measured: hash, branch, tag, HEAD or worktree (the uncommitted state); the version where nothing is built from git; default HEAD' },
-  { name: 'against', value: 'REF', help: 'what it is compared with, in the same rounds: a commit, merge-base (the default off the default branch), anchor (of the default branch: the first commit after its last change), master-set (the stored runs of the default branch; nothing else is measured) or none' },
+  {
+    name: 'benchmark',
+    value: 'NAME',
+    help: 'folder in benchmarks/, or the path of any folder with a benchmark.yaml; default shop, or the only one',
+  },
+  {
+    name: 'commit',
+    value: 'REF',
+    help: 'what is measured: hash, branch, tag, HEAD or worktree (the uncommitted state); the version where nothing is built from git; default HEAD',
+  },
+  {
+    name: 'against',
+    value: 'REF',
+    help: 'what it is compared with, in the same rounds: a commit, merge-base (the default off the default branch), anchor (of the default branch: the first commit after its last change), master-set (the stored runs of the default branch; nothing else is measured) or none',
+  },
   { name: 'pairing', value: 'HOW', help: 'how two sides meet: auto, interleaved or alternating' },
-  { name: 'max-rounds', value: 'N', help: 'most rounds of a comparison, which ends as soon as the verdict is clear; default 40 (alternating: 20 blocks of four)' },
+  {
+    name: 'max-rounds',
+    value: 'N',
+    help: 'most rounds of a comparison, which ends as soon as the verdict is clear; default 40 (alternating: 20 blocks of four)',
+  },
   { name: 'max-minutes', value: 'N', help: 'begin no round after so many minutes; what is decided by then is said' },
   { name: 'resume', value: 'RUN', help: 'go on with a comparison that was interrupted' },
   { name: 'master', help: 'the run joins the master set: the history of the default branch' },
   { name: 'rate', value: 'N', help: 'requests per second for each side, of a load with a constant rate' },
-  { name: 'duration', value: 'TIME', help: 'length of the measured window: 20s, 2m, 1m30s; of a load with users the most that it may take; not of one with stages' },
+  {
+    name: 'duration',
+    value: 'TIME',
+    help: 'length of the measured window: 20s, 2m, 1m30s; of a load with users the most that it may take; not of one with stages',
+  },
   { name: 'warmup', value: 'TIME', help: 'load before the window, not measured' },
-  { name: 'rounds', value: 'N', help: 'valid rounds; each starts fresh containers. For a comparison: exactly so many, and one look at the end' },
-  { name: 'label', value: 'KEY=VALUE', many: true, help: 'kept with the run, to find it again; may be given many times' },
-  { name: 'objstore', value: 'FILE', help: 'Thanos object-store configuration to ship the metrics to; default a folder bucket' },
-  { name: 'live', help: 'show the run in the archive while it goes on, and ship its finished blocks (always so for runs over two hours)' },
+  {
+    name: 'rounds',
+    value: 'N',
+    help: 'valid rounds; each starts fresh containers. For a comparison: exactly so many, and one look at the end',
+  },
+  {
+    name: 'label',
+    value: 'KEY=VALUE',
+    many: true,
+    help: 'kept with the run, to find it again; may be given many times',
+  },
+  {
+    name: 'objstore',
+    value: 'FILE',
+    help: 'Thanos object-store configuration to ship the metrics to; default a folder bucket',
+  },
+  {
+    name: 'live',
+    help: 'show the run in the archive while it goes on, and ship its finished blocks (always so for runs over two hours)',
+  },
   { name: 'keep', help: 'leave the stack up at the end, to look at it' },
   ...VERDICT_FLAGS,
-  { name: 'json', help: 'print the run as one JSON document (schema mayfly.run/v1, the verdict in it is mayfly.verdict/v1)' },
+  {
+    name: 'json',
+    help: 'print the run as one JSON document (schema mayfly.run/v1, the verdict in it is mayfly.verdict/v1)',
+  },
   { name: 'quiet', help: 'no progress; warnings and errors only' },
   { name: 'help', help: 'this text' },
 ];
@@ -73,16 +112,33 @@ export interface BenchFlags {
 export function parseBenchArgs(args: string[]): BenchFlags {
   const given = parseFlags(args, FLAGS, 'bench');
   if (given.positionals.length > 0) {
-    throw new UsageError(`${JSON.stringify(given.positionals[0])} is not a flag`, { hint: 'Flags are written --commit=REF; see npm run bench -- --help.' });
+    throw new UsageError(`${JSON.stringify(given.positionals[0])} is not a flag`, {
+      hint: 'Flags are written --commit=REF; see npm run bench -- --help.',
+    });
   }
   const text = (name: string) => given.values[name]?.[0];
   const on = (name: string) => given.values[name] !== undefined;
   return {
-    benchmark: text('benchmark'), commit: text('commit'), against: text('against'),
-    pairing: text('pairing'), maxRounds: text('max-rounds'), maxMinutes: text('max-minutes'), resume: text('resume'), master: on('master'), verdict: verdictOutputs(text, on),
-    rate: text('rate'), duration: text('duration'), warmup: text('warmup'), rounds: text('rounds'),
-    label: given.values.label ?? [], objstore: text('objstore'),
-    live: on('live'), keep: on('keep'), json: on('json'), quiet: on('quiet'), help: on('help') ? benchHelp() : undefined,
+    benchmark: text('benchmark'),
+    commit: text('commit'),
+    against: text('against'),
+    pairing: text('pairing'),
+    maxRounds: text('max-rounds'),
+    maxMinutes: text('max-minutes'),
+    resume: text('resume'),
+    master: on('master'),
+    verdict: verdictOutputs(text, on),
+    rate: text('rate'),
+    duration: text('duration'),
+    warmup: text('warmup'),
+    rounds: text('rounds'),
+    label: given.values.label ?? [],
+    objstore: text('objstore'),
+    live: on('live'),
+    keep: on('keep'),
+    json: on('json'),
+    quiet: on('quiet'),
+    help: on('help') ? benchHelp() : undefined,
   };
 }
 
@@ -95,8 +151,13 @@ export interface VerdictOutputs {
 }
 
 /** Reads VERDICT_FLAGS. */
-export function verdictOutputs(text: (name: string) => string | undefined, on: (name: string) => boolean): VerdictOutputs {
-  const files = (['markdown', 'junit', 'bmf', 'openmetrics'] as const).flatMap((format) => (text(format) === undefined ? [] : [[format, text(format)!] as const]));
+export function verdictOutputs(
+  text: (name: string) => string | undefined,
+  on: (name: string) => boolean,
+): VerdictOutputs {
+  const files = (['markdown', 'junit', 'bmf', 'openmetrics'] as const).flatMap((format) =>
+    text(format) === undefined ? [] : [[format, text(format)!] as const],
+  );
   return { strict: on('strict'), files: Object.fromEntries(files) };
 }
 
@@ -111,7 +172,9 @@ export interface GivenFlags {
  * Unknown flags, a missing or superfluous value and a repeated flag are UsageErrors.
  */
 export function parseFlags(args: string[], flags: readonly Flag[], command: string): GivenFlags {
-  const options = Object.fromEntries(flags.map(({ name, value }) => [name, { type: value ? ('string' as const) : ('boolean' as const) }]));
+  const options = Object.fromEntries(
+    flags.map(({ name, value }) => [name, { type: value ? ('string' as const) : ('boolean' as const) }]),
+  );
   const expanded = args.map((arg) => (arg === '-h' ? '--help' : arg));
   const { tokens } = parseArgs({ args: expanded, options, strict: false, tokens: true, allowPositionals: true });
   const given: GivenFlags = { values: {}, positionals: [] };
@@ -122,17 +185,27 @@ export function parseFlags(args: string[], flags: readonly Flag[], command: stri
   return given;
 }
 
-function take(token: { name: string; rawName: string; value?: string; inlineValue?: boolean }, flags: readonly Flag[], given: GivenFlags, hint: string): void {
+function take(
+  token: { name: string; rawName: string; value?: string; inlineValue?: boolean },
+  flags: readonly Flag[],
+  given: GivenFlags,
+  hint: string,
+): void {
   const flag = flags.find(({ name }) => token.rawName === `--${name}`);
   if (!flag) {
-    const near = nearest(token.name, flags.map(({ name }) => name));
+    const near = nearest(
+      token.name,
+      flags.map(({ name }) => name),
+    );
     throw new UsageError(`${token.rawName} is not a flag${near ? ` (did you mean --${near}?)` : ''}`, { hint });
   }
   const { name, value, many } = flag;
-  if (!value && token.inlineValue) throw new UsageError(`--${name} takes no value, got ${JSON.stringify(token.value)}`, { hint });
+  if (!value && token.inlineValue)
+    throw new UsageError(`--${name} takes no value, got ${JSON.stringify(token.value)}`, { hint });
   // Without a strict mode the parser takes the next flag for a value.
   const swallowed = !token.inlineValue && /^--?[a-z]/i.test(token.value ?? '');
-  if (value && (!token.value || swallowed)) throw new UsageError(`--${name} needs a value: --${name}=${value}`, { hint });
+  if (value && (!token.value || swallowed))
+    throw new UsageError(`--${name} needs a value: --${name}=${value}`, { hint });
   if (given.values[name] && !many) throw new UsageError(`--${name} is given twice`, { hint });
   given.values[name] = [...(given.values[name] ?? []), ...(value ? [token.value!] : [])];
 }
@@ -142,7 +215,10 @@ export function parseLabels(given: string[]): Record<string, string> {
   const labels = new Map<string, string>();
   for (const text of given) {
     const [, key, value] = /^([A-Za-z_][A-Za-z0-9_.-]{0,62})=([^\p{Cc}]{0,200})$/u.exec(text) ?? [];
-    if (key === undefined) throw new UsageError(`--label must be KEY=VALUE, with letters, digits and _ . - in the key, got ${JSON.stringify(text)}`);
+    if (key === undefined)
+      throw new UsageError(
+        `--label must be KEY=VALUE, with letters, digits and _ . - in the key, got ${JSON.stringify(text)}`,
+      );
     if (labels.has(key)) throw new UsageError(`--label ${key} is given twice`);
     labels.set(key, value!);
   }
@@ -159,14 +235,19 @@ export function helpText(usage: string, about: string, flags: readonly Flag[], m
 
 /** The help of `npm run bench`. */
 export function benchHelp(): string {
-  return helpText('npm run bench -- [flags]', 'Builds a benchmark\'s services at a commit, measures them in a throw-away stack, compares them with a baseline, stores and prints the result.', FLAGS, [
-    'Examples:',
-    '  npm run bench -- --commit=HEAD',
-    '  npm run bench -- --commit=my-branch --against=main',
-    '  npm run bench -- --commit=HEAD --max-minutes=10 --markdown=comment.md --junit=report.xml',
-    '  npm run bench -- --benchmark=caddy --commit=v2.10.0',
-    '',
-    'Exit codes: 0 PASS, IMPROVEMENT, INCONCLUSIVE, or measured alone; 1 REGRESSION; 2 wrong flags or files; 3 INVALID: too few valid rounds; 4 engine, build or stack failed; 130 interrupted.',
-    'The fields of benchmark.yaml: docs/benchmark.md. The printed document: docs/run.md.',
-  ]);
+  return helpText(
+    'npm run bench -- [flags]',
+    "Builds a benchmark's services at a commit, measures them in a throw-away stack, compares them with a baseline, stores and prints the result.",
+    FLAGS,
+    [
+      'Examples:',
+      '  npm run bench -- --commit=HEAD',
+      '  npm run bench -- --commit=my-branch --against=main',
+      '  npm run bench -- --commit=HEAD --max-minutes=10 --markdown=comment.md --junit=report.xml',
+      '  npm run bench -- --benchmark=caddy --commit=v2.10.0',
+      '',
+      'Exit codes: 0 PASS, IMPROVEMENT, INCONCLUSIVE, or measured alone; 1 REGRESSION; 2 wrong flags or files; 3 INVALID: too few valid rounds; 4 engine, build or stack failed; 130 interrupted.',
+      'The fields of benchmark.yaml: docs/benchmark.md. The printed document: docs/run.md.',
+    ],
+  );
 }

@@ -3,9 +3,9 @@ import { compile } from 'json-schema-to-typescript';
 import runSchema from '../../docs/schemas/mayfly.run.v1.json' with { type: 'json' };
 import verdictSchema from '../../docs/schemas/mayfly.verdict.v1.json' with { type: 'json' };
 import schema from './benchmark.schema.json' with { type: 'json' };
-import serviceSchema from './service.schema.json' with { type: 'json' };
 import { FLAGS } from './flags.ts';
 import { BUILTIN_METRICS } from './metric-defaults.ts';
+import serviceSchema from './service.schema.json' with { type: 'json' };
 
 /** A JSON schema, as far as the benchmark's one goes. */
 export interface Schema {
@@ -60,9 +60,19 @@ async function typesOf(source: object, name: string): Promise<string> {
 function prepareForTypes(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(prepareForTypes);
   if (node === null || typeof node !== 'object') return node;
-  const { oneOf: _rule, dependentRequired: _more, minItems: _least, maxItems: _most, ...rest } = node as Schema & { minItems?: number; maxItems?: number };
-  const copy = Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, key === 'default' ? value : prepareForTypes(value)])) as Schema;
-  const filled = Object.entries(copy.properties ?? {}).filter(([, field]) => field.default !== undefined).map(([name]) => name);
+  const {
+    oneOf: _rule,
+    dependentRequired: _more,
+    minItems: _least,
+    maxItems: _most,
+    ...rest
+  } = node as Schema & { minItems?: number; maxItems?: number };
+  const copy = Object.fromEntries(
+    Object.entries(rest).map(([key, value]) => [key, key === 'default' ? value : prepareForTypes(value)]),
+  ) as Schema;
+  const filled = Object.entries(copy.properties ?? {})
+    .filter(([, field]) => field.default !== undefined)
+    .map(([name]) => name);
   return filled.length > 0 ? { ...copy, required: [...new Set([...(copy.required ?? []), ...filled])] } : copy;
 }
 
@@ -77,7 +87,12 @@ const LOADS = [
       ['a rate that moves', '`script`, `stages`', '`rate`, `arrivals`, `warmup`', 'open'],
       ['requests as they were recorded', '`schedule`', '`script`, `duration`, `warmup`', 'open'],
       ['a number of users', '`script`, `users`', '`iterations`, `think`, `duration`', 'closed'],
-      ['another load generator', '`image`, `command`, `requests`, `rate`, `duration`', '`scrape`, `failed`, `dropped`, `warmup`', 'open'],
+      [
+        'another load generator',
+        '`image`, `command`, `requests`, `rate`, `duration`',
+        '`scrape`, `failed`, `dropped`, `warmup`',
+        'open',
+      ],
     ],
   ),
   '',
@@ -123,19 +138,26 @@ function benchmarkPage(): string {
     ...table(
       ['name', 'unit', 'better', 'margin', 'what'],
       BUILTIN_METRICS.map(({ name, unit, better, margin, ownOnly, description }) => [
-        `\`${name}\``, unit, better, `${margin * 100}%`, `${description}${ownOnly ? ' (own generator only)' : ''}`,
+        `\`${name}\``,
+        unit,
+        better,
+        `${margin * 100}%`,
+        `${description}${ownOnly ? ' (own generator only)' : ''}`,
       ]),
     ),
     '',
     '## The Compose file',
     '',
-    'It describes services only: their images, settings, health checks and limits. Everything that two runs side by side could share, and every privilege, is refused with a sentence that says what to do instead: networks, ports, fixed names, devices, host folders outside of the benchmark\'s folder or writable, external volumes, capabilities other than a few harmless ones, variables other than `${MAYFLY_IMAGE_<NAME>}`.',
+    "It describes services only: their images, settings, health checks and limits. Everything that two runs side by side could share, and every privilege, is refused with a sentence that says what to do instead: networks, ports, fixed names, devices, host folders outside of the benchmark's folder or writable, external volumes, capabilities other than a few harmless ones, variables other than `${MAYFLY_IMAGE_<NAME>}`.",
     '',
     '## Flags of npm run bench',
     '',
     'They lay over the file, for one run.',
     '',
-    ...table(['flag', 'what'], FLAGS.map(({ name, value, help }) => [`\`--${name}${value ? `=${value}` : ''}\``, help])),
+    ...table(
+      ['flag', 'what'],
+      FLAGS.map(({ name, value, help }) => [`\`--${name}${value ? `=${value}` : ''}\``, help]),
+    ),
     '',
   ].join('\n');
 }
@@ -208,7 +230,8 @@ function verdictPage(): string {
 }
 
 /** A part of a page about a document: its fields are there always, or where there is one. */
-const partOf = (root: Schema) => (title: string, node: Schema) => section(title, node, root, (required) => (required ? 'always' : 'where there is one'));
+const partOf = (root: Schema) => (title: string, node: Schema) =>
+  section(title, node, root, (required) => (required ? 'always' : 'where there is one'));
 
 /** A heading and a table of the fields. `presence`: what the third column says of fields without a default. */
 function section(title: string, node: Schema, root: Schema, presence?: (required: boolean) => string): string[] {
@@ -223,7 +246,15 @@ function section(title: string, node: Schema, root: Schema, presence?: (required
     ];
   });
   const rule = node['x-rule'] ? [`It ${node['x-rule']}.`, ''] : [];
-  return [`## ${title}`, '', node.description ?? '', '', ...rule, ...table(['field', 'type', presence ? 'there' : 'default', 'what'], rows), ''];
+  return [
+    `## ${title}`,
+    '',
+    node.description ?? '',
+    '',
+    ...rule,
+    ...table(['field', 'type', presence ? 'there' : 'default', 'what'], rows),
+    '',
+  ];
 }
 
 /** The schema behind a reference, with what stands beside the reference laid over it. */
@@ -237,15 +268,28 @@ export function deref(node: Schema, root: Schema): Schema {
 function typeText(field: Schema): string {
   if (field.enum) return field.enum.map((word) => `\`${word}\``).join(', ');
   if (field['x-form']) return field['x-form'];
-  if (field.type === 'array') return `list of ${field.items?.properties || field.items?.$ref ? 'maps' : field.items?.type === 'integer' ? 'whole numbers' : 'texts'}`;
+  if (field.type === 'array')
+    return `list of ${field.items?.properties || field.items?.$ref ? 'maps' : field.items?.type === 'integer' ? 'whole numbers' : 'texts'}`;
   if (field.type === 'object') return 'map';
-  const names: Record<string, string> = { integer: 'whole number', string: 'text', boolean: '`true` or `false`', object: 'map' };
-  const type = [field.type].flat().map((name) => names[name!] ?? name).join(' or ');
+  const names: Record<string, string> = {
+    integer: 'whole number',
+    string: 'text',
+    boolean: '`true` or `false`',
+    object: 'map',
+  };
+  const type = [field.type]
+    .flat()
+    .map((name) => names[name!] ?? name)
+    .join(' or ');
   return [type, field['x-unit'] && `of ${field['x-unit']}`, bounds(field)].filter(Boolean).join(' ');
 }
 
 function bounds({ minimum, exclusiveMinimum, maximum }: Schema): string {
-  const parts = [minimum !== undefined && `>= ${minimum}`, exclusiveMinimum !== undefined && `> ${exclusiveMinimum}`, maximum !== undefined && `<= ${maximum}`];
+  const parts = [
+    minimum !== undefined && `>= ${minimum}`,
+    exclusiveMinimum !== undefined && `> ${exclusiveMinimum}`,
+    maximum !== undefined && `<= ${maximum}`,
+  ];
   const text = parts.filter(Boolean).join(', ');
   return text && `(${text})`;
 }
@@ -253,7 +297,9 @@ function bounds({ minimum, exclusiveMinimum, maximum }: Schema): string {
 function defaultText(field: Schema): string {
   if (field['x-default']) return field['x-default'];
   if (field.default === undefined) return 'none';
-  return field.default === '' ? 'empty' : `\`${typeof field.default === 'string' ? field.default : JSON.stringify(field.default)}\``;
+  return field.default === ''
+    ? 'empty'
+    : `\`${typeof field.default === 'string' ? field.default : JSON.stringify(field.default)}\``;
 }
 
 function exampleText(field: Schema): string {
@@ -263,6 +309,7 @@ function exampleText(field: Schema): string {
 
 /** A Markdown table. */
 export function table(head: string[], rows: string[][]): string[] {
-  const line = (cells: string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
+  const line = (cells: string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)];
 }

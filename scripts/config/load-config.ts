@@ -1,15 +1,18 @@
-/** From `load` in the benchmark's file, with the flags laid over it, to the load that is made. The file has been checked. */
+/**
+ * From `load` in the benchmark's file, with the flags laid over it, to the load that is made. The file has been
+ * checked.
+ */
 import { readFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
-import { UsageError } from '../core/errors.ts';
 import type { Model } from '../../loadgen/plan.ts';
-import type { ImageLoad, Load, OwnLoad } from './types.ts';
+import { UsageError } from '../core/errors.ts';
 import type { BenchmarkSpec } from './benchmark.types.ts';
 import { loadFault, sumOfStages, windowFault } from './check.ts';
 import { durationFlag, HELP, rateFlag } from './flag-values.ts';
 import type { BenchFlags } from './flags.ts';
-import { measureSchedule } from './schedule-file.ts';
 import { parseDuration } from './quantities.ts';
+import { measureSchedule } from './schedule-file.ts';
+import type { ImageLoad, Load, OwnLoad } from './types.ts';
 import { throwFaults } from './yaml-file.ts';
 
 type LoadSpec = BenchmarkSpec['load'];
@@ -48,7 +51,12 @@ function choose(spec: LoadSpec, dir: string, flags: LoadFlags, cwd: string): Cho
   const durationS = durationFlag('duration', flags.duration) ?? parseDuration(spec.duration!)!;
   const fault = loadFault(rate, durationS);
   if (fault) throw new UsageError(`--duration ${fault}`, { hint: HELP });
-  return { model: { kind: 'open', arrivals: spec.arrivals ?? 'constant', rate, durationS }, rate, durationS, inFlight: aQuarter(rate) };
+  return {
+    model: { kind: 'open', arrivals: spec.arrivals ?? 'constant', rate, durationS },
+    rate,
+    durationS,
+    inFlight: aQuarter(rate),
+  };
 }
 
 /** As many as answers of a quarter of a second need. */
@@ -58,20 +66,39 @@ function ofUsers(spec: LoadSpec, flags: LoadFlags): Chosen {
   refuse(['rate'], flags, 'load has users, and a closed model has no rate');
   const users = spec.users!;
   const limitS = windowOf(flags) ?? parseDuration(spec.duration ?? '10m')!;
-  return { model: { kind: 'closed', users, iterations: spec.iterations ?? 1, thinkS: parseDuration(spec.think ?? '0s')!, limitS }, rate: 0, durationS: limitS, inFlight: users };
+  return {
+    model: {
+      kind: 'closed',
+      users,
+      iterations: spec.iterations ?? 1,
+      thinkS: parseDuration(spec.think ?? '0s')!,
+      limitS,
+    },
+    rate: 0,
+    durationS: limitS,
+    inFlight: users,
+  };
 }
 
 function ofSchedule(file: string, spec: LoadSpec, flags: LoadFlags, cwd: string): Chosen {
   refuse(['rate'], flags, 'load has a schedule, which says when each request is due');
   const cutS = windowOf(flags) ?? (spec.duration === undefined ? undefined : parseDuration(spec.duration)!);
-  const length = measureSchedule(readFileSync(file), relative(cwd, file) || file, { cutS, hasScript: spec.script !== undefined });
+  const length = measureSchedule(readFileSync(file), relative(cwd, file) || file, {
+    cutS,
+    hasScript: spec.script !== undefined,
+  });
   if ('faults' in length) {
     throwFaults(length.faults, 'docs/benchmark.md says what load/schedule holds.');
     throw new TypeError('a file that is not valid has no fault');
   }
   const { durationS, rows, busiest } = length;
   const rate = rows / durationS;
-  return { model: { kind: 'open', arrivals: 'file', file, rate, durationS }, rate, durationS, inFlight: aQuarter(Math.max(rate, busiest)) };
+  return {
+    model: { kind: 'open', arrivals: 'file', file, rate, durationS },
+    rate,
+    durationS,
+    inFlight: aQuarter(Math.max(rate, busiest)),
+  };
 }
 
 function ofStages(spec: LoadSpec, flags: LoadFlags): Chosen {
@@ -80,7 +107,12 @@ function ofStages(spec: LoadSpec, flags: LoadFlags): Chosen {
   const from = spec.rate ?? stages[0]!.rate;
   const { iterations, durationS } = sumOfStages(spec);
   const model: Model = { kind: 'open', arrivals: spec.arrivals ?? 'constant', rate: from, durationS, stages };
-  return { model, rate: iterations / durationS, durationS, inFlight: aQuarter(Math.max(from, ...stages.map(({ rate }) => rate))) };
+  return {
+    model,
+    rate: iterations / durationS,
+    durationS,
+    inFlight: aQuarter(Math.max(from, ...stages.map(({ rate }) => rate))),
+  };
 }
 
 const windowOf = ({ duration }: LoadFlags): number | undefined => {
@@ -92,21 +124,34 @@ const windowOf = ({ duration }: LoadFlags): number | undefined => {
 
 function refuse(names: (keyof LoadFlags)[], flags: LoadFlags, why: string): void {
   const given = names.find((name) => flags[name] !== undefined);
-  if (given) throw new UsageError(`--${given} cannot be given: ${why}`, { hint: 'Leave the flag out, or change load in benchmark.yaml.' });
+  if (given)
+    throw new UsageError(`--${given} cannot be given: ${why}`, {
+      hint: 'Leave the flag out, or change load in benchmark.yaml.',
+    });
 }
 
 function chooseWarmup(spec: LoadSpec, flags: LoadFlags): number {
   const warmupS = durationFlag('warmup', flags.warmup);
   if (spec.users === undefined) return warmupS ?? parseDuration(spec.warmup ?? '5s')!;
-  if (warmupS) throw new UsageError('--warmup must be 0s: load has users, and everybody does this once, measured from the first iteration on', { hint: 'Leave the flag out, or change load in benchmark.yaml.' });
+  if (warmupS)
+    throw new UsageError(
+      '--warmup must be 0s: load has users, and everybody does this once, measured from the first iteration on',
+      { hint: 'Leave the flag out, or change load in benchmark.yaml.' },
+    );
   return 0;
 }
 
 function chooseGenerator(spec: LoadSpec, dir: string): OwnLoad | ImageLoad {
-  if (spec.image === undefined) return { kind: 'mayfly', script: spec.script === undefined ? null : resolve(dir, spec.script) };
+  if (spec.image === undefined)
+    return { kind: 'mayfly', script: spec.script === undefined ? null : resolve(dir, spec.script) };
   const { image, command, requests, scrape, failed, dropped } = spec;
   return {
-    kind: 'image', image, command: command!, requests: requests!,
-    ...(scrape ? { scrape } : {}), ...(failed === undefined ? {} : { failed }), ...(dropped === undefined ? {} : { dropped }),
+    kind: 'image',
+    image,
+    command: command!,
+    requests: requests!,
+    ...(scrape ? { scrape } : {}),
+    ...(failed === undefined ? {} : { failed }),
+    ...(dropped === undefined ? {} : { dropped }),
   };
 }

@@ -17,14 +17,40 @@ export interface BuiltinMetric {
 const ONE_PERCENT = 0.01;
 const THREE_PERCENT = 0.03;
 
-const builtin = (name: string, unit: Unit, better: Better, margin: number, ownOnly: boolean, description: string): BuiltinMetric => ({
-  name, unit, better, margin, ownOnly, description,
+const builtin = (
+  name: string,
+  unit: Unit,
+  better: Better,
+  margin: number,
+  ownOnly: boolean,
+  description: string,
+): BuiltinMetric => ({
+  name,
+  unit,
+  better,
+  margin,
+  ownOnly,
+  description,
 });
 
 const latency = (statistic: string, words: string, margin: number) =>
-  builtin(`latency_${statistic}`, 's', 'lower', margin, true, `${words} of the time from sending a request to the end of the answer`);
+  builtin(
+    `latency_${statistic}`,
+    's',
+    'lower',
+    margin,
+    true,
+    `${words} of the time from sending a request to the end of the answer`,
+  );
 const response = (statistic: string, words: string, margin: number) =>
-  builtin(`response_${statistic}`, 's', 'lower', margin, true, `${words} of the time from the scheduled start to the end of the answer, so that a stall shows`);
+  builtin(
+    `response_${statistic}`,
+    's',
+    'lower',
+    margin,
+    true,
+    `${words} of the time from the scheduled start to the end of the answer, so that a stall shows`,
+  );
 
 export const BUILTIN_METRICS: readonly BuiltinMetric[] = [
   latency('avg', 'mean', ONE_PERCENT),
@@ -43,16 +69,33 @@ export const BUILTIN_METRICS: readonly BuiltinMetric[] = [
   builtin('start_lag_p99', 's', 'lower', THREE_PERCENT, true, '99th percentile of how late an iteration starts'),
   builtin('request_rate', '1/s', 'higher', ONE_PERCENT, false, 'requests sent per second of the window'),
   builtin('failed_requests', 'ratio', 'lower', ONE_PERCENT, false, 'share of requests that failed'),
-  builtin('cpu_seconds_per_request', 's', 'lower', ONE_PERCENT, false, 'CPU time of all services over the window, per request'),
-  builtin('memory_peak', 'bytes', 'lower', ONE_PERCENT, false, 'greatest working set of all services together in the window'),
+  builtin(
+    'cpu_seconds_per_request',
+    's',
+    'lower',
+    ONE_PERCENT,
+    false,
+    'CPU time of all services over the window, per request',
+  ),
+  builtin(
+    'memory_peak',
+    'bytes',
+    'lower',
+    ONE_PERCENT,
+    false,
+    'greatest working set of all services together in the window',
+  ),
 ];
 
 /** Counts from the schedule, which a closed model has not. */
 export const needsSchedule = (name: string): boolean => /^(response|start_lag)_/.test(name);
 
-export const builtinMetric = (name: string): BuiltinMetric | undefined => BUILTIN_METRICS.find((metric) => metric.name === name);
+export const builtinMetric = (name: string): BuiltinMetric | undefined =>
+  BUILTIN_METRICS.find((metric) => metric.name === name);
 
-/** All built-in metrics with what the benchmark says about them, then the benchmark's own. The file has been checked. */
+/**
+ * All built-in metrics with what the benchmark says about them, then the benchmark's own. The file has been checked.
+ */
 export function allMetrics(spec: BenchmarkSpec): Metric[] {
   const said = new Map(spec.metrics.map((metric) => [metric.name, metric]));
   const own = spec.metrics.filter((metric) => metric.promql !== undefined);
@@ -62,10 +105,17 @@ export function allMetrics(spec: BenchmarkSpec): Metric[] {
       return { name, unit, better, primary: laid?.primary ?? false, ...marginOf(laid?.margin, margin) };
     }),
     ...own.map(({ name, unit, better, primary, margin, promql }) => ({
-      name, unit: unit!, better: better ?? ('lower' as const), primary, ...marginOf(margin, ONE_PERCENT), promql: promql!,
+      name,
+      unit: unit!,
+      better: better ?? ('lower' as const),
+      primary,
+      ...marginOf(margin, ONE_PERCENT),
+      promql: promql!,
     })),
   ];
 }
 
 const marginOf = (said: number | string | undefined, otherwise: number): Pick<Metric, 'margin' | 'margin_from'> =>
-  said === undefined ? { margin: otherwise, margin_from: 'default' } : { margin: parseShare(said), margin_from: 'benchmark' };
+  said === undefined
+    ? { margin: otherwise, margin_from: 'default' }
+    : { margin: parseShare(said), margin_from: 'benchmark' };

@@ -2,9 +2,9 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import schema from './benchmark.schema.json' with { type: 'json' };
 import type { BenchmarkSpec } from './benchmark.types.ts';
+import { didYouMean } from './nearest.ts';
 import serviceSchema from './service.schema.json' with { type: 'json' };
 import type { ServiceSpec } from './service.types.ts';
-import { didYouMean } from './nearest.ts';
 import type { YamlPath } from './yaml-file.ts';
 
 /** What is wrong at one place of the data. */
@@ -13,12 +13,18 @@ export interface SchemaFault {
   text: string;
 }
 
-/** Annotations of our own: the unit and the form of a field for messages, a rule over several fields, a default in words, fields that once had another name. */
+/**
+ * Annotations of our own: the unit and the form of a field for messages, a rule over several fields, a default in
+ * words, fields that once had another name.
+ */
 const ANNOTATIONS = ['x-unit', 'x-form', 'x-rule', 'x-default', 'x-renamed'];
 
 type Checked<T> = { spec: T } | { faults: SchemaFault[] };
 
-/** Checks the content of a benchmark.yaml and fills in every default, in a copy. Gives the filled copy, or everything that is wrong with the file. */
+/**
+ * Checks the content of a benchmark.yaml and fills in every default, in a copy. Gives the filled copy, or everything
+ * that is wrong with the file.
+ */
 export const checkBenchmark = checker<BenchmarkSpec>(schema);
 
 /** The same for a mayfly.yaml. */
@@ -35,7 +41,13 @@ function checker<T>(schemaObject: object): (value: unknown) => Checked<T> {
 
 /** Compiles a JSON schema (draft 2020-12); the validator fills in defaults. */
 export function compile(schemaObject: object): ValidateFunction {
-  const ajv = new Ajv2020({ allErrors: true, verbose: true, useDefaults: true, allowUnionTypes: true, strictRequired: false });
+  const ajv = new Ajv2020({
+    allErrors: true,
+    verbose: true,
+    useDefaults: true,
+    allowUnionTypes: true,
+    strictRequired: false,
+  });
   ajv.addVocabulary(ANNOTATIONS);
   return ajv.compile(schemaObject);
 }
@@ -48,9 +60,17 @@ function explain(errors: ErrorObject[]): SchemaFault[] {
 }
 
 function pathOf(error: ErrorObject): YamlPath {
-  const path = error.instancePath.split('/').slice(1).map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+  const path = error.instancePath
+    .split('/')
+    .slice(1)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
   const { additionalProperty, propertyName } = error.params as Record<string, string | undefined>;
-  const key = error.keyword === 'additionalProperties' ? additionalProperty : error.keyword === 'propertyNames' ? propertyName : undefined;
+  const key =
+    error.keyword === 'additionalProperties'
+      ? additionalProperty
+      : error.keyword === 'propertyNames'
+        ? propertyName
+        : undefined;
   return key === undefined ? path : [...path, key];
 }
 
@@ -59,7 +79,11 @@ function textOf({ keyword, params, data, parentSchema }: ErrorObject): string {
   const unit = rules['x-unit'] ? ` ${rules['x-unit']}` : '';
   const got = `, got ${shown(data)}`;
   // The form of a field says more than one of its bounds.
-  const form = rules['x-form'] && ['type', 'minimum', 'maximum', 'pattern', 'minLength', 'minItems', 'minProperties', 'maxProperties'].includes(keyword);
+  const form =
+    rules['x-form'] &&
+    ['type', 'minimum', 'maximum', 'pattern', 'minLength', 'minItems', 'minProperties', 'maxProperties'].includes(
+      keyword,
+    );
   if (form) return `must be ${rules['x-form']}${got}`;
   switch (keyword) {
     case 'additionalProperties': {
@@ -95,7 +119,13 @@ function textOf({ keyword, params, data, parentSchema }: ErrorObject): string {
 }
 
 const TYPES: Record<string, string> = {
-  object: 'a map', array: 'a list', string: 'a text', number: 'a number', integer: 'a whole number', boolean: 'true or false', null: 'nothing',
+  object: 'a map',
+  array: 'a list',
+  string: 'a text',
+  number: 'a number',
+  integer: 'a whole number',
+  boolean: 'true or false',
+  null: 'nothing',
 };
 
 function typeNames(type: string | string[]): string {
@@ -111,6 +141,7 @@ export function shown(data: unknown): string {
   if (data === null || data === undefined) return 'nothing';
   if (typeof data === 'string') return JSON.stringify(data.length > 60 ? `${data.slice(0, 57)}...` : data);
   if (Array.isArray(data)) return `a list of ${data.length}`;
-  if (typeof data === 'object') return Object.keys(data).length === 0 ? 'an empty map' : `a map of ${Object.keys(data).join(', ')}`;
+  if (typeof data === 'object')
+    return Object.keys(data).length === 0 ? 'an empty map' : `a map of ${Object.keys(data).join(', ')}`;
   return String(data);
 }

@@ -2,18 +2,21 @@
 import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { UsageError } from '../core/errors.ts';
-import { listBenchmarks, readBenchmark, type ConfigEnv } from './config.ts';
+import { type ConfigEnv, listBenchmarks, readBenchmark } from './config.ts';
 import { didYouMean } from './nearest.ts';
+import { parseDuration } from './quantities.ts';
 import { checkService, shown } from './schema.ts';
 import type { Alert, ServiceSpec } from './service.types.ts';
-import { parseDuration } from './quantities.ts';
-import { readYamlFile, throwFaults, type Fault, type YamlFile } from './yaml-file.ts';
+import { type Fault, readYamlFile, throwFaults, type YamlFile } from './yaml-file.ts';
 
 export type { Alert };
 
 /** A repository of GitHub that is watched. */
 export interface WatchedRepository {
-  /** owner/name in small letters: GitHub does not tell them from capitals, and what is stored under a name is found again however mayfly.yaml writes it. */
+  /**
+   * owner/name in small letters: GitHub does not tell them from capitals, and what is stored under a name is found
+   * again however mayfly.yaml writes it.
+   */
   name: string;
   benchmarks: string[];
   /** Pull requests of the repository itself are measured without being asked for. */
@@ -52,7 +55,11 @@ export function loadService(asked: string | undefined, env: ConfigEnv): ServiceC
   const spec = readSpec(yaml);
   const names = listBenchmarks(env.root);
   if (yaml) throwFaults(faultsOf(spec, yaml, names), HELP);
-  const watched = Object.entries(spec.repositories).map(([name, { benchmarks, pull_requests }]) => ({ name: name.toLowerCase(), benchmarks, eachPullRequest: pull_requests === 'each' }));
+  const watched = Object.entries(spec.repositories).map(([name, { benchmarks, pull_requests }]) => ({
+    name: name.toLowerCase(),
+    benchmarks,
+    eachPullRequest: pull_requests === 'each',
+  }));
   const used = new Set(watched.flatMap(({ benchmarks }) => benchmarks));
   return {
     file: there ? file : undefined,
@@ -68,32 +75,65 @@ function readSpec(yaml: YamlFile | undefined): ServiceSpec {
   if (yaml) throwFaults(yaml.faults);
   const checked = checkService(yaml?.value ?? {});
   if ('spec' in checked) return checked.spec;
-  throwFaults(checked.faults.map(({ path, text }) => yaml!.fault(path, text)), HELP);
+  throwFaults(
+    checked.faults.map(({ path, text }) => yaml!.fault(path, text)),
+    HELP,
+  );
   throw new TypeError('a file that is not valid has no fault');
 }
 
 function faultsOf(spec: ServiceSpec, yaml: YamlFile, benchmarks: string[]): Fault[] {
-  const unknown = (path: (string | number)[], name: string) => (benchmarks.includes(name) ? [] : [yaml.fault(path, `names ${shown(name)}, which is no benchmark of this checkout${didYouMean(name, benchmarks)}; there is ${benchmarks.join(', ') || 'none'}`)]);
+  const unknown = (path: (string | number)[], name: string) =>
+    benchmarks.includes(name)
+      ? []
+      : [
+          yaml.fault(
+            path,
+            `names ${shown(name)}, which is no benchmark of this checkout${didYouMean(name, benchmarks)}; there is ${benchmarks.join(', ') || 'none'}`,
+          ),
+        ];
   const names = Object.keys(spec.repositories);
   const twice = names.filter((name, i) => names.findIndex((other) => other.toLowerCase() === name.toLowerCase()) !== i);
   return [
-    ...twice.map((name) => yaml.fault(['repositories', name], 'is there twice: GitHub does not tell upper from lower case')),
-    ...Object.entries(spec.repositories).flatMap(([name, { benchmarks: own }]) => own.flatMap((one, i) => unknown(['repositories', name, 'benchmarks', i], one))),
-    ...spec.alerts.flatMap((alert, i) => [...alertFaults(alert, i, yaml), ...(alert.benchmarks ?? []).flatMap((one, j) => unknown(['alerts', i, 'benchmarks', j], one))]),
-    ...(parseDuration(spec.reconcile)! < 10 ? [yaml.fault(['reconcile'], `must be >= 10s, got ${shown(spec.reconcile)}`)] : []),
+    ...twice.map((name) =>
+      yaml.fault(['repositories', name], 'is there twice: GitHub does not tell upper from lower case'),
+    ),
+    ...Object.entries(spec.repositories).flatMap(([name, { benchmarks: own }]) =>
+      own.flatMap((one, i) => unknown(['repositories', name, 'benchmarks', i], one)),
+    ),
+    ...spec.alerts.flatMap((alert, i) => [
+      ...alertFaults(alert, i, yaml),
+      ...(alert.benchmarks ?? []).flatMap((one, j) => unknown(['alerts', i, 'benchmarks', j], one)),
+    ]),
+    ...(parseDuration(spec.reconcile)! < 10
+      ? [yaml.fault(['reconcile'], `must be >= 10s, got ${shown(spec.reconcile)}`)]
+      : []),
   ];
 }
 
 /** Fields that a way needs, and those that belong to another one. */
-const FIELDS = { webhook: { needs: ['url_from'], may: [] }, email: { needs: ['smtp_from', 'from', 'to'], may: [] }, issue: { needs: [], may: ['labels'] } } as const;
+const FIELDS = {
+  webhook: { needs: ['url_from'], may: [] },
+  email: { needs: ['smtp_from', 'from', 'to'], may: [] },
+  issue: { needs: [], may: ['labels'] },
+} as const;
 
 function alertFaults(alert: Alert, index: number, yaml: YamlFile): Fault[] {
   const { needs, may } = FIELDS[alert.kind];
   const known: readonly string[] = ['kind', 'benchmarks', ...needs, ...may];
   const written = Object.keys((yaml.value as { alerts: object[] }).alerts[index]!);
   return [
-    ...needs.filter((field) => alert[field] === undefined).map((field) => yaml.fault(['alerts', index], `is of kind ${alert.kind}, so it needs ${field}`)),
-    ...written.filter((field) => !known.includes(field)).map((field) => yaml.fault(['alerts', index, field], `is not for an alert of kind ${alert.kind}; allowed here: ${known.join(', ')}`)),
+    ...needs
+      .filter((field) => alert[field] === undefined)
+      .map((field) => yaml.fault(['alerts', index], `is of kind ${alert.kind}, so it needs ${field}`)),
+    ...written
+      .filter((field) => !known.includes(field))
+      .map((field) =>
+        yaml.fault(
+          ['alerts', index, field],
+          `is not for an alert of kind ${alert.kind}; allowed here: ${known.join(', ')}`,
+        ),
+      ),
   ];
 }
 

@@ -10,7 +10,14 @@ export interface ScrapeTarget {
 }
 
 export type BuildRecipe =
-  | { kind: 'git'; repository: string; context: string; dockerfile: string; args: Record<string, string>; network: 'none' | 'default' | 'host' }
+  | {
+      kind: 'git';
+      repository: string;
+      context: string;
+      dockerfile: string;
+      args: Record<string, string>;
+      network: 'none' | 'default' | 'host';
+    }
   | { kind: 'image'; image: string }
   | { kind: 'command'; command: string[] };
 

@@ -1,6 +1,6 @@
 /** YAML with the line of everything in it. The only file that knows the yaml package. */
 import { readFileSync } from 'node:fs';
-import { isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type Node } from 'yaml';
+import { type Document, isMap, isPair, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import { UsageError } from '../core/errors.ts';
 
 /** Keys and indexes from the top of the file: ['load', 'rate']. */
@@ -36,7 +36,10 @@ function readText(file: string, name: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'is not there' : `cannot be read: ${(error as Error).message}`;
+    const reason =
+      (error as NodeJS.ErrnoException).code === 'ENOENT'
+        ? 'is not there'
+        : `cannot be read: ${(error as Error).message}`;
     throw new UsageError(`${name} ${reason}`, { cause: error });
   }
 }
@@ -46,12 +49,28 @@ export function parseYaml(text: string, name: string): YamlFile {
   // merge: Compose files use << with anchors.
   const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false, uniqueKeys: true });
   const at = (offset: number) => Math.max(1, lines.linePos(offset).line);
-  const fault = (path: YamlPath, message: string): Fault => ({ file: name, line: at(offsetOf(document, path)), path, text: message });
-  const invalid = (offset: number, message: string): Fault => ({ file: name, line: at(offset), path: [], text: `is not valid YAML: ${lowerFirst(message)}` });
+  const fault = (path: YamlPath, message: string): Fault => ({
+    file: name,
+    line: at(offsetOf(document, path)),
+    path,
+    text: message,
+  });
+  const invalid = (offset: number, message: string): Fault => ({
+    file: name,
+    line: at(offset),
+    path: [],
+    text: `is not valid YAML: ${lowerFirst(message)}`,
+  });
   const faults = [...document.errors, ...document.warnings].map((error) => invalid(error.pos[0], error.message));
   visit(document, {
     Alias: (_, alias) => {
-      if (!alias.resolve(document)) faults.push(invalid(alias.range?.[0] ?? 0, `*${alias.source} stands for nothing; its anchor &${alias.source} must stand before it`));
+      if (!alias.resolve(document))
+        faults.push(
+          invalid(
+            alias.range?.[0] ?? 0,
+            `*${alias.source} stands for nothing; its anchor &${alias.source} must stand before it`,
+          ),
+        );
     },
   });
   if (faults.length > 0) return { name, value: undefined, faults, fault };
@@ -77,7 +96,9 @@ function offsetOf(document: Document, path: YamlPath): number {
 function child(parent: unknown, part: string | number, document: Document): { node: unknown; offset: number } | null {
   const node = resolveAlias(parent, document);
   if (isMap(node)) {
-    const pair = node.items.find((item) => isPair(item) && isScalar(item.key) && String(item.key.value) === String(part));
+    const pair = node.items.find(
+      (item) => isPair(item) && isScalar(item.key) && String(item.key.value) === String(part),
+    );
     return pair ? { node: pair.value, offset: (pair.key as Node).range?.[0] ?? 0 } : null;
   }
   if (isSeq(node)) {

@@ -11,14 +11,20 @@ export const LOCK_FILE = join(tmpdir(), `mayfly-setup-${process.getuid?.() ?? 'u
  * Waits until no other process holds the lock and takes it; disposing gives it back.
  * SQLite's lock on a file, because the kernel drops it with the process: a killed set-up leaves nothing to clean up.
  */
-export async function hostLock(options: { file?: string; onWait: () => void; signal?: AbortSignal | undefined }): Promise<Disposable> {
+export async function hostLock(options: {
+  file?: string;
+  onWait: () => void;
+  signal?: AbortSignal | undefined;
+}): Promise<Disposable> {
   const { DatabaseSync } = await import('node:sqlite');
   const db = new DatabaseSync(options.file ?? LOCK_FILE);
   const release = { [Symbol.dispose]: () => db.close() };
   try {
     for (let waited = false; !tryLock(db); waited = true) {
       if (!waited) options.onWait();
-      await sleep(RETRY_MS, undefined, { signal: options.signal }).catch((error) => { throw options.signal?.reason ?? error; });
+      await sleep(RETRY_MS, undefined, { signal: options.signal }).catch((error) => {
+        throw options.signal?.reason ?? error;
+      });
     }
     return release;
   } catch (error) {

@@ -1,24 +1,28 @@
 /**
- * sh scripts/run.sh dev/generate-licences: writes compose/images/licences.json anew. What is in it stays; for what is new the
- * licences are read from the module's own files and from those of each package that the programs use, so it needs Go and,
- * for modules that are not in its cache, the network. It compiles nothing. To have everything read again, remove the file.
+ * sh scripts/run.sh dev/generate-licences: writes compose/images/licences.json anew. What is in it stays; for what is
+ * new the
+ * licences are read from the module's own files and from those of each package that the programs use, so it needs Go
+ * and,
+ * for modules that are not in its cache, the network. It compiles nothing. To have everything read again, remove the
+ * file.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { ROOT } from '../app/open.ts';
 import { main } from '../core/cli.ts';
 import { EXIT } from '../core/errors.ts';
-import { BY_HAND } from './licences/by-hand.ts';
-import { faultOf, TABLE } from './licences/allowed.ts';
-import { componentsOf, filesNamed, readTable, requiredModules, type Table } from './licences/components.ts';
-import { expressionOf, isLicenceFile } from './licences/texts.ts';
-import { ROOT } from '../app/open.ts';
 import { run } from '../core/exec.ts';
 import { IMAGES } from '../images/images.ts';
+import { faultOf, TABLE } from './licences/allowed.ts';
+import { BY_HAND } from './licences/by-hand.ts';
+import { componentsOf, filesNamed, readTable, requiredModules, type Table } from './licences/components.ts';
+import { expressionOf, isLicenceFile } from './licences/texts.ts';
 
 /** name@version, folder of the module, folder of the package; nothing of the standard library. */
-const PACKAGE_FORMAT = '{{$dir := .Dir}}{{with .Module}}{{if not .Main}}{{with .Replace}}{{.Path}}@{{.Version}}{{else}}{{.Path}}@{{.Version}}{{end}}\t{{.Dir}}\t{{$dir}}{{end}}{{end}}';
+const PACKAGE_FORMAT =
+  '{{$dir := .Dir}}{{with .Module}}{{if not .Main}}{{with .Replace}}{{.Path}}@{{.Version}}{{else}}{{.Path}}@{{.Version}}{{end}}\t{{.Dir}}\t{{$dir}}{{end}}{{end}}';
 
 /** Old ways of writing a licence in a package.json. */
 const OLD_NAMES: Record<string, string> = { 'Apache 2.0': 'Apache-2.0' };
@@ -35,9 +39,12 @@ await main(async (io) => {
 
 /** Packages whose lock file does not say their licence: from where they are installed, else as the registry has it. */
 async function npmLicences(known: Table['npm']): Promise<Table['npm']> {
-  const unsaid = componentsOf(ROOT, { go: {}, npm: {} }).filter(({ askedBy, licence }) => licence === null && basename(askedBy) === 'package-lock.json');
+  const unsaid = componentsOf(ROOT, { go: {}, npm: {} }).filter(
+    ({ askedBy, licence }) => licence === null && basename(askedBy) === 'package-lock.json',
+  );
   const found: Table['npm'] = {};
-  for (const { name, version } of unsaid) found[`${name}@${version}`] = known[`${name}@${version}`] ?? (await npmLicence(name, version));
+  for (const { name, version } of unsaid)
+    found[`${name}@${version}`] = known[`${name}@${version}`] ?? (await npmLicence(name, version));
   return sorted(found);
 }
 
@@ -45,13 +52,26 @@ async function npmLicence(name: string, version: string): Promise<string> {
   const folder = join(ROOT, 'node_modules', name);
   const installed = existsSync(folder) && JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
   const here = installed && installed.version === version;
-  const { license, licenses } = here ? installed : JSON.parse(await run('npm', ['view', `${name}@${version}`, '--json'], { what: `asking for the licence of ${name}`, env: process.env }));
+  const { license, licenses } = here
+    ? installed
+    : JSON.parse(
+        await run('npm', ['view', `${name}@${version}`, '--json'], {
+          what: `asking for the licence of ${name}`,
+          env: process.env,
+        }),
+      );
   const said = license ?? licenses?.type ?? licenses?.map(({ type }: { type: string }) => type).join(' OR ');
   return said ? (OLD_NAMES[said] ?? said) : expressionOf(here ? licenceTexts(folder) : []);
 }
 
 async function goLicences(known: Table['go']): Promise<Table['go']> {
-  const required = filesNamed(ROOT, 'go.mod').flatMap((file) => requiredModules(readFileSync(join(ROOT, file), 'utf8')).map(({ name, version }) => ({ file, name, key: `${name}@${version}` })));
+  const required = filesNamed(ROOT, 'go.mod').flatMap((file) =>
+    requiredModules(readFileSync(join(ROOT, file), 'utf8')).map(({ name, version }) => ({
+      file,
+      name,
+      key: `${name}@${version}`,
+    })),
+  );
   const unknown = required.filter(({ key }) => !(key in known));
   const folders = new Map<string, Set<string>>();
   for (const file of new Set(unknown.map((module) => module.file))) await addFolders(file, folders);
@@ -63,18 +83,32 @@ async function goLicences(known: Table['go']): Promise<Table['go']> {
   return sorted(Object.fromEntries(found));
 }
 
-/** Of each module its own folder, and those between it and every package that the programs of this go.mod use. Modules that are missing are fetched. */
+/**
+ * Of each module its own folder, and those between it and every package that the programs of this go.mod use. Modules
+ * that are missing are fetched.
+ */
 async function addFolders(file: string, folders: Map<string, Set<string>>): Promise<void> {
   const add = (key: string, folder: string) => folders.set(key, (folders.get(key) ?? new Set()).add(folder));
   const copy = await mkdtemp(join(tmpdir(), 'mayfly-licences-')); // Go may write into go.sum
   try {
     await cp(join(ROOT, dirname(file)), copy, { recursive: true });
     const env = { ...process.env, GOFLAGS: '-mod=readonly', GOWORK: 'off', CGO_ENABLED: '0', GOOS: 'linux' };
-    const modules = await run('go', ['mod', 'download', '-json'], { what: `fetching the modules of ${file}`, cwd: copy, env });
+    const modules = await run('go', ['mod', 'download', '-json'], {
+      what: `fetching the modules of ${file}`,
+      cwd: copy,
+      env,
+    });
     for (const { Path, Version, Dir } of jsonTexts(modules)) add(`${Path}@${Version}`, Dir!);
     for (const GOARCH of ['amd64', 'arm64']) {
-      const packages = await run('go', ['list', '-deps', `-tags=${tagsOf(file)}`, `-f=${PACKAGE_FORMAT}`, usesTools(copy) ? 'tool' : '.'], { what: `listing the packages of ${file}`, cwd: copy, env: { ...env, GOARCH } });
-      for (const [key, top, folder] of packages.split('\n').filter(Boolean).map((line) => line.split('\t') as [string, string, string])) {
+      const packages = await run(
+        'go',
+        ['list', '-deps', `-tags=${tagsOf(file)}`, `-f=${PACKAGE_FORMAT}`, usesTools(copy) ? 'tool' : '.'],
+        { what: `listing the packages of ${file}`, cwd: copy, env: { ...env, GOARCH } },
+      );
+      for (const [key, top, folder] of packages
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => line.split('\t') as [string, string, string])) {
         for (let one = folder; one.length >= top.length; one = dirname(one)) add(key, one);
       }
     }
@@ -93,12 +127,17 @@ function tagsOf(file: string): string {
 }
 
 function licenceTexts(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile() && isLicenceFile(entry.name)).map(({ name }) => readFileSync(join(folder, name), 'utf8'));
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isFile() && isLicenceFile(entry.name))
+    .map(({ name }) => readFileSync(join(folder, name), 'utf8'));
 }
 
 /** Several JSON objects, one after the other. */
 function jsonTexts(text: string): Record<string, string>[] {
-  return text.split(/^(?=\{)/m).filter((part) => part.trim()).map((part) => JSON.parse(part));
+  return text
+    .split(/^(?=\{)/m)
+    .filter((part) => part.trim())
+    .map((part) => JSON.parse(part));
 }
 
 function sorted(table: Record<string, string>): Record<string, string> {

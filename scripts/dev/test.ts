@@ -4,16 +4,19 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { ROOT } from '../app/open.ts';
 import { main } from '../core/cli.ts';
 import { EXIT } from '../core/errors.ts';
-import { ROOT } from '../app/open.ts';
-import { createProgress } from '../report/progress.ts';
-import { FLEET_NAMES, IMAGE_NAMES, SERVICE_NAMES, TEST_NAMES } from '../images/images.ts';
-import { setUp } from '../setup/machine.ts';
-import { inStep } from '../core/step.ts';
 import type { Progress } from '../core/progress.ts';
+import { inStep } from '../core/step.ts';
+import { FLEET_NAMES, IMAGE_NAMES, SERVICE_NAMES, TEST_NAMES } from '../images/images.ts';
+import { createProgress } from '../report/progress.ts';
+import { setUp } from '../setup/machine.ts';
 
-/** Tests in this folder use up the host, or leave on the engine what a command beside them would clean away: one file at a time, and nothing beside them. */
+/**
+ * Tests in this folder use up the host, or leave on the engine what a command beside them would clean away: one file at
+ * a time, and nothing beside them.
+ */
 const ALONE = 'test/e2e';
 /** Tests in these folders make whole runs and mostly wait: they mind neither each other nor how fast they are. */
 const STORIES = ['test/stories', 'test/dev/perf'];
@@ -30,7 +33,9 @@ await main(async (io) => {
 
   await buildTap(progress);
   progress.close();
-  const files = (await testFiles(join(ROOT, 'test'))).filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)));
+  const files = (await testFiles(join(ROOT, 'test'))).filter(
+    (file) => wanted.length === 0 || wanted.some((part) => file.includes(part)),
+  );
   const alone = files.filter((file) => file.startsWith(ALONE));
   const stories = files.filter((file) => STORIES.some((folder) => file.startsWith(folder)));
   const others = files.filter((file) => !alone.includes(file) && !stories.includes(file));
@@ -52,18 +57,35 @@ async function buildTap(progress: Progress): Promise<void> {
 
 async function testFiles(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true });
-  return entries.filter((entry) => entry.endsWith('.test.ts')).map((entry) => join('test', entry)).sort();
+  return entries
+    .filter((entry) => entry.endsWith('.test.ts'))
+    .map((entry) => join('test', entry))
+    .sort();
 }
 
 /** Runs tap over the files and passes on each test's line as it ends, with the details of what failed. */
 async function runTap(files: string[], jobs: number): Promise<Count> {
   if (files.length === 0) return { passed: 0, failed: 0 };
-  const tap = spawn('tap', ['run', '--disable-coverage', '--allow-empty-coverage', `--jobs=${jobs}`, '--timeout=900', '--reporter=tap', ...files], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] });
+  const tap = spawn(
+    'tap',
+    [
+      'run',
+      '--disable-coverage',
+      '--allow-empty-coverage',
+      `--jobs=${jobs}`,
+      '--timeout=900',
+      '--reporter=tap',
+      ...files,
+    ],
+    { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] },
+  );
   const count = { passed: 0, failed: 0 };
   let showing = false;
   let failedInside = 0;
   for await (const line of createInterface({ input: tap.stdout! })) {
-    const result = /^(?<indent> *)(?<not>not )?ok \d+ - (?<name>.*?)(?: # (?<note>SKIP|TODO|time=).*)?( \{)?$/.exec(line)?.groups;
+    const result = /^(?<indent> *)(?<not>not )?ok \d+ - (?<name>.*?)(?: # (?<note>SKIP|TODO|time=).*)?( \{)?$/.exec(
+      line,
+    )?.groups;
     if (!result) {
       if (showing) console.log(line);
       continue;

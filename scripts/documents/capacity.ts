@@ -7,7 +7,10 @@ export interface CapacityDocument {
   capacity: number | null;
   /** The lowest rate that was seen to fail; null where the search ended at its cap. */
   fails_at: number | null;
-  /** 'objectives': the service's own limit. 'generator': the load generator could not go on. 'cap': --max-rate was reached. */
+  /**
+   * 'objectives': the service's own limit. 'generator': the load generator could not go on. 'cap': --max-rate was
+   * reached.
+   */
   limited_by: 'objectives' | 'generator' | 'cap';
   objectives: Record<string, number>;
   probes: { rate: number; met: boolean; why?: string; round: number }[];

@@ -1,7 +1,10 @@
 /** A job of the queue: schema mayfly.queue/v1. */
 import type { Verdict } from './verdict.ts';
 
-/** new-test: a pull request or by hand, compared with where it left the default branch. new-master: a commit of the default branch, which joins the master set. */
+/**
+ * new-test: a pull request or by hand, compared with where it left the default branch. new-master: a commit of the
+ * default branch, which joins the master set.
+ */
 export type JobKind = 'new-test' | 'new-master';
 
 export type JobState = 'queued' | 'leased' | 'done' | 'failed' | 'cancelled';
@@ -31,7 +34,10 @@ export interface JobProgress {
   at: string;
 }
 
-/** What a job failed by. `build`: its own commit cannot be built, which its author has to mend; `other`: what else somebody has to mend. */
+/**
+ * What a job failed by. `build`: its own commit cannot be built, which its author has to mend; `other`: what else
+ * somebody has to mend.
+ */
 export const JOB_FAULTS = ['infrastructure', 'lost_worker', 'deadline', 'build', 'other'] as const;
 
 export type JobFault = (typeof JOB_FAULTS)[number];
@@ -79,7 +85,9 @@ export interface Job {
 }
 
 /** What a new job needs; the rest the queue fills in. */
-export interface NewJob extends Pick<Job, 'kind' | 'benchmark' | 'commit' | 'requested_by' | 'priority' | 'deadline_s'>, Partial<Pick<Job, 'repository' | 'ref' | 'against' | 'pull_request' | 'overrides' | 'retry_of'>> {}
+export interface NewJob
+  extends Pick<Job, 'kind' | 'benchmark' | 'commit' | 'requested_by' | 'priority' | 'deadline_s'>,
+    Partial<Pick<Job, 'repository' | 'ref' | 'against' | 'pull_request' | 'overrides' | 'retry_of'>> {}
 
 /** The higher one goes first. */
 export const PRIORITY = { by_hand: 30, master: 20, pull_request: 10 } as const;

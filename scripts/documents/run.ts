@@ -28,7 +28,10 @@ export interface Metric {
   primary: boolean;
   /** Smallest relative change worth calling a change: 0.01 is 1 %. */
   margin: number;
-  /** Where the margin is from; absent in documents of runs before there was a verdict. 'calibration': the host sees nothing smaller. */
+  /**
+   * Where the margin is from; absent in documents of runs before there was a verdict. 'calibration': the host sees
+   * nothing smaller.
+   */
   margin_from?: 'benchmark' | 'default' | 'calibration';
   /** PromQL with $window and $selector; absent for a metric that the harness measures itself. */
   promql?: string;
@@ -72,8 +75,18 @@ export interface SideDocument {
 }
 
 export type InvalidCode =
-  | 'dropped-iterations' | 'rate-missed' | 'start-lag' | 'out-of-memory' | 'restarted' | 'throttled'
-  | 'failed-requests' | 'host-steal' | 'host-load' | 'generator-failed' | 'no-samples' | 'saturated';
+  | 'dropped-iterations'
+  | 'rate-missed'
+  | 'start-lag'
+  | 'out-of-memory'
+  | 'restarted'
+  | 'throttled'
+  | 'failed-requests'
+  | 'host-steal'
+  | 'host-load'
+  | 'generator-failed'
+  | 'no-samples'
+  | 'saturated';
 
 /** Why a round is INVALID: a code for machines, a sentence for people. */
 export interface InvalidReason {
@@ -126,7 +139,10 @@ export interface ArchiveDocument {
   pending: boolean;
   /** Why it waits. */
   error?: string;
-  /** When its blocks were marked for removal, ISO 8601 with milliseconds: the record of the run stays, its raw metrics go. */
+  /**
+   * When its blocks were marked for removal, ISO 8601 with milliseconds: the record of the run stays, its raw metrics
+   * go.
+   */
   removed_at?: string;
   /** Absent where none were kept, and in runs of before they were. */
   requests?: RequestsDocument;
@@ -154,7 +170,10 @@ export interface LoadDocument {
   think_s?: number;
   timeout_s?: number;
   workers?: number;
-  /** Hash of the load script, of everything that it imports from the benchmark's folder, and of its data files. Absent where there is no script, and in runs of before it was known. */
+  /**
+   * Hash of the load script, of everything that it imports from the benchmark's folder, and of its data files. Absent
+   * where there is no script, and in runs of before it was known.
+   */
   workload?: string;
 }
 

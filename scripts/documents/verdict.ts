@@ -20,11 +20,17 @@ export interface MetricVerdict {
   change: number | null;
   /** Interval of the change at `level`, for its own number of observations; null of fewer than six. */
   interval: { level: number; low: number; high: number } | null;
-  /** What the verdict rests on: bounds that hold over all looks together, in the direction of worse, 0.02 is 2 % worse; null: no bound yet. */
+  /**
+   * What the verdict rests on: bounds that hold over all looks together, in the direction of worse, 0.02 is 2 % worse;
+   * null: no bound yet.
+   */
   worse: { at_least: number | null; at_most: number | null };
   /** One-sided exact p-value of the signed-rank test: worse, and better. */
   p: { worse: number; better: number } | null;
-  /** How the candidate varies from observation to observation against the baseline: 2 is twice as much; p of the exact test that it varies more. */
+  /**
+   * How the candidate varies from observation to observation against the baseline: 2 is twice as much; p of the exact
+   * test that it varies more.
+   */
   dispersion: { ratio: number; p: number } | null;
   /** Robust standard deviation of the log ratio over observations. */
   noise: number | null;
@@ -39,7 +45,10 @@ export interface VerdictDocument {
   verdict: Verdict;
   /** One sentence, without the verdict's name. */
   summary: string;
-  /** 'paired': both sides in one run. 'baseline': two runs through the same baseline. 'levels': two runs at different times, which cannot decide. */
+  /**
+   * 'paired': both sides in one run. 'baseline': two runs through the same baseline. 'levels': two runs at different
+   * times, which cannot decide.
+   */
   kind: 'paired' | 'baseline' | 'levels';
   run_id: string;
   /** The run that stands for the baseline, where it is another one. */

@@ -20,14 +20,27 @@ export class ComposeError extends InfrastructureError {
   }
 }
 
-/** Starts the project and waits until every service is up (healthy, where it has a health check), `timeoutS` at most; null: does not wait. */
+/**
+ * Starts the project and waits until every service is up (healthy, where it has a health check), `timeoutS` at most;
+ * null: does not wait.
+ */
 export async function composeUp(project: Project, env: NodeJS.ProcessEnv, timeoutS: number | null): Promise<void> {
   try {
     await upAll({
       config: project.file,
       env, // replaces the whole environment, PATH too
-      composeOptions: ['--project-name', project.name, '--progress', 'quiet', ...(project.profiles ?? []).flatMap((profile) => ['--profile', profile])],
-      commandOptions: [...(timeoutS === null ? [] : ['--wait', '--wait-timeout', String(Math.ceil(timeoutS))]), '--no-build', '--remove-orphans'],
+      composeOptions: [
+        '--project-name',
+        project.name,
+        '--progress',
+        'quiet',
+        ...(project.profiles ?? []).flatMap((profile) => ['--profile', profile]),
+      ],
+      commandOptions: [
+        ...(timeoutS === null ? [] : ['--wait', '--wait-timeout', String(Math.ceil(timeoutS))]),
+        '--no-build',
+        '--remove-orphans',
+      ],
     });
   } catch (failure) {
     // docker-compose rejects with a plain {exitCode, err, out}
@@ -42,7 +55,12 @@ export async function composeUp(project: Project, env: NodeJS.ProcessEnv, timeou
  */
 export async function composeConfig(project: Project, env: NodeJS.ProcessEnv): Promise<Record<string, any>> {
   const files = [project.file].flat().flatMap((file) => ['--file', file]);
-  const { exitCode, stdout, stderr } = await $({ env, quiet: true, nothrow: true, detached: true })`docker compose --project-name ${project.name} ${files} config --format json`;
+  const { exitCode, stdout, stderr } = await $({
+    env,
+    quiet: true,
+    nothrow: true,
+    detached: true,
+  })`docker compose --project-name ${project.name} ${files} config --format json`;
   if (exitCode !== 0) throw new ComposeError('config', project.name, stderr || stdout);
   return JSON.parse(stdout);
 }

@@ -29,7 +29,12 @@ export function connect(socket: string) {
   const agent = new Agent({ connect: { socketPath: socket } });
 
   async function call(method: 'GET' | 'POST' | 'DELETE', path: string) {
-    const answer = await request(`http://engine${path}`, { method, dispatcher: agent, headersTimeout: ANSWER_MS, bodyTimeout: ANSWER_MS });
+    const answer = await request(`http://engine${path}`, {
+      method,
+      dispatcher: agent,
+      headersTimeout: ANSWER_MS,
+      bodyTimeout: ANSWER_MS,
+    });
     const text = await answer.body.text();
     if (answer.statusCode >= 400) throw new Error(messageOf(text));
     return { headers: answer.headers, body: text ? JSON.parse(text) : undefined };
@@ -39,8 +44,14 @@ export function connect(socket: string) {
     async facts(): Promise<EngineFacts> {
       const { headers, body } = await call('GET', '/info');
       return {
-        version: body.ServerVersion, apiVersion: String(headers['api-version']), cores: body.NCPU, memoryBytes: body.MemTotal,
-        kernel: body.KernelVersion, os: body.OperatingSystem, cgroup: body.CgroupVersion ?? '1', architecture: body.Architecture,
+        version: body.ServerVersion,
+        apiVersion: String(headers['api-version']),
+        cores: body.NCPU,
+        memoryBytes: body.MemTotal,
+        kernel: body.KernelVersion,
+        os: body.OperatingSystem,
+        cgroup: body.CgroupVersion ?? '1',
+        architecture: body.Architecture,
       };
     },
 
@@ -48,28 +59,47 @@ export function connect(socket: string) {
     async images(): Promise<Map<string, PresentImage>> {
       const { body } = await call('GET', '/images/json');
       const list = body as { Id: string; RepoTags: string[] | null; Labels: Record<string, string> | null }[];
-      return new Map(list.flatMap((image) => (image.RepoTags ?? []).map((tag) => [tag, { id: image.Id, labels: image.Labels ?? {} }] as const)));
+      return new Map(
+        list.flatMap((image) =>
+          (image.RepoTags ?? []).map((tag) => [tag, { id: image.Id, labels: image.Labels ?? {} }] as const),
+        ),
+      );
     },
 
     /**
      * Pulls an image. `onProgress` gets a short text and, where known, the fraction done.
      * Rejects when the registry refuses, or when nothing comes for `stallMs`.
      */
-    async pull(ref: string, options: { stallMs: number; onProgress: (text: string, fraction?: number) => void; signal?: AbortSignal | undefined }): Promise<void> {
+    async pull(
+      ref: string,
+      options: {
+        stallMs: number;
+        onProgress: (text: string, fraction?: number) => void;
+        signal?: AbortSignal | undefined;
+      },
+    ): Promise<void> {
       const { name, tag } = splitRef(ref);
       const query = new URLSearchParams({ fromImage: name, tag });
       try {
-        const answer = await request(`http://engine/images/create?${query}`, { method: 'POST', dispatcher: agent, headersTimeout: options.stallMs, bodyTimeout: options.stallMs, signal: options.signal ?? null });
+        const answer = await request(`http://engine/images/create?${query}`, {
+          method: 'POST',
+          dispatcher: agent,
+          headersTimeout: options.stallMs,
+          bodyTimeout: options.stallMs,
+          signal: options.signal ?? null,
+        });
         if (answer.statusCode >= 400) throw new Error(messageOf(await answer.body.text()));
         const layers = new Map<string, { current: number; total: number }>();
         for await (const event of jsonLines(answer.body)) {
           if (event.error) throw new Error(event.error);
-          if (event.id && event.progressDetail?.total) layers.set(event.id, { current: event.progressDetail.current ?? 0, total: event.progressDetail.total });
+          if (event.id && event.progressDetail?.total)
+            layers.set(event.id, { current: event.progressDetail.current ?? 0, total: event.progressDetail.total });
           options.onProgress(`pulling: ${event.status ?? ''}`, fractionOf([...layers.values()]));
         }
       } catch (error) {
         options.signal?.throwIfAborted();
-        if (/TIMEOUT/.test((error as { code?: string }).code ?? '')) throw new Error(`nothing came for ${options.stallMs / 1000} s`);
+        if (/TIMEOUT/.test((error as { code?: string }).code ?? ''))
+          throw new Error(`nothing came for ${options.stallMs / 1000} s`);
         throw error;
       }
     },

@@ -2,7 +2,7 @@
  * The Docker Engine's HTTP API over its unix socket: everything that Compose does not do or does too slowly.
  * The only file that speaks this API. Source: Docker Engine API v1.41, docs.docker.com/engine/api/v1.41.
  */
-import { Agent, request, type Dispatcher } from 'undici';
+import { Agent, type Dispatcher, request } from 'undici';
 import { InfrastructureError } from '../core/errors.ts';
 import { unpackFile } from './tar.ts';
 
@@ -100,25 +100,44 @@ export type Engine = ReturnType<typeof connectEngine>;
 export function connectEngine(socket: string) {
   const agent = new Agent({ connect: { socketPath: socket }, headersTimeout: 120_000, bodyTimeout: 0 });
 
-  async function send(method: Dispatcher.HttpMethod, path: string, options: { body?: unknown; signal?: AbortSignal | undefined } = {}) {
+  async function send(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    options: { body?: unknown; signal?: AbortSignal | undefined } = {},
+  ) {
     try {
       return await request(`http://engine/${API}${path}`, {
         method,
         dispatcher: agent,
         signal: options.signal ?? null,
-        ...(options.body === undefined ? {} : { body: JSON.stringify(options.body), headers: { 'content-type': 'application/json' } }),
+        ...(options.body === undefined
+          ? {}
+          : { body: JSON.stringify(options.body), headers: { 'content-type': 'application/json' } }),
       });
     } catch (error) {
       if (options.signal?.aborted) throw options.signal.reason;
-      throw new EngineError(0, `the Docker engine at ${socket} does not answer (${(error as Error).message || (error as { code?: string }).code})`);
+      throw new EngineError(
+        0,
+        `the Docker engine at ${socket} does not answer (${(error as Error).message || (error as { code?: string }).code})`,
+      );
     }
   }
 
-  /** Sends a request and reads the answer as JSON; a refusal becomes an EngineError that carries the engine's own words. */
-  async function call<T>(method: Dispatcher.HttpMethod, path: string, options: { body?: unknown; signal?: AbortSignal | undefined } = {}): Promise<T> {
+  /**
+   * Sends a request and reads the answer as JSON; a refusal becomes an EngineError that carries the engine's own words.
+   */
+  async function call<T>(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    options: { body?: unknown; signal?: AbortSignal | undefined } = {},
+  ): Promise<T> {
     const response = await send(method, path, options);
     const text = await response.body.text();
-    if (response.statusCode >= 400) throw new EngineError(response.statusCode, `Docker engine: ${engineMessage(text)} (${method} ${path.split('?')[0]})`);
+    if (response.statusCode >= 400)
+      throw new EngineError(
+        response.statusCode,
+        `Docker engine: ${engineMessage(text)} (${method} ${path.split('?')[0]})`,
+      );
     return (text ? JSON.parse(text) : undefined) as T;
   }
 
@@ -149,7 +168,13 @@ export function connectEngine(socket: string) {
 
     async containers(...labels: string[]): Promise<ContainerSummary[]> {
       const list = await call<Record<string, any>[]>('GET', `/containers/json?all=true&filters=${labelFilter(labels)}`);
-      return list.map((c) => ({ id: c.Id, name: String(c.Names[0] ?? '').slice(1), image: c.Image, labels: c.Labels ?? {}, state: c.State }));
+      return list.map((c) => ({
+        id: c.Id,
+        name: String(c.Names[0] ?? '').slice(1),
+        image: c.Image,
+        labels: c.Labels ?? {},
+        state: c.State,
+      }));
     },
 
     async inspect(id: string): Promise<ContainerState> {
@@ -178,8 +203,18 @@ export function connectEngine(socket: string) {
 
     /** What the containers with the label have written. The engine walks their layers: not for a measured window. */
     async written(label: string): Promise<Written[]> {
-      const list = await call<Record<string, any>[]>('GET', `/containers/json?all=true&size=true&filters=${labelFilter([label])}`);
-      return list.map((c) => ({ id: c.Id, labels: c.Labels ?? {}, bytes: c.SizeRw ?? 0, volumes: (c.Mounts ?? []).flatMap((mount: Record<string, any>) => (mount.Type === 'volume' ? [{ name: mount.Name, folder: mount.Source }] : [])) }));
+      const list = await call<Record<string, any>[]>(
+        'GET',
+        `/containers/json?all=true&size=true&filters=${labelFilter([label])}`,
+      );
+      return list.map((c) => ({
+        id: c.Id,
+        labels: c.Labels ?? {},
+        bytes: c.SizeRw ?? 0,
+        volumes: (c.Mounts ?? []).flatMap((mount: Record<string, any>) =>
+          mount.Type === 'volume' ? [{ name: mount.Name, folder: mount.Source }] : [],
+        ),
+      }));
     },
 
     /** Bytes in the writable layer of one container; null where it is gone. */
@@ -195,14 +230,19 @@ export function connectEngine(socket: string) {
     },
 
     /** Caps the processes of a container that others have made. One that is gone already is no error. */
-    limitPids: (id: string, pidsLimit: number) => tolerant(call('POST', `/containers/${id}/update`, { body: { PidsLimit: pidsLimit } }), 404, 409),
+    limitPids: (id: string, pidsLimit: number) =>
+      tolerant(call('POST', `/containers/${id}/update`, { body: { PidsLimit: pidsLimit } }), 404, 409),
 
     async create(spec: ContainerSpec): Promise<string> {
-      const { Id } = await call<{ Id: string }>('POST', `/containers/create?name=${encodeURIComponent(spec.name)}`, { body: createBody(spec) });
+      const { Id } = await call<{ Id: string }>('POST', `/containers/create?name=${encodeURIComponent(spec.name)}`, {
+        body: createBody(spec),
+      });
       // API 1.41 takes one network at creation; the others are joined before the start.
       for (const network of spec.networks.slice(1)) {
         const { name, aliases } = asNetwork(network);
-        await call('POST', `/networks/${encodeURIComponent(name)}/connect`, { body: { Container: Id, EndpointConfig: { Aliases: aliases } } });
+        await call('POST', `/networks/${encodeURIComponent(name)}/connect`, {
+          body: { Container: Id, EndpointConfig: { Aliases: aliases } },
+        });
       }
       return Id;
     },
@@ -223,14 +263,23 @@ export function connectEngine(socket: string) {
 
     /** The last lines of a container's output, both streams, oldest first. */
     async logs(id: string, tail: number): Promise<{ stdout: string; stderr: string; all: string }> {
-      const response = await send('GET', `/containers/${id}/logs?stdout=true&stderr=true&tail=${tail > 0 ? tail : 'all'}`);
+      const response = await send(
+        'GET',
+        `/containers/${id}/logs?stdout=true&stderr=true&tail=${tail > 0 ? tail : 'all'}`,
+      );
       const bytes = Buffer.from(await response.body.arrayBuffer());
-      if (response.statusCode >= 400) throw new EngineError(response.statusCode, `Docker engine: ${engineMessage(bytes.toString())}`);
+      if (response.statusCode >= 400)
+        throw new EngineError(response.statusCode, `Docker engine: ${engineMessage(bytes.toString())}`);
       return demultiplex(bytes);
     },
 
     /** Calls back with what the container writes, until it ends or the signal aborts. */
-    async follow(id: string, stream: 'stdout' | 'stderr', onText: (text: string) => void, signal: AbortSignal): Promise<void> {
+    async follow(
+      id: string,
+      stream: 'stdout' | 'stderr',
+      onText: (text: string) => void,
+      signal: AbortSignal,
+    ): Promise<void> {
       const decoder = new TextDecoder();
       let rest: Buffer = Buffer.alloc(0);
       try {
@@ -238,29 +287,40 @@ export function connectEngine(socket: string) {
         for await (const chunk of response.body) {
           const { frames, tail } = readFrames(Buffer.concat([rest, chunk as Buffer]));
           rest = tail;
-          if (frames.length > 0) onText(decoder.decode(Buffer.concat(frames.map((frame) => frame.data)), { stream: true }));
+          if (frames.length > 0)
+            onText(decoder.decode(Buffer.concat(frames.map((frame) => frame.data)), { stream: true }));
         }
       } catch (error) {
         if (!signal.aborted) throw error;
       }
     },
 
-    /** Copies a file out of a container, whole or not at all. One that is missing, no file, or longer than `limitBytes` is an error. */
+    /**
+     * Copies a file out of a container, whole or not at all. One that is missing, no file, or longer than `limitBytes`
+     * is an error.
+     */
     async copyFile(id: string, path: string, to: string, limitBytes: number): Promise<void> {
       const response = await send('GET', `/containers/${id}/archive?path=${encodeURIComponent(path)}`);
-      if (response.statusCode >= 400) throw new EngineError(response.statusCode, `Docker engine: ${engineMessage(await response.body.text())}`);
+      if (response.statusCode >= 400)
+        throw new EngineError(response.statusCode, `Docker engine: ${engineMessage(await response.body.text())}`);
       await unpackFile(response.body, to, limitBytes);
     },
 
     async createNetwork(name: string, labels: Labels, options: { isolated: boolean }): Promise<void> {
-      const create = (subnet?: string) => call('POST', '/networks/create', { body: networkBody(name, labels, { ...options, subnet }) });
+      const create = (subnet?: string) =>
+        call('POST', '/networks/create', { body: networkBody(name, labels, { ...options, subnet }) });
       try {
         await create();
       } catch (error) {
-        // The engine's own pools hold some thirty networks: beyond them, subnets from the range for benchmarks (RFC 2544).
-        if (!(error instanceof EngineError && /non-overlapping|predefined address pools/.test(error.message))) throw error;
+        // The engine's own pools hold some thirty networks: beyond them, subnets from the range for benchmarks (RFC
+        // 2544).
+        if (!(error instanceof EngineError && /non-overlapping|predefined address pools/.test(error.message)))
+          throw error;
         for (let attempt = 1; ; attempt++) {
-          const refused = await create(benchmarkSubnet(Math.random())).then(() => null, (failure) => failure);
+          const refused = await create(benchmarkSubnet(Math.random())).then(
+            () => null,
+            (failure) => failure,
+          );
           if (!refused) return;
           if (attempt === SUBNET_ATTEMPTS || !/overlap/i.test(refused.message)) throw refused;
         }
@@ -274,14 +334,19 @@ export function connectEngine(socket: string) {
     removeNetwork: (id: string) => tolerant(call('DELETE', `/networks/${encodeURIComponent(id)}`), 404),
 
     async volumes(...labels: string[]): Promise<{ name: string; labels: Labels }[]> {
-      const list = await call<{ Volumes: Record<string, any>[] | null }>('GET', `/volumes?filters=${labelFilter(labels)}`);
+      const list = await call<{ Volumes: Record<string, any>[] | null }>(
+        'GET',
+        `/volumes?filters=${labelFilter(labels)}`,
+      );
       return (list.Volumes ?? []).map((v) => ({ name: v.Name, labels: v.Labels ?? {} }));
     },
     removeVolume: (name: string) => tolerant(call('DELETE', `/volumes/${encodeURIComponent(name)}?force=true`), 404),
 
     /** Calls back for each event of containers with this label, until the signal aborts. */
     async events(label: string, onEvent: (event: EngineEvent) => void, signal: AbortSignal): Promise<void> {
-      const filters = encodeURIComponent(JSON.stringify({ type: ['container'], label: [label], event: ['die', 'oom', 'restart'] }));
+      const filters = encodeURIComponent(
+        JSON.stringify({ type: ['container'], label: [label], event: ['die', 'oom', 'restart'] }),
+      );
       const response = await send('GET', `/events?filters=${filters}`, { signal });
       let text = '';
       for await (const chunk of response.body) {
@@ -311,21 +376,30 @@ function engineMessage(text: string): string {
   }
 }
 
-/** A container that prints without end fills no disk. Two files: what it said last is there even when it has just begun a new one. */
+/**
+ * A container that prints without end fills no disk. Two files: what it said last is there even when it has just begun
+ * a new one.
+ */
 export const LOG_LIMIT = { 'max-size': '32m', 'max-file': '2' };
 
-/** No core dump. Not 0, with which the kernel still starts a handler of core dumps on the host: 1 is its word for none at all (fs/coredump.c). */
+/**
+ * No core dump. Not 0, with which the kernel still starts a handler of core dumps on the host: 1 is its word for none
+ * at all (fs/coredump.c).
+ */
 const NO_CORE = { Name: 'core', Soft: 1, Hard: 1 };
 
 /**
- * Of a container in several networks: it answers in each for its address there, and for no other. Without it whoever is in
+ * Of a container in several networks: it answers in each for its address there, and for no other. Without it whoever is
+ * in
  * one of them reaches the address in another, at a socket that is bound to the interface (SO_BINDTODEVICE, open to
  * everybody): the kernel takes any address for one of that link then, and the other side's says that it has it. Where
- * iptables sees bridged packets they are dropped on the way (measured: with net.bridge.bridge-nf-call-iptables=0 they arrive).
+ * iptables sees bridged packets they are dropped on the way (measured: with net.bridge.bridge-nf-call-iptables=0 they
+ * arrive).
  */
 export const ONE_ADDRESS_A_NETWORK = { 'net.ipv4.conf.all.arp_ignore': '1' };
 
-const asNetwork = (network: string | { name: string; aliases: string[] }) => (typeof network === 'string' ? { name: network, aliases: [] } : network);
+const asNetwork = (network: string | { name: string; aliases: string[] }) =>
+  typeof network === 'string' ? { name: network, aliases: [] } : network;
 
 /** The body of POST /containers/create. */
 export function createBody(spec: ContainerSpec): Record<string, unknown> {
@@ -338,9 +412,13 @@ export function createBody(spec: ContainerSpec): Record<string, unknown> {
     User: spec.user ?? '',
     Labels: spec.labels,
     ...(spec.publish ? { ExposedPorts: Object.fromEntries(spec.publish.map((port) => [port, {}])) } : {}),
-    ...(first.aliases.length > 0 ? { NetworkingConfig: { EndpointsConfig: { [first.name]: { Aliases: first.aliases } } } } : {}),
+    ...(first.aliases.length > 0
+      ? { NetworkingConfig: { EndpointsConfig: { [first.name]: { Aliases: first.aliases } } } }
+      : {}),
     HostConfig: {
-      ...(spec.publish ? { PortBindings: Object.fromEntries(spec.publish.map((port) => [port, [{ HostIp: '127.0.0.1' }]])) } : {}),
+      ...(spec.publish
+        ? { PortBindings: Object.fromEntries(spec.publish.map((port) => [port, [{ HostIp: '127.0.0.1' }]])) }
+        : {}),
       Binds: spec.binds ?? [],
       NetworkMode: first.name,
       Init: true,
@@ -364,7 +442,11 @@ export function createBody(spec: ContainerSpec): Record<string, unknown> {
  * so that a container in it reaches the others in it and nothing else: an internal network alone still reaches
  * every port that the host has open on the bridge's address.
  */
-export function networkBody(name: string, labels: Labels, { isolated, subnet }: { isolated: boolean; subnet?: string | undefined }): Record<string, unknown> {
+export function networkBody(
+  name: string,
+  labels: Labels,
+  { isolated, subnet }: { isolated: boolean; subnet?: string | undefined },
+): Record<string, unknown> {
   return {
     Name: name,
     CheckDuplicate: true,
@@ -405,5 +487,9 @@ export function readFrames(bytes: Buffer): { frames: Frame[]; tail: Buffer } {
 function demultiplex(bytes: Buffer): { stdout: string; stderr: string; all: string } {
   const { frames } = readFrames(bytes);
   const join = (wanted: Frame[]) => Buffer.concat(wanted.map((frame) => frame.data)).toString();
-  return { stdout: join(frames.filter((f) => f.stream === 1)), stderr: join(frames.filter((f) => f.stream === 2)), all: join(frames) };
+  return {
+    stdout: join(frames.filter((f) => f.stream === 1)),
+    stderr: join(frames.filter((f) => f.stream === 2)),
+    all: join(frames),
+  };
 }

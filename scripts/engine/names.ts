@@ -3,7 +3,10 @@ import type { SideName } from '../documents/run.ts';
 
 export const LABEL = {
   run: 'dev.mayfly.run',
-  /** The process that owns the run, when it started (clock ticks since boot) and on which host: together they tell a live run from a dead one. */
+  /**
+   * The process that owns the run, when it started (clock ticks since boot) and on which host: together they tell a
+   * live run from a dead one.
+   */
   pid: 'dev.mayfly.pid',
   pidStart: 'dev.mayfly.pid-start',
   hostname: 'dev.mayfly.hostname',
@@ -28,12 +31,20 @@ export const projectName = (runId: string) => `mayfly-${runId.toLowerCase()}`;
 export const sideProject = (runId: string, side: SideName) => `${projectName(runId)}-${side}`;
 export const networkName = (runId: string, network: string) => `${projectName(runId)}-${network}`;
 
-/** Two rounds follow each other closely: the next one's services start in other networks, while this one's are still there. */
+/**
+ * Two rounds follow each other closely: the next one's services start in other networks, while this one's are still
+ * there.
+ */
 export const laneOf = (round: number, lanes: number) => round % lanes;
 /** Compose project of one side in one round. */
-export const roundProject = (plan: { runId: string; lanes: number }, side: SideName, round: number) => `${sideProject(plan.runId, side)}${plan.lanes > 1 ? `-${laneOf(round, plan.lanes)}` : ''}`;
+export const roundProject = (plan: { runId: string; lanes: number }, side: SideName, round: number) =>
+  `${sideProject(plan.runId, side)}${plan.lanes > 1 ? `-${laneOf(round, plan.lanes)}` : ''}`;
 /** The network of a side in a round. */
-export const sideNetwork = (plan: { networks: { sides: Partial<Record<SideName, string[]>> }; lanes: number }, side: SideName, round: number) => plan.networks.sides[side]![laneOf(round, plan.lanes)]!;
+export const sideNetwork = (
+  plan: { networks: { sides: Partial<Record<SideName, string[]>> }; lanes: number },
+  side: SideName,
+  round: number,
+) => plan.networks.sides[side]![laneOf(round, plan.lanes)]!;
 /** Name of the load generator of a round in its network with Prometheus. */
 export const networkAlias = (round: number) => `load-${round}.metrics`;
 
@@ -49,14 +60,28 @@ export function sideTarget(target: string, side: SideName): string {
 
 /** An image tag that holds the commit as far as a tag can, and a hash of what the tag cannot hold. */
 export function imageTag(benchmark: string, image: string, commit: string, recipeHash: string): string {
-  const readable = commit.replace(/[^A-Za-z0-9_.-]/g, '-').replace(/^[.-]+/, '').slice(0, 40) || 'commit';
+  const readable =
+    commit
+      .replace(/[^A-Za-z0-9_.-]/g, '-')
+      .replace(/^[.-]+/, '')
+      .slice(0, 40) || 'commit';
   return `mayfly/${benchmark}-${image}:${readable.length === 40 ? readable.slice(0, 12) : readable}-${recipeHash}`;
 }
 
 /** A commit for people: twelve digits of a hash; a version as it is. */
-export const shortCommit = (commit: string) => (commit.startsWith('worktree-') ? `worktree-${commit.slice(9, 16)}` : /^[0-9a-f]{40}$/.test(commit) ? commit.slice(0, 12) : commit);
+export const shortCommit = (commit: string) =>
+  commit.startsWith('worktree-')
+    ? `worktree-${commit.slice(9, 16)}`
+    : /^[0-9a-f]{40}$/.test(commit)
+      ? commit.slice(0, 12)
+      : commit;
 
-/** Fills $window and $selector: the range of the window, and the labels that every series of this side and round carries. */
+/**
+ * Fills $window and $selector: the range of the window, and the labels that every series of this side and round
+ * carries.
+ */
 export function fillPromql(promql: string, side: SideName, round: number, windowS: number): string {
-  return promql.replaceAll('$window', `${Math.round(windowS * 1000)}ms`).replaceAll('$selector', `side="${side}",round="${round}"`);
+  return promql
+    .replaceAll('$window', `${Math.round(windowS * 1000)}ms`)
+    .replaceAll('$selector', `side="${side}",round="${round}"`);
 }

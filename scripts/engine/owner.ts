@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { LABEL } from './names.ts';
 
-/** When a process started, in clock ticks since boot; null where there is no such process. A pid alone may have been given again. */
+/**
+ * When a process started, in clock ticks since boot; null where there is no such process. A pid alone may have been
+ * given again.
+ */
 export function processStart(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -18,9 +21,16 @@ export function processStart(pid: number): string | null {
 export const isAlive = (pid: number, pidStart: string) => pid > 0 && processStart(pid) === pidStart;
 
 /** This process, in the form that sweep and push look for. */
-export const thisProcess = () => ({ pid: process.pid, pidStart: processStart(process.pid) ?? '', hostname: hostname() });
+export const thisProcess = () => ({
+  pid: process.pid,
+  pidStart: processStart(process.pid) ?? '',
+  hostname: hostname(),
+});
 
-/** Labels of an object on the engine that this process owns under an id: by them sweep tells what a dead process has left. */
+/**
+ * Labels of an object on the engine that this process owns under an id: by them sweep tells what a dead process has
+ * left.
+ */
 export function ownerLabels(id: string): Record<string, string> {
   const { pid, pidStart, hostname } = thisProcess();
   return { [LABEL.run]: id, [LABEL.pid]: String(pid), [LABEL.pidStart]: pidStart, [LABEL.hostname]: hostname };

@@ -22,17 +22,27 @@ export async function removeAll(engine: Engine, labels: string[], graceS: number
   let refusal = '';
   const deadline = performance.now() + graceS * 1000 + PATIENCE_MS;
   for (let pass = 1; ; pass++) {
-    const [containers, networks, volumes] = await Promise.all([engine.containers(...labels), engine.networks(...labels), engine.volumes(...labels)]);
+    const [containers, networks, volumes] = await Promise.all([
+      engine.containers(...labels),
+      engine.networks(...labels),
+      engine.volumes(...labels),
+    ]);
     const left = [...containers, ...networks, ...volumes].map(({ name }) => name);
-    if (left.length === 0) return { containers: [...removed.containers], networks: [...removed.networks], volumes: [...removed.volumes] };
-    if (performance.now() > deadline) throw new InfrastructureError(`the engine does not remove ${left.join(', ')}${refusal ? `: ${refusal}` : ''}`, { hint: 'The next command tries again; `docker rm -f` or a restart of the engine may be needed.' });
+    if (left.length === 0)
+      return { containers: [...removed.containers], networks: [...removed.networks], volumes: [...removed.volumes] };
+    if (performance.now() > deadline)
+      throw new InfrastructureError(`the engine does not remove ${left.join(', ')}${refusal ? `: ${refusal}` : ''}`, {
+        hint: 'The next command tries again; `docker rm -f` or a restart of the engine may be needed.',
+      });
     if (pass > 1) await sleep(PAUSE_MS);
     try {
-      await Promise.all(containers.map(async ({ id, name, state }) => {
-        if (graceS > 0 && state === 'running') await engine.stop(id, graceS);
-        await engine.remove(id);
-        removed.containers.add(name);
-      }));
+      await Promise.all(
+        containers.map(async ({ id, name, state }) => {
+          if (graceS > 0 && state === 'running') await engine.stop(id, graceS);
+          await engine.remove(id);
+          removed.containers.add(name);
+        }),
+      );
       await Promise.all([
         ...networks.map(async ({ id, name }) => engine.removeNetwork(id).then(() => removed.networks.add(name))),
         ...volumes.map(async ({ name }) => engine.removeVolume(name).then(() => removed.volumes.add(name))),

@@ -5,7 +5,10 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Parser, type ReadEntry } from 'tar';
 
-/** Writes the only entry to `to`, whole or not at all. One that is no file, or longer than `limitBytes`, is an error, and is not read to its end. */
+/**
+ * Writes the only entry to `to`, whole or not at all. One that is no file, or longer than `limitBytes`, is an error,
+ * and is not read to its end.
+ */
 export async function unpackFile(archive: Readable, to: string, limitBytes: number): Promise<void> {
   const temporary = `${to}.${process.pid}.tmp`;
   const stop = new AbortController();
@@ -13,9 +16,17 @@ export async function unpackFile(archive: Readable, to: string, limitBytes: numb
   const parser = new Parser({
     strict: true, // a file that is cut off is an error
     onReadEntry(entry: ReadEntry) {
-      const refusal = written ? 'there is more than one file in the archive' : entry.type !== 'File' ? `${entry.path} is no file` : entry.size > limitBytes ? `${entry.path} has ${entry.size} bytes; at most ${limitBytes} are taken` : null;
+      const refusal = written
+        ? 'there is more than one file in the archive'
+        : entry.type !== 'File'
+          ? `${entry.path} is no file`
+          : entry.size > limitBytes
+            ? `${entry.path} has ${entry.size} bytes; at most ${limitBytes} are taken`
+            : null;
       if (refusal !== null) return stop.abort(new Error(refusal));
-      written = pipeline(entry as unknown as AsyncIterable<Uint8Array>, createWriteStream(temporary), { signal: stop.signal });
+      written = pipeline(entry as unknown as AsyncIterable<Uint8Array>, createWriteStream(temporary), {
+        signal: stop.signal,
+      });
       written.catch((error) => stop.abort(error));
     },
   });

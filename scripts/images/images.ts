@@ -7,7 +7,18 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export type ImageName = 'prometheus' | 'node' | 'thanos' | 'exporter' | 'vegeta' | 'versitygw' | 'memcached' | 'grafana' | 'blocks' | 'chromium' | 'service';
+export type ImageName =
+  | 'prometheus'
+  | 'node'
+  | 'thanos'
+  | 'exporter'
+  | 'vegeta'
+  | 'versitygw'
+  | 'memcached'
+  | 'grafana'
+  | 'blocks'
+  | 'chromium'
+  | 'service';
 
 /** Programs of Go modules; go.mod in the image's folder pins the modules. */
 export interface GoMake {
@@ -69,14 +80,23 @@ export const IMAGES: Record<ImageName, ImageSpec> = {
     folder: join(IMAGES_FOLDER, 'prometheus'),
     make: {
       kind: 'go',
-      programs: { prometheus: 'github.com/prometheus/prometheus/cmd/prometheus', promtool: 'github.com/prometheus/prometheus/cmd/promtool' },
+      programs: {
+        prometheus: 'github.com/prometheus/prometheus/cmd/prometheus',
+        promtool: 'github.com/prometheus/prometheus/cmd/promtool',
+      },
       // Service discovery by file and HTTP always stays; with that of every cloud the build takes twice as long.
       tags: ['netgo', 'remove_all_sd', 'enable_dns_sd'],
       variables: { [`${COMMON_VERSION}.Version`]: '3.15.0', [`${COMMON_VERSION}.Revision`]: 'v0.315.0' },
     },
     needs: [],
   },
-  node: { ref: NODE_REF, pull: true, folder: join(IMAGES_FOLDER, 'node'), make: { kind: 'debian', suite: 'bookworm', packages: [], node: true }, needs: [] },
+  node: {
+    ref: NODE_REF,
+    pull: true,
+    folder: join(IMAGES_FOLDER, 'node'),
+    make: { kind: 'debian', suite: 'bookworm', packages: [], node: true },
+    needs: [],
+  },
   thanos: {
     ref: 'thanosio/thanos:v0.42.4',
     pull: true,
@@ -101,14 +121,24 @@ export const IMAGES: Record<ImageName, ImageSpec> = {
     ref: 'mayfly/vegeta:12.12.0',
     pull: false,
     folder: join(IMAGES_FOLDER, 'vegeta'),
-    make: { kind: 'go', programs: { vegeta: 'github.com/tsenart/vegeta/v12' }, tags: [], variables: { 'main.Version': '12.12.0' } },
+    make: {
+      kind: 'go',
+      programs: { vegeta: 'github.com/tsenart/vegeta/v12' },
+      tags: [],
+      variables: { 'main.Version': '12.12.0' },
+    },
     needs: [],
   },
   versitygw: {
     ref: 'mayfly/versitygw:1.8.0',
     pull: false,
     folder: join(IMAGES_FOLDER, 'versitygw'),
-    make: { kind: 'go', programs: { versitygw: 'github.com/versity/versitygw/cmd/versitygw', wget: WGET }, tags: [], variables: { 'main.Version': '1.8.0' } },
+    make: {
+      kind: 'go',
+      programs: { versitygw: 'github.com/versity/versitygw/cmd/versitygw', wget: WGET },
+      tags: [],
+      variables: { 'main.Version': '1.8.0' },
+    },
     needs: [],
   },
   memcached: {
@@ -129,7 +159,11 @@ export const IMAGES: Record<ImageName, ImageSpec> = {
     ref: `mayfly/service:${folderHash(join(IMAGES_FOLDER, 'service'), '')}`,
     pull: false,
     folder: join(IMAGES_FOLDER, 'service'),
-    make: { kind: 'debian', suite: 'bookworm', packages: ['ca-certificates', 'docker.io', 'git', 'libstdc++6', 'openssh-client'] },
+    make: {
+      kind: 'debian',
+      suite: 'bookworm',
+      packages: ['ca-certificates', 'docker.io', 'git', 'libstdc++6', 'openssh-client'],
+    },
     needs: [],
   },
   chromium: {
@@ -139,7 +173,13 @@ export const IMAGES: Record<ImageName, ImageSpec> = {
     make: { kind: 'debian', suite: 'bookworm', packages: ['chromium', 'fonts-dejavu-core'] },
     needs: [],
   },
-  grafana: { ref: 'grafana/grafana:13.2.3', pull: true, folder: join(IMAGES_FOLDER, 'grafana'), make: { kind: 'none' }, needs: [] },
+  grafana: {
+    ref: 'grafana/grafana:13.2.3',
+    pull: true,
+    folder: join(IMAGES_FOLDER, 'grafana'),
+    make: { kind: 'none' },
+    needs: [],
+  },
 };
 
 const ALL_NAMES = Object.keys(IMAGES) as ImageName[];
@@ -156,19 +196,27 @@ export const TEST_NAMES: ImageName[] = ['chromium', 'vegeta'];
 /** Only a perf script needs these. */
 export const PERF_NAMES: ImageName[] = ['blocks'];
 /** What Mayfly needs on every machine. */
-export const IMAGE_NAMES = ALL_NAMES.filter((name) => ![...OPTIONAL_NAMES, ...FLEET_NAMES, ...SERVICE_NAMES, ...TEST_NAMES, ...PERF_NAMES].includes(name));
+export const IMAGE_NAMES = ALL_NAMES.filter(
+  (name) => ![...OPTIONAL_NAMES, ...FLEET_NAMES, ...SERVICE_NAMES, ...TEST_NAMES, ...PERF_NAMES].includes(name),
+);
 
 /** Names with all that they are built from, each after what it needs. */
 export function withNeeds(names: ImageName[]): ImageName[] {
   return [...new Set(names.flatMap((name) => [...withNeeds(IMAGES[name].needs), name]))];
 }
 
-/** What an image is built by: 12 hexadecimal digits over its folder, its entry here and the recipes of what it is built from. */
+/**
+ * What an image is built by: 12 hexadecimal digits over its folder, its entry here and the recipes of what it is built
+ * from.
+ */
 export function recipeOf(spec: ImageSpec): string {
   return folderHash(spec.folder, JSON.stringify([spec.make, ...spec.needs.map((name) => recipeOf(IMAGES[name]))]));
 }
 
-/** Whether an image that carries these labels may be taken: one that was built here by another recipe may not, one from elsewhere always may. */
+/**
+ * Whether an image that carries these labels may be taken: one that was built here by another recipe may not, one from
+ * elsewhere always may.
+ */
 export function isCurrent(spec: ImageSpec, labels: Record<string, string>): boolean {
   return labels[BUILT_LABEL] !== BUILT_VALUE || labels[RECIPE_LABEL] === recipeOf(spec);
 }
@@ -176,7 +224,10 @@ export function isCurrent(spec: ImageSpec, labels: Record<string, string>): bool
 /** 12 hexadecimal digits over the names and contents of a folder's files and one more text. */
 export function folderHash(folder: string, more: string): string {
   const hash = createHash('sha256').update(more);
-  for (const file of readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)).sort()) {
+  for (const file of readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()) {
     hash.update(`\0${file.slice(folder.length)}\0`).update(readFileSync(file));
   }
   return hash.digest('hex').slice(0, 12);

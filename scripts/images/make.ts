@@ -4,10 +4,18 @@ import { cp, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { InfrastructureError } from '../core/errors.ts';
-import type { ProgressStep } from '../core/progress.ts';
 import { run, which } from '../core/exec.ts';
+import type { ProgressStep } from '../core/progress.ts';
 import { aptInstall, thisSystem } from './debian.ts';
-import { BUILT_LABEL, BUILT_VALUE, RECIPE_LABEL, recipeOf, type DebianMake, type GoMake, type ImageSpec } from './images.ts';
+import {
+  BUILT_LABEL,
+  BUILT_VALUE,
+  type DebianMake,
+  type GoMake,
+  type ImageSpec,
+  RECIPE_LABEL,
+  recipeOf,
+} from './images.ts';
 
 export interface MakeOptions {
   env: NodeJS.ProcessEnv;
@@ -37,8 +45,12 @@ const CERTIFICATES = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/
 /** Builds the image under its tag. Throws InfrastructureError that says which part failed, with its last lines. */
 export async function makeImage(spec: ImageSpec, options: MakeOptions): Promise<void> {
   const { make } = spec;
-  if (make.kind === 'none') throw new InfrastructureError('it cannot be built from packages', { hint: 'Set MAYFLY_REGISTRY to a registry that has it, or load it with `docker load`.' });
-  const labels = { [BUILT_LABEL]: BUILT_VALUE, [RECIPE_LABEL]: recipeOf(spec) }; // before anything is read: what changes meanwhile is built next time
+  if (make.kind === 'none')
+    throw new InfrastructureError('it cannot be built from packages', {
+      hint: 'Set MAYFLY_REGISTRY to a registry that has it, or load it with `docker load`.',
+    });
+  // before anything is read: what changes meanwhile is built next time
+  const labels = { [BUILT_LABEL]: BUILT_VALUE, [RECIPE_LABEL]: recipeOf(spec) };
   if (make.kind === 'folder') return dockerBuild(spec.ref, labels, spec.folder, options);
   await inTemporaryFolder(async (temporary) => {
     const context = join(temporary, 'context');
@@ -54,33 +66,78 @@ export async function makeImage(spec: ImageSpec, options: MakeOptions): Promise<
 /** Arguments of `go build` for programs of one image or tool; a value, so that it can be tested as one. */
 export function goBuildArgs(make: GoMake, target: string, packages: string[]): string[] {
   const variables = Object.entries(make.variables).map(([name, value]) => `-X ${name}=${value}`);
-  return ['build', '-v', '-trimpath', `-tags=${make.tags.join(',')}`, `-ldflags=${['-s', '-w', ...variables].join(' ')}`, '-o', target, ...packages];
+  return [
+    'build',
+    '-v',
+    '-trimpath',
+    `-tags=${make.tags.join(',')}`,
+    `-ldflags=${['-s', '-w', ...variables].join(' ')}`,
+    '-o',
+    target,
+    ...packages,
+  ];
 }
 
 /** Compiles one program of the module in `folder` into `target`, without cgo, so that it runs on an empty image. */
-export async function goBuild(make: GoMake, options: { folder: string; packageName: string; target: string; goos?: string; goarch?: string; env: NodeJS.ProcessEnv; step: ProgressStep; signal?: AbortSignal | undefined }): Promise<void> {
+export async function goBuild(
+  make: GoMake,
+  options: {
+    folder: string;
+    packageName: string;
+    target: string;
+    goos?: string;
+    goarch?: string;
+    env: NodeJS.ProcessEnv;
+    step: ProgressStep;
+    signal?: AbortSignal | undefined;
+  },
+): Promise<void> {
   if (!which('go', options.env)) {
-    throw new InfrastructureError(`building ${basename(options.target)} needs Go, which is not installed`, { hint: 'Install Go 1.26 or newer (https://go.dev/dl/), put it on the PATH and run the command again.' });
+    throw new InfrastructureError(`building ${basename(options.target)} needs Go, which is not installed`, {
+      hint: 'Install Go 1.26 or newer (https://go.dev/dl/), put it on the PATH and run the command again.',
+    });
   }
-  const env = { ...options.env, CGO_ENABLED: '0', GOWORK: 'off', ...(options.goos ? { GOOS: options.goos } : {}), ...(options.goarch ? { GOARCH: options.goarch } : {}) };
+  const env = {
+    ...options.env,
+    CGO_ENABLED: '0',
+    GOWORK: 'off',
+    ...(options.goos ? { GOOS: options.goos } : {}),
+    ...(options.goarch ? { GOARCH: options.goarch } : {}),
+  };
   let packages = 0;
   await run('go', goBuildArgs(make, options.target, [options.packageName]), {
     what: `building ${basename(options.target)}`,
     cwd: options.folder,
     env,
     signal: options.signal,
-    onLine: (line) => options.step.update(line.startsWith('go: ') ? line : `compiling ${basename(options.target)}: ${++packages} packages`),
+    onLine: (line) =>
+      options.step.update(
+        line.startsWith('go: ') ? line : `compiling ${basename(options.target)}: ${++packages} packages`,
+      ),
   });
 }
 
 async function addPrograms(spec: ImageSpec, make: GoMake, context: string, options: MakeOptions): Promise<void> {
   const goarch = architectureOf(options).go;
   for (const [file, packageName] of Object.entries(make.programs)) {
-    await goBuild(make, { folder: spec.folder, packageName, target: join(context, file), goos: 'linux', goarch, ...options });
+    await goBuild(make, {
+      folder: spec.folder,
+      packageName,
+      target: join(context, file),
+      goos: 'linux',
+      goarch,
+      ...options,
+    });
   }
 }
 
-async function addDebian(spec: ImageSpec, make: DebianMake, temporary: string, context: string, options: MakeOptions): Promise<void> {
+async function addDebian(
+  spec: ImageSpec,
+  make: DebianMake,
+  temporary: string,
+  context: string,
+  options: MakeOptions,
+): Promise<void> {
   await addRootFileSystem(make, context, options);
   if (make.node) await addNode(spec, temporary, context, options);
 }
@@ -88,9 +145,16 @@ async function addDebian(spec: ImageSpec, make: DebianMake, temporary: string, c
 async function addNode(spec: ImageSpec, temporary: string, context: string, options: MakeOptions): Promise<void> {
   const packages = join(temporary, 'packages');
   await mkdir(packages);
-  for (const file of PINS.filter((pin) => existsSync(join(spec.folder, pin)))) await cp(join(spec.folder, file), join(packages, file));
+  for (const file of PINS.filter((pin) => existsSync(join(spec.folder, pin))))
+    await cp(join(spec.folder, file), join(packages, file));
   const { node } = architectureOf(options);
-  await run('npm', ['ci', '--ignore-scripts', '--os=linux', `--cpu=${node}`], { what: 'fetching the npm packages node and npm', cwd: packages, env: options.env, signal: options.signal, onLine: (line) => options.step.update(line) });
+  await run('npm', ['ci', '--ignore-scripts', '--os=linux', `--cpu=${node}`], {
+    what: 'fetching the npm packages node and npm',
+    cwd: packages,
+    env: options.env,
+    signal: options.signal,
+    onLine: (line) => options.step.update(line),
+  });
   await mkdir(join(context, 'node', 'bin'), { recursive: true });
   await mkdir(join(context, 'node', 'lib', 'node_modules'), { recursive: true });
   await cp(join(packages, 'node_modules', `node-linux-${node}`, 'bin', 'node'), join(context, 'node', 'bin', 'node'));
@@ -101,9 +165,23 @@ async function addRootFileSystem(make: DebianMake, context: string, options: Mak
   await needMmdebstrap(options);
   const excluded = ['doc', 'man', 'info', 'locale'].map((folder) => `--dpkgopt=path-exclude=/usr/share/${folder}/*`);
   const included = make.packages.map((name) => `--include=${name}`);
-  await run('mmdebstrap', ['--variant=minbase', `--architectures=${architectureOf(options).debian}`, ...included, ...excluded, make.suite, join(context, 'rootfs.tar')], {
-    what: 'making a Debian root file system', env: options.env, signal: options.signal, onLine: (line) => options.step.update(line.replace(/^I: /, '')),
-  });
+  await run(
+    'mmdebstrap',
+    [
+      '--variant=minbase',
+      `--architectures=${architectureOf(options).debian}`,
+      ...included,
+      ...excluded,
+      make.suite,
+      join(context, 'rootfs.tar'),
+    ],
+    {
+      what: 'making a Debian root file system',
+      env: options.env,
+      signal: options.signal,
+      onLine: (line) => options.step.update(line.replace(/^I: /, '')),
+    },
+  );
 }
 
 async function needMmdebstrap(options: MakeOptions): Promise<void> {
@@ -111,31 +189,61 @@ async function needMmdebstrap(options: MakeOptions): Promise<void> {
   const { root, debian } = thisSystem();
   if (root && debian) return aptInstall(['mmdebstrap'], options);
   throw new InfrastructureError('building it needs mmdebstrap, which is not installed', {
-    hint: debian ? 'Run: sudo apt-get install mmdebstrap' : 'Make the image reachable instead: set MAYFLY_REGISTRY to a registry that has it, or load it with `docker load`.',
+    hint: debian
+      ? 'Run: sudo apt-get install mmdebstrap'
+      : 'Make the image reachable instead: set MAYFLY_REGISTRY to a registry that has it, or load it with `docker load`.',
   });
 }
 
 /** The certificates that the host trusts; on an empty image also the names of its users. */
 async function addSystemFiles(context: string, env: NodeJS.ProcessEnv, emptyImage: boolean): Promise<void> {
   await mkdir(join(context, 'etc', 'ssl', 'certs'), { recursive: true });
-  const certificates = [env.NODE_EXTRA_CA_CERTS, env.SSL_CERT_FILE, ...CERTIFICATES].find((file) => file && existsSync(file) && statSync(file).isFile());
-  if (!certificates) throw new InfrastructureError('no file with the certificates of authorities found on this host', { hint: 'Install the package ca-certificates, or name the file in SSL_CERT_FILE.' });
+  const certificates = [env.NODE_EXTRA_CA_CERTS, env.SSL_CERT_FILE, ...CERTIFICATES].find(
+    (file) => file && existsSync(file) && statSync(file).isFile(),
+  );
+  if (!certificates)
+    throw new InfrastructureError('no file with the certificates of authorities found on this host', {
+      hint: 'Install the package ca-certificates, or name the file in SSL_CERT_FILE.',
+    });
   await cp(certificates, join(context, 'etc', 'ssl', 'certs', 'ca-certificates.crt'), { dereference: true });
   if (!emptyImage) return;
-  await writeFile(join(context, 'etc', 'passwd'), 'root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n');
+  await writeFile(
+    join(context, 'etc', 'passwd'),
+    'root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n',
+  );
   await writeFile(join(context, 'etc', 'group'), 'root:x:0:\nnobody:x:65534:\n');
   await mkdir(join(context, 'empty'));
 }
 
-async function dockerBuild(ref: string, labels: Record<string, string>, context: string, options: MakeOptions): Promise<void> {
+async function dockerBuild(
+  ref: string,
+  labels: Record<string, string>,
+  context: string,
+  options: MakeOptions,
+): Promise<void> {
   // The classic builder: it is in every engine, buildx is not.
   const env = { ...options.env, DOCKER_BUILDKIT: '0' };
-  await run('docker', ['build', '--force-rm', '--tag', ref, ...Object.entries(labels).map(([name, value]) => `--label=${name}=${value}`), context], { what: `docker build of ${ref}`, env, signal: options.signal, onLine: (line) => options.step.update(line) });
+  await run(
+    'docker',
+    [
+      'build',
+      '--force-rm',
+      '--tag',
+      ref,
+      ...Object.entries(labels).map(([name, value]) => `--label=${name}=${value}`),
+      context,
+    ],
+    { what: `docker build of ${ref}`, env, signal: options.signal, onLine: (line) => options.step.update(line) },
+  );
 }
 
 function architectureOf(options: { architecture: string }): Architecture {
   const known = ARCHITECTURES[options.architecture];
-  if (!known) throw new InfrastructureError(`images cannot be built for ${options.architecture}, only for ${Object.keys(ARCHITECTURES).join(' and ')}`, { hint: 'Set MAYFLY_REGISTRY to a registry that has them.' });
+  if (!known)
+    throw new InfrastructureError(
+      `images cannot be built for ${options.architecture}, only for ${Object.keys(ARCHITECTURES).join(' and ')}`,
+      { hint: 'Set MAYFLY_REGISTRY to a registry that has them.' },
+    );
   return known;
 }
 

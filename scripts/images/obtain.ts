@@ -21,7 +21,9 @@ const STALL_MS = 30_000;
 export async function obtain(spec: ImageSpec, options: ObtainOptions): Promise<'pulled' | 'built'> {
   const step = options.progress.step(`image ${spec.ref}`);
   try {
-    const refusal = spec.pull ? await tryPull(spec.ref, { ...options, update: (text, fraction) => step.update(text, fraction) }) : undefined;
+    const refusal = spec.pull
+      ? await tryPull(spec.ref, { ...options, update: (text, fraction) => step.update(text, fraction) })
+      : undefined;
     if (spec.pull && refusal === undefined) {
       step.done('pulled');
       return 'pulled';
@@ -33,7 +35,9 @@ export async function obtain(spec: ImageSpec, options: ObtainOptions): Promise<'
   } catch (error) {
     step.fail();
     options.signal?.throwIfAborted();
-    throw error instanceof InfrastructureError ? new InfrastructureError(`image ${spec.ref}: ${error.message}`, { hint: error.hint, cause: error }) : error;
+    throw error instanceof InfrastructureError
+      ? new InfrastructureError(`image ${spec.ref}: ${error.message}`, { hint: error.hint, cause: error })
+      : error;
   }
 }
 
@@ -43,11 +47,18 @@ export function pullSource(ref: string, env: NodeJS.ProcessEnv): string {
 }
 
 /** One try. Returns why there is no image, or undefined when there is. */
-export async function tryPull(ref: string, options: Omit<ObtainOptions, 'architecture' | 'progress'> & { update: (text: string, fraction?: number) => void }): Promise<string | undefined> {
+export async function tryPull(
+  ref: string,
+  options: Omit<ObtainOptions, 'architecture' | 'progress'> & { update: (text: string, fraction?: number) => void },
+): Promise<string | undefined> {
   const source = pullSource(ref, options.env);
   options.update(`pulling ${source}`);
   try {
-    await options.api.pull(source, { stallMs: options.stallMs ?? STALL_MS, onProgress: options.update, signal: options.signal });
+    await options.api.pull(source, {
+      stallMs: options.stallMs ?? STALL_MS,
+      onProgress: options.update,
+      signal: options.signal,
+    });
     if (source !== ref) await options.api.rename(source, ref);
     return undefined;
   } catch (error) {

@@ -1,4 +1,7 @@
-/** Images that a command does without. A refusal is remembered for an hour: a registry that hangs must not hold up every start. */
+/**
+ * Images that a command does without. A refusal is remembered for an hour: a registry that hangs must not hold up every
+ * start.
+ */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -22,10 +25,17 @@ type Refusals = Record<string, { at: number; reason: string }>;
 
 const REMEMBERED_MS = 3_600_000;
 
-/** Pulls an image that is not there, once an hour at most. Returns why there is none, in words, or undefined when it is there. */
+/**
+ * Pulls an image that is not there, once an hour at most. Returns why there is none, in words, or undefined when it is
+ * there.
+ */
 export async function obtainOptional(ref: string, options: OptionalOptions): Promise<string | undefined> {
   const now = (options.now ?? Date.now)();
-  const file = join(options.env.XDG_CACHE_HOME || join(options.env.HOME || homedir(), '.cache'), 'mayfly', 'refused.json');
+  const file = join(
+    options.env.XDG_CACHE_HOME || join(options.env.HOME || homedir(), '.cache'),
+    'mayfly',
+    'refused.json',
+  );
   const source = pullSource(ref, options.env);
   const refusals = readRefusals(file);
   const before = refusals[source];
@@ -44,7 +54,9 @@ export async function obtainOptional(ref: string, options: OptionalOptions): Pro
     return undefined;
   }
   const reason = `${source} could not be pulled: ${refusal}`;
-  step.done(`not here; this goes on without it. It could not be pulled (${refusal}), and is not tried again for an hour`);
+  step.done(
+    `not here; this goes on without it. It could not be pulled (${refusal}), and is not tried again for an hour`,
+  );
   remember(file, { ...refusals, [source]: { at: now, reason } });
   return reason;
 }

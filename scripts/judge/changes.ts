@@ -1,6 +1,7 @@
 /**
  * Where the level of a series changed for good: E-divisive change points (D. S. Matteson, N. A. James, JASA 109, 2014,
- * https://arxiv.org/abs/1306.4933), one point after the other as Hunter and Otava do it (https://arxiv.org/abs/2301.03034,
+ * https://arxiv.org/abs/1306.4933), one point after the other as Hunter and Otava do it
+ * (https://arxiv.org/abs/2301.03034,
  * https://arxiv.org/abs/2505.06758): only the points since the last change are looked at, and what was said is never
  * taken back. Pure; the same points give the same changes. docs/history.md says what it was seen to do.
  */
@@ -12,7 +13,10 @@ export const LEAST_SEGMENT = 3;
 const WINDOW = 40;
 /** None of so many shuffled windows may look as changed as the real one: a p-value of 0.001. */
 const PERMUTATIONS = 999;
-/** Robust standard deviations from the median beyond which a value counts as being that far away: spikes must not hide a change (where 5 % are spikes of 20, a shift of 3 is found in 98 % instead of 80 %). */
+/**
+ * Robust standard deviations from the median beyond which a value counts as being that far away: spikes must not hide a
+ * change (where 5 % are spikes of 20, a shift of 3 is found in 98 % instead of 80 %).
+ */
 const FARTHEST = 5;
 /** A split whose energy is at least this share of the greatest one may be the true one. */
 const AS_LIKELY = 0.75;
@@ -29,7 +33,10 @@ export interface Change {
 }
 
 export interface Detector {
-  /** Takes the next value (the logarithm of a figure, so that a shift is a ratio); says whether a change is seen with it. */
+  /**
+   * Takes the next value (the logarithm of a figure, so that a shift is a ratio); says whether a change is seen with
+   * it.
+   */
   add(value: number): Change | null;
 }
 
@@ -47,7 +54,13 @@ export function createDetector(): Detector {
       const offset = count - window.length;
       const [left, right] = [window.slice(0, split.index), window.slice(split.index)];
       window = right;
-      return { index: offset + split.index, last: offset + split.earliest - 1, first: offset + split.latest, before: median(left)!, after: median(right)! };
+      return {
+        index: offset + split.index,
+        last: offset + split.earliest - 1,
+        first: offset + split.latest,
+        before: median(left)!,
+        after: median(right)!,
+      };
     },
   };
 }
@@ -59,7 +72,10 @@ interface Split {
   latest: number;
 }
 
-/** The split of greatest energy, where a permutation test finds it significant. Almost every window without a change is told by its first few shuffles. */
+/**
+ * The split of greatest energy, where a permutation test finds it significant. Almost every window without a change is
+ * told by its first few shuffles.
+ */
 function significantSplit(values: readonly number[]): Split | null {
   const n = values.length;
   if (n < 2 * LEAST_SEGMENT + 1) return null;
@@ -114,8 +130,10 @@ function distancesOf(values: readonly number[]): Distances {
 }
 
 /**
- * Energy of each split of the values in this order: n m / (n + m) times (twice the mean distance between the segments less
- * the mean distances within them), of Matteson and James with exponent 1. Element k of `energies`, which is given back, is of the split before point k; the others, where a segment
+ * Energy of each split of the values in this order: n m / (n + m) times (twice the mean distance between the segments
+ * less
+ * the mean distances within them), of Matteson and James with exponent 1. Element k of `energies`, which is given back,
+ * is of the split before point k; the others, where a segment
  * were too short, stay 0.
  */
 function energiesOf({ n, pairs, rows, total }: Distances, order: Uint8Array, energies: Float64Array): Float64Array {
@@ -125,7 +143,9 @@ function energiesOf({ n, pairs, rows, total }: Distances, order: Uint8Array, ene
     if (k >= LEAST_SEGMENT && k <= n - LEAST_SEGMENT) {
       const m = n - k;
       const between = left - 2 * within;
-      energies[k] = ((k * m) / n) * ((2 * between) / (k * m) - (2 * within) / (k * (k - 1)) - (2 * (total - within - between)) / (m * (m - 1)));
+      energies[k] =
+        ((k * m) / n) *
+        ((2 * between) / (k * m) - (2 * within) / (k * (k - 1)) - (2 * (total - within - between)) / (m * (m - 1)));
     }
     const at = order[k]! * n;
     for (let i = 0; i < k; i++) within += pairs[at + order[i]!]!;

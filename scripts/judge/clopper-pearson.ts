@@ -1,5 +1,6 @@
 /**
- * The exact interval of a share (C. J. Clopper, E. S. Pearson, Biometrika 26, 1934): all shares at which neither so many
+ * The exact interval of a share (C. J. Clopper, E. S. Pearson, Biometrika 26, 1934): all shares at which neither so
+ * many
  * hits nor so few would be a surprise. Found by bisection on the binomial tail. Pure.
  */
 
@@ -34,7 +35,10 @@ function crossing(holds: (p: number) => boolean): number {
   return high;
 }
 
-/** P(X <= k) of X hits in n trials with probability p, 0 < p < 1. Terms are made from logarithms, so that n may be large. */
+/**
+ * P(X <= k) of X hits in n trials with probability p, 0 < p < 1. Terms are made from logarithms, so that n may be
+ * large.
+ */
 export function binomialAtMost(k: number, n: number, p: number): number {
   let term = n * Math.log1p(-p);
   let total = Math.exp(term);

@@ -1,5 +1,17 @@
-/** What the rounds of one run say together, two runs beside each other, and whether they may be compared. Pure; no verdict. */
-import type { Better, Host, LoadDocument, Metric, RoundDocument, RunDocument, SideName, Unit } from '../documents/run.ts';
+/**
+ * What the rounds of one run say together, two runs beside each other, and whether they may be compared. Pure; no
+ * verdict.
+ */
+import type {
+  Better,
+  Host,
+  LoadDocument,
+  Metric,
+  RoundDocument,
+  RunDocument,
+  SideName,
+  Unit,
+} from '../documents/run.ts';
 import { median, relativeChange, relativeSpread } from './statistics.ts';
 
 /** One metric of one side over its counted rounds. */
@@ -24,7 +36,9 @@ export interface SideBySide {
   difference: number | null;
 }
 
-/** Rounds that count: those in which every side is valid, and no probes at another rate. One side's rounds, in order. */
+/**
+ * Rounds that count: those in which every side is valid, and no probes at another rate. One side's rounds, in order.
+ */
 export function countedRounds(run: Pick<RunDocument, 'rounds'>, side: SideName): RoundDocument[] {
   const bad = new Set(run.rounds.filter((round) => !round.valid).map((round) => round.round));
   return run.rounds.filter((round) => round.side === side && round.rate === undefined && !bad.has(round.round));
@@ -34,7 +48,15 @@ export function countedRounds(run: Pick<RunDocument, 'rounds'>, side: SideName):
 export function summarise(run: Pick<RunDocument, 'rounds'>, side: SideName, metric: string): Summary | null {
   const values = countedRounds(run, side).flatMap(({ samples }) => (samples[metric] ? [samples[metric].value] : []));
   const middle = median(values);
-  return middle === null ? null : { median: middle, min: Math.min(...values), max: Math.max(...values), spread: relativeSpread(values), rounds: values.length };
+  return middle === null
+    ? null
+    : {
+        median: middle,
+        min: Math.min(...values),
+        max: Math.max(...values),
+        spread: relativeSpread(values),
+        rounds: values.length,
+      };
 }
 
 /**
@@ -58,7 +80,15 @@ export function sideBySide(a: RunDocument, b: RunDocument): SideBySide[] {
     const { unit, better, primary } = metrics.get(name)!;
     const [left, right] = [summarise(a, 'candidate', name), summarise(b, 'candidate', name)];
     if (!left && !right) return [];
-    return { name, unit, better, primary, a: left, b: right, difference: left && right ? relativeChange(right.median, left.median) : null };
+    return {
+      name,
+      unit,
+      better,
+      primary,
+      a: left,
+      b: right,
+      difference: left && right ? relativeChange(right.median, left.median) : null,
+    };
   });
 }
 
@@ -69,7 +99,9 @@ export function comparable(a: RunDocument, b: RunDocument): string[] {
     ...withoutValues(a),
     ...withoutValues(b),
     ...hostDifferences(a.host, b.host),
-    ...(a.stack_version === b.stack_version ? [] : [`they were measured by different stacks: ${a.stack_version} and ${b.stack_version}`]),
+    ...(a.stack_version === b.stack_version
+      ? []
+      : [`they were measured by different stacks: ${a.stack_version} and ${b.stack_version}`]),
     ...pairingDifference(a, b),
     ...loadDifferences(a.load, b.load),
     ...(sameJson(a.cpusets, b.cpusets) ? [] : ['their services had different CPU sets']),
@@ -84,11 +116,19 @@ function withoutValues(run: RunDocument): string[] {
 function pairingDifference(a: RunDocument, b: RunDocument): string[] {
   if (a.pairing === b.pairing) return [];
   const alone = a.pairing === 'solo' || b.pairing === 'solo';
-  return [`${alone ? 'one was measured alone, the other beside a second side' : 'their sides met in different ways'} (${a.pairing} and ${b.pairing})`];
+  return [
+    `${alone ? 'one was measured alone, the other beside a second side' : 'their sides met in different ways'} (${a.pairing} and ${b.pairing})`,
+  ];
 }
 
 const HOST_WORDS: Record<keyof Host, string> = {
-  id: 'host', cpu_model: 'CPU', cores: 'number of cores', memory_bytes: 'memory', kernel: 'kernel', os: 'system', engine: 'engine',
+  id: 'host',
+  cpu_model: 'CPU',
+  cores: 'number of cores',
+  memory_bytes: 'memory',
+  kernel: 'kernel',
+  os: 'system',
+  engine: 'engine',
 };
 
 function hostDifferences(a: Host, b: Host): string[] {
@@ -98,9 +138,22 @@ function hostDifferences(a: Host, b: Host): string[] {
 }
 
 const LOAD_WORDS: Record<keyof LoadDocument, string> = {
-  generator: 'load generator', target: 'target', rate: 'rate (requests per second)', duration_s: 'window (seconds)', warmup_s: 'warm-up (seconds)', max_in_flight: 'limit of iterations in flight', vus: 'number of virtual users',
-  model: 'model of the load', arrivals: 'kind of arrivals', stages: 'sequence of stages', users: 'number of users', iterations: 'number of iterations of a user', think_s: 'think time (seconds)',
-  timeout_s: 'time-out (seconds)', workers: 'number of sending threads', workload: 'load script',
+  generator: 'load generator',
+  target: 'target',
+  rate: 'rate (requests per second)',
+  duration_s: 'window (seconds)',
+  warmup_s: 'warm-up (seconds)',
+  max_in_flight: 'limit of iterations in flight',
+  vus: 'number of virtual users',
+  model: 'model of the load',
+  arrivals: 'kind of arrivals',
+  stages: 'sequence of stages',
+  users: 'number of users',
+  iterations: 'number of iterations of a user',
+  think_s: 'think time (seconds)',
+  timeout_s: 'time-out (seconds)',
+  workers: 'number of sending threads',
+  workload: 'load script',
 };
 /** Only that they differ is said: the values tell a reader nothing, or are too long. */
 const UNTOLD: readonly (keyof LoadDocument)[] = ['stages', 'workload'];
@@ -108,18 +161,27 @@ const UNTOLD: readonly (keyof LoadDocument)[] = ['stages', 'workload'];
 /** A field that one of the two lacks is not compared: it is of the other model, or was not known yet. */
 function loadDifferences(a: LoadDocument, b: LoadDocument): string[] {
   const [left, right] = [filledIn(a), filledIn(b)];
-  const fields = (Object.keys(LOAD_WORDS) as (keyof LoadDocument)[]).filter((field) => left[field] !== undefined && right[field] !== undefined && !sameJson(left[field], right[field]));
-  return fields.map((field) => `the ${LOAD_WORDS[field]} is another${UNTOLD.includes(field) ? '' : `: ${left[field]} and ${right[field]}`}`);
+  const fields = (Object.keys(LOAD_WORDS) as (keyof LoadDocument)[]).filter(
+    (field) => left[field] !== undefined && right[field] !== undefined && !sameJson(left[field], right[field]),
+  );
+  return fields.map(
+    (field) =>
+      `the ${LOAD_WORDS[field]} is another${UNTOLD.includes(field) ? '' : `: ${left[field]} and ${right[field]}`}`,
+  );
 }
 
 /** A load with what goes without saying; a closed model has no rate. */
-const filledIn = (load: LoadDocument): Partial<LoadDocument> => (load.model === 'closed' ? { ...load, rate: undefined } : { model: 'open', arrivals: 'constant', stages: [], ...load });
+const filledIn = (load: LoadDocument): Partial<LoadDocument> =>
+  load.model === 'closed' ? { ...load, rate: undefined } : { model: 'open', arrivals: 'constant', stages: [], ...load };
 
 /** A metric of the same name that is read in another way. */
 function metricDifferences(a: Metric[], b: Metric[]): string[] {
   const other = new Map(b.map((metric) => [metric.name, metric]));
   return a
-    .filter(({ name, promql, unit }) => other.has(name) && (other.get(name)!.promql !== promql || other.get(name)!.unit !== unit))
+    .filter(
+      ({ name, promql, unit }) =>
+        other.has(name) && (other.get(name)!.promql !== promql || other.get(name)!.unit !== unit),
+    )
     .map(({ name }) => `the metric ${name} is read in another way`);
 }
 

@@ -40,13 +40,20 @@ export function harm(name: string, unit: Unit, better: Better): string {
   return adjectives(name, unit)[0] === 'slower' ? 'slowdown' : 'increase';
 }
 
-type Effect = Pick<MetricVerdict, 'name' | 'unit' | 'better' | 'verdict' | 'change' | 'interval' | 'worse' | 'dispersion'>;
+type Effect = Pick<
+  MetricVerdict,
+  'name' | 'unit' | 'better' | 'verdict' | 'change' | 'interval' | 'worse' | 'dispersion'
+>;
 
-/** One metric's effect: `8.1 % slower, 95 % interval 6.2 to 9.9 %`; `no slowdown above 2.1 %`; `between 0.3 % faster and 2.4 % slower`. */
+/**
+ * One metric's effect: `8.1 % slower, 95 % interval 6.2 to 9.9 %`; `no slowdown above 2.1 %`; `between 0.3 % faster and
+ * 2.4 % slower`.
+ */
 export function effectWords(metric: Effect): string {
   const { name, unit, better, verdict, change, interval, worse } = metric;
   if (change === null) return 'no values to compare';
-  if (verdict === 'PASS' && worse.at_most !== null) return `no ${harm(name, unit, better)} above ${percentOf(Math.max(0, worse.at_most))} %`;
+  if (verdict === 'PASS' && worse.at_most !== null)
+    return `no ${harm(name, unit, better)} above ${percentOf(Math.max(0, worse.at_most))} %`;
   if (!interval) return directed(change, name, unit);
   const { level, low, high } = interval;
   if (low <= 0 && high >= 0) return `between ${directed(low, name, unit)} and ${directed(high, name, unit)}`;

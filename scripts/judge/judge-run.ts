@@ -1,12 +1,15 @@
-/** RunDocument -> VerdictDocument: what a comparison decided, and in words. Pure: the same stored rounds give the same verdict years later. */
+/**
+ * RunDocument -> VerdictDocument: what a comparison decided, and in words. Pure: the same stored rounds give the same
+ * verdict years later.
+ */
 import { plural } from '../core/text.ts';
 import type { CalibrationQuote } from '../documents/calibration.ts';
 import type { Comparison, RunDocument } from '../documents/run.ts';
 import type { MetricVerdict, Verdict, VerdictDocument } from '../documents/verdict.ts';
-import { ALPHA, BETA, judge, type Judgement, type MetricPairs } from './verdict.ts';
-import { observationsOf, pairsOf, type Observation } from './observations.ts';
-import { median } from './statistics.ts';
 import { harm, percentOf, titleOf } from './effect-text.ts';
+import { type Observation, observationsOf, pairsOf } from './observations.ts';
+import { median } from './statistics.ts';
+import { ALPHA, BETA, type Judgement, judge, type MetricPairs } from './verdict.ts';
 
 /** What a run of two sides was meant to be; one from before there was a verdict has one look, at its end. */
 export function designOf(run: RunDocument, observed: number): Comparison {
@@ -15,7 +18,9 @@ export function designOf(run: RunDocument, observed: number): Comparison {
 
 /** The values of every metric that the run has, observation by observation. */
 export function metricPairs(run: RunDocument, observations: readonly Observation[]): MetricPairs[] {
-  return run.metrics.map((metric) => ({ metric, pairs: pairsOf(observations, metric.name) })).filter(({ metric, pairs }) => metric.primary || pairs.some((pair) => pair !== null));
+  return run.metrics
+    .map((metric) => ({ metric, pairs: pairsOf(observations, metric.name) }))
+    .filter(({ metric, pairs }) => metric.primary || pairs.some((pair) => pair !== null));
 }
 
 /** What the rounds that there are say so far. `ended`: no more will come. */
@@ -57,48 +62,84 @@ export function judgeRun(run: RunDocument, calibration?: CalibrationQuote): Verd
   };
 }
 
-export const nameOf = ({ ref, commit, subject }: RunDocument['sides']['candidate']): VerdictDocument['candidate'] => ({ ref, commit, ...(subject === undefined ? {} : { subject }) });
+export const nameOf = ({ ref, commit, subject }: RunDocument['sides']['candidate']): VerdictDocument['candidate'] => ({
+  ref,
+  commit,
+  ...(subject === undefined ? {} : { subject }),
+});
 
 /** What was decided before too many rounds failed stays decided. */
 function invalidReasons(run: RunDocument, judged: Judgement): string[] {
   if (run.status !== 'invalid' || judged.decided) return [];
-  const reasons = run.rounds.flatMap(({ round, side, reasons }) => reasons.map(({ message }) => `round ${round}, ${side}: ${message}`));
+  const reasons = run.rounds.flatMap(({ round, side, reasons }) =>
+    reasons.map(({ message }) => `round ${round}, ${side}: ${message}`),
+  );
   return reasons.length > 0 ? reasons : ['too few rounds were valid'];
 }
 
 function notesOf(run: RunDocument, verdict: Verdict, judged: Judgement): string[] {
   const notes: string[] = [];
-  if (!run.metrics.some(({ primary }) => primary)) notes.push('no metric of this benchmark is primary, so nothing can decide: set primary: true in benchmark.yaml');
+  if (!run.metrics.some(({ primary }) => primary))
+    notes.push('no metric of this benchmark is primary, so nothing can decide: set primary: true in benchmark.yaml');
   const missing = judged.metrics.filter(({ primary, change }) => primary && change === null);
   for (const { name } of missing) notes.push(`${titleOf(name)} is primary and has no value to compare`);
-  for (const { name, observations } of judged.metrics.filter(({ primary, change, observations }) => primary && change !== null && observations < judged.observations)) {
-    notes.push(`${titleOf(name)} can be compared in ${observations} of ${judged.observations} ${unitOf(run)}s only: the others have no value, or a 0 on one side alone`);
+  for (const { name, observations } of judged.metrics.filter(
+    ({ primary, change, observations }) => primary && change !== null && observations < judged.observations,
+  )) {
+    notes.push(
+      `${titleOf(name)} can be compared in ${observations} of ${judged.observations} ${unitOf(run)}s only: the others have no value, or a 0 on one side alone`,
+    );
   }
-  if (run.sides.candidate.commit === run.sides.baseline?.commit) notes.push('both sides are the same build: whatever is found is an error of the measurement');
-  if (verdict === 'INCONCLUSIVE' && (run.status === 'interrupted' || run.status === 'failed')) notes.push(`the run ended early: npm run bench -- --resume=${run.run_id} goes on with it`);
+  if (run.sides.candidate.commit === run.sides.baseline?.commit)
+    notes.push('both sides are the same build: whatever is found is an error of the measurement');
+  if (verdict === 'INCONCLUSIVE' && (run.status === 'interrupted' || run.status === 'failed'))
+    notes.push(`the run ended early: npm run bench -- --resume=${run.run_id} goes on with it`);
   const p99 = judged.metrics.find(({ name, primary }) => primary && /_p99$/.test(name));
   const requests = requestsOf(run);
-  if (p99 && requests < LEAST_REQUESTS_P99) notes.push(`${titleOf(p99.name)} of ${Math.round(requests)} requests is a matter of luck: it needs ${LEAST_REQUESTS_P99} or more for each side and round`);
+  if (p99 && requests < LEAST_REQUESTS_P99)
+    notes.push(
+      `${titleOf(p99.name)} of ${Math.round(requests)} requests is a matter of luck: it needs ${LEAST_REQUESTS_P99} or more for each side and round`,
+    );
   return notes;
 }
 
 /** Requests of a side and round: those that were due, or those that there were where no schedule says it. */
 export const requestsOf = ({ load, rounds }: Pick<RunDocument, 'load' | 'rounds'>): number =>
-  load.rate > 0 ? load.rate * load.duration_s : (median(rounds.filter(({ valid }) => valid).map(({ samples, window_s }) => (samples.request_rate?.value ?? 0) * window_s)) ?? 0);
+  load.rate > 0
+    ? load.rate * load.duration_s
+    : (median(
+        rounds
+          .filter(({ valid }) => valid)
+          .map(({ samples, window_s }) => (samples.request_rate?.value ?? 0) * window_s),
+      ) ?? 0);
 
 /** A 99th percentile wants about 100 values beyond it. */
 export const LEAST_REQUESTS_P99 = 10_000;
 
 const unitOf = ({ pairing }: RunDocument) => (pairing === 'alternating' ? 'block' : 'round');
 
-function summarise(verdict: Verdict, { metrics, observations, more }: Judgement, reasons: string[], run: RunDocument): string {
+function summarise(
+  verdict: Verdict,
+  { metrics, observations, more }: Judgement,
+  reasons: string[],
+  run: RunDocument,
+): string {
   const primary = metrics.filter((metric) => metric.primary);
-  const found = (wanted: MetricVerdict['verdict']) => primary.filter((metric) => metric.verdict === wanted).map((metric) => `${titleOf(metric.name)}: ${metric.words}`).join('; ');
+  const found = (wanted: MetricVerdict['verdict']) =>
+    primary
+      .filter((metric) => metric.verdict === wanted)
+      .map((metric) => `${titleOf(metric.name)}: ${metric.words}`)
+      .join('; ');
   switch (verdict) {
     case 'INVALID':
       return `it was not measured: ${reasons[0]}${reasons.length > 1 ? ` (and ${plural(reasons.length - 1, 'other reason')})` : ''}`;
     case 'REGRESSION':
-      return [found('REGRESSION'), primary.some((metric) => metric.verdict === 'IMPROVEMENT') ? `but ${found('IMPROVEMENT')}` : ''].filter(Boolean).join('; ');
+      return [
+        found('REGRESSION'),
+        primary.some((metric) => metric.verdict === 'IMPROVEMENT') ? `but ${found('IMPROVEMENT')}` : '',
+      ]
+        .filter(Boolean)
+        .join('; ');
     case 'IMPROVEMENT':
       return found('IMPROVEMENT');
     case 'PASS': {
@@ -107,7 +148,9 @@ function summarise(verdict: Verdict, { metrics, observations, more }: Judgement,
       return `no ${harms.length === 1 ? harms[0] : 'slowdown or increase'} of a primary metric above ${percentOf(widest)} %`;
     }
     case 'INCONCLUSIVE': {
-      const open = primary.filter((metric) => metric.verdict === 'INCONCLUSIVE').map(({ name, words }) => `${titleOf(name)}: ${words}`);
+      const open = primary
+        .filter((metric) => metric.verdict === 'INCONCLUSIVE')
+        .map(({ name, words }) => `${titleOf(name)}: ${words}`);
       const next = more === null ? 'more would hardly decide' : `about ${more} more would decide`;
       return `${plural(observations, unitOf(run))} ${observations === 1 ? 'does' : 'do'} not tell, ${next}${open.length > 0 ? `; ${open.join('; ')}` : ''}`;
     }

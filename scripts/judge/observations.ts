@@ -1,4 +1,7 @@
-/** From the rounds of a run to observations: one for each interleaved round, one for each whole block of alternating ones. Pure. */
+/**
+ * From the rounds of a run to observations: one for each interleaved round, one for each whole block of alternating
+ * ones. Pure.
+ */
 import type { RoundDocument, RunDocument } from '../documents/run.ts';
 import { countedRounds } from './compare-runs.ts';
 
@@ -25,14 +28,17 @@ export function sideInBlock(block: number, place: number): 'candidate' | 'baseli
 
 /** The observations of a comparison in the order in which they were measured; what is not whole is left out. */
 export function observationsOf(run: Pick<RunDocument, 'pairing' | 'rounds'>): Observation[] {
-  const key = run.pairing === 'alternating' ? (round: RoundDocument) => round.block : (round: RoundDocument) => round.round;
+  const key =
+    run.pairing === 'alternating' ? (round: RoundDocument) => round.block : (round: RoundDocument) => round.round;
   const need = run.pairing === 'alternating' ? BLOCK / 2 : 1;
   const baseline = Map.groupBy(countedRounds(run, 'baseline'), key);
   const candidate = Map.groupBy(countedRounds(run, 'candidate'), key);
-  return [...candidate].sort(([a], [b]) => a! - b!).flatMap(([id, rounds]) => {
-    const others = baseline.get(id) ?? [];
-    return rounds.length === need && others.length === need ? [{ candidate: rounds, baseline: others }] : [];
-  });
+  return [...candidate]
+    .sort(([a], [b]) => a! - b!)
+    .flatMap(([id, rounds]) => {
+      const others = baseline.get(id) ?? [];
+      return rounds.length === need && others.length === need ? [{ candidate: rounds, baseline: others }] : [];
+    });
 }
 
 /**
@@ -48,10 +54,13 @@ export function pairsOf(observations: readonly Observation[], metric: string): (
 }
 
 /** Logarithm of candidate / baseline. */
-export const logRatio = ({ candidate, baseline }: Pair): number => (candidate === baseline ? 0 : Math.log(candidate / baseline));
+export const logRatio = ({ candidate, baseline }: Pair): number =>
+  candidate === baseline ? 0 : Math.log(candidate / baseline);
 
 function geometricMean(rounds: RoundDocument[], metric: string): number {
   const values = rounds.map((round) => round.samples[metric]?.value ?? NaN);
   if (values.length === 1) return values[0]!;
-  return values.every((value) => value === 0) ? 0 : Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+  return values.every((value) => value === 0)
+    ? 0
+    : Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
 }

@@ -1,11 +1,13 @@
 /**
  * One commit measured alone, held against the master set: a fence on run medians, as rustc-perf draws it
- * (https://github.com/rust-lang/rustc-perf/blob/master/docs/comparison-analysis.md), here on logarithms. Runs of different
+ * (https://github.com/rust-lang/rustc-perf/blob/master/docs/comparison-analysis.md), here on logarithms. Runs of
+ * different
  * times feel the host differently, so it warns and never decides. Pure.
  */
+
+import type { Better, Metric, RunDocument, Unit } from '../documents/run.ts';
 import type { ChangePoint } from '../store/db.ts';
 import type { MasterRun } from '../store/master.ts';
-import type { Better, Metric, RunDocument, Unit } from '../documents/run.ts';
 import { summarise } from './compare-runs.ts';
 import { conditionsOf } from './series.ts';
 import { median, quantile } from './statistics.ts';
@@ -14,7 +16,10 @@ import { median, quantile } from './statistics.ts';
 export const LEAST_RUNS = 8;
 /** The newest runs that make the fence, at most. */
 const MOST_RUNS = 40;
-/** Interquartile ranges from the median to the fence: 4 standard deviations of normal values, less of few, whose range is a matter of luck. */
+/**
+ * Interquartile ranges from the median to the fence: 4 standard deviations of normal values, less of few, whose range
+ * is a matter of luck.
+ */
 const RANGES = 3;
 
 /** Where one primary metric of the run lies. Values in the metric's unit. */
@@ -46,7 +51,11 @@ export interface Screen {
  * Holds a run of one side against the runs of the master set of its benchmark that were measured in the same way, since
  * the last change point of each metric. `masterRuns`: oldest first.
  */
-export function screenRun(run: RunDocument, masterRuns: readonly MasterRun[], changePoints: readonly ChangePoint[]): Screen {
+export function screenRun(
+  run: RunDocument,
+  masterRuns: readonly MasterRun[],
+  changePoints: readonly ChangePoint[],
+): Screen {
   const others = masterRuns.filter(({ run_id }) => run_id !== run.run_id);
   const { ref, commit } = run.sides.candidate;
   return {
@@ -54,11 +63,18 @@ export function screenRun(run: RunDocument, masterRuns: readonly MasterRun[], ch
     benchmark: run.benchmark,
     commit: ref === 'worktree' ? ref : commit,
     against: others.findLast(({ sides }) => sides.candidate.commit !== commit)?.sides.candidate.commit ?? null,
-    metrics: run.metrics.filter(({ primary }) => primary).flatMap((metric) => screenMetric(run, metric, others, changePoints) ?? []),
+    metrics: run.metrics
+      .filter(({ primary }) => primary)
+      .flatMap((metric) => screenMetric(run, metric, others, changePoints) ?? []),
   };
 }
 
-function screenMetric(run: RunDocument, metric: Metric, others: readonly MasterRun[], changePoints: readonly ChangePoint[]): ScreenedMetric | null {
+function screenMetric(
+  run: RunDocument,
+  metric: Metric,
+  others: readonly MasterRun[],
+  changePoints: readonly ChangePoint[],
+): ScreenedMetric | null {
   const { name, unit, better } = metric;
   const value = summarise(run, 'candidate', name)?.median;
   if (value === undefined || value <= 0) return null;
@@ -69,11 +85,24 @@ function screenMetric(run: RunDocument, metric: Metric, others: readonly MasterR
 }
 
 /** Medians of the runs that count, oldest first. */
-function historyOf(run: RunDocument, metric: Metric, others: readonly MasterRun[], changePoints: readonly ChangePoint[]): number[] {
-  const since = changePoints.filter((point) => point.benchmark === run.benchmark && point.host_id === run.host.id && point.metric === metric.name).reduce((latest, { at }) => (at > latest ? at : latest), '');
+function historyOf(
+  run: RunDocument,
+  metric: Metric,
+  others: readonly MasterRun[],
+  changePoints: readonly ChangePoint[],
+): number[] {
+  const since = changePoints
+    .filter(
+      (point) => point.benchmark === run.benchmark && point.host_id === run.host.id && point.metric === metric.name,
+    )
+    .reduce((latest, { at }) => (at > latest ? at : latest), '');
   const wanted = conditionsOf(run, metric);
   return others
-    .filter((other) => other.started_at >= since && other.metrics.some((own) => own.name === metric.name && conditionsOf(other, own) === wanted))
+    .filter(
+      (other) =>
+        other.started_at >= since &&
+        other.metrics.some((own) => own.name === metric.name && conditionsOf(other, own) === wanted),
+    )
     .flatMap((other) => summarise(other, 'candidate', metric.name)?.median ?? [])
     .filter((value) => value > 0)
     .slice(-MOST_RUNS);
@@ -87,7 +116,11 @@ export function fenceOf(values: number[], margin: number): { median: number; low
   return { median: middle, low: middle - reach, high: middle + reach };
 }
 
-function liesOf(value: number, { low, high }: { low: number; high: number }, better: Better): 'worse' | 'better' | 'within' {
+function liesOf(
+  value: number,
+  { low, high }: { low: number; high: number },
+  better: Better,
+): 'worse' | 'better' | 'within' {
   if (value >= low && value <= high) return 'within';
   return value > high === (better === 'lower') ? 'worse' : 'better';
 }

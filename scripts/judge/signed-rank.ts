@@ -1,9 +1,11 @@
 /**
- * One sample of differences, told apart from 0: the signed-rank test of Wilcoxon (1945) with its exact distribution, and
+ * One sample of differences, told apart from 0: the signed-rank test of Wilcoxon (1945) with its exact distribution,
+ * and
  * the Hodges-Lehmann estimate (1963) with the interval that belongs to the same test. Nothing is assumed of the
  * differences but that they would lie evenly around 0 if nothing had changed. Pure. Lists are not changed.
  *
- * Sources: M. Hollander, D. A. Wolfe, E. Chicken, Nonparametric Statistical Methods, 3rd ed. (2014), sections 3.1 to 3.3.
+ * Sources: M. Hollander, D. A. Wolfe, E. Chicken, Nonparametric Statistical Methods, 3rd ed. (2014), sections 3.1 to
+ * 3.3.
  */
 
 /** Means of all pairs of values, each value with itself too, in order: n (n + 1) / 2 of them. */
@@ -21,7 +23,10 @@ export function hodgesLehmann(walsh: Float64Array): number {
   return walsh.length % 2 === 1 ? walsh[middle]! : (walsh[middle - 1]! + walsh[middle]!) / 2;
 }
 
-/** Below this the true centre lies with probability of at most `alpha`: the one-sided bound. -Infinity where so few values allow none. `walsh`: of `n` values. */
+/**
+ * Below this the true centre lies with probability of at most `alpha`: the one-sided bound. -Infinity where so few
+ * values allow none. `walsh`: of `n` values.
+ */
 export function lowerBound(walsh: Float64Array, n: number, alpha: number): number {
   const place = boundPlace(n, alpha);
   return place === 0 ? -Infinity : walsh[place - 1]!;
@@ -48,7 +53,10 @@ function boundPlace(n: number, alpha: number): number {
 /** Least one-sided p-value that n values can have: all on one side. */
 export const leastP = (n: number): number => 2 ** -n;
 
-/** Probability, under the null hypothesis, of a rank sum of the positive values as great as this one's or greater. Exact, with tied ranks too. Zeros are left out (Wilcoxon's way). 1 of nothing. */
+/**
+ * Probability, under the null hypothesis, of a rank sum of the positive values as great as this one's or greater.
+ * Exact, with tied ranks too. Zeros are left out (Wilcoxon's way). 1 of nothing.
+ */
 export function signedRankP(values: readonly number[]): number {
   const kept = values.filter((value) => value !== 0);
   if (kept.length === 0) return 1;

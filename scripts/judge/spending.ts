@@ -2,7 +2,8 @@
  * When a sequential comparison is looked at, and how much error each look may spend. Pure.
  *
  * The error is spent by the power family of Kim and DeMets (Biometrika 74, 1987), which may be looked at whenever one
- * likes (Lan and DeMets, Biometrika 70, 1983): after n of at most N observations, total * sqrt(n / N) of it is spent. What
+ * likes (Lan and DeMets, Biometrika 70, 1983): after n of at most N observations, total * sqrt(n / N) of it is spent.
+ * What
  * a look spends is added up (Bonferroni) instead of integrated over the joint distribution of the looks: a little power
  * is lost, and no assumption on how the looks hang together is left.
  */
@@ -17,7 +18,10 @@ export interface Design {
   max: number;
 }
 
-/** Numbers of observations, up to `observed`, at which is looked. `ended`: no more will come, so the last one counts as a look. */
+/**
+ * Numbers of observations, up to `observed`, at which is looked. `ended`: no more will come, so the last one counts as
+ * a look.
+ */
 export function looksOf({ design, min, max }: Design, observed: number, ended: boolean): number[] {
   const looks: number[] = [];
   if (design === 'sequential') for (let n = min; n <= Math.min(observed, max); n += STEP) looks.push(n);
@@ -30,7 +34,13 @@ export function looksOf({ design, min, max }: Design, observed: number, ended: b
  * outcome could pass spends nothing and leaves its share to the next one. The last look, where no more will come or the
  * greatest number is reached, has all that is left.
  */
-export function spend(total: number, tests: number, looks: readonly number[], design: Design, ended: boolean): number[] {
+export function spend(
+  total: number,
+  tests: number,
+  looks: readonly number[],
+  design: Design,
+  ended: boolean,
+): number[] {
   let spent = 0;
   return looks.map((n, i) => {
     const last = i === looks.length - 1 && (ended || n >= design.max);

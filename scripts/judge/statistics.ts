@@ -8,7 +8,10 @@ export function median(values: number[]): number | null {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** Linear between the neighbours (type 7 of Hyndman and Fan, 1996), as the load generator computes percentiles. The values are sorted, and there is one. */
+/**
+ * Linear between the neighbours (type 7 of Hyndman and Fan, 1996), as the load generator computes percentiles. The
+ * values are sorted, and there is one.
+ */
 export function quantile(sorted: readonly number[], share: number): number {
   const place = share * (sorted.length - 1);
   const [low, high] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
@@ -24,7 +27,9 @@ export function relativeSpread(values: number[]): number | null {
   return mean === 0 ? null : Math.sqrt(variance) / Math.abs(mean);
 }
 
-/** Relative change of `value` against `reference`: 0.01 is 1 % more. Null where the reference is 0 and the value is not. */
+/**
+ * Relative change of `value` against `reference`: 0.01 is 1 % more. Null where the reference is 0 and the value is not.
+ */
 export function relativeChange(value: number, reference: number): number | null {
   if (value === reference) return 0;
   return reference === 0 ? null : value / reference - 1;

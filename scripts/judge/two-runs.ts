@@ -2,20 +2,21 @@
  * Two stored runs, one before and one after -> VerdictDocument. Pure.
  *
  * Two runs feel the host at different times, so their figures alone never decide. Where both were measured against the
- * same baseline, each through rounds that both sides shared, the ratios to it are two samples that the host's drift does
+ * same baseline, each through rounds that both sides shared, the ratios to it are two samples that the host's drift
+ * does
  * not reach: they are told apart by the exact rank-sum test (Holm over the primary metrics), in one look.
  */
 import { plural } from '../core/text.ts';
 import type { Metric, RunDocument } from '../documents/run.ts';
 import type { MetricVerdict, Verdict, VerdictDocument } from '../documents/verdict.ts';
 import { comparable, countedRounds, summarise } from './compare-runs.ts';
-import { ALPHA, BETA, holm, LEVEL, noiseOf, STRETCH } from './verdict.ts';
+import { effectWords, harm, percentOf, titleOf } from './effect-text.ts';
+import { nameOf } from './judge-run.ts';
 import { logRatio, observationsOf, pairsOf } from './observations.ts';
 import { lowerShift, rankSumP, shifts, upperShift } from './rank-sum.ts';
 import { hodgesLehmann } from './signed-rank.ts';
 import { median } from './statistics.ts';
-import { nameOf } from './judge-run.ts';
-import { effectWords, harm, percentOf, titleOf } from './effect-text.ts';
+import { ALPHA, BETA, holm, LEVEL, noiseOf, STRETCH } from './verdict.ts';
 
 type Kind = 'baseline' | 'levels';
 type Finding = NonNullable<MetricVerdict['verdict']>;
@@ -28,7 +29,10 @@ interface Samples {
   shifts: Float64Array;
 }
 
-/** `a` stands for the baseline, `b` for the candidate. INVALID where they are not comparable(); INCONCLUSIVE unless both were measured against the same commit. */
+/**
+ * `a` stands for the baseline, `b` for the candidate. INVALID where they are not comparable(); INCONCLUSIVE unless both
+ * were measured against the same commit.
+ */
 export function judgeTwoRuns(a: RunDocument, b: RunDocument): VerdictDocument {
   const reasons = comparable(a, b);
   const kind: Kind = a.sides.baseline && a.sides.baseline.commit === b.sides.baseline?.commit ? 'baseline' : 'levels';
@@ -46,7 +50,15 @@ export function judgeTwoRuns(a: RunDocument, b: RunDocument): VerdictDocument {
     candidate: nameOf(b.sides.candidate),
     baseline: nameOf(a.sides.candidate),
     pairing: b.pairing,
-    method: { name: 'mayfly.judge/v1', design: 'fixed', alpha: ALPHA, beta: BETA, min: Math.max(1, observations), max: Math.max(1, observations), looks: observations > 0 ? [observations] : [] },
+    method: {
+      name: 'mayfly.judge/v1',
+      design: 'fixed',
+      alpha: ALPHA,
+      beta: BETA,
+      min: Math.max(1, observations),
+      max: Math.max(1, observations),
+      looks: observations > 0 ? [observations] : [],
+    },
     observations,
     invalid_rounds: invalidRounds(a) + invalidRounds(b),
     more: null,
@@ -57,10 +69,18 @@ export function judgeTwoRuns(a: RunDocument, b: RunDocument): VerdictDocument {
 }
 
 function judgeMetrics(a: RunDocument, b: RunDocument, kind: Kind): MetricVerdict[] {
-  const samples = b.metrics.map((metric) => samplesOf(metric, a, b, kind)).filter(({ metric, shifts }) => metric.primary || shifts.length > 0);
+  const samples = b.metrics
+    .map((metric) => samplesOf(metric, a, b, kind))
+    .filter(({ metric, shifts }) => metric.primary || shifts.length > 0);
   const primary = samples.filter(({ metric }) => metric.primary);
-  const worse = holm(primary.map(({ before, after }) => rankSumP(before, after)), ALPHA);
-  const better = holm(primary.map(({ before, after }) => rankSumP(after, before)), ALPHA);
+  const worse = holm(
+    primary.map(({ before, after }) => rankSumP(before, after)),
+    ALPHA,
+  );
+  const better = holm(
+    primary.map(({ before, after }) => rankSumP(after, before)),
+    ALPHA,
+  );
   return samples.map((sample) => {
     const place = primary.indexOf(sample);
     const tested = kind === 'baseline' && place >= 0 ? { worse: worse[place]!, better: better[place]! } : null;
@@ -71,16 +91,23 @@ function judgeMetrics(a: RunDocument, b: RunDocument, kind: Kind): MetricVerdict
 function samplesOf(metric: Metric, a: RunDocument, b: RunDocument, kind: Kind): Samples {
   const sign = metric.better === 'lower' ? 1 : -1;
   const turned = (values: number[]) => values.map((value) => sign * value + 0);
-  const [before, after] = kind === 'baseline' ? [ratiosOf(a, metric.name), ratiosOf(b, metric.name)] : levelsOf(a, b, metric.name);
+  const [before, after] =
+    kind === 'baseline' ? [ratiosOf(a, metric.name), ratiosOf(b, metric.name)] : levelsOf(a, b, metric.name);
   const [left, right] = [turned(before), turned(after)];
   return { metric, before: left, after: right, shifts: shifts(left, right) };
 }
 
-const ratiosOf = (run: RunDocument, metric: string): number[] => pairsOf(observationsOf(run), metric).flatMap((pair) => (pair ? [logRatio(pair)] : []));
+const ratiosOf = (run: RunDocument, metric: string): number[] =>
+  pairsOf(observationsOf(run), metric).flatMap((pair) => (pair ? [logRatio(pair)] : []));
 
-/** Logarithms of the candidates' values, round by round. A 0 has none: nothing is said then, unless there is nothing but zeros. */
+/**
+ * Logarithms of the candidates' values, round by round. A 0 has none: nothing is said then, unless there is nothing but
+ * zeros.
+ */
 function levelsOf(a: RunDocument, b: RunDocument, metric: string): [number[], number[]] {
-  const values = [a, b].map((run) => countedRounds(run, 'candidate').flatMap(({ samples }) => (samples[metric] ? [samples[metric].value] : []))) as [number[], number[]];
+  const values = [a, b].map((run) =>
+    countedRounds(run, 'candidate').flatMap(({ samples }) => (samples[metric] ? [samples[metric].value] : [])),
+  ) as [number[], number[]];
   const all = values.flat();
   if (all.every((value) => value === 0)) return values;
   return all.every((value) => value > 0) ? [values[0].map(Math.log), values[1].map(Math.log)] : [[], []];
@@ -92,17 +119,35 @@ interface Tested {
 }
 
 /** `tested`: null for what is only shown. */
-function describe({ metric, before, after, shifts }: Samples, a: RunDocument, b: RunDocument, tested: Tested | null): MetricVerdict {
+function describe(
+  { metric, before, after, shifts }: Samples,
+  a: RunDocument,
+  b: RunDocument,
+  tested: Tested | null,
+): MetricVerdict {
   const { name, unit, better, primary, margin } = metric;
   const [m, n] = [before.length, after.length];
   const any = m > 0 && n > 0;
   const estimate = any ? hodgesLehmann(shifts) : 0;
   const bounds = tested && any ? boundsOf(shifts, m, n, estimate, tested) : null;
   const sign = better === 'lower' ? 1 : -1;
-  const [low, high] = any ? [lowerShift, upperShift].map((bound) => sign * bound(shifts, m, n, (1 - LEVEL) / 2)).sort((one, other) => one - other) as [number, number] : [-Infinity, Infinity];
+  const [low, high] = any
+    ? ([lowerShift, upperShift]
+        .map((bound) => sign * bound(shifts, m, n, (1 - LEVEL) / 2))
+        .sort((one, other) => one - other) as [number, number])
+    : [-Infinity, Infinity];
   const described: MetricVerdict = {
-    name, unit, better, primary, margin,
-    verdict: primary && any ? (tested && bounds ? findingOf(tested, estimate, bounds, Math.log1p(margin)) : 'INCONCLUSIVE') : null,
+    name,
+    unit,
+    better,
+    primary,
+    margin,
+    verdict:
+      primary && any
+        ? tested && bounds
+          ? findingOf(tested, estimate, bounds, Math.log1p(margin))
+          : 'INCONCLUSIVE'
+        : null,
     candidate: summarise(b, 'candidate', name)?.median ?? null,
     baseline: summarise(a, 'candidate', name)?.median ?? null,
     change: any ? Math.expm1(sign * estimate) : null,
@@ -126,7 +171,11 @@ interface Bounds {
 
 function boundsOf(shifts: Float64Array, m: number, n: number, estimate: number, { worse, better }: Tested): Bounds {
   const stretched = (bound: number) => estimate + STRETCH * (bound - estimate);
-  return { atLeast: stretched(lowerShift(shifts, m, n, worse.level)), atMost: upperShift(shifts, m, n, BETA), better: stretched(upperShift(shifts, m, n, better.level)) };
+  return {
+    atLeast: stretched(lowerShift(shifts, m, n, worse.level)),
+    atMost: upperShift(shifts, m, n, BETA),
+    better: stretched(upperShift(shifts, m, n, better.level)),
+  };
 }
 
 /** By the rules of the judge of one run. */
@@ -145,7 +194,11 @@ function combine(metrics: readonly MetricVerdict[]): Verdict {
 
 function sentence(verdict: Verdict, metrics: readonly MetricVerdict[], reasons: readonly string[], kind: Kind): string {
   const primary = metrics.filter((metric) => metric.primary);
-  const found = (wanted: Verdict) => primary.filter((metric) => metric.verdict === wanted).map(({ name, words }) => `${titleOf(name)}: ${words}`).join('; ');
+  const found = (wanted: Verdict) =>
+    primary
+      .filter((metric) => metric.verdict === wanted)
+      .map(({ name, words }) => `${titleOf(name)}: ${words}`)
+      .join('; ');
   switch (verdict) {
     case 'INVALID':
       return `they cannot be compared: ${reasons[0]}${reasons.length > 1 ? ` (and ${plural(reasons.length - 1, 'other reason')})` : ''}`;
@@ -154,9 +207,16 @@ function sentence(verdict: Verdict, metrics: readonly MetricVerdict[], reasons: 
       return `no ${harms.length === 1 ? harms[0] : 'slowdown or increase'} of a primary metric above ${percentOf(Math.max(0, ...primary.map(({ worse }) => worse.at_most ?? 0)))} %`;
     }
     case 'INCONCLUSIVE':
-      return [kind === 'levels' ? 'two runs at different times do not tell' : 'the rounds of the two runs do not tell', found('INCONCLUSIVE')].filter(Boolean).join('; ');
+      return [
+        kind === 'levels' ? 'two runs at different times do not tell' : 'the rounds of the two runs do not tell',
+        found('INCONCLUSIVE'),
+      ]
+        .filter(Boolean)
+        .join('; ');
     default:
-      return [found(verdict), verdict === 'REGRESSION' && found('IMPROVEMENT') ? `but ${found('IMPROVEMENT')}` : ''].filter(Boolean).join('; ');
+      return [found(verdict), verdict === 'REGRESSION' && found('IMPROVEMENT') ? `but ${found('IMPROVEMENT')}` : '']
+        .filter(Boolean)
+        .join('; ');
   }
 }
 
@@ -164,27 +224,46 @@ function notesOf(a: RunDocument, b: RunDocument, kind: Kind, metrics: readonly M
   const [before, after] = [a.sides.candidate, b.sides.candidate];
   const instead = `npm run bench -- --commit=${reach(after)} --against=${reach(before)}`;
   const notes: string[] = [];
-  if (kind === 'levels') notes.push(`the rounds of one run share the state of the host at its time, so neither figures nor intervals decide; ${instead} measures both in the same moments`);
-  else notes.push('the changes are of the ratios to the baseline that both runs share, so what the host did in between is not in them');
-  if (kind === 'baseline' && (endedEarly(a) || endedEarly(b))) notes.push(`a run that ends as soon as it is decided overstates what it found; ${instead} is free of that`);
-  if (before.commit === after.commit) notes.push('both runs are of the same build: whatever is found is an error of the measurement');
-  if (!metrics.some(({ primary }) => primary)) notes.push('no metric of this benchmark is primary, so nothing can decide: set primary: true in benchmark.yaml');
-  for (const { name } of metrics.filter(({ primary, change }) => primary && change === null)) notes.push(`${titleOf(name)} is primary and has no value to compare`);
-  if (kind === 'levels') for (const { name, candidate } of metrics.filter(({ primary }) => primary)) if (liesOutside(candidate, a, name)) notes.push(`${titleOf(name)}: the median of the later run lies outside everything that the rounds of the earlier one showed`);
+  if (kind === 'levels')
+    notes.push(
+      `the rounds of one run share the state of the host at its time, so neither figures nor intervals decide; ${instead} measures both in the same moments`,
+    );
+  else
+    notes.push(
+      'the changes are of the ratios to the baseline that both runs share, so what the host did in between is not in them',
+    );
+  if (kind === 'baseline' && (endedEarly(a) || endedEarly(b)))
+    notes.push(`a run that ends as soon as it is decided overstates what it found; ${instead} is free of that`);
+  if (before.commit === after.commit)
+    notes.push('both runs are of the same build: whatever is found is an error of the measurement');
+  if (!metrics.some(({ primary }) => primary))
+    notes.push('no metric of this benchmark is primary, so nothing can decide: set primary: true in benchmark.yaml');
+  for (const { name } of metrics.filter(({ primary, change }) => primary && change === null))
+    notes.push(`${titleOf(name)} is primary and has no value to compare`);
+  if (kind === 'levels')
+    for (const { name, candidate } of metrics.filter(({ primary }) => primary))
+      if (liesOutside(candidate, a, name))
+        notes.push(
+          `${titleOf(name)}: the median of the later run lies outside everything that the rounds of the earlier one showed`,
+        );
   return notes;
 }
 
 /** What --commit or --against takes to measure it again. */
-const reach = ({ ref, commit }: { ref: string; commit: string }): string => (commit.startsWith('worktree-') ? ref : commit);
+const reach = ({ ref, commit }: { ref: string; commit: string }): string =>
+  commit.startsWith('worktree-') ? ref : commit;
 
-const endedEarly = (run: RunDocument): boolean => run.comparison?.design === 'sequential' && observationsOf(run).length < run.comparison.max;
+const endedEarly = (run: RunDocument): boolean =>
+  run.comparison?.design === 'sequential' && observationsOf(run).length < run.comparison.max;
 
 function liesOutside(value: number | null, run: RunDocument, metric: string): boolean {
   const range = summarise(run, 'candidate', metric);
   return value !== null && range !== null && (value < range.min || value > range.max);
 }
 
-const countOf = (run: RunDocument, kind: Kind): number => (kind === 'baseline' ? observationsOf(run).length : countedRounds(run, 'candidate').length);
-const invalidRounds = (run: RunDocument): number => new Set(run.rounds.filter(({ valid }) => !valid).map(({ round }) => round)).size;
+const countOf = (run: RunDocument, kind: Kind): number =>
+  kind === 'baseline' ? observationsOf(run).length : countedRounds(run, 'candidate').length;
+const invalidRounds = (run: RunDocument): number =>
+  new Set(run.rounds.filter(({ valid }) => !valid).map(({ round }) => round)).size;
 const finite = (log: number): number | null => (Number.isFinite(log) ? Math.expm1(log) : null);
 const aroundMiddle = (values: number[]): number[] => values.map((value) => value - median(values)!);

@@ -3,20 +3,24 @@
  * verdict, whenever they are judged. docs/verdict.md explains it and says what it was seen to do.
  *
  * Each metric is a list of log ratios, one for each observation, turned so that above 0 is worse. At each look a metric
- * is a REGRESSION where the exact signed-rank test rejects "not worse" (Holm, Scand. J. Statist. 6, 1979, over the primary
- * metrics), the bound that belongs to the test excludes 0 when it is stretched, and the estimate is at least half its margin;
- * an IMPROVEMENT likewise; a PASS where the upper bound is under the margin, unless it looks like an improvement by more
- * than the margin, which gets the time to be found. What was decided at a look stays, but a PASS may become more than that
+ * is a REGRESSION where the exact signed-rank test rejects "not worse" (Holm, Scand. J. Statist. 6, 1979, over the
+ * primary
+ * metrics), the bound that belongs to the test excludes 0 when it is stretched, and the estimate is at least half its
+ * margin;
+ * an IMPROVEMENT likewise; a PASS where the upper bound is under the margin, unless it looks like an improvement by
+ * more
+ * than the margin, which gets the time to be found. What was decided at a look stays, but a PASS may become more than
+ * that
  * while other metrics are open.
  */
 import type { Metric } from '../documents/run.ts';
 import type { MetricVerdict, Verdict } from '../documents/verdict.ts';
 import { compareDispersion, type Dispersion } from './dispersion.ts';
+import { effectWords } from './effect-text.ts';
 import { logRatio, type Pair } from './observations.ts';
 import { hodgesLehmann, lowerBound, signedRankP, upperBound, walshAverages } from './signed-rank.ts';
-import { looksOf, spend, type Design } from './spending.ts';
+import { type Design, looksOf, spend } from './spending.ts';
 import { median } from './statistics.ts';
-import { effectWords } from './effect-text.ts';
 
 /** A false REGRESSION, over all primary metrics and all looks; the same for a false IMPROVEMENT. */
 export const ALPHA = 0.01;
@@ -26,8 +30,10 @@ const ALPHA_SHIFT = ALPHA - ALPHA_DISPERSION;
 /** A PASS of a metric whose true slowdown is its margin. */
 export const BETA = 0.05;
 /**
- * How much farther from the estimate than the test has it a bound may be said to exclude 0. The test takes observations as
- * independent; where the next one has a correlation r with this one, bounds are too tight by up to sqrt((1 + r) / (1 - r)).
+ * How much farther from the estimate than the test has it a bound may be said to exclude 0. The test takes observations
+ * as
+ * independent; where the next one has a correlation r with this one, bounds are too tight by up to sqrt((1 + r) / (1 -
+ * r)).
  * So much keeps false alarms under ALPHA for r = 0.3 (npm run perf:verdict).
  */
 export const STRETCH = 1.3;
@@ -84,7 +90,18 @@ export function judge(input: readonly MetricPairs[], design: Design, ended: bool
 
 function walk(input: readonly MetricPairs[], design: Design, ended: boolean): Judgement {
   const observed = Math.max(0, ...input.map(({ pairs }) => pairs.length));
-  const tracks = input.filter(({ metric }) => metric.primary).map(({ metric, pairs }): Track => ({ metric, pairs, finding: null, atLeast: -Infinity, atMost: Infinity, dispersion: null }));
+  const tracks = input
+    .filter(({ metric }) => metric.primary)
+    .map(
+      ({ metric, pairs }): Track => ({
+        metric,
+        pairs,
+        finding: null,
+        atLeast: -Infinity,
+        atMost: Infinity,
+        dispersion: null,
+      }),
+    );
   const looks = looksOf(design, observed, ended);
   const alphas = spend(ALPHA_SHIFT, tracks.length, looks, design, ended);
   const betas = spend(BETA, 1, looks, design, ended);
@@ -103,7 +120,14 @@ function walk(input: readonly MetricPairs[], design: Design, ended: boolean): Ju
   const verdict = combine(tracks) ?? 'INCONCLUSIVE';
   const byName = new Map(tracks.map((track) => [track.metric.name, track]));
   const metrics = input.map(({ metric, pairs }) => describe(metric, pairs.slice(0, seen), byName.get(metric.name)));
-  return { verdict, metrics, looks: looks.slice(0, used), observations: seen, decided: verdict !== 'INCONCLUSIVE', more: verdict === 'INCONCLUSIVE' ? moreNeeded(tracks, seen) : null };
+  return {
+    verdict,
+    metrics,
+    looks: looks.slice(0, used),
+    observations: seen,
+    decided: verdict !== 'INCONCLUSIVE',
+    more: verdict === 'INCONCLUSIVE' ? moreNeeded(tracks, seen) : null,
+  };
 }
 
 /** The run's verdict of those of its primary metrics; null while it is open. */
@@ -117,8 +141,14 @@ function combine(tracks: readonly Track[]): Finding | null {
 /** One look at the first n observations. `last`: there is no other. */
 function look(tracks: readonly Track[], n: number, alpha: number, beta: number, last: boolean): void {
   const seen = tracks.map((track) => ({ track, ...towardsWorse(track.metric, track.pairs.slice(0, n)) }));
-  const worse = holm(seen.map(({ values }) => signedRankP(values)), alpha);
-  const better = holm(seen.map(({ values }) => signedRankP(values.map((value) => -value))), alpha);
+  const worse = holm(
+    seen.map(({ values }) => signedRankP(values)),
+    alpha,
+  );
+  const better = holm(
+    seen.map(({ values }) => signedRankP(values.map((value) => -value))),
+    alpha,
+  );
   for (const [i, { track, values, walsh }] of seen.entries()) {
     if (values.length === 0) continue;
     const half = Math.log1p(track.metric.margin) / 2;
@@ -129,7 +159,8 @@ function look(tracks: readonly Track[], n: number, alpha: number, beta: number, 
     track.atMost = Math.min(track.atMost, upperBound(walsh, values.length, beta));
     if (worse[i]!.rejected && low > 0 && estimate >= half) track.finding = 'REGRESSION';
     else if (better[i]!.rejected && high < 0 && estimate <= -half) track.finding = 'IMPROVEMENT';
-    else if (!track.finding && values.length >= WHOLE * n && track.atMost < 2 * half && (last || estimate > -2 * half)) track.finding = 'PASS';
+    else if (!track.finding && values.length >= WHOLE * n && track.atMost < 2 * half && (last || estimate > -2 * half))
+      track.finding = 'PASS';
   }
 }
 
@@ -152,18 +183,25 @@ export function holm(ps: readonly number[], alpha: number): Tested[] {
   return tested;
 }
 
-/** A metric without a finding, or one that passed, is a REGRESSION where the candidate varies far more than the baseline. */
+/**
+ * A metric without a finding, or one that passed, is a REGRESSION where the candidate varies far more than the
+ * baseline.
+ */
 function findDispersion(tracks: readonly Track[], n: number): void {
   for (const track of tracks) {
     track.dispersion = dispersionOf(track.pairs.slice(0, n));
     const { dispersion } = track;
-    if (dispersion && dispersion.ratio >= LEAST_DISPERSION && dispersion.p <= ALPHA_DISPERSION / tracks.length) track.finding = 'REGRESSION';
+    if (dispersion && dispersion.ratio >= LEAST_DISPERSION && dispersion.p <= ALPHA_DISPERSION / tracks.length)
+      track.finding = 'REGRESSION';
   }
 }
 
 function dispersionOf(pairs: readonly (Pair | null)[]): Dispersion | null {
   const whole = pairs.filter((pair): pair is Pair => pair !== null && pair.candidate > 0);
-  return compareDispersion(whole.map(({ candidate }) => Math.log(candidate)), whole.map(({ baseline }) => Math.log(baseline)));
+  return compareDispersion(
+    whole.map(({ candidate }) => Math.log(candidate)),
+    whole.map(({ baseline }) => Math.log(baseline)),
+  );
 }
 
 /** Log ratios, above 0 where the candidate is worse. */
@@ -181,10 +219,16 @@ function describe(metric: Metric, pairs: readonly (Pair | null)[], track: Track 
   const any = n > 0;
   // In the direction of the value again: an interval around "worse" is turned where more is better.
   const sign = better === 'lower' ? 1 : -1;
-  const [low, high] = [lowerBound(walsh, n, (1 - LEVEL) / 2), upperBound(walsh, n, (1 - LEVEL) / 2)].map((bound) => sign * bound).sort((a, b) => a - b) as [number, number];
+  const [low, high] = [lowerBound(walsh, n, (1 - LEVEL) / 2), upperBound(walsh, n, (1 - LEVEL) / 2)]
+    .map((bound) => sign * bound)
+    .sort((a, b) => a - b) as [number, number];
   const dispersion = track?.dispersion ?? dispersionOf(pairs);
   const described: MetricVerdict = {
-    name, unit, better, primary, margin,
+    name,
+    unit,
+    better,
+    primary,
+    margin,
     verdict: track && any ? (track.finding ?? 'INCONCLUSIVE') : null,
     candidate: median(whole.map(({ candidate }) => candidate)),
     baseline: median(whole.map(({ baseline }) => baseline)),
@@ -197,14 +241,24 @@ function describe(metric: Metric, pairs: readonly (Pair | null)[], track: Track 
     observations: n,
     words: '',
   };
-  const varies = track?.finding === 'REGRESSION' && dispersion !== null && track.dispersion !== null && dispersion.ratio >= LEAST_DISPERSION;
-  described.words = varies ? `varies ${dispersion.ratio.toFixed(1)} times as much from round to round (${effectWords({ ...described, verdict: null })})` : effectWords(described);
+  const varies =
+    track?.finding === 'REGRESSION' &&
+    dispersion !== null &&
+    track.dispersion !== null &&
+    dispersion.ratio >= LEAST_DISPERSION;
+  described.words = varies
+    ? `varies ${dispersion.ratio.toFixed(1)} times as much from round to round (${effectWords({ ...described, verdict: null })})`
+    : effectWords(described);
   return described;
 }
 
-const bounded = (log: number | undefined): number | null => (log === undefined || !Number.isFinite(log) ? null : Math.expm1(log));
+const bounded = (log: number | undefined): number | null =>
+  log === undefined || !Number.isFinite(log) ? null : Math.expm1(log);
 
-/** Standard deviation as the median absolute deviation tells it (times 1.4826 for normal values); null of fewer than two. */
+/**
+ * Standard deviation as the median absolute deviation tells it (times 1.4826 for normal values); null of fewer than
+ * two.
+ */
 export function noiseOf(values: readonly number[]): number | null {
   if (values.length < 2) return null;
   const middle = median([...values])!;
@@ -215,7 +269,10 @@ export function noiseOf(values: readonly number[]): number | null {
 const ERRORS = { alpha: 5.4, beta: 3 };
 const FARTHEST = 400;
 
-/** The number of further observations after which all open metrics would be decided, if estimate and noise stay as they are; null: more than 400, or none. */
+/**
+ * The number of further observations after which all open metrics would be decided, if estimate and noise stay as they
+ * are; null: more than 400, or none.
+ */
 function moreNeeded(tracks: readonly Track[], n: number): number | null {
   const needs = tracks.filter(({ finding }) => finding === null).map((track) => needed(track, n));
   if (needs.length === 0) return null;
@@ -231,7 +288,8 @@ function needed({ metric, pairs }: Track, n: number): { worse: number | null; ot
   if (!noise) return { worse: null, other: values.length > 0 ? LEAST : null };
   const estimate = hodgesLehmann(walsh);
   const margin = Math.log1p(metric.margin);
-  const far = (errors: number, distance: number) => (distance > 0 ? Math.ceil(((errors * noise) / distance) ** 2) : Infinity);
+  const far = (errors: number, distance: number) =>
+    distance > 0 ? Math.ceil(((errors * noise) / distance) ** 2) : Infinity;
   const within = (count: number, least: number) => (count <= FARTHEST ? Math.max(least, count + (count % 2)) : null);
   const worse = estimate >= margin / 2 ? within(far(ERRORS.alpha, estimate), 10) : null;
   const better = estimate <= -margin / 2 ? far(ERRORS.alpha, -estimate) : Infinity;

@@ -1,11 +1,11 @@
 /** Going on with a comparison that was interrupted: a new run, with the rounds that the old one had finished. */
 import type { Context } from '../app/context.ts';
+import type { Config, Load } from '../config/types.ts';
 import { UsageError } from '../core/errors.ts';
-import { generatorFor } from './load/generator.ts';
+import type { Metric, RunDocument } from '../documents/run.ts';
 import { shortCommit } from '../engine/names.ts';
 import type { Plan } from '../plan/plan.ts';
-import type { Config, Load } from '../config/types.ts';
-import type { Metric, RunDocument } from '../documents/run.ts';
+import { generatorFor } from './load/generator.ts';
 
 /** The run that `config.resume` names. UsageError where it cannot be gone on with. */
 export function runToResume(config: Config, ctx: Pick<Context, 'store'>): RunDocument {
@@ -14,25 +14,52 @@ export function runToResume(config: Config, ctx: Pick<Context, 'store'>): RunDoc
     throw new UsageError(`run ${run.run_id} cannot be gone on with: ${why}`, { hint });
   };
   if (!run.sides.baseline || !run.comparison) return refuse('it is no comparison of two sides', 'Begin a new run.');
-  if (run.status === 'complete') return refuse('it has come to its end, and with it all of the error that it may spend is spent', `npm run judge -- ${run.run_id} shows its verdict; a new run decides anew.`);
-  if (run.status !== 'interrupted' && run.status !== 'failed') return refuse(`it is ${run.status}`, run.status === 'running' ? 'Wait for its end.' : 'Begin a new run.');
-  if (run.benchmark !== config.benchmark) return refuse(`it is of the benchmark ${run.benchmark}, not ${config.benchmark}`, `Add --benchmark=${run.benchmark}, or the path of its folder.`);
+  if (run.status === 'complete')
+    return refuse(
+      'it has come to its end, and with it all of the error that it may spend is spent',
+      `npm run judge -- ${run.run_id} shows its verdict; a new run decides anew.`,
+    );
+  if (run.status !== 'interrupted' && run.status !== 'failed')
+    return refuse(`it is ${run.status}`, run.status === 'running' ? 'Wait for its end.' : 'Begin a new run.');
+  if (run.benchmark !== config.benchmark)
+    return refuse(
+      `it is of the benchmark ${run.benchmark}, not ${config.benchmark}`,
+      `Add --benchmark=${run.benchmark}, or the path of its folder.`,
+    );
   const successor = ctx.store.continuedBy(run.run_id);
-  if (successor) return refuse(`run ${successor} has gone on with it already`, `npm run bench -- --resume=${successor} goes on with that one, if it was interrupted too.`);
+  if (successor)
+    return refuse(
+      `run ${successor} has gone on with it already`,
+      `npm run bench -- --resume=${successor} goes on with that one, if it was interrupted too.`,
+    );
   const { load } = config;
-  if (run.load.generator !== generatorFor(load).name || run.load.target !== load.target) return refuse('the load of its benchmark is another now', 'Begin a new run.');
-  const other = run.metrics.find((metric) => !sameMetric(metric, config.metrics.find(({ name }) => name === metric.name)));
-  if (other || run.metrics.length !== config.metrics.length) return refuse(`the metrics of its benchmark are others now${other ? ` (${other.name})` : ''}`, 'Begin a new run.');
+  if (run.load.generator !== generatorFor(load).name || run.load.target !== load.target)
+    return refuse('the load of its benchmark is another now', 'Begin a new run.');
+  const other = run.metrics.find(
+    (metric) =>
+      !sameMetric(
+        metric,
+        config.metrics.find(({ name }) => name === metric.name),
+      ),
+  );
+  if (other || run.metrics.length !== config.metrics.length)
+    return refuse(`the metrics of its benchmark are others now${other ? ` (${other.name})` : ''}`, 'Begin a new run.');
   return run;
 }
 
-const sameMetric = (a: Metric, b: Metric | undefined) => b !== undefined && a.unit === b.unit && a.promql === b.promql && a.primary === b.primary && a.better === b.better;
+const sameMetric = (a: Metric, b: Metric | undefined) =>
+  b !== undefined && a.unit === b.unit && a.promql === b.promql && a.primary === b.primary && a.better === b.better;
 
 /** The configuration with which the run was begun. */
 export function asBegun(config: Config, run: RunDocument): Config {
   const { design, min, max, max_minutes } = run.comparison!;
   // As long as no round is valid it may still turn out that both sides at once are too much.
-  const pairing = run.pairing === 'alternating' ? 'alternating' : run.rounds.some(({ valid }) => valid) ? 'interleaved' : config.comparison.pairing;
+  const pairing =
+    run.pairing === 'alternating'
+      ? 'alternating'
+      : run.rounds.some(({ valid }) => valid)
+        ? 'interleaved'
+        : config.comparison.pairing;
   const maxMinutes = config.comparison.maxMinutes ?? max_minutes;
   return {
     ...config,
@@ -40,25 +67,64 @@ export function asBegun(config: Config, run: RunDocument): Config {
     against: run.sides.baseline!.commit,
     load: asMeasured(config.load, run.load),
     metrics: run.metrics,
-    comparison: { pairing, min, max, ...(design === 'fixed' ? { fixed: max } : {}), ...(maxMinutes === undefined ? {} : { maxMinutes }) },
+    comparison: {
+      pairing,
+      min,
+      max,
+      ...(design === 'fixed' ? { fixed: max } : {}),
+      ...(maxMinutes === undefined ? {} : { maxMinutes }),
+    },
     master: run.master ?? false,
     labels: run.labels,
   };
 }
 
-/** The load as it was, where flags or the file have changed it since: of a constant rate, which is all that flags can change. */
+/**
+ * The load as it was, where flags or the file have changed it since: of a constant rate, which is all that flags can
+ * change.
+ */
 function asMeasured(load: Load, { rate, duration_s, warmup_s, max_in_flight }: RunDocument['load']): Load {
-  const model = load.model.kind === 'open' && load.model.arrivals !== 'file' && !load.model.stages ? { ...load.model, rate, durationS: duration_s } : load.model;
-  return { ...load, model, rate, durationS: duration_s, warmupS: warmup_s, maxInFlight: max_in_flight ?? load.maxInFlight };
+  const model =
+    load.model.kind === 'open' && load.model.arrivals !== 'file' && !load.model.stages
+      ? { ...load.model, rate, durationS: duration_s }
+      : load.model;
+  return {
+    ...load,
+    model,
+    rate,
+    durationS: duration_s,
+    warmupS: warmup_s,
+    maxInFlight: max_in_flight ?? load.maxInFlight,
+  };
 }
 
-/** Rounds of different hosts, stacks or builds are no rounds of one comparison. UsageError before anything is started. */
+/**
+ * Rounds of different hosts, stacks or builds are no rounds of one comparison. UsageError before anything is started.
+ */
 export function mustBeTheSame(plan: Plan, run: RunDocument): void {
-  const what = plan.host.id !== run.host.id ? `on another host (${run.host.id}; this one is ${plan.host.id})` : plan.stackVersion !== run.stack_version ? `by another stack (${run.stack_version}; now it is ${plan.stackVersion})` : plan.workload !== run.load.workload ? 'with another load script' : null;
-  const other = plan.sides.flatMap(({ name, builds }) => builds.filter((build) => !run.sides[name]?.images.some((image) => image.name === build.name && image.tag === build.tag)))[0];
-  if (other) throw new UsageError(`run ${run.run_id} cannot be gone on with: ${other.name} is built in another way now`, { hint: 'Begin a new run, or bring benchmark.yaml back to what it was.' });
-  if (what) throw new UsageError(`run ${run.run_id} cannot be gone on with: it was measured ${what}`, { hint: `Begin a new run: npm run bench -- --commit=${shortCommit(run.sides.candidate.commit)} --against=${shortCommit(run.sides.baseline!.commit)}` });
+  const what =
+    plan.host.id !== run.host.id
+      ? `on another host (${run.host.id}; this one is ${plan.host.id})`
+      : plan.stackVersion !== run.stack_version
+        ? `by another stack (${run.stack_version}; now it is ${plan.stackVersion})`
+        : plan.workload !== run.load.workload
+          ? 'with another load script'
+          : null;
+  const other = plan.sides.flatMap(({ name, builds }) =>
+    builds.filter(
+      (build) => !run.sides[name]?.images.some((image) => image.name === build.name && image.tag === build.tag),
+    ),
+  )[0];
+  if (other)
+    throw new UsageError(`run ${run.run_id} cannot be gone on with: ${other.name} is built in another way now`, {
+      hint: 'Begin a new run, or bring benchmark.yaml back to what it was.',
+    });
+  if (what)
+    throw new UsageError(`run ${run.run_id} cannot be gone on with: it was measured ${what}`, {
+      hint: `Begin a new run: npm run bench -- --commit=${shortCommit(run.sides.candidate.commit)} --against=${shortCommit(run.sides.baseline!.commit)}`,
+    });
 }
 
 /** The finished rounds of the old run, for the new one. */
-export const takenOver = (run: RunDocument): RunDocument['rounds'] => run.rounds.map((round) => ({ ...round, from_run: round.from_run ?? run.run_id }));
+export const takenOver = (run: RunDocument): RunDocument['rounds'] =>
+  run.rounds.map((round) => ({ ...round, from_run: round.from_run ?? run.run_id }));

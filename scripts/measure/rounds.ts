@@ -1,17 +1,20 @@
 /** Stack -> rounds in the store: how many there are, of which sides, and when it is enough. */
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { collect, type CollectedRound } from './collect/collect.ts';
-import { BLOCK, observationsOf, sideInBlock } from '../judge/observations.ts';
-import { judgeSoFar } from '../judge/judge-run.ts';
 import type { Context } from '../app/context.ts';
-import { generatorFor, type DuringLoad, type PreparedLoad } from './load/generator.ts';
+import { inStep } from '../core/step.ts';
+import type { RoundDocument, RunDocument, RunStatus } from '../documents/run.ts';
+import { judgeSoFar } from '../judge/judge-run.ts';
+import { BLOCK, observationsOf, sideInBlock } from '../judge/observations.ts';
 import { designComparison, type Plan } from '../plan/plan.ts';
 import { soFarText } from '../report/so-far.ts';
 import type { Sides, Stack } from '../stack/run-stack.ts';
-import { inStep } from '../core/step.ts';
-import type { RoundDocument, RunDocument, RunStatus } from '../documents/run.ts';
+import { type CollectedRound, collect } from './collect/collect.ts';
+import { type DuringLoad, generatorFor, type PreparedLoad } from './load/generator.ts';
 
-/** A scrape interval and what a scrape takes: the last counters of the services and of the load generator are in Prometheus. */
+/**
+ * A scrape interval and what a scrape takes: the last counters of the services and of the load generator are in
+ * Prometheus.
+ */
 const SETTLE_MS = 1200;
 
 export interface RoundWanted {
@@ -30,15 +33,24 @@ interface Prepared extends AsyncDisposable {
   ready: Promise<[Sides, PreparedLoad]>;
 }
 
-const prepareLoad = (round: number, plan: Plan, stack: Stack, ctx: Context) => generatorFor(plan.config.load).prepare(round, plan, stack, ctx);
+const prepareLoad = (round: number, plan: Plan, stack: Stack, ctx: Context) =>
+  generatorFor(plan.config.load).prepare(round, plan, stack, ctx);
 
-function prepareRound(round: number, plan: Plan, stack: Stack, ctx: Context, load = prepareLoad(round, plan, stack, ctx)): Prepared {
+function prepareRound(
+  round: number,
+  plan: Plan,
+  stack: Stack,
+  ctx: Context,
+  load = prepareLoad(round, plan, stack, ctx),
+): Prepared {
   const sides = stack.startSides(round, plan);
   const ready = Promise.all([sides, load]);
   ready.catch(() => {}); // whoever wants the round hears of it
   const dispose = async () => {
     const up = await Promise.allSettled([sides, load]); // nothing may still be starting when it is taken down
-    const down = await Promise.allSettled(up.map((part) => (part.status === 'fulfilled' ? part.value[Symbol.asyncDispose]() : undefined)));
+    const down = await Promise.allSettled(
+      up.map((part) => (part.status === 'fulfilled' ? part.value[Symbol.asyncDispose]() : undefined)),
+    );
     const failed = down.find((part) => part.status === 'rejected');
     if (failed) throw failed.reason;
   };
@@ -65,7 +77,9 @@ export class Rounds implements AsyncDisposable {
       await using prepared = await this.#take(round, plan);
       const [sides, generator] = await prepared.ready;
       const load = await generator.drive(sides, step, this.#during(plan.config.keep ? undefined : next));
-      await sleep(Math.max(0, load.endMs + SETTLE_MS - ctx.now()), undefined, { signal: stack.signal }).catch(() => stack.signal.throwIfAborted());
+      await sleep(Math.max(0, load.endMs + SETTLE_MS - ctx.now()), undefined, { signal: stack.signal }).catch(() =>
+        stack.signal.throwIfAborted(),
+      );
       const collected = await collect(load, sides, stack, ctx);
       step.done(collected.every(({ document }) => document.valid) ? undefined : 'INVALID');
       return collected;
@@ -91,7 +105,13 @@ export class Rounds implements AsyncDisposable {
       if (!next) return;
       const held = this.#loadAhead?.then(async (load) => (await load.release(), load));
       this.#loadAhead = undefined;
-      this.#ahead = prepareRound(next.round, next.plan, stack, ctx, held ?? this.#dropped.then(() => prepareLoad(next.round, next.plan, stack, ctx)));
+      this.#ahead = prepareRound(
+        next.round,
+        next.plan,
+        stack,
+        ctx,
+        held ?? this.#dropped.then(() => prepareLoad(next.round, next.plan, stack, ctx)),
+      );
     };
     return { warmUp, window, measured };
   }
@@ -150,12 +170,23 @@ async function measureComparison(stack: Stack, ctx: Context): Promise<RunStatus>
   for (;;) {
     const run = ctx.store.run(runId);
     // Rounds that only told that both sides at once are too much are no failures of the alternating ones.
-    const count = countRounds(plan.pairing === 'alternating' ? { rounds: run.rounds.filter((round) => !isSaturated(round)) } : run);
+    const count = countRounds(
+      plan.pairing === 'alternating' ? { rounds: run.rounds.filter((round) => !isSaturated(round)) } : run,
+    );
     const observations = observationsOf(run).length;
     const judged = judgeSoFar(run, false);
     const minutes = (ctx.now() - began) / 60_000;
     const measured = count.valid + count.invalid;
-    if (measured > 0) ctx.progress.info(soFarText(judged, { observations, max: plan.comparison!.max, secondsEach: run.rounds.length > atFirst ? secondsEach(run, minutes, atFirst, observations) : null, secondsLeft: secondsLeft(plan, minutes), pairing: plan.pairing }));
+    if (measured > 0)
+      ctx.progress.info(
+        soFarText(judged, {
+          observations,
+          max: plan.comparison!.max,
+          secondsEach: run.rounds.length > atFirst ? secondsEach(run, minutes, atFirst, observations) : null,
+          secondsLeft: secondsLeft(plan, minutes),
+          pairing: plan.pairing,
+        }),
+      );
     if (judged.decided || observations >= plan.comparison!.max) return 'complete';
     if (count.invalid > config.retries + count.valid / 2) return 'invalid';
     if (plan.comparison!.max_minutes !== undefined && minutes >= plan.comparison!.max_minutes) {
@@ -164,17 +195,31 @@ async function measureComparison(stack: Stack, ctx: Context): Promise<RunStatus>
     }
 
     const next = nextRound(run, plan);
-    const collected = await rounds.measure({ ...next, next: plan.pairing === 'interleaved' && observations + 1 < plan.comparison!.max ? { round: next.round + 1, plan } : undefined });
+    const collected = await rounds.measure({
+      ...next,
+      next:
+        plan.pairing === 'interleaved' && observations + 1 < plan.comparison!.max
+          ? { round: next.round + 1, plan }
+          : undefined,
+    });
     await keep(collected, runId, next.block === undefined ? {} : { block: next.block }, ctx);
-    if (config.comparison.pairing === 'auto' && plan.pairing === 'interleaved' && count.valid === 0 && collected.some(({ document }) => isSaturated(document))) {
+    if (
+      config.comparison.pairing === 'auto' &&
+      plan.pairing === 'interleaved' &&
+      count.valid === 0 &&
+      collected.some(({ document }) => isSaturated(document))
+    ) {
       plan = { ...plan, pairing: 'alternating', comparison: designComparison(config, 'alternating') };
       ctx.store.amendRun(runId, { pairing: plan.pairing, comparison: plan.comparison! });
-      ctx.progress.warn('both sides at once come near the limit of the CPUs: going on with alternating rounds of one side each');
+      ctx.progress.warn(
+        'both sides at once come near the limit of the CPUs: going on with alternating rounds of one side each',
+      );
     }
   }
 }
 
-const secondsLeft = ({ comparison }: Plan, minutes: number) => (comparison!.max_minutes === undefined ? Infinity : Math.max(0, comparison!.max_minutes - minutes) * 60);
+const secondsLeft = ({ comparison }: Plan, minutes: number) =>
+  comparison!.max_minutes === undefined ? Infinity : Math.max(0, comparison!.max_minutes - minutes) * 60;
 
 const isSaturated = ({ reasons }: RoundDocument) => reasons.some(({ code }) => code === 'saturated');
 
@@ -192,26 +237,44 @@ function countRounds(run: Pick<RunDocument, 'rounds'>): { valid: number; invalid
 }
 
 /** What is measured next follows from what is stored: so it does after an interrupt. */
-export function nextRound(run: Pick<RunDocument, 'rounds'>, plan: Plan): { round: number; block?: number; title: string; plan: Plan } {
+export function nextRound(
+  run: Pick<RunDocument, 'rounds'>,
+  plan: Plan,
+): { round: number; block?: number; title: string; plan: Plan } {
   const round = Math.max(0, ...run.rounds.map((one) => one.round)) + 1;
   const { min, max } = plan.comparison!;
   const most = min === max ? `${max}` : `at most ${max}`;
   if (plan.pairing !== 'alternating') {
     return { round, title: `round ${countRounds(run).valid + 1} of ${most}`, plan };
   }
-  const blocks = Map.groupBy(run.rounds.filter(({ block, valid }) => block !== undefined && valid), (one) => one.block!);
+  const blocks = Map.groupBy(
+    run.rounds.filter(({ block, valid }) => block !== undefined && valid),
+    (one) => one.block!,
+  );
   const last = Math.max(1, ...blocks.keys());
   const full = (blocks.get(last)?.length ?? 0) >= BLOCK;
   const block = full ? last + 1 : last;
   const place = full ? 0 : (blocks.get(block)?.length ?? 0);
   const side = plan.sides.find(({ name }) => name === sideInBlock(block, place))!;
-  return { round, block, title: `block ${block} of ${most}, round ${place + 1} of ${BLOCK} (${side.name})`, plan: { ...plan, sides: [side] } };
+  return {
+    round,
+    block,
+    title: `block ${block} of ${most}, round ${place + 1} of ${BLOCK} (${side.name})`,
+    plan: { ...plan, sides: [side] },
+  };
 }
 
 /** Stores a round; true when all its sides are valid. */
-async function keep(collected: CollectedRound[], runId: string, more: Partial<RoundDocument>, ctx: Context): Promise<boolean> {
+async function keep(
+  collected: CollectedRound[],
+  runId: string,
+  more: Partial<RoundDocument>,
+  ctx: Context,
+): Promise<boolean> {
   for (const { document, detail } of collected) ctx.store.saveRound(runId, { ...document, ...more }, detail);
-  const reasons = collected.flatMap(({ document }) => document.reasons.map((reason) => `${document.side}: ${reason.message}`));
+  const reasons = collected.flatMap(({ document }) =>
+    document.reasons.map((reason) => `${document.side}: ${reason.message}`),
+  );
   for (const reason of reasons) ctx.progress.warn(`round ${collected[0]!.document.round} is INVALID: ${reason}`);
   return reasons.length === 0;
 }

@@ -8,8 +8,8 @@ import type { ProcessOutput } from 'zx/core';
 import { isUrl } from '../config/repository.ts';
 import { InfrastructureError, UsageError } from '../core/errors.ts';
 import { inStep } from '../core/step.ts';
-import { complaint, git, type Surroundings } from './git.ts';
 import { isFullHash } from '../engine/names.ts';
+import { complaint, git, type Surroundings } from './git.ts';
 
 /** A commit that can be built: where its objects are and which tree to take. */
 export interface Commit {
@@ -35,14 +35,19 @@ const FETCH_PAUSE_MS = 250;
 export async function findCommit(repository: string, ref: string, ctx: Surroundings): Promise<Commit> {
   const remote = isUrl(repository);
   if (remote && ref === WORKTREE) {
-    throw new UsageError(`--commit=worktree needs a repository on this host, but the benchmark builds from ${repository}`, { hint: 'Name a commit, a branch or a tag.' });
+    throw new UsageError(
+      `--commit=worktree needs a repository on this host, but the benchmark builds from ${repository}`,
+      { hint: 'Name a commit, a branch or a tag.' },
+    );
   }
   const folder = remote ? await mirror(repository, ctx) : resolve(ctx.paths.root, repository);
   if (!remote) await mustBeRepository(folder, ctx);
   if (ref === WORKTREE) return worktree(folder, ctx);
   const tree = /^worktree-([0-9a-f]{40,64})$/.exec(ref)?.[1];
   if (tree) return storedWorktree(folder, tree, ctx);
-  const commit = (await revParse(folder, ref, ctx)) ?? (isFullHash(ref) ? await fetchHash(folder, ref, remote ? repository : 'origin', ctx) : null);
+  const commit =
+    (await revParse(folder, ref, ctx)) ??
+    (isFullHash(ref) ? await fetchHash(folder, ref, remote ? repository : 'origin', ctx) : null);
   if (!commit) {
     throw new UsageError(`commit ${JSON.stringify(ref)} is not in the repository ${remote ? repository : folder}`, {
       hint: `Name a full or short hash, a branch, a tag${remote ? ' or HEAD.' : ', HEAD or worktree; `git fetch` brings what others have pushed.'}`,
@@ -52,23 +57,35 @@ export async function findCommit(repository: string, ref: string, ctx: Surroundi
 }
 
 /** A commit that is known to be there, by its full hash. */
-export async function describeCommit(folder: string, commit: string, ctx: Pick<Surroundings, 'signal'>): Promise<Commit> {
+export async function describeCommit(
+  folder: string,
+  commit: string,
+  ctx: Pick<Surroundings, 'signal'>,
+): Promise<Commit> {
   const subject = (await git(folder, ['log', '-1', '--format=%s', '--end-of-options', commit], ctx)).stdout.trim();
   return { commit, subject, repository: folder, treeish: commit };
 }
 
-/** An uncommitted state that was measured before: its tree is still among the objects, until git collects its garbage. */
+/**
+ * An uncommitted state that was measured before: its tree is still among the objects, until git collects its garbage.
+ */
 async function storedWorktree(folder: string, tree: string, ctx: Surroundings): Promise<Commit> {
   const found = await git(folder, ['cat-file', '-e', `${tree}^{tree}`], ctx);
-  if (found.exitCode !== 0) throw new UsageError(`the uncommitted state ${tree.slice(0, 12)} is gone from the repository ${folder}`, { hint: 'Measure it anew with --commit=worktree, or commit it first next time.' });
+  if (found.exitCode !== 0)
+    throw new UsageError(`the uncommitted state ${tree.slice(0, 12)} is gone from the repository ${folder}`, {
+      hint: 'Measure it anew with --commit=worktree, or commit it first next time.',
+    });
   return { commit: `worktree-${tree}`, subject: 'uncommitted state', repository: folder, treeish: tree };
 }
 
 async function mustBeRepository(folder: string, ctx: Surroundings): Promise<void> {
-  const hint = 'build/.../git/repository in benchmark.yaml must name a git repository, counted from the root of the checkout.';
-  if (!(await stat(folder).catch(() => null))?.isDirectory()) throw new UsageError(`the repository ${folder} is not a folder`, { hint });
+  const hint =
+    'build/.../git/repository in benchmark.yaml must name a git repository, counted from the root of the checkout.';
+  if (!(await stat(folder).catch(() => null))?.isDirectory())
+    throw new UsageError(`the repository ${folder} is not a folder`, { hint });
   const inside = await git(folder, ['rev-parse', '--git-dir'], ctx);
-  if (inside.exitCode !== 0) throw new UsageError(`git finds no repository in ${folder}: ${complaint(inside)}`, { hint });
+  if (inside.exitCode !== 0)
+    throw new UsageError(`git finds no repository in ${folder}: ${complaint(inside)}`, { hint });
 }
 
 /** Full hash of a hash, branch, tag or HEAD; a branch that only the remote has is found too. */
@@ -87,7 +104,23 @@ async function revParse(folder: string, ref: string, ctx: Surroundings): Promise
  */
 async function fetchHash(folder: string, hash: string, from: string, ctx: Surroundings): Promise<string | null> {
   if (from === 'origin' && (await git(folder, ['remote', 'get-url', '--', 'origin'], ctx)).exitCode !== 0) return null;
-  const fetch = (...refs: string[]) => git(folder, ['-c', 'gc.autoDetach=false', 'fetch', '--quiet', '--no-tags', '--no-write-fetch-head', '--end-of-options', from, ...refs], ctx, { minutes: FETCH_MINUTES });
+  const fetch = (...refs: string[]) =>
+    git(
+      folder,
+      [
+        '-c',
+        'gc.autoDetach=false',
+        'fetch',
+        '--quiet',
+        '--no-tags',
+        '--no-write-fetch-head',
+        '--end-of-options',
+        from,
+        ...refs,
+      ],
+      ctx,
+      { minutes: FETCH_MINUTES },
+    );
   return inStep(ctx.progress, `fetch ${hash.slice(0, 12)}`, async () => {
     const branches = from === 'origin' ? await fetch('+refs/heads/*:refs/remotes/origin/*') : null;
     const there = (await git(folder, ['cat-file', '-e', `${hash}^{commit}`], ctx)).exitCode === 0;
@@ -101,12 +134,17 @@ async function fetchHash(folder: string, hash: string, from: string, ctx: Surrou
 /** What a remote says that has no such commit. */
 const UNKNOWN_COMMIT = /not our ref|couldn't find remote ref|no such remote ref|unadvertised object/i;
 
-/** The uncommitted state, new files included, as a tree object: a second index is filled, the user's own is not touched. */
+/**
+ * The uncommitted state, new files included, as a tree object: a second index is filled, the user's own is not touched.
+ */
 async function worktree(folder: string, ctx: Surroundings): Promise<Commit> {
   const scratch = await mkdtemp(join(tmpdir(), 'mayfly-index-'));
   const step = async (...args: string[]) => {
     const done = await git(folder, args, ctx, { env: { GIT_INDEX_FILE: join(scratch, 'index') } });
-    if (done.exitCode !== 0) throw new InfrastructureError(`git could not read the work tree of ${folder}: ${complaint(done)}`, { hint: 'Does `git status` work there? Otherwise name a commit.' });
+    if (done.exitCode !== 0)
+      throw new InfrastructureError(`git could not read the work tree of ${folder}: ${complaint(done)}`, {
+        hint: 'Does `git status` work there? Otherwise name a commit.',
+      });
     return done.stdout.trim();
   };
   try {
@@ -119,7 +157,10 @@ async function worktree(folder: string, ctx: Surroundings): Promise<Commit> {
   }
 }
 
-/** Begins with what the user's index holds: it alone knows of tracked files that .gitignore names. A new repository has none. */
+/**
+ * Begins with what the user's index holds: it alone knows of tracked files that .gitignore names. A new repository has
+ * none.
+ */
 async function copyIndex(folder: string, to: string, ctx: Surroundings): Promise<void> {
   const from = resolve(folder, (await git(folder, ['rev-parse', '--git-path', 'index'], ctx)).stdout.trim());
   const found = await stat(from).catch(() => null);
@@ -144,7 +185,9 @@ async function bringUpToDate(folder: string, url: string, ctx: Surroundings): Pr
     if (!failed) return;
     const locked = /cannot lock ref|could not lock|\.lock'/i.test(failed.stderr);
     if (!locked || attempt === FETCH_ATTEMPTS) throw fetchError(failed, folder, url, locked);
-    await sleep(FETCH_PAUSE_MS * (0.5 + Math.random()), undefined, { signal: ctx.signal }).catch(() => ctx.signal.throwIfAborted());
+    await sleep(FETCH_PAUSE_MS * (0.5 + Math.random()), undefined, { signal: ctx.signal }).catch(() =>
+      ctx.signal.throwIfAborted(),
+    );
   }
 }
 
@@ -152,8 +195,20 @@ async function bringUpToDate(folder: string, url: string, ctx: Surroundings): Pr
 async function fetchOnce(folder: string, url: string, ctx: Surroundings): Promise<ProcessOutput | null> {
   const commands = [
     ['init', '--bare', '--quiet', '--template='], // two that copy a template into one folder at once get in each other's way
-    ['-c', 'gc.autoDetach=false', 'fetch', '--quiet', '--prune', '--no-tags', '--no-write-fetch-head', '--end-of-options', url,
-      '+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*', '+HEAD:refs/remotes/origin/HEAD'],
+    [
+      '-c',
+      'gc.autoDetach=false',
+      'fetch',
+      '--quiet',
+      '--prune',
+      '--no-tags',
+      '--no-write-fetch-head',
+      '--end-of-options',
+      url,
+      '+refs/heads/*:refs/heads/*',
+      '+refs/tags/*:refs/tags/*',
+      '+HEAD:refs/remotes/origin/HEAD',
+    ],
     ['update-ref', '--no-deref', 'HEAD', 'refs/remotes/origin/HEAD'],
   ];
   for (const command of commands) {
@@ -166,6 +221,8 @@ async function fetchOnce(folder: string, url: string, ctx: Surroundings): Promis
 function fetchError(failed: ProcessOutput, folder: string, url: string, locked: boolean): InfrastructureError {
   const why = failed.signal ? `it was not done after ${FETCH_MINUTES} minutes` : complaint(failed);
   return new InfrastructureError(`git could not fetch ${url}: ${why}`, {
-    hint: locked ? `If no other git works there, remove ${folder}: it is a cache.` : 'Check the address in benchmark.yaml and the access of this host to it.',
+    hint: locked
+      ? `If no other git works there, remove ${folder}: it is a cache.`
+      : 'Check the address in benchmark.yaml and the access of this host to it.',
   });
 }

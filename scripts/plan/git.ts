@@ -5,26 +5,43 @@ import { InfrastructureError } from '../core/errors.ts';
 
 export type Surroundings = Pick<Context, 'paths' | 'progress' | 'signal'>;
 
-/** Called from a git hook, the environment names the repository of the hook, and git would take it for the one it is sent to. */
+/**
+ * Called from a git hook, the environment names the repository of the hook, and git would take it for the one it is
+ * sent to.
+ */
 export const withoutRepository = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
-  Object.fromEntries(Object.entries(env).filter(([name]) => !/^GIT_(DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|COMMON_DIR|PREFIX)$/.test(name)));
+  Object.fromEntries(
+    Object.entries(env).filter(
+      ([name]) => !/^GIT_(DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|COMMON_DIR|PREFIX)$/.test(name),
+    ),
+  );
 
 /**
  * Runs git to its end, whatever its exit code. In a process group of its own: a Ctrl-C in the terminal reaches Mayfly
  * alone, which ends git and throws the interrupt.
  */
-export async function git(cwd: string, args: string[], ctx: Pick<Context, 'signal'>, options: { env?: NodeJS.ProcessEnv; minutes?: number } = {}): Promise<ProcessOutput> {
+export async function git(
+  cwd: string,
+  args: string[],
+  ctx: Pick<Context, 'signal'>,
+  options: { env?: NodeJS.ProcessEnv; minutes?: number } = {},
+): Promise<ProcessOutput> {
   ctx.signal.throwIfAborted();
   const env = { ...withoutRepository(process.env), LC_ALL: 'C', GIT_TERMINAL_PROMPT: '0', ...options.env };
   const running = $({ cwd, env, signal: ctx.signal, detached: true, quiet: true, nothrow: true })`git ${args}`;
   const output = await (options.minutes ? running.timeout(`${options.minutes}m`) : running);
   ctx.signal.throwIfAborted();
-  if (output.exitCode === 127) throw new InfrastructureError('git is not installed on this host', { hint: 'Install git and run the command again.' });
+  if (output.exitCode === 127)
+    throw new InfrastructureError('git is not installed on this host', {
+      hint: 'Install git and run the command again.',
+    });
   return output;
 }
 
 /** The sentence in which git says what went wrong. */
-export const complaint = ({ stderr }: ProcessOutput): string => stderr.split('\n').find((line) => /^(fatal|error): /.test(line)) ?? (stderr.trim().split('\n').at(-1) || 'git says nothing');
+export const complaint = ({ stderr }: ProcessOutput): string =>
+  stderr.split('\n').find((line) => /^(fatal|error): /.test(line)) ??
+  (stderr.trim().split('\n').at(-1) || 'git says nothing');
 
 /** What git printed; null where it ended with another code than 0. */
 export async function gitSays(cwd: string, args: string[], ctx: Pick<Context, 'signal'>): Promise<string | null> {

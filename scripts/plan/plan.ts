@@ -2,16 +2,16 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { UsageError } from '../core/errors.ts';
 import type { Context } from '../app/context.ts';
 import { type BuildRecipe, type Config, MOST } from '../config/types.ts';
+import { UsageError } from '../core/errors.ts';
 import type { Comparison, CpuSets, Host, Pairing, SideName } from '../documents/run.ts';
-import { findCommit, type Commit } from './commit.ts';
+import { imageTag, LABEL, networkName, projectName } from '../engine/names.ts';
+import { ownerLabels } from '../engine/owner.ts';
+import { type Commit, findCommit } from './commit.ts';
 import { planCpuSets } from './cpusets.ts';
 import { fingerprint } from './host.ts';
 import { mergeBase } from './merge-base.ts';
-import { imageTag, LABEL, networkName, projectName } from '../engine/names.ts';
-import { ownerLabels } from '../engine/owner.ts';
 
 /** One image of one side: how it is built and the tag under which it is found again. */
 export interface BuildPlan {
@@ -43,7 +43,10 @@ export interface Plan {
   pairing: Pairing;
   /** Of two sides: how many observations there may be. */
   comparison?: Comparison;
-  /** Rounds that may be up at once: 2 where one round follows another, whose services then start while those of the one before settle. */
+  /**
+   * Rounds that may be up at once: 2 where one round follows another, whose services then start while those of the one
+   * before settle.
+   */
   lanes: number;
   /** `control`: Prometheus and the exporter. `load`: Prometheus and the load generator. Those of the sides by lane. */
   networks: { control: string; load: string; sides: Partial<Record<SideName, string[]>> };
@@ -67,7 +70,10 @@ export async function makePlan(config: Config, ctx: Context): Promise<Plan> {
   const lanes = pairing === 'solo' && config.rounds === 1 ? 1 : 2;
   const host = fingerprint(ctx.machine.engine);
   const stackImages = Object.values(ctx.machine.images);
-  const stackVersion = await stackHash(ctx.paths.root, stackImages.map((image) => `${image.ref} ${image.source === 'built' ? 'built' : 'pulled'}`));
+  const stackVersion = await stackHash(
+    ctx.paths.root,
+    stackImages.map((image) => `${image.ref} ${image.source === 'built' ? 'built' : 'pulled'}`),
+  );
   return {
     config,
     runId,
@@ -81,7 +87,12 @@ export async function makePlan(config: Config, ctx: Context): Promise<Plan> {
     networks: {
       control: networkName(runId, 'control'),
       load: networkName(runId, 'load'),
-      sides: Object.fromEntries(sides.map(({ name }) => [name, Array.from({ length: lanes }, (_, lane) => networkName(runId, lanes > 1 ? `${name}-${lane}` : name))])),
+      sides: Object.fromEntries(
+        sides.map(({ name }) => [
+          name,
+          Array.from({ length: lanes }, (_, lane) => networkName(runId, lanes > 1 ? `${name}-${lane}` : name)),
+        ]),
+      ),
     },
     labels: { ...ownerLabels(runId), [LABEL.stackVersion]: stackVersion, [LABEL.keep]: String(config.keep) },
     host,
@@ -92,7 +103,10 @@ export async function makePlan(config: Config, ctx: Context): Promise<Plan> {
 }
 
 /** How many observations a comparison may have, decided before the first. */
-export function designComparison({ comparison: { fixed, min, max, maxMinutes } }: Config, pairing: 'interleaved' | 'alternating'): Comparison {
+export function designComparison(
+  { comparison: { fixed, min, max, maxMinutes } }: Config,
+  pairing: 'interleaved' | 'alternating',
+): Comparison {
   const limit = maxMinutes === undefined ? {} : { max_minutes: maxMinutes };
   if (fixed !== undefined) return { design: 'fixed', min: fixed, max: fixed, ...limit };
   return { design: 'sequential', min, max: max ?? Math.max(min, MOST[pairing]), ...limit };
@@ -105,7 +119,11 @@ async function planBaseline(candidate: SidePlan, config: Config, ctx: Context): 
   if (against === 'anchor') return planAnchor(candidate, config, ctx);
   if (against !== undefined && against !== 'merge-base') return planSide('baseline', against, config, ctx);
   if (against === undefined && config.master) return null;
-  const sources = new Map(candidate.builds.flatMap(({ recipe, source }) => (recipe.kind === 'git' ? [[recipe.repository, source!] as const] : [])));
+  const sources = new Map(
+    candidate.builds.flatMap(({ recipe, source }) =>
+      recipe.kind === 'git' ? [[recipe.repository, source!] as const] : [],
+    ),
+  );
   const bases = new Map<string, Commit>();
   for (const [repository, source] of sources) {
     const found = await mergeBase(source, ctx);
@@ -114,31 +132,51 @@ async function planBaseline(candidate: SidePlan, config: Config, ctx: Context): 
     else return null;
   }
   if (bases.size === 0) return null;
-  if (against === undefined) ctx.progress.info(`compared with the merge-base, ${[...bases.values()][0]!.commit.slice(0, 12)}; --against=none measures ${candidate.ref} alone`);
+  if (against === undefined)
+    ctx.progress.info(
+      `compared with the merge-base, ${[...bases.values()][0]!.commit.slice(0, 12)}; --against=none measures ${candidate.ref} alone`,
+    );
   return sideOf('baseline', 'merge-base', bases, config);
 }
 
-/** The first commit of the master set after its last change point on this host; null where it would be the candidate itself, or there is none yet. */
+/**
+ * The first commit of the master set after its last change point on this host; null where it would be the candidate
+ * itself, or there is none yet.
+ */
 async function planAnchor(candidate: SidePlan, config: Config, ctx: Context): Promise<SidePlan | null> {
   const host_id = fingerprint(ctx.machine.engine).id;
-  const changed = ctx.store.changePoints(config.benchmark).filter((point) => point.host_id === host_id).at(-1);
-  const anchor = changed?.commit ?? ctx.store.runs({ benchmark: config.benchmark, host_id, master: true, limit: 1_000_000 }).findLast(({ status, commit }) => status === 'complete' && !commit.startsWith('worktree-'))?.commit;
+  const changed = ctx.store
+    .changePoints(config.benchmark)
+    .filter((point) => point.host_id === host_id)
+    .at(-1);
+  const anchor =
+    changed?.commit ??
+    ctx.store
+      .runs({ benchmark: config.benchmark, host_id, master: true, limit: 1_000_000 })
+      .findLast(({ status, commit }) => status === 'complete' && !commit.startsWith('worktree-'))?.commit;
   if (anchor === undefined || anchor === candidate.commit) {
-    ctx.progress.info(`measured alone: ${anchor === undefined ? 'there is no run of the default branch yet' : 'it is the anchor of the default branch itself'}`);
+    ctx.progress.info(
+      `measured alone: ${anchor === undefined ? 'there is no run of the default branch yet' : 'it is the anchor of the default branch itself'}`,
+    );
     return null;
   }
   return planSide('baseline', anchor, config, ctx);
 }
 
 function noBase({ ref }: SidePlan, branch: string | undefined): UsageError {
-  const why = branch ? `${ref} is on the default branch (${branch}) itself` : 'this repository has no default branch that is known here (origin/HEAD, main or master), or none in common with the commit';
-  return new UsageError(`there is no merge-base to compare with: ${why}`, { hint: 'Name a commit, for example --against=HEAD~1.' });
+  const why = branch
+    ? `${ref} is on the default branch (${branch}) itself`
+    : 'this repository has no default branch that is known here (origin/HEAD, main or master), or none in common with the commit';
+  return new UsageError(`there is no merge-base to compare with: ${why}`, {
+    hint: 'Name a commit, for example --against=HEAD~1.',
+  });
 }
 
 async function planSide(name: SideName, ref: string, config: Config, ctx: Context): Promise<SidePlan> {
   const found = new Map<string, Commit>();
   for (const recipe of Object.values(config.builds)) {
-    if (recipe.kind === 'git' && !found.has(recipe.repository)) found.set(recipe.repository, await findCommit(recipe.repository, ref, ctx));
+    if (recipe.kind === 'git' && !found.has(recipe.repository))
+      found.set(recipe.repository, await findCommit(recipe.repository, ref, ctx));
   }
   return sideOf(name, ref, found, config);
 }
@@ -147,27 +185,48 @@ async function planSide(name: SideName, ref: string, config: Config, ctx: Contex
 async function sideOf(name: SideName, ref: string, found: Map<string, Commit>, config: Config): Promise<SidePlan> {
   const first = found.values().next().value;
   if (!first && (ref === 'HEAD' || ref === 'worktree')) {
-    throw new UsageError(`${config.file}: nothing is built from git here, so --commit=${ref} means nothing`, { hint: 'Name a version, for example --commit=v2.10.0.' });
+    throw new UsageError(`${config.file}: nothing is built from git here, so --commit=${ref} means nothing`, {
+      hint: 'Name a version, for example --commit=v2.10.0.',
+    });
   }
   const commit = first?.commit ?? ref;
   const folder = await buildInputs(config);
   const builds = Object.entries(config.builds).map(([image, recipe]): BuildPlan => {
     const source = recipe.kind === 'git' ? found.get(recipe.repository)! : undefined;
-    const recipeHash = hash(JSON.stringify({ recipe, commit: source?.commit ?? ref, ...(recipe.kind === 'command' ? { folder } : {}) })).slice(0, 8);
-    const tag = recipe.kind === 'image' ? recipe.image.replaceAll('${commit}', ref) : imageTag(config.benchmark, image, source?.commit ?? ref, recipeHash);
+    const recipeHash = hash(
+      JSON.stringify({ recipe, commit: source?.commit ?? ref, ...(recipe.kind === 'command' ? { folder } : {}) }),
+    ).slice(0, 8);
+    const tag =
+      recipe.kind === 'image'
+        ? recipe.image.replaceAll('${commit}', ref)
+        : imageTag(config.benchmark, image, source?.commit ?? ref, recipeHash);
     return { name: image, recipe, tag, recipeHash, ...(source ? { source } : {}) };
   });
   return { name, ref, commit, ...(first?.subject ? { subject: first.subject } : {}), builds };
 }
 
 /**
- * Hash of everything that could change a measurement but the services under test and the load script: images (their versions
- * and whether they were built here: an image id changes with every build of the same program), Compose file, Prometheus'
- * configuration, the load generator with the packages that it sends by, and the code that starts it and limits the services.
+ * Hash of everything that could change a measurement but the services under test and the load script: images (their
+ * versions
+ * and whether they were built here: an image id changes with every build of the same program), Compose file,
+ * Prometheus'
+ * configuration, the load generator with the packages that it sends by, and the code that starts it and limits the
+ * services.
  */
 async function stackHash(root: string, imageRefs: string[]): Promise<string> {
-  const ours = (await readdir(join(root, 'loadgen'))).filter((file) => file.endsWith('.ts')).map((file) => `loadgen/${file}`);
-  const files = ['compose/run.yaml', 'prometheus/prometheus.yml', 'scripts/measure/load/own-generator.ts', 'scripts/measure/load/image-generator.ts', 'scripts/plan/cpusets.ts', 'scripts/stack/compose-file.ts', ...ours, ...SENT_BY.map((name) => `node_modules/${name}/package.json`)].sort();
+  const ours = (await readdir(join(root, 'loadgen')))
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => `loadgen/${file}`);
+  const files = [
+    'compose/run.yaml',
+    'prometheus/prometheus.yml',
+    'scripts/measure/load/own-generator.ts',
+    'scripts/measure/load/image-generator.ts',
+    'scripts/plan/cpusets.ts',
+    'scripts/stack/compose-file.ts',
+    ...ours,
+    ...SENT_BY.map((name) => `node_modules/${name}/package.json`),
+  ].sort();
   const contents = await Promise.all(files.map(async (file) => `${file}\n${await readFile(join(root, file), 'utf8')}`));
   return hash([...imageRefs.toSorted(), ...contents].join('\n')).slice(0, 12);
 }
@@ -177,10 +236,19 @@ const SENT_BY = ['undici', '@grpc/grpc-js', '@grpc/proto-loader', 'tough-cookie'
 
 /** Hash of what a build command may read beside the commit: the benchmark's folder less what is not part of a build. */
 async function buildInputs({ dir, file, services, load }: Config): Promise<string> {
-  const others = [file, services, ...(load.generator.kind === 'mayfly' && load.generator.script !== null ? [load.generator.script] : [])];
+  const others = [
+    file,
+    services,
+    ...(load.generator.kind === 'mayfly' && load.generator.script !== null ? [load.generator.script] : []),
+  ];
   const entries = await readdir(dir, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)).filter((path) => !others.includes(path));
-  const contents = await Promise.all(files.sort().map(async (path) => `${relative(dir, path)}\n${hash(await readFile(path, 'utf8'))}`));
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => !others.includes(path));
+  const contents = await Promise.all(
+    files.sort().map(async (path) => `${relative(dir, path)}\n${hash(await readFile(path, 'utf8'))}`),
+  );
   return hash(contents.join('\n'));
 }
 

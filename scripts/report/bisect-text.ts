@@ -1,9 +1,10 @@
 /** A search for the first slow commit: as a document, and as text for a terminal. Pure. */
-import { percentOf, titleOf } from '../judge/effect-text.ts';
-import { shortCommit } from '../engine/names.ts';
+
 import { plainText, plural } from '../core/text.ts';
 import type { Better, Unit } from '../documents/run.ts';
 import type { Verdict } from '../documents/verdict.ts';
+import { shortCommit } from '../engine/names.ts';
+import { percentOf, titleOf } from '../judge/effect-text.ts';
 import { columns, styled } from './columns.ts';
 import { formatDifference, NO_VALUE } from './units.ts';
 
@@ -86,7 +87,9 @@ export function bisectText(bisection: BisectDocument, { color }: { color: boolea
   return [
     styled('bold', `${TITLE[answer.outcome]}: ${plainText(answer.summary)}`, color),
     ...answer.commits.map((commit) => `  ${commitLine(bisection, commit)}`),
-    ...(bisection.judged && bisection.judged.others.length > 0 ? [`Became worse too: ${bisection.judged.others.map(titleOf).join(', ')}; --metric=NAME searches by another one.`] : []),
+    ...(bisection.judged && bisection.judged.others.length > 0
+      ? [`Became worse too: ${bisection.judged.others.map(titleOf).join(', ')}; --metric=NAME searches by another one.`]
+      : []),
     '',
     `${plural(comparisons.length, 'comparison')}, ${plural(bisection.commits.length - 1, 'commit')} of ${bisection.benchmark}${buildsText(bisection)}, bisection ${bisection.bisection_id}`,
     ...(comparisons.length > 0 ? ['', comparisonsTable(bisection, color)] : []),
@@ -117,8 +120,12 @@ export function commitLine({ commits }: Pick<BisectDocument, 'commits'>, commit:
 
 function comparisonsTable({ comparisons }: BisectDocument, color: boolean): string {
   const rows = comparisons.map(({ candidate, baseline, found, verdict, change, run_id, words }) => [
-    shortCommit(candidate), shortCommit(baseline), found === 'skipped' ? 'skipped' : found, verdict ?? 'not measured',
-    run_id ?? NO_VALUE, verdict === null ? plainText(words) : change === null ? NO_VALUE : formatDifference(change),
+    shortCommit(candidate),
+    shortCommit(baseline),
+    found === 'skipped' ? 'skipped' : found,
+    verdict ?? 'not measured',
+    run_id ?? NO_VALUE,
+    verdict === null ? plainText(words) : change === null ? NO_VALUE : formatDifference(change),
   ]);
   return columns(['commit', 'against', 'is', 'verdict', 'run', 'change'], rows, { left: 5, color });
 }
@@ -134,4 +141,5 @@ export function shareOfEffect(change: number, whole: number): number {
 }
 
 /** "10.2 % of 20.5 %": a step of the effect beside the whole. */
-export const stepText = (change: number | null, whole: number): string => `${change === null ? 'an unknown part' : `${percentOf(change)} %`} of ${percentOf(whole)} %`;
+export const stepText = (change: number | null, whole: number): string =>
+  `${change === null ? 'an unknown part' : `${percentOf(change)} %`} of ${percentOf(whole)} %`;

@@ -20,7 +20,8 @@ export interface Chart {
 }
 
 /**
- * Values above 0, oldest first, one column each; where there are more than fit, a column is the median of its share. The
+ * Values above 0, oldest first, one column each; where there are more than fit, a column is the median of its share.
+ * The
  * scale is of ratios. What lies far outside the others (a spike) is drawn as ^ or v at the edge.
  */
 export function chart(values: readonly number[], { width, height = 7, least, format, marks }: ChartOptions): Chart {
@@ -37,8 +38,14 @@ export function chart(values: readonly number[], { width, height = 7, least, for
     const row = Math.round(((high - value) / (high - low)) * (height - 1));
     grid[Math.max(0, Math.min(height - 1, row))]![column] = row < 0 ? '^' : row >= height ? 'v' : '•';
   }
-  const labelled = new Map([[0, labels[0]!], [(height - 1) / 2, labels[1]!], [height - 1, labels[2]!]]);
-  const lines = grid.map((row, i) => `${(labelled.get(i) ?? '').padStart(left - 2)} ${labelled.has(i) ? '┤' : '│'}${row.join('')}`.trimEnd());
+  const labelled = new Map([
+    [0, labels[0]!],
+    [(height - 1) / 2, labels[1]!],
+    [height - 1, labels[2]!],
+  ]);
+  const lines = grid.map((row, i) =>
+    `${(labelled.get(i) ?? '').padStart(left - 2)} ${labelled.has(i) ? '┤' : '│'}${row.join('')}`.trimEnd(),
+  );
   const under = new Array<string>(columns).fill('─');
   for (const { index, letter } of marks) under[columnOf(index)] = letter;
   return { lines: [...lines, `${' '.repeat(left - 1)}└${under.join('')}`], left, columns };

@@ -13,7 +13,23 @@ export function styled(style: Style, text: string, color: boolean): string {
 /** Columns without borders, under a head; the first `left` columns are aligned left, the others right. */
 export function columns(head: string[], rows: string[][], options: { left?: number; color: boolean }): string {
   const { left = 1, color } = options;
-  const none = { top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '', left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ' };
+  const none = {
+    top: '',
+    'top-mid': '',
+    'top-left': '',
+    'top-right': '',
+    bottom: '',
+    'bottom-mid': '',
+    'bottom-left': '',
+    'bottom-right': '',
+    left: '',
+    'left-mid': '',
+    mid: '',
+    'mid-mid': '',
+    right: '',
+    'right-mid': '',
+    middle: '  ',
+  };
   const table = new Table({
     head: head.map((text) => styled('bold', text, color)),
     chars: none,
@@ -21,5 +37,9 @@ export function columns(head: string[], rows: string[][], options: { left?: numb
     colAligns: head.map((_, i) => (i < left ? 'left' : 'right')),
   });
   table.push(...rows);
-  return table.toString().split('\n').map((line) => line.trimEnd()).join('\n');
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
 }

@@ -1,13 +1,16 @@
-/** The history of the default branch and the screening of one commit, as text for a terminal and as a document. Pure. */
+/**
+ * The history of the default branch and the screening of one commit, as text for a terminal and as a document. Pure.
+ */
+
+import { plainText, plural } from '../core/text.ts';
+import type { Better, Unit } from '../documents/run.ts';
+import { shortCommit } from '../engine/names.ts';
+import { effectWords, titleOf } from '../judge/effect-text.ts';
 import type { Screen, ScreenedMetric } from '../judge/screen.ts';
 import { LEAST_RUNS } from '../judge/screen.ts';
 import type { Series } from '../judge/series.ts';
-import { effectWords, titleOf } from '../judge/effect-text.ts';
-import { shortCommit } from '../engine/names.ts';
 import type { ChangePoint } from '../store/db.ts';
 import type { SuspectedChange } from '../store/judgements.ts';
-import { plainText, plural } from '../core/text.ts';
-import type { Better, Unit } from '../documents/run.ts';
 import { chart } from './chart.ts';
 import { styled } from './columns.ts';
 import { formatValue } from './units.ts';
@@ -19,7 +22,10 @@ export interface HistoryPoint {
   commit: string;
   ref: string;
   subject?: string;
-  /** In the metric's unit: the run's median; or the level that follows from the ratio to `baseline` and that one's level. */
+  /**
+   * In the metric's unit: the run's median; or the level that follows from the ratio to `baseline` and that one's
+   * level.
+   */
   level: number;
   baseline?: string;
 }
@@ -33,7 +39,10 @@ export interface HistorySeries {
   points: HistoryPoint[];
   /** Older points that --limit leaves out. */
   older: number;
-  /** Runs of the metric that were measured in another way (stack, load, alone or beside another side): their figures mean something else. */
+  /**
+   * Runs of the metric that were measured in another way (stack, load, alone or beside another side): their figures
+   * mean something else.
+   */
   other_runs: number;
 }
 
@@ -54,9 +63,13 @@ export function historySeries(all: readonly Series[], limit: number): HistorySer
   const series = all.at(-1);
   if (!series) return [];
   const { name, unit, better, primary, margin } = series.metric;
-  const points = series.points.slice(-limit).map(({ value, link, ...point }): HistoryPoint => ({ ...point, level: Math.exp(value) }));
+  const points = series.points
+    .slice(-limit)
+    .map(({ value, link, ...point }): HistoryPoint => ({ ...point, level: Math.exp(value) }));
   const other_runs = all.slice(0, -1).reduce((sum, one) => sum + one.points.length, 0);
-  return [{ metric: name, unit, better, primary, margin, points, older: series.points.length - points.length, other_runs }];
+  return [
+    { metric: name, unit, better, primary, margin, points, older: series.points.length - points.length, other_runs },
+  ];
 }
 
 export interface HistoryOptions {
@@ -72,7 +85,13 @@ export function historyText(document: HistoryDocument, options: HistoryOptions):
   return [
     styled('bold', `${benchmark}: the default branch on host ${host_id}`, options.color),
     ...series.flatMap((one) => ['', ...seriesLines(one, document, options)]),
-    ...(open > 0 ? ['', `${open === 1 ? 'One suspected change waits' : `${open} suspected changes wait`} for a comparison of before and after:`, `  npm run history -- --benchmark=${benchmark} --confirm`] : []),
+    ...(open > 0
+      ? [
+          '',
+          `${open === 1 ? 'One suspected change waits' : `${open} suspected changes wait`} for a comparison of before and after:`,
+          `  npm run history -- --benchmark=${benchmark} --confirm`,
+        ]
+      : []),
   ].join('\n');
 }
 
@@ -82,14 +101,22 @@ type Shown = SuspectedChange & { letter?: string };
 function seriesLines(series: HistorySeries, document: HistoryDocument, options: HistoryOptions): string[] {
   const { metric, unit, points, margin, older, other_runs } = series;
   const changes = changesOf(series, document);
-  const marks = changes.flatMap(({ letter, run_id }) => (letter ? [{ letter, index: points.findIndex((point) => point.run_id === run_id) }] : []));
-  const drawn = chart(points.map(({ level }) => level), { width: options.width, least: 2 * margin, format: (value) => formatValue(value, unit), marks });
+  const marks = changes.flatMap(({ letter, run_id }) =>
+    letter ? [{ letter, index: points.findIndex((point) => point.run_id === run_id) }] : [],
+  );
+  const drawn = chart(
+    points.map(({ level }) => level),
+    { width: options.width, least: 2 * margin, format: (value) => formatValue(value, unit), marks },
+  );
   return [
-    styled('bold', titleOf(metric), options.color) + (series.primary ? '' : ' (not primary: changes are not looked for)'),
+    styled('bold', titleOf(metric), options.color) +
+      (series.primary ? '' : ' (not primary: changes are not looked for)'),
     ...drawn.lines,
     ...axis(points, drawn.left, Math.max(drawn.columns, 36)),
     ...(older > 0 ? [`${plural(older, 'older run')} not shown (--limit)`] : []),
-    ...(other_runs > 0 ? [`${plural(other_runs, 'run')} not shown: measured with another stack or load, or in another pairing`] : []),
+    ...(other_runs > 0
+      ? [`${plural(other_runs, 'run')} not shown: measured with another stack or load, or in another pairing`]
+      : []),
     ...changes.map((change) => changeLine(change, series, options)),
   ];
 }
@@ -101,16 +128,24 @@ function changesOf({ metric, points }: HistorySeries, { suspected, change_points
   const shown = new Set(points.map(({ run_id }) => run_id));
   const others = known.filter(({ run_id }) => !confirmed.some((point) => point.run_id === run_id));
   // A confirmed change is told with the ratio that the comparison found.
-  const all: Shown[] = [...confirmed.map((point): Shown => ({ ...known.find(({ run_id }) => run_id === point.run_id), ...point, state: 'confirmed' })), ...others];
+  const all: Shown[] = [
+    ...confirmed.map(
+      (point): Shown => ({ ...known.find(({ run_id }) => run_id === point.run_id), ...point, state: 'confirmed' }),
+    ),
+    ...others,
+  ];
   let next = 0;
-  return all.sort((a, b) => (a.at + a.run_id < b.at + b.run_id ? -1 : 1)).map((change) => (shown.has(change.run_id) ? { ...change, letter: letterOf(next++) } : change));
+  return all
+    .sort((a, b) => (a.at + a.run_id < b.at + b.run_id ? -1 : 1))
+    .map((change) => (shown.has(change.run_id) ? { ...change, letter: letterOf(next++) } : change));
 }
 
 const letterOf = (index: number) => 'abcdefghijklmnopqrstuvwxyz'[index % 26]!;
 
 function axis(points: readonly HistoryPoint[], left: number, columns: number): string[] {
   const ends = [points[0]!, points.at(-1)!];
-  const line = ([first, last]: string[]) => `${' '.repeat(left)}${points.length === 1 ? first : first! + last!.padStart(columns - first!.length)}`;
+  const line = ([first, last]: string[]) =>
+    `${' '.repeat(left)}${points.length === 1 ? first : first! + last!.padStart(columns - first!.length)}`;
   return [line(ends.map(({ at }) => at.slice(0, 10))), line(ends.map(({ commit }) => shortCommit(commit)))];
 }
 
@@ -122,13 +157,25 @@ function changeLine(change: Shown, series: HistorySeries, { color }: HistoryOpti
   const worse = ratio > 1 === (series.better === 'lower');
   const subject = series.points.find(({ run_id }) => run_id === change.run_id)?.subject;
   const words = ratioWords(series.metric, series.unit, series.better, ratio);
-  const effect = state === 'confirmed' ? styled(worse ? 'red' : 'green', `${words} (${worse ? 'regression' : 'improvement'})`, color) : words;
+  const effect =
+    state === 'confirmed'
+      ? styled(worse ? 'red' : 'green', `${words} (${worse ? 'regression' : 'improvement'})`, color)
+      : words;
   return `  ${change.letter ?? ' '}  ${at.slice(0, 10)}  ${shortCommit(before)} to ${shortCommit(commit)}  ${effect}, ${STATE_WORDS[state]}${checked_by ? ` by run ${checked_by}` : ''}${subject ? `: ${plainText(subject)}` : ''}`;
 }
 
 /** 1.05 of a time: `5.0 % slower`. */
 export const ratioWords = (name: string, unit: Unit, better: Better, ratio: number): string =>
-  effectWords({ name, unit, better, verdict: null, change: ratio - 1, interval: null, worse: { at_least: null, at_most: null }, dispersion: null });
+  effectWords({
+    name,
+    unit,
+    better,
+    verdict: null,
+    change: ratio - 1,
+    interval: null,
+    worse: { at_least: null, at_most: null },
+    dispersion: null,
+  });
 
 /** What the screening of one commit says. It only warns: the last lines name the command that decides. */
 export function screenText(screen: Screen): string {
@@ -139,7 +186,11 @@ export function screenText(screen: Screen): string {
   const named = commit === 'worktree' ? commit : shortCommit(commit);
   const decide = `npm run bench -- --benchmark=${benchmark} --commit=${named} --against=${against === null ? 'REF' : shortCommit(against)}`;
   return [
-    few ? 'against the master set: too few runs to tell' : outside.length === 0 ? 'against the master set: nothing stands out' : 'against the master set: worth a comparison',
+    few
+      ? 'against the master set: too few runs to tell'
+      : outside.length === 0
+        ? 'against the master set: nothing stands out'
+        : 'against the master set: worth a comparison',
     ...metrics.map((metric) => `  ${screenLine(metric)}`),
     `A run alone cannot decide, it feels the host of its own moment. What decides: ${decide}`,
   ].join('\n');
@@ -147,7 +198,8 @@ export function screenText(screen: Screen): string {
 
 function screenLine({ name, unit, better, value, runs, fence, lies }: ScreenedMetric): string {
   const shown = `${titleOf(name)}: ${formatValue(value, unit)}`;
-  if (!fence) return `${shown}; ${runs === 0 ? 'no run' : `only ${plural(runs, 'run')}`} of the default branch measured in the same way, it takes ${LEAST_RUNS}`;
+  if (!fence)
+    return `${shown}; ${runs === 0 ? 'no run' : `only ${plural(runs, 'run')}`} of the default branch measured in the same way, it takes ${LEAST_RUNS}`;
   const range = `${formatValue(fence.low, unit)} to ${formatValue(fence.high, unit)} in ${plural(runs, 'run')} of the default branch`;
   if (lies === 'within') return `${shown}, within ${range}`;
   return `${shown}, ${ratioWords(name, unit, better, value / fence.median)} than their median, outside ${range}`;

@@ -1,8 +1,9 @@
 /** A verdict as JUnit XML: one test suite, one test case for each primary metric. Pure. */
-import { titleOf } from '../judge/effect-text.ts';
+
 import { plainText } from '../core/text.ts';
 import type { RunDocument } from '../documents/run.ts';
 import type { MetricVerdict, Verdict, VerdictDocument } from '../documents/verdict.ts';
+import { titleOf } from '../judge/effect-text.ts';
 import { boundWords, cellsOf, comparisonWords, countedWords, primaryMetrics } from './verdict-text.ts';
 
 interface Case {
@@ -30,7 +31,9 @@ export function verdictJunit(verdict: VerdictDocument, run: RunDocument, strict:
     `<testsuites name="mayfly" ${counts} time="${seconds}">`,
     `  <testsuite name=${quoted(verdict.benchmark)} ${counts} time="${seconds}" timestamp=${quoted(run.started_at)}>`,
     '    <properties>',
-    ...Object.entries(propertiesOf(verdict, run)).map(([name, value]) => `      <property name="${name}" value=${quoted(value)}/>`),
+    ...Object.entries(propertiesOf(verdict, run)).map(
+      ([name, value]) => `      <property name="${name}" value=${quoted(value)}/>`,
+    ),
     '    </properties>',
     ...cases.flatMap((one) => caseLines(one, verdict.benchmark, strict)),
     '  </testsuite>',
@@ -42,10 +45,18 @@ export function verdictJunit(verdict: VerdictDocument, run: RunDocument, strict:
 /** Without a primary metric the run's verdict is the only case. */
 function casesOf(verdict: VerdictDocument): Case[] {
   const metrics = primaryMetrics(verdict);
-  if (metrics.length === 0) return [{ name: 'verdict', verdict: verdict.verdict, message: verdict.summary, detail: verdict.reasons.join('; ') }];
+  if (metrics.length === 0)
+    return [
+      { name: 'verdict', verdict: verdict.verdict, message: verdict.summary, detail: verdict.reasons.join('; ') },
+    ];
   return metrics.map((metric) => {
     const invalid = verdict.verdict === 'INVALID';
-    return { name: metric.name, verdict: invalid ? 'INVALID' : (metric.verdict ?? 'INCONCLUSIVE'), message: `${titleOf(metric.name)}: ${invalid ? verdict.summary : metric.words}`, detail: detailOf(metric) };
+    return {
+      name: metric.name,
+      verdict: invalid ? 'INVALID' : (metric.verdict ?? 'INCONCLUSIVE'),
+      message: `${titleOf(metric.name)}: ${invalid ? verdict.summary : metric.words}`,
+      detail: detailOf(metric),
+    };
   });
 }
 
@@ -69,7 +80,11 @@ function caseLines({ name, verdict, message, detail }: Case, benchmark: string, 
     error: `<error ${said} type="${verdict}">${escaped(detail)}</error>`,
     skipped: `<skipped ${said}/>`,
   }[outcome];
-  return [`    <testcase classname=${quoted(`mayfly.${benchmark}`)} name=${quoted(name)}>`, `      ${inner}`, '    </testcase>'];
+  return [
+    `    <testcase classname=${quoted(`mayfly.${benchmark}`)} name=${quoted(name)}>`,
+    `      ${inner}`,
+    '    </testcase>',
+  ];
 }
 
 function propertiesOf(verdict: VerdictDocument, run: RunDocument): Record<string, string> {
@@ -91,7 +106,13 @@ const quoted = (text: string): string => `"${escaped(text)}"`;
 
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;' };
 
-/** One line of characters that XML 1.0 allows (https://www.w3.org/TR/xml/#charsets): the others cannot be written, not even as references. */
+/**
+ * One line of characters that XML 1.0 allows (https://www.w3.org/TR/xml/#charsets): the others cannot be written, not
+ * even as references.
+ */
 function escaped(text: string): string {
-  return plainText(text).toWellFormed().replace(/[\ufffe\uffff]/g, '\ufffd').replace(/[&<>"']/g, (sign) => ENTITIES[sign]!);
+  return plainText(text)
+    .toWellFormed()
+    .replace(/[\ufffe\uffff]/g, '\ufffd')
+    .replace(/[&<>"']/g, (sign) => ENTITIES[sign]!);
 }

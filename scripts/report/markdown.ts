@@ -2,9 +2,20 @@
 import { plainText } from '../core/text.ts';
 import type { RunDocument } from '../documents/run.ts';
 import type { VerdictDocument } from '../documents/verdict.ts';
-import { boundWords, calibrationLines, cellsOf, comparisonWords, countedWords, invalidRounds, levelText, moreLines, otherMetrics, primaryMetrics } from './verdict-text.ts';
 import { failuresLines } from './failures-text.ts';
 import { loadWords } from './load-text.ts';
+import {
+  boundWords,
+  calibrationLines,
+  cellsOf,
+  comparisonWords,
+  countedWords,
+  invalidRounds,
+  levelText,
+  moreLines,
+  otherMetrics,
+  primaryMetrics,
+} from './verdict-text.ts';
 
 /** The verdict in one sentence, the primary metrics, what it rests on; the rest is folded. `links`: URLs of the run. */
 export function verdictMarkdown(verdict: VerdictDocument, run: RunDocument, links: readonly string[]): string {
@@ -12,14 +23,21 @@ export function verdictMarkdown(verdict: VerdictDocument, run: RunDocument, link
     `**${verdict.verdict}**: ${escaped(comparisonWords(verdict))}: ${escaped(verdict.summary)}`,
     primaryTable(verdict),
     list([countedWords(verdict), ...calibrationLines(verdict), ...moreLines(verdict), ...verdict.notes]),
-    [...links.filter((link) => URL.canParse(link)).map((link) => `[the run's metrics](<${new URL(link).href}>)`), `\`npm run show -- ${run.run_id}\` shows the run`].join(', '),
+    [
+      ...links.filter((link) => URL.canParse(link)).map((link) => `[the run's metrics](<${new URL(link).href}>)`),
+      `\`npm run show -- ${run.run_id}\` shows the run`,
+    ].join(', '),
     details(verdict, run),
-  ].filter(Boolean).join('\n\n')}\n`;
+  ]
+    .filter(Boolean)
+    .join('\n\n')}\n`;
 }
 
 function primaryTable(verdict: VerdictDocument): string {
   const rows = primaryMetrics(verdict).map((metric) => [...cellsOf(metric), boundWords(metric), metric.verdict ?? '-']);
-  return rows.length === 0 ? '' : table(['primary metric', 'candidate', 'baseline', 'change', levelText(verdict), 'what is sure', 'verdict'], rows);
+  return rows.length === 0
+    ? ''
+    : table(['primary metric', 'candidate', 'baseline', 'change', levelText(verdict), 'what is sure', 'verdict'], rows);
 }
 
 function details(verdict: VerdictDocument, run: RunDocument): string {
@@ -31,7 +49,9 @@ function details(verdict: VerdictDocument, run: RunDocument): string {
     '<details>',
     '<summary>Other metrics, validity, method</summary>',
     '',
-    ...(others.length > 0 ? [table(['other metric (does not gate)', 'candidate', 'baseline', 'change', levelText(verdict)], others), ''] : []),
+    ...(others.length > 0
+      ? [table(['other metric (does not gate)', 'candidate', 'baseline', 'change', levelText(verdict)], others), '']
+      : []),
     list([
       ...why,
       ...failuresLines(run),
@@ -49,7 +69,9 @@ function details(verdict: VerdictDocument, run: RunDocument): string {
 const percent = (share: number): string => `${Number((share * 100).toPrecision(3))} %`;
 
 const commits = ({ candidate, baseline }: VerdictDocument): string[] =>
-  Object.entries({ candidate, baseline }).map(([side, { commit, subject }]) => `${side}: ${commit}${subject === undefined ? '' : `: ${subject}`}`);
+  Object.entries({ candidate, baseline }).map(
+    ([side, { commit, subject }]) => `${side}: ${commit}${subject === undefined ? '' : `: ${subject}`}`,
+  );
 
 const list = (lines: string[]): string => lines.map((line) => `- ${escaped(line)}`).join('\n');
 

@@ -17,9 +17,23 @@ export interface NoiseReadings {
   smt: boolean | null;
   /** Signs of a virtual machine or a container. */
   virtual: string[];
-  /** A loop on each core that only looks at the clock: the greatest gap of each millisecond, and what was lost in gaps of more than 0.1 ms. */
-  jitter: { median_s: number; p999_s: number; max_s: number; over_100us: number; over_1ms: number; over_10ms: number; lost: number } | null;
-  /** A fixed piece of work on each core: robust relative spread; 99th percentile over median less 1; slowest over fastest tenth of the time less 1. */
+  /**
+   * A loop on each core that only looks at the clock: the greatest gap of each millisecond, and what was lost in gaps
+   * of more than 0.1 ms.
+   */
+  jitter: {
+    median_s: number;
+    p999_s: number;
+    max_s: number;
+    over_100us: number;
+    over_1ms: number;
+    over_10ms: number;
+    lost: number;
+  } | null;
+  /**
+   * A fixed piece of work on each core: robust relative spread; 99th percentile over median less 1; slowest over
+   * fastest tenth of the time less 1.
+   */
   work: { median_s: number; spread: number; p99: number; drift: number; pieces: number } | null;
   /** How late a sleep of 1 ms ends. */
   timer: { median_s: number; p99_s: number; max_s: number } | null;
@@ -80,22 +94,59 @@ const time = (seconds: number): string => formatValue(seconds, 's');
 
 /** A line for each part that was read. */
 function readingRows(readings: NoiseReadings): string[][] {
-  const { cores, steal, outside_load, load_average, frequency, governor, boost, smt, virtual, jitter, work, timer, disk, memory, pressure } = readings;
+  const {
+    cores,
+    steal,
+    outside_load,
+    load_average,
+    frequency,
+    governor,
+    boost,
+    smt,
+    virtual,
+    jitter,
+    work,
+    timer,
+    disk,
+    memory,
+    pressure,
+  } = readings;
   const rows: [string, string | null][] = [
-    ['cores', `${cores}${smt === null ? '' : smt ? ', two threads on each' : ', one thread on each'}${virtual.length > 0 ? `; ${virtual.join(', ')}` : ''}`],
+    [
+      'cores',
+      `${cores}${smt === null ? '' : smt ? ', two threads on each' : ', one thread on each'}${virtual.length > 0 ? `; ${virtual.join(', ')}` : ''}`,
+    ],
     ['CPU taken by the hypervisor', steal === null ? null : formatPercent(steal)],
     ['CPU used by other processes', outside_load === null ? null : formatPercent(outside_load)],
     ['load average', load_average && `${load_average.one}, ${load_average.five}, ${load_average.fifteen}`],
     ['clock', frequency && `${ghz(frequency.median_hz)} (${ghz(frequency.min_hz)} to ${ghz(frequency.max_hz)})`],
     ['governor', governor],
     ['boost', boost === null ? null : boost ? 'on' : 'off'],
-    ['gaps of a busy loop', jitter && `99.9th percentile ${time(jitter.p999_s)}, longest ${time(jitter.max_s)}, ${formatPercent(jitter.lost)} of the time lost`],
-    ['same work again', work && `spread ${formatPercent(work.spread)}, 99th percentile ${formatPercent(work.p99)} over the median, drift ${formatPercent(work.drift)}`],
-    ['end of a 1 ms sleep', timer && `${time(timer.median_s)} late, 99th percentile ${time(timer.p99_s)}, latest ${time(timer.max_s)}`],
+    [
+      'gaps of a busy loop',
+      jitter &&
+        `99.9th percentile ${time(jitter.p999_s)}, longest ${time(jitter.max_s)}, ${formatPercent(jitter.lost)} of the time lost`,
+    ],
+    [
+      'same work again',
+      work &&
+        `spread ${formatPercent(work.spread)}, 99th percentile ${formatPercent(work.p99)} over the median, drift ${formatPercent(work.drift)}`,
+    ],
+    [
+      'end of a 1 ms sleep',
+      timer && `${time(timer.median_s)} late, 99th percentile ${time(timer.p99_s)}, latest ${time(timer.max_s)}`,
+    ],
     ['4 kB to the disk', disk && `${time(disk.sync_p50_s)}, 99th percentile ${time(disk.sync_p99_s)}`],
     ['16 MB to the disk', disk && `${formatValue(disk.bytes_per_s, 'bytes')} a second`],
-    ['memory', memory && `${formatPercent(memory.available)} available, ${formatValue(memory.swap_used_bytes, 'bytes')} in swap, ${memory.swapped_pages} pages swapped`],
-    ['waiting for memory, for the disk', pressure && `${formatPercent(pressure.memory)}, ${formatPercent(pressure.io)} of the time`],
+    [
+      'memory',
+      memory &&
+        `${formatPercent(memory.available)} available, ${formatValue(memory.swap_used_bytes, 'bytes')} in swap, ${memory.swapped_pages} pages swapped`,
+    ],
+    [
+      'waiting for memory, for the disk',
+      pressure && `${formatPercent(pressure.memory)}, ${formatPercent(pressure.io)} of the time`,
+    ],
   ];
   return rows.flatMap(([name, text]) => (text === null ? [] : [[name, text]]));
 }

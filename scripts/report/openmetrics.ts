@@ -19,20 +19,58 @@ interface Family {
 export function verdictOpenMetrics(verdict: VerdictDocument): string {
   const { benchmark, run_id, metrics } = verdict;
   const common = { benchmark, run_id, commit: verdict.candidate.commit, against: verdict.baseline.commit };
-  const each = (value: (metric: MetricVerdict) => number | null | undefined, labels: (metric: MetricVerdict) => Record<string, string> = () => ({})) =>
+  const each = (
+    value: (metric: MetricVerdict) => number | null | undefined,
+    labels: (metric: MetricVerdict) => Record<string, string> = () => ({}),
+  ) =>
     metrics.flatMap((metric) => {
       const found = value(metric);
-      return found === null || found === undefined ? [] : [{ labels: { ...common, metric: metric.name, primary: String(metric.primary), ...labels(metric) }, value: found }];
+      return found === null || found === undefined
+        ? []
+        : [
+            {
+              labels: { ...common, metric: metric.name, primary: String(metric.primary), ...labels(metric) },
+              value: found,
+            },
+          ];
     });
-  const median = (side: 'candidate' | 'baseline') => each((metric) => metric[side], ({ unit }) => ({ side, unit }));
+  const median = (side: 'candidate' | 'baseline') =>
+    each(
+      (metric) => metric[side],
+      ({ unit }) => ({ side, unit }),
+    );
   const families: Family[] = [
-    { name: 'mayfly_verdict', help: 'Verdict of the comparison: 1 for the one that was given, 0 for the others.', samples: VERDICTS.map((one) => ({ labels: { ...common, verdict: one }, value: one === verdict.verdict ? 1 : 0 })) },
-    { name: 'mayfly_change_ratio', unit: 'ratio', help: 'Estimated relative change of the candidate against the baseline: 0.01 is 1 % more.', samples: each(({ change }) => change) },
-    { name: 'mayfly_change_ratio_low', help: 'Lower end of the interval of the change.', samples: each(({ interval }) => interval?.low, levelOf) },
-    { name: 'mayfly_change_ratio_high', help: 'Upper end of the interval of the change.', samples: each(({ interval }) => interval?.high, levelOf) },
-    { name: 'mayfly_sample_median', help: 'Median over the observations of a metric of one side, in the unit of the label.', samples: [...median('candidate'), ...median('baseline')] },
+    {
+      name: 'mayfly_verdict',
+      help: 'Verdict of the comparison: 1 for the one that was given, 0 for the others.',
+      samples: VERDICTS.map((one) => ({ labels: { ...common, verdict: one }, value: one === verdict.verdict ? 1 : 0 })),
+    },
+    {
+      name: 'mayfly_change_ratio',
+      unit: 'ratio',
+      help: 'Estimated relative change of the candidate against the baseline: 0.01 is 1 % more.',
+      samples: each(({ change }) => change),
+    },
+    {
+      name: 'mayfly_change_ratio_low',
+      help: 'Lower end of the interval of the change.',
+      samples: each(({ interval }) => interval?.low, levelOf),
+    },
+    {
+      name: 'mayfly_change_ratio_high',
+      help: 'Upper end of the interval of the change.',
+      samples: each(({ interval }) => interval?.high, levelOf),
+    },
+    {
+      name: 'mayfly_sample_median',
+      help: 'Median over the observations of a metric of one side, in the unit of the label.',
+      samples: [...median('candidate'), ...median('baseline')],
+    },
   ];
-  return `${families.filter(({ samples }) => samples.length > 0).flatMap(linesOf).join('\n')}\n# EOF\n`;
+  return `${families
+    .filter(({ samples }) => samples.length > 0)
+    .flatMap(linesOf)
+    .join('\n')}\n# EOF\n`;
 }
 
 const levelOf = ({ interval }: MetricVerdict): Record<string, string> => ({ level: String(interval!.level) });
@@ -42,9 +80,15 @@ function linesOf({ name, help, unit, samples }: Family): string[] {
     `# TYPE ${name} gauge`,
     ...(unit ? [`# UNIT ${name} ${unit}`] : []),
     `# HELP ${name} ${help}`,
-    ...samples.map(({ labels, value }) => `${name}{${Object.entries(labels).map(([label, text]) => `${label}="${escaped(text)}"`).join(',')}} ${value}`),
+    ...samples.map(
+      ({ labels, value }) =>
+        `${name}{${Object.entries(labels)
+          .map(([label, text]) => `${label}="${escaped(text)}"`)
+          .join(',')}} ${value}`,
+    ),
   ];
 }
 
 /** One line; half of a surrogate pair is no character. */
-const escaped = (value: string): string => plainText(value).toWellFormed().replaceAll('\\', '\\\\').replaceAll('"', '\\"');
+const escaped = (value: string): string =>
+  plainText(value).toWellFormed().replaceAll('\\', '\\\\').replaceAll('"', '\\"');

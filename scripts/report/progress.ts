@@ -1,7 +1,7 @@
 /** Progress on stderr. The only file that knows log-update. */
 import { createLogUpdate } from 'log-update';
-import { plainLines, plainText } from '../core/text.ts';
 import type { Progress, ProgressStep } from '../core/progress.ts';
+import { plainLines, plainText } from '../core/text.ts';
 import { formatElapsed } from './units.ts';
 
 /** Seconds between two updates of one step where the stream is not a terminal. */
@@ -34,11 +34,7 @@ interface Display {
  * Any text may come from others (a build's output): what could act on the terminal is taken out of it.
  * `now` gives milliseconds.
  */
-export function createProgress(options: {
-  stream: NodeJS.WriteStream;
-  quiet: boolean;
-  now?: () => number;
-}): Progress {
+export function createProgress(options: { stream: NodeJS.WriteStream; quiet: boolean; now?: () => number }): Progress {
   const { stream, quiet } = options;
   const now = options.now ?? (() => performance.now());
   const display = quiet ? quietDisplay(stream) : stream.isTTY ? liveDisplay(stream, now) : plainDisplay(stream, now);

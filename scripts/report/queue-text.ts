@@ -1,9 +1,10 @@
 /** The queue: as a document, and as text for a terminal. Pure. */
+
+import { plainText, plural } from '../core/text.ts';
+import type { Job } from '../documents/job.ts';
 import { shortCommit } from '../engine/names.ts';
 import type { Paused, SeenWorker } from '../store/jobs.ts';
 import { LEASE_MS } from '../store/leases.ts';
-import { plainText, plural } from '../core/text.ts';
-import type { Job } from '../documents/job.ts';
 import { columns, styled } from './columns.ts';
 import { formatElapsed, NO_VALUE } from './units.ts';
 
@@ -30,7 +31,15 @@ const LONGEST_WORDS = 90;
 /** Who works, whether it is paused, a line for each job. */
 export function queueText({ paused, workers, jobs }: QueueDocument, options: QueueTextOptions): string {
   return [
-    ...(paused ? [styled('yellow', `paused since ${minute(paused.at)} by ${plainText(paused.by)}${paused.reason ? `: ${plainText(paused.reason)}` : ''}; what runs goes on. npm run queue -- resume`, options.color)] : []),
+    ...(paused
+      ? [
+          styled(
+            'yellow',
+            `paused since ${minute(paused.at)} by ${plainText(paused.by)}${paused.reason ? `: ${plainText(paused.reason)}` : ''}; what runs goes on. npm run queue -- resume`,
+            options.color,
+          ),
+        ]
+      : []),
     ...workerLines(workers, options.now),
     '',
     jobs.length > 0 ? jobsTable(jobs, options) : 'no job to show; npm run queue -- add makes one',
@@ -48,15 +57,30 @@ function workerLines(workers: SeenWorker[], now: number): string[] {
 
 function jobsTable(jobs: Job[], { color, now }: QueueTextOptions): string {
   const rows = jobs.map((job) => [
-    job.job_id, job.state, plainText(job.benchmark), plainText(shortCommit(job.commit)),
-    ofWhat(job), plainText(job.requested_by), timeText(job, now), whatOf(job, now),
+    job.job_id,
+    job.state,
+    plainText(job.benchmark),
+    plainText(shortCommit(job.commit)),
+    ofWhat(job),
+    plainText(job.requested_by),
+    timeText(job, now),
+    whatOf(job, now),
   ]);
   return columns(['job', 'state', 'benchmark', 'commit', 'of', 'asked by', 'time', ''], rows, { left: 8, color });
 }
 
 function ofWhat({ repository, pull_request, kind, ref, against }: Job): string {
-  const words = pull_request !== undefined ? `${repository}#${pull_request}` : kind === 'new-master' ? ['default branch', ...(repository ? [`of ${repository}`] : [])].join(' ') : (repository ?? ref);
-  return plainText([words, against === undefined ? undefined : `against ${shortCommit(against)}`].filter(Boolean).join(' ')) || NO_VALUE;
+  const words =
+    pull_request !== undefined
+      ? `${repository}#${pull_request}`
+      : kind === 'new-master'
+        ? ['default branch', ...(repository ? [`of ${repository}`] : [])].join(' ')
+        : (repository ?? ref);
+  return (
+    plainText(
+      [words, against === undefined ? undefined : `against ${shortCommit(against)}`].filter(Boolean).join(' '),
+    ) || NO_VALUE
+  );
 }
 
 /** How long it has run or waited; when it ended. */
@@ -65,13 +89,26 @@ function timeText({ state, created_at, started_at, ended_at }: Job, now: number)
   return formatElapsed(Math.max(0, now - Date.parse((state === 'leased' && started_at) || created_at)) / 1000);
 }
 
-function whatOf({ state, progress, cancel_reason, reason, verdict, not_before, run_id, overrides }: Job, now: number): string {
+function whatOf(
+  { state, progress, cancel_reason, reason, verdict, not_before, run_id, overrides }: Job,
+  now: number,
+): string {
   const settings = Object.entries(overrides).map(([name, value]) => `${name}=${value}`);
-  const rounds = progress?.rounds_most === undefined ? [] : [`${progress.rounds_done} of ${plural(progress.rounds_most, 'round')}`];
-  const pause = state === 'queued' && not_before !== undefined && Date.parse(not_before) > now ? [`in ${formatElapsed((Date.parse(not_before) - now) / 1000)}`] : [];
-  const words = state === 'leased'
-    ? [...settings, ...(cancel_reason ? [`is to end: ${cancel_reason}`] : []), ...rounds, progress?.text]
-    : [...settings, ...pause, verdict ?? reason ?? (state === 'done' ? 'measured alone' : undefined), ...(run_id && state === 'done' ? [`run ${run_id}`] : [])];
+  const rounds =
+    progress?.rounds_most === undefined ? [] : [`${progress.rounds_done} of ${plural(progress.rounds_most, 'round')}`];
+  const pause =
+    state === 'queued' && not_before !== undefined && Date.parse(not_before) > now
+      ? [`in ${formatElapsed((Date.parse(not_before) - now) / 1000)}`]
+      : [];
+  const words =
+    state === 'leased'
+      ? [...settings, ...(cancel_reason ? [`is to end: ${cancel_reason}`] : []), ...rounds, progress?.text]
+      : [
+          ...settings,
+          ...pause,
+          verdict ?? reason ?? (state === 'done' ? 'measured alone' : undefined),
+          ...(run_id && state === 'done' ? [`run ${run_id}`] : []),
+        ];
   return shortened(words.filter((word) => word !== undefined).join(', '));
 }
 

@@ -1,6 +1,7 @@
 /** The requests of a run as a table of percentiles (`npm run requests`). Pure. */
-import type { RoundFault, SummaryLine } from '../requests/view.ts';
+
 import { plainText, plural } from '../core/text.ts';
+import type { RoundFault, SummaryLine } from '../requests/view.ts';
 import { columns } from './columns.ts';
 import { formatValue } from './units.ts';
 
@@ -20,7 +21,9 @@ export interface RequestsReport {
   faults: RoundFault[];
   /** Why others are missing. */
   remarks: string[];
-  /** By side, all names together (null) and each. Of every request, failed ones too. Absent where a file was asked for. */
+  /**
+   * By side, all names together (null) and each. Of every request, failed ones too. Absent where a file was asked for.
+   */
   lines?: SummaryLine[];
   /** Where they were written. */
   out?: { file: string; bytes: number };
@@ -29,18 +32,41 @@ export interface RequestsReport {
 export function requestsText(document: RequestsReport, color: boolean): string {
   const { lines = [], out } = document;
   const shares = lines[0]?.quantiles.map(({ share }) => share) ?? [];
-  const rows = lines.map(({ side, name, requests, failed, quantiles }) => [side, name ?? 'all', requests.toLocaleString('en'), failed.toLocaleString('en'), ...quantiles.map(({ seconds }) => formatValue(seconds, 's'))]);
+  const rows = lines.map(({ side, name, requests, failed, quantiles }) => [
+    side,
+    name ?? 'all',
+    requests.toLocaleString('en'),
+    failed.toLocaleString('en'),
+    ...quantiles.map(({ seconds }) => formatValue(seconds, 's')),
+  ]);
   const what = `${plural(document.requests, 'request')}${document.of > document.requests ? ` of ${document.of.toLocaleString('en')} (the rest was beyond the cap)` : ''} in ${plural(document.rounds.length, 'round')}`;
   return [
-    ...(rows.length > 0 ? [columns(['side', 'name', 'requests', 'failed', ...shares.map(shareName)], rows.map((row) => row.map(plainText)), { left: 2, color }), ''] : []),
-    out ? `${what} of run ${document.run_id} are in ${out.file} (${formatValue(out.bytes, 'bytes')})` : `run ${document.run_id}: ${what}`,
+    ...(rows.length > 0
+      ? [
+          columns(
+            ['side', 'name', 'requests', 'failed', ...shares.map(shareName)],
+            rows.map((row) => row.map(plainText)),
+            { left: 2, color },
+          ),
+          '',
+        ]
+      : []),
+    out
+      ? `${what} of run ${document.run_id} are in ${out.file} (${formatValue(out.bytes, 'bytes')})`
+      : `run ${document.run_id}: ${what}`,
   ].join('\n');
 }
 
 /** What is not in them, one line each. */
 export function requestsRemarks({ left_out, faults, remarks, out }: RequestsReport): string[] {
   return [
-    ...(left_out.length > 0 ? [out ? `rounds that do not count are in it too: ${left_out.join(', ')}` : `rounds that do not count are left out: ${left_out.join(', ')}; --round=N takes one of them`] : []),
+    ...(left_out.length > 0
+      ? [
+          out
+            ? `rounds that do not count are in it too: ${left_out.join(', ')}`
+            : `rounds that do not count are left out: ${left_out.join(', ')}; --round=N takes one of them`,
+        ]
+      : []),
     ...faults.map(({ round, message }) => `the requests of round ${round} are not in it: their file ${message}`),
     ...remarks,
   ].map(plainText);

@@ -1,9 +1,13 @@
-/** A run, a list of runs, two runs beside each other: as text for a terminal. Pure. The verdict's own text is in verdict.ts. */
-import { countedRounds, difference, sideBySide, summarise, type Summary } from '../judge/compare-runs.ts';
-import { titleOf } from '../judge/effect-text.ts';
-import { shortCommit } from '../engine/names.ts';
+/**
+ * A run, a list of runs, two runs beside each other: as text for a terminal. Pure. The verdict's own text is in
+ * verdict.ts.
+ */
+
 import { plainText } from '../core/text.ts';
 import type { ArchiveDocument, Metric, RunDocument, SideDocument, SideName } from '../documents/run.ts';
+import { shortCommit } from '../engine/names.ts';
+import { countedRounds, difference, type Summary, sideBySide, summarise } from '../judge/compare-runs.ts';
+import { titleOf } from '../judge/effect-text.ts';
 import { columns, styled } from './columns.ts';
 import { failuresTable } from './failures-text.ts';
 import { loadWords } from './load-text.ts';
@@ -21,21 +25,53 @@ export function runTable(run: RunDocument, options: TableOptions): string {
   const failed = failuresTable(run, options);
   const failures = failed.length > 0 ? [...failed, ''] : [];
   const result = run.verdict
-    ? [verdictText(run.verdict, { color: options.color, invalid: invalidRounds(run) }), '', ...failures, ...heading(run, options), archiveLine(run.archive)]
-    : [...heading(run, options), '', figures(run, options), '', ...failures, ...invalidRounds(run), archiveLine(run.archive)];
+    ? [
+        verdictText(run.verdict, { color: options.color, invalid: invalidRounds(run) }),
+        '',
+        ...failures,
+        ...heading(run, options),
+        archiveLine(run.archive),
+      ]
+    : [
+        ...heading(run, options),
+        '',
+        figures(run, options),
+        '',
+        ...failures,
+        ...invalidRounds(run),
+        archiveLine(run.archive),
+      ];
   return [...result, '', ...whereNext(run, options)].join('\n');
 }
 
 /** One line for each run, newest first as they come. */
 export function runsTable(runs: RunDocument[], options: TableOptions): string {
-  const head = ['run', 'started', 'benchmark', 'commit', 'status', 'verdict', 'rounds', 'median', 'p95', 'CPU per request'];
+  const head = [
+    'run',
+    'started',
+    'benchmark',
+    'commit',
+    'status',
+    'verdict',
+    'rounds',
+    'median',
+    'p95',
+    'CPU per request',
+  ];
   const rows = runs.map((run) => {
     const value = (metric: string, unit: string) => valueOf(summarise(run, 'candidate', metric), 'median', unit);
     const { candidate, baseline } = run.sides;
     return [
-      run.run_id, run.started_at.slice(0, 16).replace('T', ' '), run.benchmark,
+      run.run_id,
+      run.started_at.slice(0, 16).replace('T', ' '),
+      run.benchmark,
       shortCommit(candidate.commit) + (baseline ? ` against ${shortCommit(baseline.commit)}` : ''),
-      run.status, run.verdict?.verdict ?? NO_VALUE, roundsText(run), value('latency_med', 's'), value('latency_p95', 's'), value('cpu_seconds_per_request', 's'),
+      run.status,
+      run.verdict?.verdict ?? NO_VALUE,
+      roundsText(run),
+      value('latency_med', 's'),
+      value('latency_p95', 's'),
+      value('cpu_seconds_per_request', 's'),
     ];
   });
   return columns(head, rows, { left: 6, color: options.color });
@@ -44,7 +80,12 @@ export function runsTable(runs: RunDocument[], options: TableOptions): string {
 /** The figures of two runs: each metric of both. */
 export function comparisonTable(a: RunDocument, b: RunDocument, options: TableOptions): string {
   const rows = sideBySide(a, b).map((row) => [
-    label(row), valueOf(row.a, 'median', row.unit), spreadOf(row.a), valueOf(row.b, 'median', row.unit), spreadOf(row.b), row.difference === null ? NO_VALUE : formatDifference(row.difference),
+    label(row),
+    valueOf(row.a, 'median', row.unit),
+    spreadOf(row.a),
+    valueOf(row.b, 'median', row.unit),
+    spreadOf(row.b),
+    row.difference === null ? NO_VALUE : formatDifference(row.difference),
   ]);
   return [
     `A  ${sideLine(a, a.sides.candidate)}  ${a.run_id}`,
@@ -80,7 +121,9 @@ function roundsText(run: RunDocument): string {
 function figures(run: RunDocument, { color }: TableOptions): string {
   const metrics = shownMetrics(run);
   if (metrics.length === 0) return 'No round is valid, so there is no result.';
-  const mark = metrics.some(({ primary }) => primary) ? ['', '* primary metric; spread: standard deviation over rounds in % of the mean'] : [];
+  const mark = metrics.some(({ primary }) => primary)
+    ? ['', '* primary metric; spread: standard deviation over rounds in % of the mean']
+    : [];
   const table = run.sides.baseline ? pairTable(run, metrics, color) : soloTable(run, metrics, color);
   return [table, ...mark].join('\n');
 }
@@ -88,7 +131,11 @@ function figures(run: RunDocument, { color }: TableOptions): string {
 function soloTable(run: RunDocument, metrics: Metric[], color: boolean): string {
   const rows = metrics.map((metric) => {
     const summary = summarise(run, 'candidate', metric.name);
-    return [label(metric), ...(['median', 'min', 'max'] as const).map((key) => valueOf(summary, key, metric.unit)), spreadOf(summary)];
+    return [
+      label(metric),
+      ...(['median', 'min', 'max'] as const).map((key) => valueOf(summary, key, metric.unit)),
+      spreadOf(summary),
+    ];
   });
   return columns(['over rounds', 'median', 'min', 'max', 'spread'], rows, { color });
 }
@@ -100,24 +147,41 @@ function pairTable(run: RunDocument, metrics: Metric[], color: boolean): string 
       return [valueOf(summary, 'median', metric.unit), spreadOf(summary)];
     };
     const change = difference(run, metric.name);
-    return [label(metric), ...cells('candidate'), ...cells('baseline'), change === null ? NO_VALUE : formatDifference(change)];
+    return [
+      label(metric),
+      ...cells('candidate'),
+      ...cells('baseline'),
+      change === null ? NO_VALUE : formatDifference(change),
+    ];
   });
   return columns(['over rounds', 'candidate', 'spread', 'baseline', 'spread', 'difference'], rows, { color });
 }
 
-/** Those that people look for, in their order, then the benchmark's own, then other primary ones; where there is a value. */
+/**
+ * Those that people look for, in their order, then the benchmark's own, then other primary ones; where there is a
+ * value.
+ */
 function shownMetrics(run: RunDocument): Metric[] {
-  return inOrder(run.metrics.filter(isShown).filter(({ name }) => summarise(run, 'candidate', name) || summarise(run, 'baseline', name)));
+  return inOrder(
+    run.metrics
+      .filter(isShown)
+      .filter(({ name }) => summarise(run, 'candidate', name) || summarise(run, 'baseline', name)),
+  );
 }
 
-const label = ({ name, primary }: { name: string; primary: boolean }): string => `${titleOf(name)}${primary ? ' *' : ''}`;
-const valueOf = (summary: Summary | null, key: 'median' | 'min' | 'max', unit: string): string => (summary ? formatValue(summary[key], unit) : NO_VALUE);
-const spreadOf = (summary: Summary | null): string => (summary?.spread == null ? NO_VALUE : formatPercent(summary.spread));
+const label = ({ name, primary }: { name: string; primary: boolean }): string =>
+  `${titleOf(name)}${primary ? ' *' : ''}`;
+const valueOf = (summary: Summary | null, key: 'median' | 'min' | 'max', unit: string): string =>
+  summary ? formatValue(summary[key], unit) : NO_VALUE;
+const spreadOf = (summary: Summary | null): string =>
+  summary?.spread == null ? NO_VALUE : formatPercent(summary.spread);
 
 function archiveLine(archive: ArchiveDocument | undefined): string {
   if (!archive) return 'metrics: not shipped';
-  if (archive.pending) return `metrics: wait on this host${archive.error ? ` (${plainText(archive.error)})` : ''}; npm run archive:push ships them`;
-  if (archive.removed_at) return `metrics: removed from ${plainText(archive.bucket)} on ${archive.removed_at.slice(0, 10)}; the samples above stay`;
+  if (archive.pending)
+    return `metrics: wait on this host${archive.error ? ` (${plainText(archive.error)})` : ''}; npm run archive:push ships them`;
+  if (archive.removed_at)
+    return `metrics: removed from ${plainText(archive.bucket)} on ${archive.removed_at.slice(0, 10)}; the samples above stay`;
   const blocks = `${archive.blocks.length} ${archive.blocks.length === 1 ? 'block' : 'blocks'}`;
   return `metrics: ${blocks} in ${plainText(archive.bucket)}${archive.verified ? ', verified' : `, not verified${archive.error ? `: ${plainText(archive.error)}` : ''}`}`;
 }

@@ -1,9 +1,13 @@
-/** What a comparison knows after each round, in one line: estimates and intervals as they narrow, and the time left. Pure. */
-import type { Judgement } from '../judge/verdict.ts';
-import { percentOf, titleOf } from '../judge/effect-text.ts';
+/**
+ * What a comparison knows after each round, in one line: estimates and intervals as they narrow, and the time left.
+ * Pure.
+ */
+
 import { plural } from '../core/text.ts';
 import type { Pairing } from '../documents/run.ts';
 import type { MetricVerdict } from '../documents/verdict.ts';
+import { percentOf, titleOf } from '../judge/effect-text.ts';
+import type { Judgement } from '../judge/verdict.ts';
 import { formatElapsed } from './units.ts';
 
 export interface SoFar {
@@ -16,12 +20,20 @@ export interface SoFar {
   pairing: Pairing;
 }
 
-export function soFarText(judged: Judgement, { observations, max: most, secondsEach, secondsLeft, pairing }: SoFar): string {
+export function soFarText(
+  judged: Judgement,
+  { observations, max: most, secondsEach, secondsLeft, pairing }: SoFar,
+): string {
   const max = secondsEach === null ? most : Math.min(most, observations + Math.ceil(secondsLeft / secondsEach));
   const unit = pairing === 'alternating' ? 'block' : 'round';
   const primary = judged.metrics.filter((metric) => metric.primary);
   const figures = primary.map((metric) => `${titleOf(metric.name)} ${figure(metric)}`).join(', ');
-  return [`after ${plural(observations, unit)}: ${figures || 'no value yet'}`, left(judged, observations, max, secondsEach, unit)].filter(Boolean).join('; ');
+  return [
+    `after ${plural(observations, unit)}: ${figures || 'no value yet'}`,
+    left(judged, observations, max, secondsEach, unit),
+  ]
+    .filter(Boolean)
+    .join('; ');
 }
 
 function figure({ change, interval, verdict }: MetricVerdict): string {
@@ -32,9 +44,17 @@ function figure({ change, interval, verdict }: MetricVerdict): string {
 
 const signed = (share: number) => `${share < 0 ? '-' : '+'}${percentOf(share)}`;
 
-function left({ decided, more }: Judgement, observations: number, max: number, secondsEach: number | null, unit: string): string {
+function left(
+  { decided, more }: Judgement,
+  observations: number,
+  max: number,
+  secondsEach: number | null,
+  unit: string,
+): string {
   if (decided || observations >= max) return '';
   const wanted = Math.min(more ?? Infinity, max - observations);
   const time = secondsEach === null ? '' : `, ${formatElapsed(wanted * secondsEach)}`;
-  return more === null || more > max - observations ? `at most ${plural(wanted, unit)} more${time}` : `about ${wanted} more${time}`;
+  return more === null || more > max - observations
+    ? `at most ${plural(wanted, unit)} more${time}`
+    : `about ${wanted} more${time}`;
 }

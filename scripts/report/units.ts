@@ -47,9 +47,18 @@ export function formatValue(value: number, unit: Unit): string {
   if (!Number.isFinite(value)) return NO_VALUE;
   switch (unit) {
     case 's':
-      return scaled(value, [[1, 's'], [1e-3, 'ms'], [1e-6, 'µs']]);
+      return scaled(value, [
+        [1, 's'],
+        [1e-3, 'ms'],
+        [1e-6, 'µs'],
+      ]);
     case 'bytes':
-      return scaled(value, [[1e9, 'GB'], [1e6, 'MB'], [1e3, 'kB'], [1, 'B']]);
+      return scaled(value, [
+        [1e9, 'GB'],
+        [1e6, 'MB'],
+        [1e3, 'kB'],
+        [1, 'B'],
+      ]);
     case 'ratio':
       return formatPercent(value);
     case '1/s':

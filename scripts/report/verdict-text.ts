@@ -1,11 +1,12 @@
 /** A verdict as text for a terminal, and the words that the other reports share with it. Pure. */
-import { harm, percentOf, titleOf, TITLES } from '../judge/effect-text.ts';
+
 import { builtinMetric } from '../config/metric-defaults.ts';
-import { shortCommit } from '../engine/names.ts';
 import { plainText, plural } from '../core/text.ts';
 import type { CalibrationQuote } from '../documents/calibration.ts';
 import type { Metric, RunDocument } from '../documents/run.ts';
 import type { MetricVerdict, Verdict, VerdictDocument } from '../documents/verdict.ts';
+import { shortCommit } from '../engine/names.ts';
+import { harm, percentOf, TITLES, titleOf } from '../judge/effect-text.ts';
 import { columns, styled } from './columns.ts';
 import { formatDifference, formatValue, NO_VALUE } from './units.ts';
 
@@ -34,8 +35,10 @@ export function verdictText(verdict: VerdictDocument, { color, invalid = [] }: V
   ].join('\n');
 }
 
-const inColor = (verdict: Verdict, color: boolean, text: string = verdict): string => styledIf(COLORS[verdict], text, color);
-const styledIf = (style: 'red' | 'green' | undefined, text: string, color: boolean): string => (style ? styled(style, text, color) : text);
+const inColor = (verdict: Verdict, color: boolean, text: string = verdict): string =>
+  styledIf(COLORS[verdict], text, color);
+const styledIf = (style: 'red' | 'green' | undefined, text: string, color: boolean): string =>
+  style ? styled(style, text, color) : text;
 
 function primaryTable(verdict: VerdictDocument, color: boolean): string[] {
   const metrics = primaryMetrics(verdict);
@@ -43,23 +46,47 @@ function primaryTable(verdict: VerdictDocument, color: boolean): string[] {
   const rows = metrics.map((metric) => {
     const [title, candidate, baseline, change, interval] = cellsOf(metric);
     const dressed = (text: string) => (metric.verdict ? inColor(metric.verdict, color, text) : text);
-    return [title, candidate, baseline, dressed(change), interval, boundWords(metric), metric.verdict ? dressed(metric.verdict) : NO_VALUE];
+    return [
+      title,
+      candidate,
+      baseline,
+      dressed(change),
+      interval,
+      boundWords(metric),
+      metric.verdict ? dressed(metric.verdict) : NO_VALUE,
+    ];
   });
-  return ['', columns(['primary metric', 'candidate', 'baseline', 'change', levelText(verdict), 'what is sure', 'verdict'], rows, { color })];
+  return [
+    '',
+    columns(
+      ['primary metric', 'candidate', 'baseline', 'change', levelText(verdict), 'what is sure', 'verdict'],
+      rows,
+      { color },
+    ),
+  ];
 }
 
 function otherTable(verdict: VerdictDocument, color: boolean): string[] {
   const metrics = otherMetrics(verdict);
   if (metrics.length === 0) return [];
-  return ['', columns(['other metric', 'candidate', 'baseline', 'change', levelText(verdict)], metrics.map(cellsOf), { color }), 'Other metrics do not gate: no verdict is made of them.'];
+  return [
+    '',
+    columns(['other metric', 'candidate', 'baseline', 'change', levelText(verdict)], metrics.map(cellsOf), { color }),
+    'Other metrics do not gate: no verdict is made of them.',
+  ];
 }
 
 /** Title, candidate, baseline, change and interval of a metric. */
-export function cellsOf(metric: MetricVerdict): [title: string, candidate: string, baseline: string, change: string, interval: string] {
+export function cellsOf(
+  metric: MetricVerdict,
+): [title: string, candidate: string, baseline: string, change: string, interval: string] {
   const { name, unit, candidate, baseline, change, interval } = metric;
   return [
-    plainText(titleOf(name)), candidate === null ? NO_VALUE : formatValue(candidate, unit), baseline === null ? NO_VALUE : formatValue(baseline, unit),
-    change === null ? NO_VALUE : formatDifference(change), interval ? `${formatDifference(interval.low)} to ${formatDifference(interval.high)}` : NO_VALUE,
+    plainText(titleOf(name)),
+    candidate === null ? NO_VALUE : formatValue(candidate, unit),
+    baseline === null ? NO_VALUE : formatValue(baseline, unit),
+    change === null ? NO_VALUE : formatDifference(change),
+    interval ? `${formatDifference(interval.low)} to ${formatDifference(interval.high)}` : NO_VALUE,
   ];
 }
 
@@ -69,10 +96,13 @@ export function levelText({ metrics }: VerdictDocument): string {
   return `${Math.round(level * 100)} % interval`;
 }
 
-/** What the verdict on a metric rests on, or what is excluded so far: `at least 4.0 % worse`, `no slowdown above 2.1 %`. */
+/**
+ * What the verdict on a metric rests on, or what is excluded so far: `at least 4.0 % worse`, `no slowdown above 2.1 %`.
+ */
 export function boundWords(metric: MetricVerdict): string {
   const { name, unit, better, verdict, worse, dispersion } = metric;
-  if (verdict === 'REGRESSION' && worse.at_least !== null && worse.at_least > 0) return `at least ${percentOf(worse.at_least)} % worse`;
+  if (verdict === 'REGRESSION' && worse.at_least !== null && worse.at_least > 0)
+    return `at least ${percentOf(worse.at_least)} % worse`;
   if (verdict === 'REGRESSION') return dispersion ? `varies ${dispersion.ratio.toFixed(1)} times as much` : NO_VALUE;
   if (worse.at_most === null) return NO_VALUE;
   if (verdict === 'IMPROVEMENT' && worse.at_most < 0) return `at least ${percentOf(worse.at_most)} % better`;
@@ -97,19 +127,33 @@ export function countedWords({ kind, pairing, observations, invalid_rounds }: Ve
 
 /** Why rounds of a run did not count. */
 export function invalidRounds(run: RunDocument): string[] {
-  return run.rounds.flatMap(({ side, round, reasons }) => reasons.map(({ message }) => `round ${round} is INVALID (${side}): ${plainText(message)}`));
+  return run.rounds.flatMap(({ side, round, reasons }) =>
+    reasons.map(({ message }) => `round ${round} is INVALID (${side}): ${plainText(message)}`),
+  );
 }
 
 /** What is known of the judge on this host: of a paired comparison; a calibration says nothing of two runs. */
 export function calibrationLines(verdict: VerdictDocument): string[] {
   if (verdict.kind !== 'paired') return [];
   const { calibration, benchmark } = verdict;
-  return [calibration ? calibrationWords(calibration, primaryMetrics(verdict).map(({ name }) => name)) : `no calibration of this benchmark on this host yet: npm run calibrate -- --benchmark=${plainText(benchmark)} tells how often it is wrong and what it finds`];
+  return [
+    calibration
+      ? calibrationWords(
+          calibration,
+          primaryMetrics(verdict).map(({ name }) => name),
+        )
+      : `no calibration of this benchmark on this host yet: npm run calibrate -- --benchmark=${plainText(benchmark)} tells how often it is wrong and what it finds`,
+  ];
 }
 
-function calibrationWords({ false_alarms: { share, low, high }, decisions, rounds, detects, observations }: CalibrationQuote, primary: string[]): string {
+function calibrationWords(
+  { false_alarms: { share, low, high }, decisions, rounds, detects, observations }: CalibrationQuote,
+  primary: string[],
+): string {
   const known = primary.filter((name) => name in detects);
-  const found = known.filter((name) => detects[name] !== null).map((name) => `${percentOf(detects[name]!)} % in ${titleOf(name)}`);
+  const found = known
+    .filter((name) => detects[name] !== null)
+    .map((name) => `${percentOf(detects[name]!)} % in ${titleOf(name)}`);
   const blind = known.filter((name) => detects[name] === null).map((name) => titleOf(name));
   return [
     `false alarms on this host: ${shareOf(share)} % of ${plural(decisions, 'decision')} from ${plural(rounds, 'round')} (95 % interval ${shareOf(low)} to ${shareOf(high)} %)`,
@@ -124,14 +168,21 @@ const shareOf = (share: number): string => String(Number((share * 100).toFixed(s
 /** How a verdict that is open might be decided. */
 export function moreLines({ kind, more, observations, method }: VerdictDocument): string[] {
   const flag = method.design === 'fixed' ? 'rounds' : 'max-rounds';
-  return kind === 'paired' && more !== null ? [`about ${more} more would decide, if what was seen so far holds: npm run bench with --${flag}=${observations + more}`] : [];
+  return kind === 'paired' && more !== null
+    ? [
+        `about ${more} more would decide, if what was seen so far holds: npm run bench with --${flag}=${observations + more}`,
+      ]
+    : [];
 }
 
-export const primaryMetrics = ({ metrics }: VerdictDocument): MetricVerdict[] => inOrder(metrics.filter(({ primary }) => primary));
-export const otherMetrics = ({ metrics }: VerdictDocument): MetricVerdict[] => inOrder(metrics.filter((metric) => !metric.primary && isShown(metric)));
+export const primaryMetrics = ({ metrics }: VerdictDocument): MetricVerdict[] =>
+  inOrder(metrics.filter(({ primary }) => primary));
+export const otherMetrics = ({ metrics }: VerdictDocument): MetricVerdict[] =>
+  inOrder(metrics.filter((metric) => !metric.primary && isShown(metric)));
 
 /** Those that people look for and the benchmark's own; the rest is in the JSON. */
-export const isShown = ({ name, primary }: Pick<Metric, 'name' | 'primary'>): boolean => primary || name in TITLES || !builtinMetric(name);
+export const isShown = ({ name, primary }: Pick<Metric, 'name' | 'primary'>): boolean =>
+  primary || name in TITLES || !builtinMetric(name);
 
 /** As people know them, then the benchmark's own. */
 export function inOrder<M extends { name: string }>(metrics: readonly M[]): M[] {

@@ -1,18 +1,23 @@
 /**
- * The requests of a round, read from their Parquet file (docs/requests.md). Such a file was written beside code of others, so it may be
- * anything: what it says of itself is checked before memory is taken for it, and it is read in a process of its own (requests.ts)
+ * The requests of a round, read from their Parquet file (docs/requests.md). Such a file was written beside code of
+ * others, so it may be
+ * anything: what it says of itself is checked before memory is taken for it, and it is read in a process of its own
+ * (requests.ts)
  * that can be ended. The only file that knows hyparquet.
  */
 import { stat } from 'node:fs/promises';
 import { zstdDecompressSync } from 'node:zlib';
-import { asyncBufferFromFile, parquetMetadataAsync, parquetScan, type FileMetaData, type ParquetScan } from 'hyparquet';
+import { asyncBufferFromFile, type FileMetaData, type ParquetScan, parquetMetadataAsync, parquetScan } from 'hyparquet';
 import { METADATA, REQUESTS_SCHEMA, type RequestColumns } from '../../loadgen/requests-file.ts';
 import { MOST_BYTES, MOST_ROWS, RequestsFault } from './limits.ts';
 
 /** A page is decompressed whole, and a row group is in memory. */
 const MOST_PAGE_BYTES = 32 * 1024 * 1024;
 const MOST_GROUP_ROWS = 1_000_000;
-/** Names and failures are few texts that come again and again: as many as their columns can tell apart, each of so many characters. */
+/**
+ * Names and failures are few texts that come again and again: as many as their columns can tell apart, each of so many
+ * characters.
+ */
 const MOST_NAMES = 65_536;
 const MOST_FAILURES = 255;
 const MOST_TEXT = 2_000;
@@ -29,7 +34,16 @@ export interface RequestsHead {
   of: number;
 }
 
-const COLUMNS = { due: 'DOUBLE', start_lag: 'FLOAT', latency: 'FLOAT', side: 'BYTE_ARRAY', pair: 'INT32', name: 'BYTE_ARRAY', status: 'INT32', failure: 'BYTE_ARRAY' } as const;
+const COLUMNS = {
+  due: 'DOUBLE',
+  start_lag: 'FLOAT',
+  latency: 'FLOAT',
+  side: 'BYTE_ARRAY',
+  pair: 'INT32',
+  name: 'BYTE_ARRAY',
+  status: 'INT32',
+  failure: 'BYTE_ARRAY',
+} as const;
 type ColumnName = keyof typeof COLUMNS;
 const SIDES = ['candidate', 'baseline'];
 
@@ -44,9 +58,15 @@ export function readRequests(file: string): Promise<{ head: RequestsHead; rows: 
     const names = new Texts(rows.names, MOST_NAMES);
     const failures = new Texts(rows.failures, MOST_FAILURES);
     const sides = new Map<unknown, number>(SIDES.map((side, place) => [side, place]));
-    const scan = await parquetScan({ file: buffer, metadata, useOffsetIndex: false, compressors: { ZSTD: decompressed } });
+    const scan = await parquetScan({
+      file: buffer,
+      metadata,
+      useOffsetIndex: false,
+      compressors: { ZSTD: decompressed },
+    });
     for (const range of scan.ranges) {
-      const fill = (name: ColumnName, into: Values, valueOf: (value: any) => number | undefined) => fillColumn(scan, range, name, into, valueOf);
+      const fill = (name: ColumnName, into: Values, valueOf: (value: any) => number | undefined) =>
+        fillColumn(scan, range, name, into, valueOf);
       await fill('due', rows.due, (value) => (Number.isFinite(value) ? value : undefined));
       await fill('start_lag', rows.startLag, (value) => (Number.isFinite(value) ? value : undefined));
       await fill('latency', rows.latency, (value) => (value >= 0 && value < Infinity ? value : undefined));
@@ -54,7 +74,9 @@ export function readRequests(file: string): Promise<{ head: RequestsHead; rows: 
       await fill('status', rows.status, (value) => (Number.isInteger(value) ? value : undefined));
       await fill('side', rows.side, (value) => sides.get(value));
       await fill('name', rows.name, (value) => names.place(value));
-      await fill('failure', rows.failure, (value) => (value === null || value === undefined ? 0 : oneMore(failures.place(value))));
+      await fill('failure', rows.failure, (value) =>
+        value === null || value === undefined ? 0 : oneMore(failures.place(value)),
+      );
     }
     return { head, rows };
   });
@@ -63,12 +85,22 @@ export function readRequests(file: string): Promise<{ head: RequestsHead; rows: 
 type Values = Float64Array | Float32Array | Int32Array | Uint16Array | Uint8Array;
 
 /** Puts the values of one row group into the whole column. `valueOf`: undefined for one that cannot be. */
-async function fillColumn(scan: ParquetScan, { rowStart, rowEnd }: { rowStart: number; rowEnd: number }, name: ColumnName, into: Values, valueOf: (value: any) => number | undefined): Promise<void> {
+async function fillColumn(
+  scan: ParquetScan,
+  { rowStart, rowEnd }: { rowStart: number; rowEnd: number },
+  name: ColumnName,
+  into: Values,
+  valueOf: (value: any) => number | undefined,
+): Promise<void> {
   const values = (await scan.readColumn({ column: name, rowStart, rowEnd })) as ArrayLike<unknown>;
-  if (values.length !== rowEnd - rowStart) throw new RequestsFault(`has ${values.length} values of ${name} in ${rowEnd - rowStart} rows`);
+  if (values.length !== rowEnd - rowStart)
+    throw new RequestsFault(`has ${values.length} values of ${name} in ${rowEnd - rowStart} rows`);
   for (let i = 0; i < values.length; i++) {
     const value = valueOf(values[i]);
-    if (value === undefined) throw new RequestsFault(`has a ${name} of ${JSON.stringify(String(values[i]).slice(0, 50))} in row ${rowStart + i + 1}`);
+    if (value === undefined)
+      throw new RequestsFault(
+        `has a ${name} of ${JSON.stringify(String(values[i]).slice(0, 50))} in row ${rowStart + i + 1}`,
+      );
     into[rowStart + i] = value;
   }
 }
@@ -119,7 +151,10 @@ async function open(file: string) {
 
 function headOf(metadata: FileMetaData, bytes: number): RequestsHead {
   const said = Object.fromEntries((metadata.key_value_metadata ?? []).map(({ key, value }) => [key, value ?? '']));
-  if (said[METADATA.schema] !== REQUESTS_SCHEMA) throw new RequestsFault(`is of schema ${JSON.stringify(said[METADATA.schema])?.slice(0, 60)}; ${REQUESTS_SCHEMA} is known`);
+  if (said[METADATA.schema] !== REQUESTS_SCHEMA)
+    throw new RequestsFault(
+      `is of schema ${JSON.stringify(said[METADATA.schema])?.slice(0, 60)}; ${REQUESTS_SCHEMA} is known`,
+    );
   const whole = (name: string, fallback?: number): number => {
     const value = said[name] === undefined ? fallback : /^\d{1,15}$/.test(said[name]) ? Number(said[name]) : undefined;
     if (value === undefined) throw new RequestsFault(`says no ${name}`);
@@ -127,7 +162,12 @@ function headOf(metadata: FileMetaData, bytes: number): RequestsHead {
   };
   const rows = checkedRows(metadata);
   return {
-    rows, bytes, runId: said[METADATA.runId] ?? '', benchmark: said[METADATA.benchmark] ?? '', round: whole(METADATA.round), windowStartMs: whole(METADATA.windowStartMs),
+    rows,
+    bytes,
+    runId: said[METADATA.runId] ?? '',
+    benchmark: said[METADATA.benchmark] ?? '',
+    round: whole(METADATA.round),
+    windowStartMs: whole(METADATA.windowStartMs),
     of: Math.max(rows, whole(METADATA.of, rows)),
   };
 }
@@ -142,10 +182,15 @@ function checkedRows({ schema, row_groups, num_rows }: FileMetaData): number {
   if (num_rows > MOST_ROWS) throw new RequestsFault(`says that it has ${num_rows} rows; ${MOST_ROWS} are allowed`);
   let sum = 0n;
   for (const group of row_groups) {
-    if (group.num_rows < 0 || group.num_rows > MOST_GROUP_ROWS) throw new RequestsFault(`has a row group of ${group.num_rows} rows`);
+    if (group.num_rows < 0 || group.num_rows > MOST_GROUP_ROWS)
+      throw new RequestsFault(`has a row group of ${group.num_rows} rows`);
     for (const { meta_data } of group.columns) {
-      if (meta_data?.codec !== 'ZSTD') throw new RequestsFault(`is compressed by ${meta_data?.codec ?? 'nothing'}, not ZSTD`);
-      if (meta_data.num_values !== group.num_rows) throw new RequestsFault(`has ${meta_data.num_values} values of ${meta_data.path_in_schema.join('.')} in a group of ${group.num_rows} rows`);
+      if (meta_data?.codec !== 'ZSTD')
+        throw new RequestsFault(`is compressed by ${meta_data?.codec ?? 'nothing'}, not ZSTD`);
+      if (meta_data.num_values !== group.num_rows)
+        throw new RequestsFault(
+          `has ${meta_data.num_values} values of ${meta_data.path_in_schema.join('.')} in a group of ${group.num_rows} rows`,
+        );
     }
     sum += group.num_rows;
   }
@@ -160,7 +205,16 @@ function decompressed(bytes: Uint8Array, size: number): Uint8Array {
 
 function emptyColumns(rows: number): RequestColumns {
   return {
-    due: new Float64Array(rows), startLag: new Float32Array(rows), latency: new Float32Array(rows), side: new Uint8Array(rows), pair: new Int32Array(rows),
-    name: new Uint16Array(rows), names: [], sides: SIDES, status: new Int32Array(rows), failure: new Uint8Array(rows), failures: [],
+    due: new Float64Array(rows),
+    startLag: new Float32Array(rows),
+    latency: new Float32Array(rows),
+    side: new Uint8Array(rows),
+    pair: new Int32Array(rows),
+    name: new Uint16Array(rows),
+    names: [],
+    sides: SIDES,
+    status: new Int32Array(rows),
+    failure: new Uint8Array(rows),
+    failures: [],
   };
 }

@@ -1,7 +1,10 @@
-/** The process that reads requests (requests.ts): one task after the other, each answered by its number. It ends when nobody is there any more who asks. */
+/**
+ * The process that reads requests (requests.ts): one task after the other, each answered by its number. It ends when
+ * nobody is there any more who asks.
+ */
 import { setPriority } from 'node:os';
 import { RequestsFault } from './limits.ts';
-import { tasks, type Tasks } from './tasks.ts';
+import { type Tasks, tasks } from './tasks.ts';
 
 export interface Question {
   number: number;

@@ -1,9 +1,12 @@
-/** What is asked of the requests of a run: whether its files are whole, a table of percentiles, a picture, one file of them all. */
+/**
+ * What is asked of the requests of a run: whether its files are whole, a table of percentiles, a picture, one file of
+ * them all.
+ */
 import { stat } from 'node:fs/promises';
 import { METADATA, openRequests, type RequestColumns } from '../../loadgen/requests-file.ts';
 import type { SideName } from '../documents/run.ts';
 import { RequestsFault } from './limits.ts';
-import { readHead, readRequests, type RequestsHead } from './read-file.ts';
+import { type RequestsHead, readHead, readRequests } from './read-file.ts';
 
 /** A file and whose requests should be in it. */
 export interface RequestsPart {
@@ -87,7 +90,8 @@ export const tasks: Tasks = { check, summary, picture, join };
 /** Reads the file whole, once it is the one that it should be. Throws RequestsFault. */
 async function check({ file, runId, round }: RequestsPart): Promise<Omit<RequestsHead, 'runId' | 'benchmark'>> {
   const said = await readHead(file);
-  if (said.runId !== runId) throw new RequestsFault(`is of run ${JSON.stringify(said.runId.slice(0, 40))}, not of ${runId}`);
+  if (said.runId !== runId)
+    throw new RequestsFault(`is of run ${JSON.stringify(said.runId.slice(0, 40))}, not of ${runId}`);
   if (said.round !== round) throw new RequestsFault(`is of round ${said.round}, not of ${round}`);
   const { runId: _run, benchmark: _benchmark, ...head } = (await readRequests(file)).head;
   return head;
@@ -101,7 +105,18 @@ async function summary(parts: readonly RequestsPart[], shares: readonly number[]
 
 async function picture(parts: readonly RequestsPart[], shares: readonly number[]): Promise<RequestsPicture> {
   const values = new Values();
-  const points = new Points((await Promise.all(parts.map(({ file }) => readHead(file).then(({ rows }) => rows, () => 0)))).reduce((sum, rows) => sum + rows, 0));
+  const points = new Points(
+    (
+      await Promise.all(
+        parts.map(({ file }) =>
+          readHead(file).then(
+            ({ rows }) => rows,
+            () => 0,
+          ),
+        ),
+      )
+    ).reduce((sum, rows) => sum + rows, 0),
+  );
   const read = await readAll(parts, async (rows, { round }) => {
     values.add(rows);
     points.add(rows, round);
@@ -112,10 +127,18 @@ async function picture(parts: readonly RequestsPart[], shares: readonly number[]
 async function join(parts: readonly RequestsPart[], out: string): Promise<Read & { bytes: number }> {
   const heads = await Promise.all(parts.map(({ file }) => readHead(file).catch(() => null)));
   const known = heads.filter((head) => head !== null);
-  const writer = openRequests(out, {
-    [METADATA.runId]: parts[0]?.runId ?? '', [METADATA.benchmark]: known[0]?.benchmark ?? '', [METADATA.of]: String(known.reduce((sum, { of }) => sum + of, 0)),
-    [METADATA.windows]: JSON.stringify(Object.fromEntries(known.map(({ round, windowStartMs }) => [round, windowStartMs]))),
-  }, { rounds: true });
+  const writer = openRequests(
+    out,
+    {
+      [METADATA.runId]: parts[0]?.runId ?? '',
+      [METADATA.benchmark]: known[0]?.benchmark ?? '',
+      [METADATA.of]: String(known.reduce((sum, { of }) => sum + of, 0)),
+      [METADATA.windows]: JSON.stringify(
+        Object.fromEntries(known.map(({ round, windowStartMs }) => [round, windowStartMs])),
+      ),
+    },
+    { rounds: true },
+  );
   try {
     const read = await readAll(parts, (rows, { round }) => writer.append(rows, round));
     await writer.finish();
@@ -127,12 +150,16 @@ async function join(parts: readonly RequestsPart[], out: string): Promise<Read &
 }
 
 /** One file after the other; one that cannot be read is said, and the others are read. */
-async function readAll(parts: readonly RequestsPart[], take: (rows: RequestColumns, part: RequestsPart) => Promise<void>): Promise<Read> {
+async function readAll(
+  parts: readonly RequestsPart[],
+  take: (rows: RequestColumns, part: RequestsPart) => Promise<void>,
+): Promise<Read> {
   const read: Read = { rounds: [], rows: 0, of: 0, faults: [] };
   for (const part of parts) {
     try {
       const { head, rows } = await readRequests(part.file);
-      if (head.round !== part.round || head.runId !== part.runId) throw new RequestsFault(`is of round ${head.round} of run ${JSON.stringify(head.runId.slice(0, 40))}`);
+      if (head.round !== part.round || head.runId !== part.runId)
+        throw new RequestsFault(`is of round ${head.round} of run ${JSON.stringify(head.runId.slice(0, 40))}`);
       await take(rows, part);
       read.rounds.push(part.round);
       read.rows += head.rows;
@@ -178,21 +205,34 @@ class Values {
 
   lines(shares: readonly number[]): SummaryLine[] {
     const line = (side: string, name: string | null, groups: Group[]): SummaryLine => ({
-      side: side as SideName, name, requests: sum(groups, ({ count }) => count), failed: sum(groups, ({ failed }) => failed),
+      side: side as SideName,
+      name,
+      requests: sum(groups, ({ count }) => count),
+      failed: sum(groups, ({ failed }) => failed),
       quantiles: quantilesOf(whole(groups), shares),
     });
-    return [...this.#sides].sort(([a], [b]) => (a < b ? 1 : -1)).flatMap(([side, groups]) => {
-      const named = [...groups].sort(([, a], [, b]) => b.count - a.count);
-      const rest = named.slice(MOST_NAMES).map(([, group]) => group);
-      return [line(side, null, [...groups.values()]), ...named.slice(0, MOST_NAMES).map(([name, group]) => line(side, name, [group])), ...(rest.length > 0 ? [line(side, OTHER_NAMES, rest)] : [])];
-    });
+    return [...this.#sides]
+      .sort(([a], [b]) => (a < b ? 1 : -1))
+      .flatMap(([side, groups]) => {
+        const named = [...groups].sort(([, a], [, b]) => b.count - a.count);
+        const rest = named.slice(MOST_NAMES).map(([, group]) => group);
+        return [
+          line(side, null, [...groups.values()]),
+          ...named.slice(0, MOST_NAMES).map(([name, group]) => line(side, name, [group])),
+          ...(rest.length > 0 ? [line(side, OTHER_NAMES, rest)] : []),
+        ];
+      });
   }
 
   bins(): Pick<RequestsPicture, 'edges' | 'shares'> {
-    const sides = [...this.#sides].map(([side, groups]) => ({ side: side as SideName, values: whole([...groups.values()]) }));
+    const sides = [...this.#sides].map(([side, groups]) => ({
+      side: side as SideName,
+      values: whole([...groups.values()]),
+    }));
     const binOf = (value: number) => Math.floor(Math.log10(Math.max(value, LEAST_S)) * BINS_A_DECADE);
     let [first, last] = [Infinity, -Infinity];
-    for (const { values } of sides) for (const value of values) [first, last] = [Math.min(first, binOf(value)), Math.max(last, binOf(value))];
+    for (const { values } of sides)
+      for (const value of values) [first, last] = [Math.min(first, binOf(value)), Math.max(last, binOf(value))];
     if (first > last) return { edges: [], shares: [] };
     const shares = sides.map(({ side, values }) => {
       const counts = new Array<number>(last - first + 1).fill(0);
@@ -223,7 +263,12 @@ class Points {
 
   add(rows: RequestColumns, round: number): void {
     for (let i = 0; i < rows.latency.length; i++) {
-      const kept = getOrMake(this.#sides, rows.sides[rows.side[i]!]!, () => ({ slowest: [], least: -1, failed: [], drawn: [] }));
+      const kept = getOrMake(this.#sides, rows.sides[rows.side[i]!]!, () => ({
+        slowest: [],
+        least: -1,
+        failed: [],
+        drawn: [],
+      }));
       const failed = rows.failure[i] !== 0;
       const isSlow = rows.latency[i]! > kept.least;
       const isDrawn = mixed(this.#seen++) < this.#limit;
@@ -240,10 +285,20 @@ class Points {
   }
 
   ofSides(): RequestPoints[] {
-    return [...this.#sides].sort(([a], [b]) => (a < b ? 1 : -1)).map(([side, kept]) => {
-      const all = [...new Set([...slowest(kept.slowest), ...kept.failed, ...kept.drawn])].sort((a, b) => a.due - b.due);
-      return { side: side as SideName, due: all.map(({ due }) => rounded(due)), latency: all.map(({ latency }) => rounded(latency)), round: all.map(({ round }) => round), failed: all.map(({ failed }) => failed) };
-    });
+    return [...this.#sides]
+      .sort(([a], [b]) => (a < b ? 1 : -1))
+      .map(([side, kept]) => {
+        const all = [...new Set([...slowest(kept.slowest), ...kept.failed, ...kept.drawn])].sort(
+          (a, b) => a.due - b.due,
+        );
+        return {
+          side: side as SideName,
+          due: all.map(({ due }) => rounded(due)),
+          latency: all.map(({ latency }) => rounded(latency)),
+          round: all.map(({ round }) => round),
+          failed: all.map(({ failed }) => failed),
+        };
+      });
   }
 }
 
@@ -251,7 +306,10 @@ const slowest = (points: Point[]) => points.sort((a, b) => b.latency - a.latency
 /** Microseconds are enough for a picture. */
 const rounded = (seconds: number) => Math.round(seconds * 1e7) / 1e7;
 
-/** A number below 2^32 that looks drawn: which requests are taken must not keep step with the order of sides. The finalizer of MurmurHash3. */
+/**
+ * A number below 2^32 that looks drawn: which requests are taken must not keep step with the order of sides. The
+ * finalizer of MurmurHash3.
+ */
 function mixed(i: number): number {
   let h = i + 1;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
@@ -259,7 +317,10 @@ function mixed(i: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
-/** Linear between the neighbours of the sorted values (type 7 of Hyndman and Fan, 1996), as the load generator, pandas and DuckDB's quantile_cont do it. */
+/**
+ * Linear between the neighbours of the sorted values (type 7 of Hyndman and Fan, 1996), as the load generator, pandas
+ * and DuckDB's quantile_cont do it.
+ */
 export function quantilesOf(sorted: Float32Array, shares: readonly number[]): Quantile[] {
   return shares.map((share) => {
     const place = (sorted.length - 1) * share;

@@ -3,11 +3,11 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'no
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { inStep } from '../core/step.ts';
-import type { Progress, ProgressStep } from '../core/progress.ts';
 import { run } from '../core/exec.ts';
+import type { Progress, ProgressStep } from '../core/progress.ts';
+import { inStep } from '../core/step.ts';
 import { aptCandidate, aptInstall, thisSystem } from '../images/debian.ts';
-import { IMAGES_FOLDER, type GoMake } from '../images/images.ts';
+import { type GoMake, IMAGES_FOLDER } from '../images/images.ts';
 import { goBuild } from '../images/make.ts';
 
 export interface ComposeFound {
@@ -48,7 +48,10 @@ export async function mendCompose(options: ComposeOptions): Promise<ComposeFound
   return inStep(options.progress, 'Docker Compose', async (step) => {
     if (!(await fromDebian(options, step))) await fromModule(options, step);
     const found = await inspectCompose(options.env);
-    if (!found) throw new Error(`a Compose plugin older than ${LEAST_VERSION} hides the new one: remove ${pluginPaths(options.env).find(existsSync)}`);
+    if (!found)
+      throw new Error(
+        `a Compose plugin older than ${LEAST_VERSION} hides the new one: remove ${pluginPaths(options.env).find(existsSync)}`,
+      );
     step.done(`${found.version} at ${found.path}`);
     return found;
   });
@@ -66,7 +69,12 @@ function dockerConfig(env: NodeJS.ProcessEnv): string {
 
 /** Compares versions of numbers and dots; a suffix counts for nothing. */
 export function isAtLeast(version: string, least: string): boolean {
-  const [a, b] = [version, least].map((text) => text.replace(/^v/, '').split(/[.+~-]/).map(Number)) as [number[], number[]];
+  const [a, b] = [version, least].map((text) =>
+    text
+      .replace(/^v/, '')
+      .split(/[.+~-]/)
+      .map(Number),
+  ) as [number[], number[]];
   const differing = b.findIndex((part, index) => (a[index] ?? 0) !== part);
   return differing < 0 || (a[differing] ?? 0) > b[differing]!;
 }
@@ -78,7 +86,15 @@ async function versionOf(path: string, env: NodeJS.ProcessEnv): Promise<string> 
   const cache = join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache'), 'mayfly', 'compose.json');
   const kept = readJson(cache);
   if (kept?.key === key) return kept.version;
-  const version = (await run(path, ['version', '--short'], { what: `asking ${path} for its version`, env, hint: `Remove ${path} and run the command again.` })).trim().replace(/^v/, '');
+  const version = (
+    await run(path, ['version', '--short'], {
+      what: `asking ${path} for its version`,
+      env,
+      hint: `Remove ${path} and run the command again.`,
+    })
+  )
+    .trim()
+    .replace(/^v/, '');
   try {
     mkdirSync(dirname(cache), { recursive: true });
     writeFileSync(cache, JSON.stringify({ key, version }));
@@ -114,7 +130,13 @@ async function fromModule(options: ComposeOptions, step: ProgressStep): Promise<
   await mkdir(dirname(target), { recursive: true });
   const unfinished = await mkdtemp(join(dirname(target), '.mayfly-'));
   try {
-    await goBuild(MAKE, { folder: join(IMAGES_FOLDER, 'compose'), packageName: MAKE.programs['docker-compose']!, target: join(unfinished, 'docker-compose'), ...options, step });
+    await goBuild(MAKE, {
+      folder: join(IMAGES_FOLDER, 'compose'),
+      packageName: MAKE.programs['docker-compose']!,
+      target: join(unfinished, 'docker-compose'),
+      ...options,
+      step,
+    });
     await rename(join(unfinished, 'docker-compose'), target);
   } finally {
     await rm(unfinished, { recursive: true, force: true });

@@ -1,13 +1,13 @@
 /** Installs and starts the Docker engine where the set-up may, and says how where it may not. */
 import { spawn } from 'node:child_process';
-import { openSync, closeSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InfrastructureError } from '../core/errors.ts';
-import { inStep } from '../core/step.ts';
-import type { Progress } from '../core/progress.ts';
 import { run, TAIL_LINES, which } from '../core/exec.ts';
-import { aptInstall, thisSystem, type System } from '../images/debian.ts';
+import type { Progress } from '../core/progress.ts';
+import { inStep } from '../core/step.ts';
 import { connect, type EngineFacts } from '../engine/engine-api.ts';
+import { aptInstall, type System, thisSystem } from '../images/debian.ts';
 
 export interface EngineFault {
   /** Code of the failed connection: ENOENT, ECONNREFUSED, EACCES. */
@@ -60,41 +60,81 @@ export function dockerPrograms(env: NodeJS.ProcessEnv): { daemon: boolean; clien
   return { daemon: which('dockerd', env) !== undefined, client: which('docker', env) !== undefined };
 }
 
-/** Makes an engine answer at the socket, with a client beside it. Throws InfrastructureError with the commands to run where it may not. */
+/**
+ * Makes an engine answer at the socket, with a client beside it. Throws InfrastructureError with the commands to run
+ * where it may not.
+ */
 export async function mendEngine(fault: EngineFault | undefined, options: EngineOptions): Promise<void> {
   const system = thisSystem();
   const programs = dockerPrograms(options.env);
-  const advice = engineAdvice({ fault, system, programs, socket: options.socket, ownSocket: Boolean(options.env.DOCKER_HOST) });
+  const advice = engineAdvice({
+    fault,
+    system,
+    programs,
+    socket: options.socket,
+    ownSocket: Boolean(options.env.DOCKER_HOST),
+  });
   if (advice) throw new InfrastructureError(advice.message, { hint: advice.hint });
   if (!programs.client || (fault && !programs.daemon)) await install(programs, options);
   if (fault && isFault(await inspectEngine(options.socket))) await start(system, options);
 }
 
 /** What the user has to do, or undefined where the set-up can do it: pure. */
-export function engineAdvice(situation: { fault: EngineFault | undefined; system: System; programs: { daemon: boolean; client: boolean }; socket: string; ownSocket: boolean }): { message: string; hint: string } | undefined {
+export function engineAdvice(situation: {
+  fault: EngineFault | undefined;
+  system: System;
+  programs: { daemon: boolean; client: boolean };
+  socket: string;
+  ownSocket: boolean;
+}): { message: string; hint: string } | undefined {
   const { fault, system, programs, socket } = situation;
   if (fault?.code === 'EACCES') {
-    return { message: `the Docker engine at ${socket} does not let this user in`, hint: 'Run: sudo usermod -aG docker "$USER"\nThen log in again and run the command again.' };
+    return {
+      message: `the Docker engine at ${socket} does not let this user in`,
+      hint: 'Run: sudo usermod -aG docker "$USER"\nThen log in again and run the command again.',
+    };
   }
   if (fault && situation.ownSocket) {
-    return { message: `no Docker engine answers at ${socket}, which DOCKER_HOST names (${fault.message})`, hint: 'Start that engine, or unset DOCKER_HOST.' };
+    return {
+      message: `no Docker engine answers at ${socket}, which DOCKER_HOST names (${fault.message})`,
+      hint: 'Start that engine, or unset DOCKER_HOST.',
+    };
   }
   const missing = !programs.client || (fault && !programs.daemon);
   if (missing && !(system.root && system.debian)) {
-    return { message: programs.client ? 'there is no Docker engine on this machine' : 'Docker is not installed on this machine', hint: system.debian ? installCommands(system) : 'Install Docker Engine 20.10 or newer with its client (https://docs.docker.com/engine/install/), start it and run the command again.' };
+    return {
+      message: programs.client
+        ? 'there is no Docker engine on this machine'
+        : 'Docker is not installed on this machine',
+      hint: system.debian
+        ? installCommands(system)
+        : 'Install Docker Engine 20.10 or newer with its client (https://docs.docker.com/engine/install/), start it and run the command again.',
+    };
   }
   if (fault && !system.root) {
-    return { message: `the Docker engine is installed but does not answer at ${socket} (${fault.message})`, hint: `Run: ${startCommand(system)}\nThen run the command again.` };
+    return {
+      message: `the Docker engine is installed but does not answer at ${socket} (${fault.message})`,
+      hint: `Run: ${startCommand(system)}\nThen run the command again.`,
+    };
   }
   return undefined;
 }
 
 function installCommands(system: System): string {
-  return ['Run:', '  sudo apt-get update', '  sudo apt-get install --no-install-recommends docker.io iptables', `  ${startCommand(system)}`, '  sudo usermod -aG docker "$USER"', 'Then log in again and run the command again.'].join('\n');
+  return [
+    'Run:',
+    '  sudo apt-get update',
+    '  sudo apt-get install --no-install-recommends docker.io iptables',
+    `  ${startCommand(system)}`,
+    '  sudo usermod -aG docker "$USER"',
+    'Then log in again and run the command again.',
+  ].join('\n');
 }
 
 function startCommand(system: System): string {
-  return system.systemd ? 'sudo systemctl enable --now docker' : "sudo sh -c 'setsid dockerd >/var/log/dockerd.log 2>&1 &'";
+  return system.systemd
+    ? 'sudo systemctl enable --now docker'
+    : "sudo sh -c 'setsid dockerd >/var/log/dockerd.log 2>&1 &'";
 }
 
 async function install(programs: { daemon: boolean; client: boolean }, options: EngineOptions): Promise<void> {
@@ -108,26 +148,49 @@ async function install(programs: { daemon: boolean; client: boolean }, options: 
 
 async function start(system: System, options: EngineOptions): Promise<void> {
   await inStep(options.progress, 'starting the Docker engine', async () => {
-    if (system.systemd) await run('systemctl', ['start', 'docker'], { what: 'starting the Docker engine', env: options.env, signal: options.signal, hint: 'See `journalctl -u docker`, then run the command again.' });
+    if (system.systemd)
+      await run('systemctl', ['start', 'docker'], {
+        what: 'starting the Docker engine',
+        env: options.env,
+        signal: options.signal,
+        hint: 'See `journalctl -u docker`, then run the command again.',
+      });
     else await startDaemon({ ...DEFAULT_DAEMON, socket: options.socket }, options);
   });
 }
 
 /** Starts a daemon in a process group of its own, so that it outlives this command, and waits until it answers. */
-export async function startDaemon(daemon: Daemon, options: { env: NodeJS.ProcessEnv; signal?: AbortSignal | undefined }): Promise<number> {
+export async function startDaemon(
+  daemon: Daemon,
+  options: { env: NodeJS.ProcessEnv; signal?: AbortSignal | undefined },
+): Promise<number> {
   for (const file of daemon.pidFiles) removeStalePidFile(file);
   const log = openSync(daemon.log, 'w');
-  const child = spawn(which('dockerd', options.env) ?? 'dockerd', daemon.args, { detached: true, stdio: ['ignore', log, log], env: options.env, cwd: '/' });
+  const child = spawn(which('dockerd', options.env) ?? 'dockerd', daemon.args, {
+    detached: true,
+    stdio: ['ignore', log, log],
+    env: options.env,
+    cwd: '/',
+  });
   closeSync(log);
   child.unref();
   let ended: string | undefined;
-  child.on('exit', (code, by) => { ended = `it ended with ${by ?? `code ${code}`}`; });
-  child.on('error', (error) => { ended = error.message; });
+  child.on('exit', (code, by) => {
+    ended = `it ended with ${by ?? `code ${code}`}`;
+  });
+  child.on('error', (error) => {
+    ended = error.message;
+  });
   const deadline = Date.now() + daemon.deadlineMs;
   while (isFault(await inspectEngine(daemon.socket))) {
     options.signal?.throwIfAborted();
-    if (ended === undefined && Date.now() > deadline) ended = `it did not answer at ${daemon.socket} within ${daemon.deadlineMs / 1000} s`;
-    if (ended !== undefined) throw new InfrastructureError([`the Docker engine did not start: ${ended}; the end of ${daemon.log}:`, ...tailOf(daemon.log)].join('\n'), { hint: 'Mend what the log names and run the command again.' });
+    if (ended === undefined && Date.now() > deadline)
+      ended = `it did not answer at ${daemon.socket} within ${daemon.deadlineMs / 1000} s`;
+    if (ended !== undefined)
+      throw new InfrastructureError(
+        [`the Docker engine did not start: ${ended}; the end of ${daemon.log}:`, ...tailOf(daemon.log)].join('\n'),
+        { hint: 'Mend what the log names and run the command again.' },
+      );
     await sleep(100);
   }
   return child.pid!;
@@ -142,7 +205,11 @@ function removeStalePidFile(file: string): void {
 }
 
 function tailOf(file: string): string[] {
-  return readOr(file, '').trimEnd().split('\n').slice(-TAIL_LINES).map((line) => `  ${line}`);
+  return readOr(file, '')
+    .trimEnd()
+    .split('\n')
+    .slice(-TAIL_LINES)
+    .map((line) => `  ${line}`);
 }
 
 function readOr(file: string, otherwise: string): string {

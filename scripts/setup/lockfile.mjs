@@ -12,9 +12,14 @@ function isCurrent(root) {
   const wanted = packages(join(root, 'package-lock.json'));
   const installed = packages(join(root, 'node_modules', '.package-lock.json'));
   if (!wanted || !installed) return false;
-  const strange = Object.keys(installed).some((path) => installed[path].version !== wanted[path]?.version || installed[path].integrity !== wanted[path]?.integrity);
+  const strange = Object.keys(installed).some(
+    (path) =>
+      installed[path].version !== wanted[path]?.version || installed[path].integrity !== wanted[path]?.integrity,
+  );
   // Optional packages of other platforms are in the lock file only.
-  const missing = Object.keys(wanted).some((path) => path !== '' && !(path in installed) && !wanted[path].optional && !wanted[path].devOptional);
+  const missing = Object.keys(wanted).some(
+    (path) => path !== '' && !(path in installed) && !wanted[path].optional && !wanted[path].devOptional,
+  );
   return !strange && !missing;
 }
 

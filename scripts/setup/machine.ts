@@ -2,15 +2,16 @@
  * From nothing to a machine that can measure: Docker engine, Compose, images. (Node packages come before: run.sh.)
  * Looks first, with two calls to the engine; does only what is missing; can be run again after any failure.
  */
-import type { Progress } from '../core/progress.ts';
-import { inspectCompose, mendCompose, type ComposeFound } from './install-compose.ts';
-import { engineSocket } from '../engine/socket.ts';
-import { connect, type EngineFacts, type PresentImage } from '../engine/engine-api.ts';
-import { dockerPrograms, inspectEngine, isFault, mendEngine, type EngineFault } from './install-engine.ts';
-import { BUILT_LABEL, BUILT_VALUE, IMAGES, isCurrent, withNeeds, type ImageName } from '../images/images.ts';
+
 import { hostLock } from '../core/lock.ts';
+import type { Progress } from '../core/progress.ts';
+import { connect, type EngineFacts, type PresentImage } from '../engine/engine-api.ts';
+import { engineSocket } from '../engine/socket.ts';
+import { BUILT_LABEL, BUILT_VALUE, IMAGES, type ImageName, isCurrent, withNeeds } from '../images/images.ts';
 import { obtain } from '../images/obtain.ts';
 import { obtainOptional } from '../images/optional.ts';
+import { type ComposeFound, inspectCompose, mendCompose } from './install-compose.ts';
+import { dockerPrograms, type EngineFault, inspectEngine, isFault, mendEngine } from './install-engine.ts';
 
 export type { ImageName };
 
@@ -51,7 +52,10 @@ export interface Want {
   env?: NodeJS.ProcessEnv;
 }
 
-/** Makes sure that everything wanted is there. Throws InfrastructureError with what the user has to do, or with the last lines of what failed. */
+/**
+ * Makes sure that everything wanted is there. Throws InfrastructureError with what the user has to do, or with the last
+ * lines of what failed.
+ */
 export async function setUp(want: Want): Promise<SetupResult> {
   const env = want.env ?? process.env;
   const wanted = [...want.images, ...(want.optional ?? [])];
@@ -64,11 +68,20 @@ export async function setUp(want: Want): Promise<SetupResult> {
 /** Looks and changes nothing. */
 export async function inspect(images: ImageName[], env: NodeJS.ProcessEnv): Promise<Found> {
   const socket = engineSocket(env);
-  const [engine, present, compose] = await Promise.all([inspectEngine(socket), presentImages(socket), inspectCompose(env)]);
+  const [engine, present, compose] = await Promise.all([
+    inspectEngine(socket),
+    presentImages(socket),
+    inspectCompose(env),
+  ]);
   const usable = images.filter((name) => isUsable(name, present));
   return {
-    socket, engine, client: dockerPrograms(env).client, compose,
-    images: Object.fromEntries(usable.map((name) => [name, imageFound(IMAGES[name].ref, present.get(IMAGES[name].ref)!)])),
+    socket,
+    engine,
+    client: dockerPrograms(env).client,
+    compose,
+    images: Object.fromEntries(
+      usable.map((name) => [name, imageFound(IMAGES[name].ref, present.get(IMAGES[name].ref)!)]),
+    ),
     outdated: images.filter((name) => present.has(IMAGES[name].ref) && !usable.includes(name)),
   };
 }
@@ -83,11 +96,21 @@ function imageFound(ref: string, { id, labels }: PresentImage): ImageFound {
 }
 
 function complete(found: Found, wanted: ImageName[]): SetupResult | undefined {
-  if (isFault(found.engine) || !found.client || !found.compose || wanted.some((name) => !found.images[name])) return undefined;
-  return { engine: found.engine, compose: found.compose, images: found.images as Record<string, ImageFound>, absent: {} };
+  if (isFault(found.engine) || !found.client || !found.compose || wanted.some((name) => !found.images[name]))
+    return undefined;
+  return {
+    engine: found.engine,
+    compose: found.compose,
+    images: found.images as Record<string, ImageFound>,
+    absent: {},
+  };
 }
 
-async function addOptional(result: SetupResult, missing: ImageName[], how: { socket: string; env: NodeJS.ProcessEnv; progress: Progress; signal?: AbortSignal }): Promise<SetupResult> {
+async function addOptional(
+  result: SetupResult,
+  missing: ImageName[],
+  how: { socket: string; env: NodeJS.ProcessEnv; progress: Progress; signal?: AbortSignal },
+): Promise<SetupResult> {
   const api = connect(how.socket);
   try {
     const absent: Record<string, string> = {};
@@ -97,7 +120,12 @@ async function addOptional(result: SetupResult, missing: ImageName[], how: { soc
     }
     const present = await api.images();
     const pulled = missing.filter((name) => absent[name] === undefined);
-    const images = Object.fromEntries(pulled.map((name) => [name, { ...imageFound(IMAGES[name].ref, present.get(IMAGES[name].ref)!), source: 'pulled' as const }]));
+    const images = Object.fromEntries(
+      pulled.map((name) => [
+        name,
+        { ...imageFound(IMAGES[name].ref, present.get(IMAGES[name].ref)!), source: 'pulled' as const },
+      ]),
+    );
     return { ...result, images: { ...result.images, ...images }, absent };
   } finally {
     await api.close();
@@ -106,10 +134,14 @@ async function addOptional(result: SetupResult, missing: ImageName[], how: { soc
 
 async function mend(want: Want, env: NodeJS.ProcessEnv): Promise<SetupResult> {
   const { progress, signal } = want;
-  using _lock = await hostLock({ signal, onWait: () => progress.info('another set-up on this machine is at work; waiting for it') });
+  using _lock = await hostLock({
+    signal,
+    onWait: () => progress.info('another set-up on this machine is at work; waiting for it'),
+  });
   const wanted = [...want.images, ...(want.optional ?? [])];
   const found = await inspect(wanted, env);
-  if (isFault(found.engine) || !found.client) await mendEngine(isFault(found.engine) ? found.engine : undefined, { socket: found.socket, env, progress, signal });
+  if (isFault(found.engine) || !found.client)
+    await mendEngine(isFault(found.engine) ? found.engine : undefined, { socket: found.socket, env, progress, signal });
   if (!found.compose) await mendCompose({ env, progress, signal });
   const pulled = await mendImages(want, found.socket, env);
   const result = complete(await inspect(wanted, env), want.images);
@@ -126,7 +158,13 @@ async function mendImages(want: Want, socket: string, env: NodeJS.ProcessEnv): P
     const { architecture } = await api.facts();
     for (const name of await missingImages(want.images, api)) {
       // The docker client must build on the engine that was looked at, whatever its context says.
-      const how = await obtain(IMAGES[name], { api, env: { ...env, DOCKER_HOST: `unix://${socket}` }, architecture, progress: want.progress, signal: want.signal });
+      const how = await obtain(IMAGES[name], {
+        api,
+        env: { ...env, DOCKER_HOST: `unix://${socket}` },
+        architecture,
+        progress: want.progress,
+        signal: want.signal,
+      });
       if (how === 'pulled') pulled.push(name);
     }
     return pulled;

@@ -2,20 +2,23 @@
 import { spawn } from 'node:child_process';
 import { pipeline } from 'node:stream/promises';
 import type { Context } from '../app/context.ts';
-import { EXIT, InfrastructureError, MayflyError, UsageError } from '../core/errors.ts';
 import { imageVariable } from '../config/compose-check.ts';
-import { withoutRepository } from '../plan/git.ts';
-import { shortCommit, sideProject } from '../engine/names.ts';
-import type { BuildPlan, Plan, SidePlan } from '../plan/plan.ts';
+import { EXIT, InfrastructureError, MayflyError, UsageError } from '../core/errors.ts';
 import type { BuiltImage, SideName } from '../documents/run.ts';
-import { archiveCommand, checkDockerfile, guardBuild } from './build-guard.ts';
-import { dockerEnv } from '../engine/docker-env.ts';
 import { ComposeError, composeConfig } from '../engine/compose.ts';
+import { dockerEnv } from '../engine/docker-env.ts';
+import { shortCommit, sideProject } from '../engine/names.ts';
+import { withoutRepository } from '../plan/git.ts';
+import type { BuildPlan, Plan, SidePlan } from '../plan/plan.ts';
+import { archiveCommand, checkDockerfile, guardBuild } from './build-guard.ts';
 import type { ComposeDocument } from './compose-file.ts';
 
 export interface Built {
   plan: Plan;
-  /** Images of each side: those built at its commit, and the fixed ones of its Compose file by the names of their services. */
+  /**
+   * Images of each side: those built at its commit, and the fixed ones of its Compose file by the names of their
+   * services.
+   */
   images: Partial<Record<SideName, BuiltImage[]>>;
   /** The services of each side as Compose reads them. */
   services: Map<SideName, ComposeDocument>;
@@ -45,10 +48,20 @@ async function resolveServices(plan: Plan, ctx: Context): Promise<Map<SideName, 
   const resolved = plan.sides.map(async (side): Promise<[SideName, ComposeDocument]> => {
     const variables = Object.fromEntries(side.builds.map(({ name, tag }) => [imageVariable(name), tag]));
     try {
-      return [side.name, (await composeConfig({ name: sideProject(plan.runId, side.name), file: plan.config.services }, { ...dockerEnv(ctx.env), ...variables })) as ComposeDocument];
+      return [
+        side.name,
+        (await composeConfig(
+          { name: sideProject(plan.runId, side.name), file: plan.config.services },
+          { ...dockerEnv(ctx.env), ...variables },
+        )) as ComposeDocument,
+      ];
     } catch (error) {
       ctx.signal.throwIfAborted();
-      throw error instanceof ComposeError ? new UsageError(`docker compose refuses ${plan.config.services}: ${error.output.trim()}`, { hint: 'Mend the Compose file of the benchmark.' }) : error;
+      throw error instanceof ComposeError
+        ? new UsageError(`docker compose refuses ${plan.config.services}: ${error.output.trim()}`, {
+            hint: 'Mend the Compose file of the benchmark.',
+          })
+        : error;
     }
   });
   return new Map(await Promise.all(resolved));
@@ -67,7 +80,10 @@ export async function obtain(name: string, ref: string, ctx: Context): Promise<B
   } catch (error) {
     step.fail();
     ctx.signal.throwIfAborted();
-    throw new InfrastructureError(`the image ${ref} is not on this engine and could not be pulled: ${(error as Error).message}\n${output.text()}`, { hint: 'Build or load it under this tag, or name another image in the benchmark.' });
+    throw new InfrastructureError(
+      `the image ${ref} is not on this engine and could not be pulled: ${(error as Error).message}\n${output.text()}`,
+      { hint: 'Build or load it under this tag, or name another image in the benchmark.' },
+    );
   }
 }
 
@@ -82,12 +98,16 @@ async function buildOne(plan: Plan, side: SidePlan, wanted: BuildPlan, ctx: Cont
   } catch (error) {
     step.fail();
     if (ctx.signal.aborted) throw ctx.signal.reason;
-    if (error instanceof MayflyError) { // it was refused, or ended, with a sentence of its own
+    if (error instanceof MayflyError) {
+      // it was refused, or ended, with a sentence of its own
       if (error.exitCode !== EXIT.infrastructure) error.unbuildable = wanted.source?.commit;
       throw error;
     }
     const message = `the build of ${wanted.name} at ${side.ref} (${shortCommit(side.commit)}) failed: ${(error as Error).message}\n${output.text()}`;
-    throw new InfrastructureError(message, { hint: `Its recipe is build/${wanted.name} in ${plan.config.file}.`, ...(mayPass(wanted, message) ? {} : { unbuildable: side.commit }) });
+    throw new InfrastructureError(message, {
+      hint: `Its recipe is build/${wanted.name} in ${plan.config.file}.`,
+      ...(mayPass(wanted, message) ? {} : { unbuildable: side.commit }),
+    });
   }
   const built = await ctx.engine.image(wanted.tag);
   if (!built) {
@@ -97,12 +117,25 @@ async function buildOne(plan: Plan, side: SidePlan, wanted: BuildPlan, ctx: Cont
     });
   }
   step.done();
-  ctx.store.saveBuild({ benchmark: plan.config.benchmark, image: wanted.name, commit: side.commit, recipeHash: wanted.recipeHash, tag: wanted.tag, imageId: built.id });
-  return { name: wanted.name, tag: wanted.tag, id: built.id, source: wanted.recipe.kind === 'image' ? 'pulled' : 'built' };
+  ctx.store.saveBuild({
+    benchmark: plan.config.benchmark,
+    image: wanted.name,
+    commit: side.commit,
+    recipeHash: wanted.recipeHash,
+    tag: wanted.tag,
+    imageId: built.id,
+  });
+  return {
+    name: wanted.name,
+    tag: wanted.tag,
+    id: built.id,
+    source: wanted.recipe.kind === 'image' ? 'pulled' : 'built',
+  };
 }
 
 /** What no commit can be blamed for, wherever it stands in the output of a build. */
-export const OF_THE_MACHINE = /no space left|cannot connect to the docker daemon|daemon is not running|does not answer|temporary failure in name resolution|no such host|network is unreachable|connection refused|connection reset|i\/o timeout|TLS handshake|ETIMEDOUT|ECONNRESET|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|toomanyrequests/i;
+export const OF_THE_MACHINE =
+  /no space left|cannot connect to the docker daemon|daemon is not running|does not answer|temporary failure in name resolution|no such host|network is unreachable|connection refused|connection reset|i\/o timeout|TLS handshake|ETIMEDOUT|ECONNRESET|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|toomanyrequests/i;
 
 /** Whether the same build may well succeed later. One without a network says the same of it each time. */
 function mayPass({ recipe }: BuildPlan, message: string): boolean {
@@ -121,22 +154,39 @@ async function runBuild(plan: Plan, wanted: BuildPlan, output: LastLines, ctx: C
   using guard = guardBuild(`the build of ${wanted.name} at ${shortCommit(wanted.source!.commit)}`, ctx);
   output.also(guard.line);
   await run(dockerBuildArgs(wanted, plan), {
-    env: { ...withoutRepository(ctx.env), DOCKER_BUILDKIT: '0' }, // the classic builder is in every engine; BuildKit needs a plugin
+    // the classic builder is in every engine; BuildKit needs a plugin
+    env: { ...withoutRepository(ctx.env), DOCKER_BUILDKIT: '0' },
     output,
     signal: guard.signal,
     input: archiveCommand(wanted),
   });
 }
 
-const pull = (ref: string, output: LastLines, ctx: Context) => run(['docker', 'pull', '--quiet', ref], { env: ctx.env, output, signal: ctx.signal });
+const pull = (ref: string, output: LastLines, ctx: Context) =>
+  run(['docker', 'pull', '--quiet', ref], { env: ctx.env, output, signal: ctx.signal });
 
 /** The command line of docker build for a git recipe; the build context comes on standard input as a tar. */
 export function dockerBuildArgs(wanted: BuildPlan, plan: Plan): string[] {
   if (wanted.recipe.kind !== 'git') throw new TypeError('only a git recipe is built by docker build');
   const { dockerfile, network, args } = wanted.recipe;
   return [
-    'docker', 'build', '--force-rm', '--file', dockerfile, '--tag', wanted.tag, '--network', network, '--memory', BUILD_MEMORY, '--memory-swap', BUILD_MEMORY,
-    '--label', `dev.mayfly.benchmark=${plan.config.benchmark}`, '--label', `dev.mayfly.build=${wanted.source!.commit}`,
+    'docker',
+    'build',
+    '--force-rm',
+    '--file',
+    dockerfile,
+    '--tag',
+    wanted.tag,
+    '--network',
+    network,
+    '--memory',
+    BUILD_MEMORY,
+    '--memory-swap',
+    BUILD_MEMORY,
+    '--label',
+    `dev.mayfly.benchmark=${plan.config.benchmark}`,
+    '--label',
+    `dev.mayfly.build=${wanted.source!.commit}`,
     ...Object.entries(args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
     '-',
   ];
@@ -148,7 +198,11 @@ function commitOf(plan: Plan, wanted: BuildPlan): string {
 
 /** The environment less everything whose name looks like a credential: code under test gets no secrets. */
 export function withoutSecrets(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !/TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_KEY|PRIVATE_KEY/i.test(name)));
+  return Object.fromEntries(
+    Object.entries(env).filter(
+      ([name]) => !/TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_KEY|PRIVATE_KEY/i.test(name),
+    ),
+  );
 }
 
 interface RunOptions {
@@ -160,10 +214,13 @@ interface RunOptions {
   input?: string[];
 }
 
-/** Runs a command (and the one that feeds it) in process groups of their own, so that an abort ends their children too. */
+/**
+ * Runs a command (and the one that feeds it) in process groups of their own, so that an abort ends their children too.
+ */
 async function run(command: string[], { env, cwd, output, signal, input }: RunOptions): Promise<void> {
   signal.throwIfAborted(); // an aborted signal tells no listener any more
-  const start = (argv: string[], stdin: 'pipe' | 'ignore') => spawn(argv[0]!, argv.slice(1), { env, cwd, detached: true, stdio: [stdin, 'pipe', 'pipe'] });
+  const start = (argv: string[], stdin: 'pipe' | 'ignore') =>
+    spawn(argv[0]!, argv.slice(1), { env, cwd, detached: true, stdio: [stdin, 'pipe', 'pipe'] });
   const feeder = input ? start(input, 'ignore') : null;
   const main = start(command, feeder ? 'pipe' : 'ignore');
   const end = () => [main, feeder].forEach((child) => child?.pid && killGroup(child.pid));
@@ -172,10 +229,12 @@ async function run(command: string[], { env, cwd, output, signal, input }: RunOp
     main.stdout!.on('data', (chunk) => output.add(chunk));
     main.stderr!.on('data', (chunk) => output.add(chunk));
     feeder?.stderr?.on('data', (chunk) => output.add(chunk));
-    if (feeder) pipeline(feeder.stdout!, main.stdin!).catch(() => {}); // a broken pipe shows as the exit code of one of the two
+    // a broken pipe shows as the exit code of one of the two
+    if (feeder) pipeline(feeder.stdout!, main.stdin!).catch(() => {});
     const [code, fed] = await Promise.all([exit(main, command[0]!), feeder ? exit(feeder, input![0]!) : 0]);
     signal.throwIfAborted();
-    if (fed !== 0) throw new Error(`${input!.slice(0, 1).concat(input!.slice(3)).join(' ')} ended with exit code ${fed}`);
+    if (fed !== 0)
+      throw new Error(`${input!.slice(0, 1).concat(input!.slice(3)).join(' ')} ended with exit code ${fed}`);
     if (code !== 0) throw new Error(`${command.slice(0, 2).join(' ')} ended with exit code ${code}`);
   } finally {
     signal.removeEventListener('abort', end);
@@ -184,7 +243,9 @@ async function run(command: string[], { env, cwd, output, signal, input }: RunOp
 
 function exit(child: ReturnType<typeof spawn>, name: string): Promise<number> {
   return new Promise((resolve, reject) => {
-    child.once('error', (error: NodeJS.ErrnoException) => reject(new Error(error.code === 'ENOENT' ? `there is no program ${name}` : error.message)));
+    child.once('error', (error: NodeJS.ErrnoException) =>
+      reject(new Error(error.code === 'ENOENT' ? `there is no program ${name}` : error.message)),
+    );
     child.once('close', (code) => resolve(code ?? 1));
   });
 }
@@ -225,7 +286,9 @@ export class LastLines {
   }
 
   text(): string {
-    return [...this.#lines, this.#rest].filter((line) => line.trim()).map((line) => `    ${line}`).join('\n');
+    return [...this.#lines, this.#rest]
+      .filter((line) => line.trim())
+      .map((line) => `    ${line}`)
+      .join('\n');
   }
 }
-

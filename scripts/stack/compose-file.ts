@@ -1,12 +1,20 @@
-/** The Compose configurations of a run, as pure functions: what is started is what these return, and the run record keeps it. */
-import { cpuCount } from '../plan/cpusets.ts';
-import { LABEL, networkName, sideHost, sideNetwork } from '../engine/names.ts';
-import { LOG_LIMIT, ONE_ADDRESS_A_NETWORK } from '../engine/engine.ts';
-import type { Plan } from '../plan/plan.ts';
+/**
+ * The Compose configurations of a run, as pure functions: what is started is what these return, and the run record
+ * keeps it.
+ */
+
 import type { SideName } from '../documents/run.ts';
+import { LOG_LIMIT, ONE_ADDRESS_A_NETWORK } from '../engine/engine.ts';
+import { LABEL, networkName, sideHost, sideNetwork } from '../engine/names.ts';
+import { cpuCount } from '../plan/cpusets.ts';
+import type { Plan } from '../plan/plan.ts';
 
 /** A Compose document as `docker compose config --format json` writes it. */
-export type ComposeDocument = { services: Record<string, any>; networks?: Record<string, any>; volumes?: Record<string, any> } & Record<string, any>;
+export type ComposeDocument = {
+  services: Record<string, any>;
+  networks?: Record<string, any>;
+  volumes?: Record<string, any>;
+} & Record<string, any>;
 
 /** Limits of a service under test that sets none itself. */
 const DEFAULT_MEMORY = String(1024 ** 3);
@@ -14,16 +22,42 @@ const DEFAULT_PIDS = 512;
 /** Prometheus keeps every series that a service makes up: it ends the run before it ends the host. */
 const STACK_MEMORY = 4 * 1024 ** 3;
 
-/** What a service under test may never have, whatever its file says; the configuration check has told the user already. */
-const FORBIDDEN = ['build', 'ports', 'container_name', 'privileged', 'network_mode', 'pid', 'ipc', 'uts', 'userns_mode', 'cgroup', 'cgroup_parent', 'devices', 'device_cgroup_rules', 'volumes_from', 'external_links', 'extra_hosts', 'profiles', 'runtime', 'sysctls'];
+/**
+ * What a service under test may never have, whatever its file says; the configuration check has told the user already.
+ */
+const FORBIDDEN = [
+  'build',
+  'ports',
+  'container_name',
+  'privileged',
+  'network_mode',
+  'pid',
+  'ipc',
+  'uts',
+  'userns_mode',
+  'cgroup',
+  'cgroup_parent',
+  'devices',
+  'device_cgroup_rules',
+  'volumes_from',
+  'external_links',
+  'extra_hosts',
+  'profiles',
+  'runtime',
+  'sysctls',
+];
 
 /**
  * The services of one side for one round: on the side's network only, capped in CPU, memory and pids,
  * without a capability that their file does not ask for, without a name server outside.
  */
 export function sideCompose(resolved: ComposeDocument, plan: Plan, side: SideName, round: number): ComposeDocument {
-  const services = Object.fromEntries(Object.entries(resolved.services).map(([name, service]) => [name, sideService(name, service, plan, side, round)]));
-  const volumes = Object.fromEntries(Object.entries(unnamed(resolved.volumes ?? {})).map(([name, volume]) => [name, { ...volume, labels: plan.labels }]));
+  const services = Object.fromEntries(
+    Object.entries(resolved.services).map(([name, service]) => [name, sideService(name, service, plan, side, round)]),
+  );
+  const volumes = Object.fromEntries(
+    Object.entries(unnamed(resolved.volumes ?? {})).map(([name, volume]) => [name, { ...volume, labels: plan.labels }]),
+  );
   return {
     services,
     networks: { side: { external: true, name: sideNetwork(plan, side, round) } },
@@ -33,10 +67,21 @@ export function sideCompose(resolved: ComposeDocument, plan: Plan, side: SideNam
   };
 }
 
-function sideService(name: string, service: Record<string, any>, plan: Plan, side: SideName, round: number): Record<string, any> {
+function sideService(
+  name: string,
+  service: Record<string, any>,
+  plan: Plan,
+  side: SideName,
+  round: number,
+): Record<string, any> {
   const kept = Object.fromEntries(Object.entries(service).filter(([key]) => !FORBIDDEN.includes(key)));
   const cores = cpuCount(plan.cpusets.services, plan.host.cores);
-  const memory = String(Math.min(Number(service.mem_limit ?? service.deploy?.resources?.limits?.memory ?? DEFAULT_MEMORY), plan.host.memory_bytes));
+  const memory = String(
+    Math.min(
+      Number(service.mem_limit ?? service.deploy?.resources?.limits?.memory ?? DEFAULT_MEMORY),
+      plan.host.memory_bytes,
+    ),
+  );
   const pids = Number(service.pids_limit ?? service.deploy?.resources?.limits?.pids ?? DEFAULT_PIDS);
   return {
     ...kept,
@@ -53,7 +98,8 @@ function sideService(name: string, service: Record<string, any>, plan: Plan, sid
     memswap_limit: memory,
     ...(service.deploy?.resources?.limits?.cpus ? {} : { cpus: Math.min(Number(service.cpus ?? cores), cores) }),
     ...(plan.cpusets.services ? { cpuset: plan.cpusets.services } : {}),
-    // Not 0, with which the kernel still starts a handler of core dumps on the host: 1 is its word for none at all (fs/coredump.c).
+    // Not 0, with which the kernel still starts a handler of core dumps on the host: 1 is its word for none at all
+    // (fs/coredump.c).
     ulimits: { ...service.ulimits, core: 1 },
     stop_grace_period: service.stop_grace_period ?? '2s',
     logging: { driver: 'json-file', options: { 'max-size': '16m', 'max-file': '1' } },
@@ -62,19 +108,32 @@ function sideService(name: string, service: Record<string, any>, plan: Plan, sid
 
 export function sideLabels(plan: Plan, side: SideName, round: number): Record<string, string> {
   // An image may carry labels of its own: those that say what a container is are always set.
-  return { [LABEL.service]: '', [LABEL.side]: side, [LABEL.round]: String(round), [LABEL.commit]: plan.sides.find((s) => s.name === side)!.commit };
+  return {
+    [LABEL.service]: '',
+    [LABEL.side]: side,
+    [LABEL.round]: String(round),
+    [LABEL.commit]: plan.sides.find((s) => s.name === side)!.commit,
+  };
 }
 
-/** Prometheus and the exporter: on the control network; Prometheus on those of the sides and of the load generator too, to scrape what is there. */
+/**
+ * Prometheus and the exporter: on the control network; Prometheus on those of the sides and of the load generator too,
+ * to scrape what is there.
+ */
 export function runCompose(resolved: ComposeDocument, plan: Plan): ComposeDocument {
   const { load, sides } = plan.networks;
-  const scrapedNetworks = [load, ...Object.values(sides).flat()].map((network) => network.slice(plan.project.length + 1));
+  const scrapedNetworks = [load, ...Object.values(sides).flat()].map((network) =>
+    network.slice(plan.project.length + 1),
+  );
   const services = Object.fromEntries(
     Object.entries(resolved.services).map(([name, service]) => [
       name,
       {
         ...service,
-        networks: { ...service.networks, ...(name === 'prometheus' ? Object.fromEntries(scrapedNetworks.map((network) => [network, {}])) : {}) },
+        networks: {
+          ...service.networks,
+          ...(name === 'prometheus' ? Object.fromEntries(scrapedNetworks.map((network) => [network, {}])) : {}),
+        },
         labels: { ...plan.labels, [LABEL.service]: name },
         sysctls: ONE_ADDRESS_A_NETWORK,
         init: true,
@@ -88,9 +147,17 @@ export function runCompose(resolved: ComposeDocument, plan: Plan): ComposeDocume
       },
     ]),
   );
-  const networks = Object.fromEntries(['control', ...scrapedNetworks].map((name) => [name, { external: true, name: networkName(plan.runId, name) }]));
+  const networks = Object.fromEntries(
+    ['control', ...scrapedNetworks].map((name) => [name, { external: true, name: networkName(plan.runId, name) }]),
+  );
   return { services, networks };
 }
 
 /** Without the names that Compose has given: they hold the project, which is another one. */
-const unnamed = (parts: Record<string, any>): Record<string, any> => Object.fromEntries(Object.entries(parts).map(([key, part]) => [key, Object.fromEntries(Object.entries(part ?? {}).filter(([field]) => field !== 'name'))]));
+const unnamed = (parts: Record<string, any>): Record<string, any> =>
+  Object.fromEntries(
+    Object.entries(parts).map(([key, part]) => [
+      key,
+      Object.fromEntries(Object.entries(part ?? {}).filter(([field]) => field !== 'name')),
+    ]),
+  );

@@ -19,15 +19,24 @@ export interface Counted {
 
 export type CgroupFiles = { version: 2; cpuStat: string } | { version: 1; usage: string; cpuStat: string };
 
-/** Finds the counters of a container by the process id of its init; null when that process is not (or no longer) on this host. */
+/**
+ * Finds the counters of a container by the process id of its init; null when that process is not (or no longer) on this
+ * host.
+ */
 export async function findCounters(id: string, pid: number): Promise<Counted | null> {
   const text = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => null);
   return text === null ? null : { id, files: cgroupFiles(text) };
 }
 
-/** Paths of the counters, from /proc/<pid>/cgroup (cgroups(7)): `0::<path>` in version 2, `<n>:cpu,cpuacct:<path>` in version 1. */
+/**
+ * Paths of the counters, from /proc/<pid>/cgroup (cgroups(7)): `0::<path>` in version 2, `<n>:cpu,cpuacct:<path>` in
+ * version 1.
+ */
 export function cgroupFiles(procCgroup: string): CgroupFiles {
-  const lines = procCgroup.trim().split('\n').map((line) => line.split(':'));
+  const lines = procCgroup
+    .trim()
+    .split('\n')
+    .map((line) => line.split(':'));
   const of = (controller: string) => lines.find(([, controllers]) => controllers?.split(',').includes(controller));
   const [cpu, cpuacct] = [of('cpu'), of('cpuacct')];
   if (cpu && cpuacct) {
@@ -42,7 +51,8 @@ export function cgroupFiles(procCgroup: string): CgroupFiles {
 export async function readCounters(files: CgroupFiles): Promise<ContainerCpu | null> {
   try {
     const stat = parseCpuStat(await readFile(files.cpuStat, 'utf8'));
-    const cpuSeconds = files.version === 1 ? Number(await readFile(files.usage, 'utf8')) / 1e9 : (stat.usage_usec ?? 0) / 1e6;
+    const cpuSeconds =
+      files.version === 1 ? Number(await readFile(files.usage, 'utf8')) / 1e9 : (stat.usage_usec ?? 0) / 1e6;
     return { cpuSeconds, cfsPeriods: stat.nr_periods ?? 0, cfsThrottledPeriods: stat.nr_throttled ?? 0 };
   } catch {
     return null;
@@ -50,7 +60,13 @@ export async function readCounters(files: CgroupFiles): Promise<ContainerCpu | n
 }
 
 function parseCpuStat(text: string): Record<string, number> {
-  return Object.fromEntries(text.trim().split('\n').map((line) => line.split(' ')).map(([key, value]) => [key, Number(value)]));
+  return Object.fromEntries(
+    text
+      .trim()
+      .split('\n')
+      .map((line) => line.split(' '))
+      .map(([key, value]) => [key, Number(value)]),
+  );
 }
 
 /** Ids of all threads of a container, on this host; `pid`: its init. None of one that has ended. */

@@ -1,6 +1,7 @@
 /**
  * Keeps code under test from filling the host's disk. The free space of the file systems is read four times a second,
- * which costs microseconds and touches no container; only when it has changed by more than is allowed is the engine asked
+ * which costs microseconds and touches no container; only when it has changed by more than is allowed is the engine
+ * asked
  * who wrote how much, which walks their files (docs/decisions/0015-what-services-may-write.md).
  */
 import { lstat, readdir, statfs } from 'node:fs/promises';
@@ -57,7 +58,10 @@ async function look(watch: DiskWatch, change: Change): Promise<Error | null> {
   return null;
 }
 
-/** Tells when free space has changed so far that somebody may have written more than the limit: what others delete meanwhile would hide it. */
+/**
+ * Tells when free space has changed so far that somebody may have written more than the limit: what others delete
+ * meanwhile would hide it.
+ */
 export class Change {
   readonly #limit: number;
   #allowed: number;
@@ -87,24 +91,44 @@ export function isLow({ freeBytes, bytes, freeFiles, files }: Space): boolean {
   return freeBytes < Math.min(FLOOR_BYTES, bytes * FLOOR_SHARE) || freeFiles < files * FLOOR_SHARE;
 }
 
-/** Of the file system that holds the folder, or that would hold it as seen from a container: its own root is on the engine's disk too. */
+/**
+ * Of the file system that holds the folder, or that would hold it as seen from a container: its own root is on the
+ * engine's disk too.
+ */
 export async function readSpace(folder: string): Promise<Space> {
   const found = await statfs(folder).catch((error) => (error.code === 'ENOENT' ? statfs('/') : Promise.reject(error)));
-  return { freeBytes: found.bavail * found.bsize, bytes: found.blocks * found.bsize, freeFiles: found.ffree, files: found.files };
+  return {
+    freeBytes: found.bavail * found.bsize,
+    bytes: found.blocks * found.bsize,
+    freeFiles: found.ffree,
+    files: found.files,
+  };
 }
 
 function almostFull(folder: string, { freeBytes, freeFiles }: Space): Error {
-  return new InfrastructureError(`there is almost no space left on the disk of ${folder}: ${sizeText(freeBytes)} and room for ${freeFiles} files; ended, so that the host has some`, {
-    hint: 'Free some space (docker system df shows what the engine keeps), or look at what else writes to this disk.',
-  });
+  return new InfrastructureError(
+    `there is almost no space left on the disk of ${folder}: ${sizeText(freeBytes)} and room for ${freeFiles} files; ended, so that the host has some`,
+    {
+      hint: 'Free some space (docker system df shows what the engine keeps), or look at what else writes to this disk.',
+    },
+  );
 }
 
-/** The error for a service that has written too much. Not of the infrastructure: measured again it would do so again. */
+/**
+ * The error for a service that has written too much. Not of the infrastructure: measured again it would do so again.
+ */
 export function wroteTooMuch(what: string, { bytes }: Written, limitBytes: number, hint: string): Error {
-  return new MayflyError(EXIT.invalid, `${what} wrote ${sizeText(bytes)} to the disk: at most ${sizeText(limitBytes)} is allowed`, { hint });
+  return new MayflyError(
+    EXIT.invalid,
+    `${what} wrote ${sizeText(bytes)} to the disk: at most ${sizeText(limitBytes)} is allowed`,
+    { hint },
+  );
 }
 
-/** What containers and the volumes at them hold. The engine is asked for volumes only where this process may not look: it walks all that it has. */
+/**
+ * What containers and the volumes at them hold. The engine is asked for volumes only where this process may not look:
+ * it walks all that it has.
+ */
 export async function writtenBy(engine: Engine, label: string): Promise<Written[]> {
   const containers = await engine.written(label);
   const volumes = containers.flatMap((one) => one.volumes);
@@ -114,10 +138,16 @@ export async function writtenBy(engine: Engine, label: string): Promise<Written[
     if (bytes !== null) seen.set(name, bytes);
   }
   const sizes = volumes.every(({ name }) => seen.has(name)) ? seen : await engine.volumeSizes();
-  return containers.map((one) => ({ ...one, bytes: one.bytes + one.volumes.reduce((sum, { name }) => sum + (sizes.get(name) ?? 0), 0) }));
+  return containers.map((one) => ({
+    ...one,
+    bytes: one.bytes + one.volumes.reduce((sum, { name }) => sum + (sizes.get(name) ?? 0), 0),
+  }));
 }
 
-/** Bytes that a folder and all in it take up on the disk; what vanishes meanwhile counts for nothing. Rejects where the folder cannot be read. */
+/**
+ * Bytes that a folder and all in it take up on the disk; what vanishes meanwhile counts for nothing. Rejects where the
+ * folder cannot be read.
+ */
 export async function bytesBelow(folder: string): Promise<number> {
   let bytes = 0;
   for (const entry of await readdir(folder, { withFileTypes: true })) {
@@ -132,6 +162,6 @@ const gone = (size: Promise<number>) => size.catch((error) => (error.code === 'E
 
 /** 2147483648 -> "2 GiB" */
 export function sizeText(bytes: number): string {
-  const [unit, size] = bytes >= 2 ** 30 ? ['GiB', 2 ** 30] as const : ['MiB', 2 ** 20] as const;
+  const [unit, size] = bytes >= 2 ** 30 ? (['GiB', 2 ** 30] as const) : (['MiB', 2 ** 20] as const);
   return `${Number((bytes / size).toPrecision(3))} ${unit}`;
 }

@@ -4,13 +4,20 @@
  * Source of the syntax: docs.docker.com/reference/dockerfile, and the parser of the classic builder.
  */
 
-/** Sources of ADD that are surely names of files: no URL, and nothing that a variable, a quote or an escape makes one. */
+/**
+ * Sources of ADD that are surely names of files: no URL, and nothing that a variable, a quote or an escape makes one.
+ */
 const PLAIN = /^[^:$\\'"`]+$/;
 const ADD = /^[\s\u0085]*(?:ONBUILD[\s\u0085]+)*ADD[\s\u0085]+(?<rest>[^]*)$/i;
-/** Both characters that can be the escape, so that no line is read on its own that the engine reads with the next one. */
+/**
+ * Both characters that can be the escape, so that no line is read on its own that the engine reads with the next one.
+ */
 const CONTINUES = /[\\`][ \t\r]*$/;
 
-/** The first ADD whose source may be no file of the build context, as it is written; null where there is none. Triggers (ONBUILD) count. */
+/**
+ * The first ADD whose source may be no file of the build context, as it is written; null where there is none. Triggers
+ * (ONBUILD) count.
+ */
 export function fetchingAdd(dockerfile: string): string | null {
   const lines = dockerfile.split('\n');
   for (const start of lines.keys()) {
@@ -49,7 +56,8 @@ export function baseImages(dockerfile: string, args: Record<string, string>): { 
   for (const instruction of instructions(dockerfile)) {
     const [keyword, ...words] = instruction.trim().split(/\s+/);
     if (/^ARG$/i.test(keyword!) && !inStage) {
-      for (const [, name, value] of words.map((word) => /^(\w+)=?(.*)$/.exec(word)).filter((one) => one !== null)) values[name!] = args[name!] ?? filled(unquoted(value!), values) ?? '';
+      for (const [, name, value] of words.map((word) => /^(\w+)=?(.*)$/.exec(word)).filter((one) => one !== null))
+        values[name!] = args[name!] ?? filled(unquoted(value!), values) ?? '';
     }
     if (!/^FROM$/i.test(keyword!)) continue;
     inStage = true;
@@ -64,7 +72,10 @@ export function baseImages(dockerfile: string, args: Record<string, string>): { 
 
 /** The instructions as the engine reads them: continued lines joined, comments and empty lines left out. */
 function* instructions(dockerfile: string): Generator<string> {
-  const lines = dockerfile.replace(/^\uFEFF/, '').split('\n').map((line) => line.replace(/\r$/, ''));
+  const lines = dockerfile
+    .replace(/^\uFEFF/, '')
+    .split('\n')
+    .map((line) => line.replace(/\r$/, ''));
   const escape = escapeOf(lines) === '`' ? '`' : '\\\\';
   const continues = new RegExp(`(^|[^${escape}])${escape}[ \\t]*$`);
   for (let at = 0; at < lines.length; at++) {
@@ -102,10 +113,13 @@ const unquoted = (text: string) => text.replace(/^(["'])(.*)\1$/, '$2');
 /** $NAME, ${NAME} and ${NAME:-default}; null where a variable has no value or is written in another way. */
 function filled(text: string, values: Record<string, string>): string | null {
   let known = true;
-  const result = text.replace(/\$\{(\w+)(?::-([^}$]*))?\}|\$(\w+)/g, (_, braced?: string, fallback?: string, bare?: string) => {
-    const value = values[(braced ?? bare)!] || fallback;
-    known &&= value !== undefined && value !== '';
-    return value ?? '';
-  });
+  const result = text.replace(
+    /\$\{(\w+)(?::-([^}$]*))?\}|\$(\w+)/g,
+    (_, braced?: string, fallback?: string, bare?: string) => {
+      const value = values[(braced ?? bare)!] || fallback;
+      known &&= value !== undefined && value !== '';
+      return value ?? '';
+    },
+  );
   return known && !/[$\\]/.test(result) ? result : null;
 }

@@ -13,8 +13,10 @@ export const PENDING_FILE = 'pending.json';
 const UNREADABLE_MS = 60_000;
 
 /**
- * live: its process runs. kept: it has ended and --keep asked for the stack to stay. elsewhere: a process of another host.
- * unknown: no process is named, and it is younger than a minute. dead: the process is gone. unreadable: as dead, but nobody knows whose it was.
+ * live: its process runs. kept: it has ended and --keep asked for the stack to stay. elsewhere: a process of another
+ * host.
+ * unknown: no process is named, and it is younger than a minute. dead: the process is gone. unreadable: as dead, but
+ * nobody knows whose it was.
  */
 export type Owner = 'live' | 'kept' | 'elsewhere' | 'unknown' | 'dead' | 'unreadable';
 
@@ -31,7 +33,8 @@ export async function ownerIn(file: string): Promise<Owner> {
 }
 
 /** Names this process as the owner of the run's folder. */
-export const writeOwner = (runDir: string, keep: boolean) => writeWhole(join(runDir, OWNER_FILE), JSON.stringify({ ...thisProcess(), keep }));
+export const writeOwner = (runDir: string, keep: boolean) =>
+  writeWhole(join(runDir, OWNER_FILE), JSON.stringify({ ...thisProcess(), keep }));
 
 /** Writes a file so that whoever reads it, after a kill too, sees the old one or the new one and never a part. */
 export async function writeWhole(file: string, text: string): Promise<void> {
@@ -50,6 +53,8 @@ async function readJson(file: string): Promise<any> {
 
 /** Milliseconds since the file was written, or its folder where it is missing; more than any limit where both are. */
 async function ageMs(file: string): Promise<number> {
-  const found = await stat(file).catch(() => stat(dirname(file))).catch(() => null);
+  const found = await stat(file)
+    .catch(() => stat(dirname(file)))
+    .catch(() => null);
   return found ? Date.now() - found.mtimeMs : Infinity;
 }

@@ -5,19 +5,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
 import type { Context } from '../app/context.ts';
 import { InfrastructureError } from '../core/errors.ts';
-import { LABEL, roundProject, shortCommit, sideProject } from '../engine/names.ts';
-import type { Plan } from '../plan/plan.ts';
-import { thisUser } from '../engine/owner.ts';
 import type { SideName } from '../documents/run.ts';
-import type { Built } from './build.ts';
 import { ComposeError, type Project } from '../engine/compose.ts';
-import { runCompose, sideCompose, type ComposeDocument } from './compose-file.ts';
-import { watchDisk, wroteTooMuch, writtenBy } from './disk.ts';
-import { findCounters, type Counted } from './counters.ts';
 import type { ContainerState, EngineEvent, Written } from '../engine/engine.ts';
+import { LABEL, roundProject, shortCommit, sideProject } from '../engine/names.ts';
+import { thisUser } from '../engine/owner.ts';
 import { removeAll } from '../engine/remove.ts';
-import { writeOwner, writeWhole } from './run-folder.ts';
 import { describeUnwell, up } from '../engine/up.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { Built } from './build.ts';
+import { type ComposeDocument, runCompose, sideCompose } from './compose-file.ts';
+import { type Counted, findCounters } from './counters.ts';
+import { watchDisk, writtenBy, wroteTooMuch } from './disk.ts';
+import { writeOwner, writeWhole } from './run-folder.ts';
 
 /** Seconds that Prometheus and the exporter have to become ready. */
 const STACK_TIMEOUT_S = 60;
@@ -27,13 +27,19 @@ const GRACE_S = 5;
 
 export interface Stack extends AsyncDisposable {
   built: Built;
-  /** Aborts when the user wants an end, or with the reason when a container of the stack ends unasked or the engine goes away. */
+  /**
+   * Aborts when the user wants an end, or with the reason when a container of the stack ends unasked or the engine goes
+   * away.
+   */
   signal: AbortSignal;
   /** Every Compose document that was started, by project. */
   documents: Record<string, ComposeDocument>;
   /** What there is once Prometheus and the exporter are up; rejects when they do not come up. */
   ready: Promise<Ready>;
-  /** Starts fresh containers for the sides of this plan (the run's own, or one that differs from it in sides and load only), healthy and among Prometheus' targets. Those of the round before may still be up. */
+  /**
+   * Starts fresh containers for the sides of this plan (the run's own, or one that differs from it in sides and load
+   * only), healthy and among Prometheus' targets. Those of the round before may still be up.
+   */
   startSides(round: number, plan: Plan): Promise<Sides>;
 }
 
@@ -80,7 +86,8 @@ export async function startStack(built: Built, ctx: Context): Promise<Stack> {
     await ready?.catch(() => {}); // nothing may still be starting when the clean-up begins
     ended.abort();
     if (plan.config.keep && !ctx.signal.aborted) return;
-    await removeAll(ctx.engine, [`${LABEL.run}=${plan.runId}`], 0); // the snapshot is taken: nothing here has to end well
+    // the snapshot is taken: nothing here has to end well
+    await removeAll(ctx.engine, [`${LABEL.run}=${plan.runId}`], 0);
   };
 
   const step = ctx.progress.step('start the stack');
@@ -92,10 +99,15 @@ export async function startStack(built: Built, ctx: Context): Promise<Stack> {
     await createNetworks(plan, ctx);
     watch(plan, ctx, events, broken, ended.signal);
     void watchWrites(plan, broken, AbortSignal.any([ended.signal, signal]), ctx);
-    ready = bringUp(project, document, plan, signal, ctx).then((value) => (step.done(), value), (error) => (step.fail(), Promise.reject(error)));
+    ready = bringUp(project, document, plan, signal, ctx).then(
+      (value) => (step.done(), value),
+      (error) => (step.fail(), Promise.reject(error)),
+    );
     ready.catch(() => {}); // awaited by the first round, which starts its sides meanwhile
     const documents: Record<string, ComposeDocument> = { [plan.project]: document };
-    for (const [side, resolved] of built.services) documents[sideProject(plan.runId, side)] = sideCompose(resolved, plan, side, 1); // of the first round, under the name of the side
+    // of the first round, under the name of the side
+    for (const [side, resolved] of built.services)
+      documents[sideProject(plan.runId, side)] = sideCompose(resolved, plan, side, 1);
     const stack: Stack = {
       built,
       ready,
@@ -114,31 +126,54 @@ export async function startStack(built: Built, ctx: Context): Promise<Stack> {
 }
 
 /** Starts Prometheus and its companions and waits until they are healthy. */
-async function bringUp(project: Project, document: ComposeDocument, plan: Plan, signal: AbortSignal, ctx: Context): Promise<Ready> {
+async function bringUp(
+  project: Project,
+  document: ComposeDocument,
+  plan: Plan,
+  signal: AbortSignal,
+  ctx: Context,
+): Promise<Ready> {
   const label = `${LABEL.run}=${plan.runId}`;
-  await up(project, `${LABEL.run}=${plan.runId}`, signal, STACK_TIMEOUT_S, ctx, { expected: containersOf(document) }).catch((error) => explain(error, `com.docker.compose.project=${plan.project}`, 'the run stack', STACK_TIMEOUT_S, ctx, signal));
+  await up(project, `${LABEL.run}=${plan.runId}`, signal, STACK_TIMEOUT_S, ctx, {
+    expected: containersOf(document),
+  }).catch((error) =>
+    explain(error, `com.docker.compose.project=${plan.project}`, 'the run stack', STACK_TIMEOUT_S, ctx, signal),
+  );
   const mine = (await ctx.engine.containers(label)).filter((container) => container.labels[LABEL.service]);
   const containers = await Promise.all(mine.map(({ id }) => ctx.engine.inspect(id)));
   const port = containers.find((c) => c.labels[LABEL.service] === 'prometheus')?.ports['9090/tcp'];
-  if (!port) throw new InfrastructureError("the run's Prometheus is up but has no port on this host", { hint: 'Look at `docker ps` and at the log of the Docker engine.' });
+  if (!port)
+    throw new InfrastructureError("the run's Prometheus is up but has no port on this host", {
+      hint: 'Look at `docker ps` and at the log of the Docker engine.',
+    });
   const prometheus = ctx.prometheus(`http://127.0.0.1:${port}`, signal);
   await prometheus.ready(STACK_TIMEOUT_S * 1000);
   const counters = await Promise.all(containers.map(({ id, pid }) => findCounters(id, pid)));
   if (counters.includes(null)) {
-    throw new InfrastructureError('the CPU counters of the containers cannot be read: their processes are not on this host', { hint: 'Mayfly needs a Docker engine on the same Linux host, not in a virtual machine, and no other namespace of process ids.' });
+    throw new InfrastructureError(
+      'the CPU counters of the containers cannot be read: their processes are not on this host',
+      {
+        hint: 'Mayfly needs a Docker engine on the same Linux host, not in a virtual machine, and no other namespace of process ids.',
+      },
+    );
   }
   return { prometheus, counters: counters.filter((one) => one !== null) };
 }
 
 /**
- * One build on both sides came out 0.2 to 0.6 % slower on the one whose networks were made later (12 rounds). A likely cause,
- * not proven: the engine's firewall rules for a network stand behind those of the networks before it, and each packet passes
- * them in turn. So in one lane one side's network is the earlier, in the other lane the other's, and rounds go through both.
+ * One build on both sides came out 0.2 to 0.6 % slower on the one whose networks were made later (12 rounds). A likely
+ * cause,
+ * not proven: the engine's firewall rules for a network stand behind those of the networks before it, and each packet
+ * passes
+ * them in turn. So in one lane one side's network is the earlier, in the other lane the other's, and rounds go through
+ * both.
  */
 async function createNetworks({ networks: { control, load, sides }, labels }: Plan, ctx: Context): Promise<void> {
   const create = (network: string, isolated = true) => ctx.engine.createNetwork(network, labels, { isolated });
   const names = Object.values(sides);
-  const inTurn = Array.from({ length: names[0]!.length }, (_, lane) => (lane % 2 === 0 ? names : names.toReversed()).map((lanes) => lanes[lane]!)).flat();
+  const inTurn = Array.from({ length: names[0]!.length }, (_, lane) =>
+    (lane % 2 === 0 ? names : names.toReversed()).map((lanes) => lanes[lane]!),
+  ).flat();
   const one = async () => {
     for (const network of inTurn) await create(network);
   };
@@ -170,14 +205,17 @@ async function readRunCompose(plan: Plan, ctx: Context): Promise<ComposeDocument
 
 /** Replaces ${NAME} in every string of a document. */
 export function fill<T>(value: T, values: Record<string, string>): T {
-  if (typeof value === 'string') return value.replace(/\$\{([A-Z0-9_]+)\}/g, (whole, name: string) => values[name] ?? whole) as T;
+  if (typeof value === 'string')
+    return value.replace(/\$\{([A-Z0-9_]+)\}/g, (whole, name: string) => values[name] ?? whole) as T;
   if (Array.isArray(value)) return value.map((item) => fill(item, values)) as T;
-  if (value && typeof value === 'object') return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fill(item, values)])) as T;
+  if (value && typeof value === 'object')
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fill(item, values)])) as T;
   return value;
 }
 
 /** Containers that a document starts. */
-const containersOf = ({ services }: ComposeDocument): number => Object.values(services).reduce((count, service) => count + Number(service.deploy?.replicas ?? service.scale ?? 1), 0);
+const containersOf = ({ services }: ComposeDocument): number =>
+  Object.values(services).reduce((count, service) => count + Number(service.deploy?.replicas ?? service.scale ?? 1), 0);
 
 async function writeProject(plan: Plan, name: string, document: ComposeDocument): Promise<Project> {
   const file = join(plan.dir, `${name.slice(plan.project.length + 1) || 'run'}.compose.json`);
@@ -185,7 +223,10 @@ async function writeProject(plan: Plan, name: string, document: ComposeDocument)
   return { name, file };
 }
 
-/** Follows the engine's events of the run: a part of the lasting stack that ends breaks the run; what happens to the sides is kept for the round. */
+/**
+ * Follows the engine's events of the run: a part of the lasting stack that ends breaks the run; what happens to the
+ * sides is kept for the round.
+ */
 function watch(plan: Plan, ctx: Context, events: EngineEvent[], broken: AbortController, ended: AbortSignal): void {
   const onEvent = (event: EngineEvent) => {
     events.push(event);
@@ -193,15 +234,27 @@ function watch(plan: Plan, ctx: Context, events: EngineEvent[], broken: AbortCon
     if (event.action !== 'die' || ended.aborted) return;
     if (service === 'sidecar') ctx.progress.warn('the sidecar ended; the metrics are shipped at the end of the run');
     if (service === 'prometheus' || service === 'exporter') {
-      broken.abort(new InfrastructureError(`${service} of the run stack ended in the middle of the run (exit code ${event.exitCode})`, { hint: 'Was it killed, or is the host out of memory? `dmesg` tells. Run the benchmark again.' }));
+      broken.abort(
+        new InfrastructureError(
+          `${service} of the run stack ended in the middle of the run (exit code ${event.exitCode})`,
+          { hint: 'Was it killed, or is the host out of memory? `dmesg` tells. Run the benchmark again.' },
+        ),
+      );
     }
   };
   ctx.engine
     .events(`${LABEL.run}=${plan.runId}`, onEvent, ended)
-    .then(() => new Error('its event stream ended'), (error: Error) => error)
+    .then(
+      () => new Error('its event stream ended'),
+      (error: Error) => error,
+    )
     .then((error) => {
       if (ended.aborted) return;
-      broken.abort(new InfrastructureError(`the Docker engine went away in the middle of the run (${error.message})`, { hint: 'Start the engine again; the next command removes what this run has left.' }));
+      broken.abort(
+        new InfrastructureError(`the Docker engine went away in the middle of the run (${error.message})`, {
+          hint: 'Start the engine again; the next command removes what this run has left.',
+        }),
+      );
     });
 }
 
@@ -209,18 +262,34 @@ function watch(plan: Plan, ctx: Context, events: EngineEvent[], broken: AbortCon
 async function watchWrites(plan: Plan, broken: AbortController, ended: AbortSignal, ctx: Context): Promise<void> {
   const { diskLimitBytes: limitBytes, file } = plan.config;
   const written = () => writtenBy(ctx.engine, `${LABEL.run}=${plan.runId}`);
-  const blame = (most: Written) => wroteTooMuch(nameOf(most.labels), most, limitBytes, `Let it write less, or raise disk_limit in ${file}.`);
+  const blame = (most: Written) =>
+    wroteTooMuch(nameOf(most.labels), most, limitBytes, `Let it write less, or raise disk_limit in ${file}.`);
   const root = await ctx.engine.dataRoot().catch(() => null);
-  if (root !== null) await watchDisk({ folders: [root, plan.dir], limitBytes, written, blame }, (error) => broken.abort(error), ended);
+  if (root !== null)
+    await watchDisk({ folders: [root, plan.dir], limitBytes, written, blame }, (error) => broken.abort(error), ended);
 }
 
 /** A container of the run in words. */
-const nameOf = (labels: Record<string, string>) => (labels[LABEL.side] ? `${labels['com.docker.compose.service'] ?? 'a service'} of ${labels[LABEL.side]}` : (labels[LABEL.service] ?? 'a container of the run'));
+const nameOf = (labels: Record<string, string>) =>
+  labels[LABEL.side]
+    ? `${labels['com.docker.compose.service'] ?? 'a service'} of ${labels[LABEL.side]}`
+    : (labels[LABEL.service] ?? 'a container of the run');
 
-async function startSides(round: number, plan: Plan, stack: Stack, events: EngineEvent[], ctx: Context): Promise<Sides> {
+async function startSides(
+  round: number,
+  plan: Plan,
+  stack: Stack,
+  events: EngineEvent[],
+  ctx: Context,
+): Promise<Sides> {
   const targetsFile = join(plan.dir, 'targets', `round-${round}.json`);
   const projects = stack.built.plan.sides.map((side) => roundProject(plan, side.name, round));
-  const removeSides = () => Promise.all(projects.map((project) => removeAll(ctx.engine, [`com.docker.compose.project=${project}`], stack.signal.aborted ? 0 : GRACE_S)));
+  const removeSides = () =>
+    Promise.all(
+      projects.map((project) =>
+        removeAll(ctx.engine, [`com.docker.compose.project=${project}`], stack.signal.aborted ? 0 : GRACE_S),
+      ),
+    );
   const dispose = async () => {
     await rm(targetsFile, { force: true });
     if (!plan.config.keep || ctx.signal.aborted) await removeSides();
@@ -233,9 +302,25 @@ async function startSides(round: number, plan: Plan, stack: Stack, events: Engin
       await sleep(position * 100);
       const project = roundProject(plan, side.name, round);
       const document = sideCompose(stack.built.services.get(side.name)!, plan, side.name, round);
-      await up(await writeProject(plan, project, document), `com.docker.compose.project=${project}`, stack.signal, plan.config.readyTimeoutS, ctx, { expected: containersOf(document) }).then(() => allHealthy(project, ctx)).catch((error) =>
-        explain(error, `com.docker.compose.project=${project}`, `${side.name} (${side.ref}, ${shortCommit(side.commit)})`, plan.config.readyTimeoutS, ctx, stack.signal),
-      );
+      await up(
+        await writeProject(plan, project, document),
+        `com.docker.compose.project=${project}`,
+        stack.signal,
+        plan.config.readyTimeoutS,
+        ctx,
+        { expected: containersOf(document) },
+      )
+        .then(() => allHealthy(project, ctx))
+        .catch((error) =>
+          explain(
+            error,
+            `com.docker.compose.project=${project}`,
+            `${side.name} (${side.ref}, ${shortCommit(side.commit)})`,
+            plan.config.readyTimeoutS,
+            ctx,
+            stack.signal,
+          ),
+        );
     });
     await settleAll([...starting, stack.ready.then(() => {})]);
     const since = events.length;
@@ -248,8 +333,14 @@ async function startSides(round: number, plan: Plan, stack: Stack, events: Engin
       containers,
       targets: targets.length,
       incidents: (side) =>
-        events.slice(since).filter((event) => event.labels[LABEL.side] === side && event.labels[LABEL.round] === String(round))
-          .map((event) => ({ service: event.labels['com.docker.compose.service'] ?? '', action: event.action, exitCode: event.exitCode })),
+        events
+          .slice(since)
+          .filter((event) => event.labels[LABEL.side] === side && event.labels[LABEL.round] === String(round))
+          .map((event) => ({
+            service: event.labels['com.docker.compose.service'] ?? '',
+            action: event.action,
+            exitCode: event.exitCode,
+          })),
       [Symbol.asyncDispose]: dispose,
     };
   } catch (error) {
@@ -260,9 +351,16 @@ async function startSides(round: number, plan: Plan, stack: Stack, events: Engin
 
 /** Compose has been seen to end its wait at the limit as if all were well: the engine has the last word. */
 async function allHealthy(project: string, ctx: Context): Promise<void> {
-  const states = await Promise.all((await ctx.engine.containers(`com.docker.compose.project=${project}`)).map(({ id }) => ctx.engine.inspect(id)));
+  const states = await Promise.all(
+    (await ctx.engine.containers(`com.docker.compose.project=${project}`)).map(({ id }) => ctx.engine.inspect(id)),
+  );
   const unwell = states.filter(({ running, health }) => !running || (health !== null && health !== 'healthy'));
-  if (unwell.length > 0) throw new ComposeError('up', project, unwell.map(({ name, health }) => `${name} is ${health ?? 'not running'}`).join(', '));
+  if (unwell.length > 0)
+    throw new ComposeError(
+      'up',
+      project,
+      unwell.map(({ name, health }) => `${name} is ${health ?? 'not running'}`).join(', '),
+    );
 }
 
 /** Waits for all, then fails with the first failure: nothing may still be starting when the clean-up begins. */
@@ -272,7 +370,9 @@ async function settleAll(work: Promise<void>[]): Promise<void> {
 }
 
 async function sideContainers(plan: Plan, round: number, ctx: Context): Promise<SideContainer[]> {
-  const list = (await ctx.engine.containers(`${LABEL.run}=${plan.runId}`, `${LABEL.round}=${round}`)).filter((c) => c.labels[LABEL.side] && c.labels['com.docker.compose.service']);
+  const list = (await ctx.engine.containers(`${LABEL.run}=${plan.runId}`, `${LABEL.round}=${round}`)).filter(
+    (c) => c.labels[LABEL.side] && c.labels['com.docker.compose.service'],
+  );
   return Promise.all(
     list.map(async (container) => {
       const state = await ctx.engine.inspect(container.id);
@@ -288,7 +388,11 @@ async function sideContainers(plan: Plan, round: number, ctx: Context): Promise<
 }
 
 /** One target for each replica, in the form of Prometheus' file_sd. */
-export function scrapeTargets(plan: Plan, containers: SideContainer[], round: number): { targets: string[]; labels: Record<string, string> }[] {
+export function scrapeTargets(
+  plan: Plan,
+  containers: SideContainer[],
+  round: number,
+): { targets: string[]; labels: Record<string, string> }[] {
   return plan.config.scrape.flatMap(({ service, port, path }) =>
     containers
       .filter((container) => container.service === service)
@@ -306,7 +410,10 @@ export function scrapeTargets(plan: Plan, containers: SideContainer[], round: nu
   );
 }
 
-/** Waits until Prometheus has scraped every target of the round, and the exporter: what it has not seen cannot be in the window. */
+/**
+ * Waits until Prometheus has scraped every target of the round, and the exporter: what it has not seen cannot be in the
+ * window.
+ */
 export async function scraped({ round, targets }: Sides, stack: Stack, ctx: Context): Promise<void> {
   const { prometheus } = await stack.ready;
   const deadline = ctx.now() + SCRAPE_TIMEOUT_S * 1000;
@@ -316,18 +423,31 @@ export async function scraped({ round, targets }: Sides, stack: Stack, ctx: Cont
     const [services, containers] = await Promise.all([prometheus.value(expression), prometheus.value(exporter)]);
     if (services === targets && containers === 1) return;
     if (ctx.now() > deadline) {
-      throw new InfrastructureError(`Prometheus reached ${services} of ${targets} scrape targets and ${containers} of 1 exporter in ${SCRAPE_TIMEOUT_S} s`, {
-        hint: `Do the services answer at the ports and paths under scrape in ${basename(stack.built.plan.config.file)}, with a valid Content-Type?`,
-      });
+      throw new InfrastructureError(
+        `Prometheus reached ${services} of ${targets} scrape targets and ${containers} of 1 exporter in ${SCRAPE_TIMEOUT_S} s`,
+        {
+          hint: `Do the services answer at the ports and paths under scrape in ${basename(stack.built.plan.config.file)}, with a valid Content-Type?`,
+        },
+      );
     }
     await sleep(100, undefined, { signal: stack.signal }).catch(() => stack.signal.throwIfAborted());
   }
 }
 
 /** Turns Compose's failure into a sentence with the last lines of the containers that are not well. */
-async function explain(error: unknown, label: string, what: string, timeoutS: number, ctx: Context, signal: AbortSignal): Promise<never> {
+async function explain(
+  error: unknown,
+  label: string,
+  what: string,
+  timeoutS: number,
+  ctx: Context,
+  signal: AbortSignal,
+): Promise<never> {
   if (signal.aborted || !(error instanceof ComposeError)) throw error;
   const unwell = await describeUnwell(label, ctx);
   const said = unwell ? `\n${unwell}` : `: ${error.output.trim()}`;
-  throw new InfrastructureError(`${what} did not become healthy in ${timeoutS} s${said}`, { hint: 'Start the image by hand, or raise ready_timeout in benchmark.yaml.', cause: error });
+  throw new InfrastructureError(`${what} did not become healthy in ${timeoutS} s${said}`, {
+    hint: 'Start the image by hand, or raise ready_timeout in benchmark.yaml.',
+    cause: error,
+  });
 }

@@ -3,16 +3,25 @@ import { monotonicFactory } from 'ulid';
 import { UsageError } from '../core/errors.ts';
 import type { CalibrationDocument } from '../documents/calibration.ts';
 import type { CapacityDocument } from '../documents/capacity.ts';
-import type { ArchiveDocument, Pairing, RoundDocument, RunDocument, RunStatus, Sample, SideDocument, SideName } from '../documents/run.ts';
+import type {
+  ArchiveDocument,
+  Pairing,
+  RoundDocument,
+  RunDocument,
+  RunStatus,
+  Sample,
+  SideDocument,
+  SideName,
+} from '../documents/run.ts';
 import type { Verdict, VerdictDocument } from '../documents/verdict.ts';
-import { openHub, type Hub } from './inbox-outbox.ts';
+import { type Hub, openHub } from './inbox-outbox.ts';
 import { openQueue, type Queue } from './jobs.ts';
-import * as judgements from './judgements.ts';
 import type { StoredBisection, SuspectedChange } from './judgements.ts';
+import * as judgements from './judgements.ts';
 import * as master from './master.ts';
-import { serviceFigures, type ServiceFigures } from './service-metrics.ts';
+import { type ServiceFigures, serviceFigures } from './service-metrics.ts';
 import { openSite, type Site } from './site.ts';
-import { openDatabase, type Database, type Row } from './sqlite.ts';
+import { type Database, openDatabase, type Row } from './sqlite.ts';
 
 /** A line of the list of runs. */
 export interface RunSummary {
@@ -106,7 +115,9 @@ export interface Store {
   transaction<T>(work: () => T): T;
   /** Keeps a run and the rounds it has already; a run is there once. */
   addRun(run: RunDocument): void;
-  /** Keeps one side of one round, whole or not at all; the same one again replaces it. `detail`: raw material, any JSON. */
+  /**
+   * Keeps one side of one round, whole or not at all; the same one again replaces it. `detail`: raw material, any JSON.
+   */
   saveRound(runId: string, round: RoundDocument, detail?: unknown): void;
   saveArchive(runId: string, archive: ArchiveDocument): void;
   /** Keeps what a comparison decided; again replaces it. */
@@ -137,18 +148,32 @@ export interface Store {
   /** In the order of their runs. */
   suspectedChanges(benchmark: string, hostId?: string): SuspectedChange[];
   /** What the run `checkedBy` said of it; 'open': it could not decide. */
-  settleSuspectedChange(change: Pick<SuspectedChange, 'benchmark' | 'host_id' | 'metric' | 'run_id'>, state: SuspectedChange['state'], checkedBy: string): void;
+  settleSuspectedChange(
+    change: Pick<SuspectedChange, 'benchmark' | 'host_id' | 'metric' | 'run_id'>,
+    state: SuspectedChange['state'],
+    checkedBy: string,
+  ): void;
   /** Keeps a bisection; the same id again replaces it. */
   saveBisection(bisection: Omit<StoredBisection, 'updated_at'>): void;
   /** Newest first. */
   bisections(benchmark?: string): StoredBisection[];
-  /** The complete runs of the master set of a benchmark on a host, oldest first, with the samples of `metrics` (absent: of the primary ones); `after`: only those that come after this run. */
-  masterRuns(benchmark: string, hostId: string, metrics?: readonly string[], after?: Pick<master.MasterRun, 'run_id' | 'started_at'>): master.MasterRun[];
+  /**
+   * The complete runs of the master set of a benchmark on a host, oldest first, with the samples of `metrics` (absent:
+   * of the primary ones); `after`: only those that come after this run.
+   */
+  masterRuns(
+    benchmark: string,
+    hostId: string,
+    metrics?: readonly string[],
+    after?: Pick<master.MasterRun, 'run_id' | 'started_at'>,
+  ): master.MasterRun[];
   /** Host of the newest run of the master set. */
   masterHost(benchmark: string): string | undefined;
   saveBuild(build: BuildRecord): void;
   findBuild(wanted: Pick<BuildRecord, 'benchmark' | 'image' | 'commit' | 'recipeHash'>): BuildRecord | undefined;
-  /** Keeps a change point; one that is known already, by benchmark, host, metric and run, stays as it was found first. */
+  /**
+   * Keeps a change point; one that is known already, by benchmark, host, metric and run, stays as it was found first.
+   */
   addChangePoint(point: ChangePoint): void;
   /** In the order of their runs. */
   changePoints(benchmark?: string): ChangePoint[];
@@ -162,7 +187,10 @@ export interface Store {
   close(): void;
 }
 
-/** Opens the store, made and brought up to date where needed; InfrastructureError where that fails. `busyMs`: how long a call waits, and its process with it, while another process writes. */
+/**
+ * Opens the store, made and brought up to date where needed; InfrastructureError where that fails. `busyMs`: how long a
+ * call waits, and its process with it, while another process writes.
+ */
 export function openStore(file: string, options: { busyMs?: number } = {}): Store {
   const db = openDatabase(file, options);
   const nextEvent = monotonicFactory(); // two of one millisecond stay in their order
@@ -176,31 +204,56 @@ export function openStore(file: string, options: { busyMs?: number } = {}): Stor
     saveRound: (runId, round, detail) => db.transaction(() => saveRound(db, runId, round, detail)),
     saveArchive: (runId, archive) => saveArchive(db, runId, archive),
     saveVerdict: (runId, verdict) => judgements.saveVerdict(db, runId, verdict),
-    saveCapacity: (runId, capacity) => changed(runId, db.run('UPDATE run SET capacity = ? WHERE run_id = ?', text(capacity), runId)),
-    amendRun: (runId, { pairing, comparison, load }) => db.transaction(() => {
-      if (pairing) changed(runId, db.run('UPDATE run SET pairing = ? WHERE run_id = ?', pairing, runId));
-      if (comparison) changed(runId, db.run('UPDATE run SET comparison = ?, rounds_asked = ? WHERE run_id = ?', text(comparison), comparison.max, runId));
-      if (load) changed(runId, db.run('UPDATE run SET load = ? WHERE run_id = ?', text(load), runId));
-    }),
-    continuedBy: (runId) => db.get('SELECT run_id FROM run WHERE continues = ? ORDER BY run_id LIMIT 1', runId)?.run_id as string | undefined,
+    saveCapacity: (runId, capacity) =>
+      changed(runId, db.run('UPDATE run SET capacity = ? WHERE run_id = ?', text(capacity), runId)),
+    amendRun: (runId, { pairing, comparison, load }) =>
+      db.transaction(() => {
+        if (pairing) changed(runId, db.run('UPDATE run SET pairing = ? WHERE run_id = ?', pairing, runId));
+        if (comparison)
+          changed(
+            runId,
+            db.run(
+              'UPDATE run SET comparison = ?, rounds_asked = ? WHERE run_id = ?',
+              text(comparison),
+              comparison.max,
+              runId,
+            ),
+          );
+        if (load) changed(runId, db.run('UPDATE run SET load = ? WHERE run_id = ?', text(load), runId));
+      }),
+    continuedBy: (runId) =>
+      db.get('SELECT run_id FROM run WHERE continues = ? ORDER BY run_id LIMIT 1', runId)?.run_id as string | undefined,
     finishRun: (runId, status, finishedAt, reason) =>
-      changed(runId, db.run('UPDATE run SET status = ?, finished_at = ?, status_reason = ? WHERE run_id = ?', status, finishedAt, reason ?? null, runId)),
+      changed(
+        runId,
+        db.run(
+          'UPDATE run SET status = ?, finished_at = ?, status_reason = ? WHERE run_id = ?',
+          status,
+          finishedAt,
+          reason ?? null,
+          runId,
+        ),
+      ),
     run: (idOrPrefix) => db.snapshot(() => readRun(db, findRunId(db, idOrPrefix))),
     details: (runId) => readDetails(db, runId),
     runs: (filter = {}) => listRuns(db, filter),
     stored: () => listStored(db),
-    runningRuns: () => db.all(`SELECT run_id FROM run WHERE status = 'running' ORDER BY run_id`).map((row) => row.run_id as string),
+    runningRuns: () =>
+      db.all(`SELECT run_id FROM run WHERE status = 'running' ORDER BY run_id`).map((row) => row.run_id as string),
     pendingArchives: () =>
-      db.all('SELECT run_id, archive FROM run WHERE archive_pending = 1 ORDER BY run_id').map((row) => ({ run_id: row.run_id as string, archive: json(row.archive) })),
+      db
+        .all('SELECT run_id, archive FROM run WHERE archive_pending = 1 ORDER BY run_id')
+        .map((row) => ({ run_id: row.run_id as string, archive: json(row.archive) })),
     addCalibration: (calibration) => judgements.addCalibration(db, calibration),
     calibration: (conditions) => judgements.lastCalibration(db, conditions),
     addSuspectedChange: (change) => judgements.addSuspectedChange(db, change),
     suspectedChanges: (benchmark, hostId) => judgements.suspectedChanges(db, benchmark, hostId),
     settleSuspectedChange: (change, state, checkedBy) => judgements.settleSuspectedChange(db, change, state, checkedBy),
-    saveBisection: (bisection) => db.transaction(() => {
-      addBenchmark(db, bisection.benchmark);
-      judgements.saveBisection(db, bisection);
-    }),
+    saveBisection: (bisection) =>
+      db.transaction(() => {
+        addBenchmark(db, bisection.benchmark);
+        judgements.saveBisection(db, bisection);
+      }),
     bisections: (benchmark) => judgements.bisections(db, benchmark),
     masterRuns: (benchmark, hostId, metrics, after) => master.masterRuns(db, benchmark, hostId, metrics, after),
     masterHost: (benchmark) => master.masterHost(db, benchmark),
@@ -209,10 +262,19 @@ export function openStore(file: string, options: { busyMs?: number } = {}): Stor
     addChangePoint: (point) => addChangePoint(db, point),
     changePoints: (benchmark) => listChangePoints(db, benchmark),
     addEvent: (kind, runId, detail) => {
-      db.run('INSERT INTO event (event_id, at, kind, run_id, detail) VALUES (?, ?, ?, ?, ?)', nextEvent(), new Date().toISOString(), kind, runId, text(detail ?? null));
+      db.run(
+        'INSERT INTO event (event_id, at, kind, run_id, detail) VALUES (?, ?, ?, ?, ?)',
+        nextEvent(),
+        new Date().toISOString(),
+        kind,
+        runId,
+        text(detail ?? null),
+      );
     },
     events: (limit = 100) =>
-      db.all('SELECT at, kind, run_id, detail FROM event ORDER BY event_id DESC LIMIT ?', limit).map((row) => ({ ...row, detail: json(row.detail) }) as StoredEvent),
+      db
+        .all('SELECT at, kind, run_id, detail FROM event ORDER BY event_id DESC LIMIT ?', limit)
+        .map((row) => ({ ...row, detail: json(row.detail) }) as StoredEvent),
     readable: () => {
       try {
         return db.get('SELECT 1 AS one')?.one === 1;
@@ -227,7 +289,8 @@ export function openStore(file: string, options: { busyMs?: number } = {}): Stor
 const text = (value: unknown): string => JSON.stringify(value);
 const json = <T>(value: unknown): T => JSON.parse(value as string) as T;
 /** A field that is there only where the column holds something. */
-const given = <K extends string>(key: K, value: unknown): Record<K, never> | object => (value === null || value === undefined ? {} : { [key]: value });
+const given = <K extends string>(key: K, value: unknown): Record<K, never> | object =>
+  value === null || value === undefined ? {} : { [key]: value };
 
 function changed(runId: string, rows: number): void {
   if (rows === 0) throw new Error(`there is no run ${runId} in the store`);
@@ -243,14 +306,40 @@ function addRun(db: Database, run: RunDocument): void {
     `INSERT INTO run (run_id, benchmark, status, status_reason, started_at, finished_at, pairing, host_id, stack_version, rounds_asked,
                       host, load, cpusets, metrics, stack_images, compose, comparison, master, capacity, continues)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    run.run_id, run.benchmark, run.status, run.status_reason ?? null, run.started_at, run.finished_at ?? null, run.pairing, run.host.id, run.stack_version,
-    run.rounds_asked, text(run.host), text(run.load), text(run.cpusets), text(run.metrics), text(run.stack_images), text(run.compose),
-    run.comparison ? text(run.comparison) : null, run.master ? 1 : 0, run.capacity ? text(run.capacity) : null, run.continues ?? null,
+    run.run_id,
+    run.benchmark,
+    run.status,
+    run.status_reason ?? null,
+    run.started_at,
+    run.finished_at ?? null,
+    run.pairing,
+    run.host.id,
+    run.stack_version,
+    run.rounds_asked,
+    text(run.host),
+    text(run.load),
+    text(run.cpusets),
+    text(run.metrics),
+    text(run.stack_images),
+    text(run.compose),
+    run.comparison ? text(run.comparison) : null,
+    run.master ? 1 : 0,
+    run.capacity ? text(run.capacity) : null,
+    run.continues ?? null,
   );
   for (const [side, { ref, commit, subject, images }] of Object.entries(run.sides)) {
-    db.run('INSERT INTO run_side (run_id, side, ref, commit_id, subject, images) VALUES (?, ?, ?, ?, ?, ?)', run.run_id, side, ref, commit, subject ?? null, text(images));
+    db.run(
+      'INSERT INTO run_side (run_id, side, ref, commit_id, subject, images) VALUES (?, ?, ?, ?, ?, ?)',
+      run.run_id,
+      side,
+      ref,
+      commit,
+      subject ?? null,
+      text(images),
+    );
   }
-  for (const [name, value] of Object.entries(run.labels)) db.run('INSERT INTO run_label (run_id, name, value) VALUES (?, ?, ?)', run.run_id, name, value);
+  for (const [name, value] of Object.entries(run.labels))
+    db.run('INSERT INTO run_label (run_id, name, value) VALUES (?, ?, ?)', run.run_id, name, value);
   for (const round of run.rounds) saveRound(db, run.run_id, round);
   if (run.archive) saveArchive(db, run.run_id, run.archive);
   if (run.verdict) judgements.saveVerdict(db, run.run_id, run.verdict);
@@ -261,18 +350,44 @@ function saveRound(db: Database, runId: string, round: RoundDocument, detail?: u
     `INSERT INTO round (run_id, side, round, valid, reasons, started_at, window_s, detail, block, rate, from_run, failures) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (run_id, side, round) DO UPDATE SET valid = excluded.valid, reasons = excluded.reasons, started_at = excluded.started_at,
        window_s = excluded.window_s, detail = excluded.detail, block = excluded.block, rate = excluded.rate, from_run = excluded.from_run, failures = excluded.failures`,
-    runId, round.side, round.round, round.valid ? 1 : 0, text(round.reasons), round.started_at, round.window_s, detail === undefined ? null : text(detail), round.block ?? null, round.rate ?? null, round.from_run ?? null,
+    runId,
+    round.side,
+    round.round,
+    round.valid ? 1 : 0,
+    text(round.reasons),
+    round.started_at,
+    round.window_s,
+    detail === undefined ? null : text(detail),
+    round.block ?? null,
+    round.rate ?? null,
+    round.from_run ?? null,
     round.failures ? text(round.failures) : null,
   );
   db.run('DELETE FROM sample WHERE run_id = ? AND side = ? AND round = ?', runId, round.side, round.round);
   for (const [name, { value, unit }] of Object.entries(round.samples)) {
     if (!Number.isFinite(value)) throw new Error(`the sample ${name} of round ${round.round} is no number: ${value}`);
-    db.run('INSERT INTO sample (run_id, side, round, name, value, unit) VALUES (?, ?, ?, ?, ?, ?)', runId, round.side, round.round, name, value, unit);
+    db.run(
+      'INSERT INTO sample (run_id, side, round, name, value, unit) VALUES (?, ?, ?, ?, ?, ?)',
+      runId,
+      round.side,
+      round.round,
+      name,
+      value,
+      unit,
+    );
   }
 }
 
 function saveArchive(db: Database, runId: string, archive: ArchiveDocument): void {
-  changed(runId, db.run('UPDATE run SET archive = ?, archive_pending = ? WHERE run_id = ?', text(archive), archive.pending ? 1 : 0, runId));
+  changed(
+    runId,
+    db.run(
+      'UPDATE run SET archive = ?, archive_pending = ? WHERE run_id = ?',
+      text(archive),
+      archive.pending ? 1 : 0,
+      runId,
+    ),
+  );
 }
 
 /** Turns what the user wrote into the id of one run. */
@@ -284,12 +399,17 @@ function findRunId(db: Database, wanted: string): string {
     return newest.run_id as string;
   }
   const prefix = wanted.toUpperCase();
-  if (db.get('SELECT run_id FROM run WHERE run_id = ?', prefix)) return prefix; // whole: found by the index, among any number of runs
-  const found = db.all('SELECT run_id FROM run WHERE substr(run_id, 1, length(?)) = ? ORDER BY run_id LIMIT 4', prefix, prefix).map((row) => row.run_id as string);
+  // whole: found by the index, among any number of runs
+  if (db.get('SELECT run_id FROM run WHERE run_id = ?', prefix)) return prefix;
+  const found = db
+    .all('SELECT run_id FROM run WHERE substr(run_id, 1, length(?)) = ? ORDER BY run_id LIMIT 4', prefix, prefix)
+    .map((row) => row.run_id as string);
   if (found.length === 0 || prefix === '') throw new UsageError(`there is no run ${JSON.stringify(wanted)}`, { hint });
   if (found.length === 1) return found[0]!;
   const shown = found.slice(0, 3).join(', ') + (found.length > 3 ? ', ...' : '');
-  throw new UsageError(`${JSON.stringify(wanted)} is the beginning of several runs: ${shown}`, { hint: `Write more of it; ${hint}` });
+  throw new UsageError(`${JSON.stringify(wanted)} is the beginning of several runs: ${shown}`, {
+    hint: `Write more of it; ${hint}`,
+  });
 }
 
 function readRun(db: Database, runId: string): RunDocument {
@@ -315,7 +435,11 @@ function readRun(db: Database, runId: string): RunDocument {
     ...(row.master === 1 ? { master: true } : {}),
     ...given('continues', row.continues),
     metrics,
-    rounds: readRounds(db, runId, metrics.map((metric) => metric.name)),
+    rounds: readRounds(
+      db,
+      runId,
+      metrics.map((metric) => metric.name),
+    ),
     ...given('verdict', judgements.readVerdict(db, runId)),
     ...(row.capacity === null ? {} : { capacity: json<CapacityDocument>(row.capacity) }),
     ...(row.archive === null ? {} : { archive: json<ArchiveDocument>(row.archive) }),
@@ -326,52 +450,95 @@ function readRun(db: Database, runId: string): RunDocument {
 
 function readSides(db: Database, runId: string): RunDocument['sides'] {
   const rows = db.all('SELECT * FROM run_side WHERE run_id = ? ORDER BY side DESC', runId);
-  const side = (row: Row): SideDocument => ({ ref: row.ref as string, commit: row.commit_id as string, ...given('subject', row.subject), images: json(row.images) });
+  const side = (row: Row): SideDocument => ({
+    ref: row.ref as string,
+    commit: row.commit_id as string,
+    ...given('subject', row.subject),
+    images: json(row.images),
+  });
   return Object.fromEntries(rows.map((row) => [row.side, side(row)])) as unknown as RunDocument['sides'];
 }
 
 function readLabels(db: Database, runId: string): Record<string, string> {
-  return Object.fromEntries(db.all('SELECT name, value FROM run_label WHERE run_id = ? ORDER BY name', runId).map((row) => [row.name, row.value as string]));
+  return Object.fromEntries(
+    db
+      .all('SELECT name, value FROM run_label WHERE run_id = ? ORDER BY name', runId)
+      .map((row) => [row.name, row.value as string]),
+  );
 }
 
-/** In the order in which they were measured; of one round the candidate first. Samples in the order of the run's metrics. */
+/**
+ * In the order in which they were measured; of one round the candidate first. Samples in the order of the run's
+ * metrics.
+ */
 function readRounds(db: Database, runId: string, order: string[]): RoundDocument[] {
-  const samples = Map.groupBy(db.all('SELECT side, round, name, value, unit FROM sample WHERE run_id = ?', runId), (row) => `${row.side} ${row.round}`);
+  const samples = Map.groupBy(
+    db.all('SELECT side, round, name, value, unit FROM sample WHERE run_id = ?', runId),
+    (row) => `${row.side} ${row.round}`,
+  );
   const place = (name: unknown) => order.indexOf(name as string) >>> 0; // an unknown name (-1) comes last
-  return db.all('SELECT side, round, valid, reasons, started_at, window_s, block, rate, from_run, failures FROM round WHERE run_id = ? ORDER BY round, side DESC', runId).map((row) => {
-    const own = (samples.get(`${row.side} ${row.round}`) ?? []).toSorted((a, b) => place(a.name) - place(b.name) || String(a.name).localeCompare(String(b.name)));
-    return {
-      side: row.side as SideName,
-      round: row.round as number,
-      ...given('block', row.block),
-      ...given('rate', row.rate),
-      ...given('from_run', row.from_run),
-      valid: row.valid === 1,
-      reasons: json(row.reasons),
-      started_at: row.started_at as string,
-      window_s: row.window_s as number,
-      samples: Object.fromEntries(own.map((sample): [string, Sample] => [sample.name as string, { value: sample.value as number, unit: sample.unit as string }])),
-      ...(row.failures === null ? {} : { failures: json<RoundDocument['failures']>(row.failures) }),
-    };
-  });
+  return db
+    .all(
+      'SELECT side, round, valid, reasons, started_at, window_s, block, rate, from_run, failures FROM round WHERE run_id = ? ORDER BY round, side DESC',
+      runId,
+    )
+    .map((row) => {
+      const own = (samples.get(`${row.side} ${row.round}`) ?? []).toSorted(
+        (a, b) => place(a.name) - place(b.name) || String(a.name).localeCompare(String(b.name)),
+      );
+      return {
+        side: row.side as SideName,
+        round: row.round as number,
+        ...given('block', row.block),
+        ...given('rate', row.rate),
+        ...given('from_run', row.from_run),
+        valid: row.valid === 1,
+        reasons: json(row.reasons),
+        started_at: row.started_at as string,
+        window_s: row.window_s as number,
+        samples: Object.fromEntries(
+          own.map((sample): [string, Sample] => [
+            sample.name as string,
+            { value: sample.value as number, unit: sample.unit as string },
+          ]),
+        ),
+        ...(row.failures === null ? {} : { failures: json<RoundDocument['failures']>(row.failures) }),
+      };
+    });
 }
 
 function readDetails(db: Database, runId: string): { side: SideName; round: number; detail: unknown }[] {
-  return db.all('SELECT side, round, detail FROM round WHERE run_id = ? ORDER BY round, side DESC', runId).map((row) => ({
-    side: row.side as SideName, round: row.round as number, detail: row.detail === null ? null : json(row.detail),
-  }));
+  return db
+    .all('SELECT side, round, detail FROM round WHERE run_id = ? ORDER BY round, side DESC', runId)
+    .map((row) => ({
+      side: row.side as SideName,
+      round: row.round as number,
+      detail: row.detail === null ? null : json(row.detail),
+    }));
 }
 
-function listRuns(db: Database, { benchmark, commit, labels = {}, host_id, master, limit = 20 }: RunFilter): RunSummary[] {
+function listRuns(
+  db: Database,
+  { benchmark, commit, labels = {}, host_id, master, limit = 20 }: RunFilter,
+): RunSummary[] {
   const conditions: [sql: string, ...values: string[]][] = [];
   if (benchmark !== undefined) conditions.push(['run.benchmark = ?', benchmark]);
   if (host_id !== undefined) conditions.push(['run.host_id = ?', host_id]);
   if (master) conditions.push(['run.master = 1']);
   if (commit !== undefined) {
-    conditions.push(['EXISTS (SELECT 1 FROM run_side s WHERE s.run_id = run.run_id AND (substr(s.commit_id, 1, length(?)) = ? OR s.ref = ?))', commit, commit, commit]);
+    conditions.push([
+      'EXISTS (SELECT 1 FROM run_side s WHERE s.run_id = run.run_id AND (substr(s.commit_id, 1, length(?)) = ? OR s.ref = ?))',
+      commit,
+      commit,
+      commit,
+    ]);
   }
   for (const [name, value] of Object.entries(labels)) {
-    conditions.push(['EXISTS (SELECT 1 FROM run_label l WHERE l.run_id = run.run_id AND l.name = ? AND l.value = ?)', name, value]);
+    conditions.push([
+      'EXISTS (SELECT 1 FROM run_label l WHERE l.run_id = run.run_id AND l.name = ? AND l.value = ?)',
+      name,
+      value,
+    ]);
   }
   const where = conditions.length > 0 ? `WHERE ${conditions.map(([sql]) => sql).join(' AND ')}` : '';
   const rows = db.all(
@@ -383,7 +550,8 @@ function listRuns(db: Database, { benchmark, commit, labels = {}, host_id, maste
      LEFT JOIN run_side b ON b.run_id = run.run_id AND b.side = 'baseline'
      LEFT JOIN verdict v ON v.run_id = run.run_id
      ORDER BY run.started_at DESC, run.run_id DESC`,
-    ...conditions.flatMap(([, ...values]) => values), limit,
+    ...conditions.flatMap(([, ...values]) => values),
+    limit,
   );
   return rows.map(summary);
 }
@@ -405,13 +573,20 @@ function summary(row: Row): RunSummary {
     valid_observations: row.valid_observations as number,
     ...given('verdict', row.verdict),
     master: row.master === 1,
-    archive: row.archive_pending === 1 ? 'pending' : row.archive !== null && json<ArchiveDocument>(row.archive).verified ? 'verified' : 'none',
+    archive:
+      row.archive_pending === 1
+        ? 'pending'
+        : row.archive !== null && json<ArchiveDocument>(row.archive).verified
+          ? 'verified'
+          : 'none',
   };
 }
 
 function listStored(db: Database): StoredRun[] {
   const labels = Map.groupBy(db.all('SELECT run_id, name, value FROM run_label ORDER BY name'), (row) => row.run_id);
-  const rows = db.all('SELECT run_id, benchmark, host_id, status, started_at, archive, (SELECT count(*) FROM round r WHERE r.run_id = run.run_id) AS observations FROM run ORDER BY started_at, run_id');
+  const rows = db.all(
+    'SELECT run_id, benchmark, host_id, status, started_at, archive, (SELECT count(*) FROM round r WHERE r.run_id = run.run_id) AS observations FROM run ORDER BY started_at, run_id',
+  );
   return rows.map((row) => ({
     run_id: row.run_id as string,
     benchmark: row.benchmark as string,
@@ -424,20 +599,38 @@ function listStored(db: Database): StoredRun[] {
   }));
 }
 
-function addChangePoint(db: Database, { benchmark, host_id, metric, commit, before, run_id, at, ratio, found_at }: ChangePoint): void {
-  if (!Number.isFinite(ratio) || ratio <= 0) throw new Error(`the ratio of a change point must be a number above 0, got ${ratio}`);
+function addChangePoint(
+  db: Database,
+  { benchmark, host_id, metric, commit, before, run_id, at, ratio, found_at }: ChangePoint,
+): void {
+  if (!Number.isFinite(ratio) || ratio <= 0)
+    throw new Error(`the ratio of a change point must be a number above 0, got ${ratio}`);
   db.run(
     `INSERT INTO change_point (benchmark, host_id, metric, run_id, commit_id, before_commit_id, at, ratio, found_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (benchmark, host_id, metric, run_id) DO NOTHING`,
-    benchmark, host_id, metric, run_id, commit, before, at, ratio, found_at,
+    benchmark,
+    host_id,
+    metric,
+    run_id,
+    commit,
+    before,
+    at,
+    ratio,
+    found_at,
   );
 }
 
 function listChangePoints(db: Database, benchmark?: string): ChangePoint[] {
-  const columns = 'SELECT benchmark, host_id, metric, commit_id, before_commit_id, run_id, at, ratio, found_at FROM change_point';
+  const columns =
+    'SELECT benchmark, host_id, metric, commit_id, before_commit_id, run_id, at, ratio, found_at FROM change_point';
   const order = 'ORDER BY benchmark, at, run_id, host_id, metric';
-  const rows = benchmark === undefined ? db.all(`${columns} ${order}`) : db.all(`${columns} WHERE benchmark = ? ${order}`, benchmark);
-  return rows.map(({ commit_id: commit, before_commit_id: before, ...rest }) => ({ ...rest, commit, before }) as ChangePoint);
+  const rows =
+    benchmark === undefined
+      ? db.all(`${columns} ${order}`)
+      : db.all(`${columns} WHERE benchmark = ? ${order}`, benchmark);
+  return rows.map(
+    ({ commit_id: commit, before_commit_id: before, ...rest }) => ({ ...rest, commit, before }) as ChangePoint,
+  );
 }
 
 function saveBuild(db: Database, { benchmark, image, commit, recipeHash, tag, imageId }: BuildRecord): void {
@@ -445,11 +638,26 @@ function saveBuild(db: Database, { benchmark, image, commit, recipeHash, tag, im
   db.run(
     `INSERT INTO build (benchmark, image, commit_id, recipe_hash, tag, image_id, built_at) VALUES (?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (benchmark, image, commit_id, recipe_hash) DO UPDATE SET tag = excluded.tag, image_id = excluded.image_id, built_at = excluded.built_at`,
-    benchmark, image, commit, recipeHash, tag, imageId, new Date().toISOString(),
+    benchmark,
+    image,
+    commit,
+    recipeHash,
+    tag,
+    imageId,
+    new Date().toISOString(),
   );
 }
 
-function findBuild(db: Database, { benchmark, image, commit, recipeHash }: Pick<BuildRecord, 'benchmark' | 'image' | 'commit' | 'recipeHash'>): BuildRecord | undefined {
-  const row = db.get('SELECT tag, image_id FROM build WHERE benchmark = ? AND image = ? AND commit_id = ? AND recipe_hash = ?', benchmark, image, commit, recipeHash);
+function findBuild(
+  db: Database,
+  { benchmark, image, commit, recipeHash }: Pick<BuildRecord, 'benchmark' | 'image' | 'commit' | 'recipeHash'>,
+): BuildRecord | undefined {
+  const row = db.get(
+    'SELECT tag, image_id FROM build WHERE benchmark = ? AND image = ? AND commit_id = ? AND recipe_hash = ?',
+    benchmark,
+    image,
+    commit,
+    recipeHash,
+  );
   return row && { benchmark, image, commit, recipeHash, tag: row.tag as string, imageId: row.image_id as string };
 }

@@ -5,8 +5,8 @@
  */
 import { decodeTime, ulid } from 'ulid';
 import { type Job, type JobProgress, type NewJob, PRIORITY, type WorkerName } from '../documents/job.ts';
-import { count, iso, job, jobs, jobsBeginning, type JobFilter } from './job-rows.ts';
-import { anyWaiting, claim, endLease, renew, watchLeases, type LeasedJob, type Outcome } from './leases.ts';
+import { count, iso, type JobFilter, job, jobs, jobsBeginning } from './job-rows.ts';
+import { anyWaiting, claim, endLease, type LeasedJob, type Outcome, renew, watchLeases } from './leases.ts';
 import type { Database, Row } from './sqlite.ts';
 
 export { ENDED, type JobFilter } from './job-rows.ts';
@@ -47,7 +47,8 @@ export interface Queue {
   /** Ends a lease; false: it was no longer this worker's, and nothing has changed. */
   endLease(jobId: string, leaseId: string, outcome: Outcome, now: number): boolean;
   /**
-   * Takes back the jobs of workers that are gone, and gives them as they are now. To be called again and again, every few
+   * Takes back the jobs of workers that are gone, and gives them as they are now. To be called again and again, every
+   * few
    * seconds: silence counts only as far as it was watched. At once where `isAlive` says false.
    */
   recoverLost(now: number, isAlive: (worker: WorkerName) => boolean | undefined): Job[];
@@ -87,102 +88,214 @@ export interface Paused {
 }
 
 export function openQueue(db: Database): Queue {
-  const whole = <A extends unknown[], R>(work: (db: Database, ...args: A) => R) => (...args: A): R => db.transaction(() => work(db, ...args));
+  const whole =
+    <A extends unknown[], R>(work: (db: Database, ...args: A) => R) =>
+    (...args: A): R =>
+      db.transaction(() => work(db, ...args));
   const claimNext = whole((db, worker: WorkerName, now: number) => (paused(db) ? undefined : claim(db, worker, now)));
   return {
-    enqueue: whole(enqueue), claim: (worker, now) => (anyWaiting(db) ? claimNext(worker, now) : undefined),
-    renew: whole(renew), endLease: whole(endLease), recoverLost: watchLeases(db).recoverLost, cancel: whole(cancelJob), pause: whole(pause), resume: whole(resume),
-    job: (idOrPrefix) => theOnly(jobsBeginning(db, idOrPrefix, 2)), jobsBeginning: (prefix) => jobsBeginning(db, prefix), jobs: (filter) => jobs(db, filter), count: (filter) => count(db, filter),
-    hello: whole(hello), bye: whole(bye), workers: () => workers(db), paused: () => paused(db),
+    enqueue: whole(enqueue),
+    claim: (worker, now) => (anyWaiting(db) ? claimNext(worker, now) : undefined),
+    renew: whole(renew),
+    endLease: whole(endLease),
+    recoverLost: watchLeases(db).recoverLost,
+    cancel: whole(cancelJob),
+    pause: whole(pause),
+    resume: whole(resume),
+    job: (idOrPrefix) => theOnly(jobsBeginning(db, idOrPrefix, 2)),
+    jobsBeginning: (prefix) => jobsBeginning(db, prefix),
+    jobs: (filter) => jobs(db, filter),
+    count: (filter) => count(db, filter),
+    hello: whole(hello),
+    bye: whole(bye),
+    workers: () => workers(db),
+    paused: () => paused(db),
   };
 }
 
 const theOnly = <T>(found: readonly T[]): T | undefined => (found.length === 1 ? found[0] : undefined);
 
 /**
- * Adds a job, unless the same commit of the same benchmark, with the same settings, waits, runs, was measured, has failed
- * or was cancelled by somebody (`again`: only while it waits or runs; then it keeps its place, or gets the higher priority).
- * Either way it replaces what waits of the same pull request and benchmark and is of another commit; what runs is asked to
+ * Adds a job, unless the same commit of the same benchmark, with the same settings, waits, runs, was measured, has
+ * failed
+ * or was cancelled by somebody (`again`: only while it waits or runs; then it keeps its place, or gets the higher
+ * priority).
+ * Either way it replaces what waits of the same pull request and benchmark and is of another commit; what runs is asked
+ * to
  * end where `cancelRunning`, and else does not come back into the queue.
  */
-export function enqueue(db: Database, wanted: NewJob, { now, cancelRunning = false, again = false, pinned = false }: EnqueueOptions): Enqueued {
+export function enqueue(
+  db: Database,
+  wanted: NewJob,
+  { now, cancelRunning = false, again = false, pinned = false }: EnqueueOptions,
+): Enqueued {
   const same = sameJob(db, wanted, again);
   const id = same ? (same.job_id as string) : insert(db, wanted, { now, pinned });
   if (same) wantedAlso(db, id, wanted, pinned);
-  if (again) db.run(`UPDATE job SET declined = 0 WHERE ${SAME} AND ended_ms IS NOT NULL`, ...sameValues(wanted)); // what somebody said no to is wanted again
-  const replacement = pinned || wanted.pull_request === undefined ? { replaced: [], cancelling: [] } : replaceOthers(db, wanted, { id, now, cancelRunning });
+  // what somebody said no to is wanted again
+  if (again) db.run(`UPDATE job SET declined = 0 WHERE ${SAME} AND ended_ms IS NOT NULL`, ...sameValues(wanted));
+  const replacement =
+    pinned || wanted.pull_request === undefined
+      ? { replaced: [], cancelling: [] }
+      : replaceOthers(db, wanted, { id, now, cancelRunning });
   return { job: job(db, id)!, added: !same, ...replacement };
 }
 
-/** A job that is there already is wanted by one more: it comes forward, and is nobody's to replace where both do not belong to one pull request. */
+/**
+ * A job that is there already is wanted by one more: it comes forward, and is nobody's to replace where both do not
+ * belong to one pull request.
+ */
 function wantedAlso(db: Database, id: string, { priority, pull_request }: NewJob, pinned: boolean): void {
   db.run(
     `UPDATE job SET replaced_by = NULL, pinned = CASE WHEN ? = 1 OR pull_request IS NOT ? THEN 1 ELSE pinned END, priority = CASE WHEN state = 'queued' AND priority < ? THEN ? ELSE priority END
      WHERE job_id = ? AND ended_ms IS NULL`,
-    pinned ? 1 : 0, pull_request ?? null, priority, priority, id,
+    pinned ? 1 : 0,
+    pull_request ?? null,
+    priority,
+    priority,
+    id,
   );
 }
 
 const SAME = 'repository IS ? AND benchmark = ? AND commit_id = ? AND kind = ? AND against IS ? AND overrides = ?';
-const sameValues = ({ repository, benchmark, commit, kind, against, overrides }: NewJob) => [repository ?? null, benchmark, commit, kind, against ?? null, settingsText(overrides)];
+const sameValues = ({ repository, benchmark, commit, kind, against, overrides }: NewJob) => [
+  repository ?? null,
+  benchmark,
+  commit,
+  kind,
+  against ?? null,
+  settingsText(overrides),
+];
 
 /** The job that makes another one for this needless. One that is to end because it was replaced does not. */
 function sameJob(db: Database, wanted: NewJob, again: boolean): Row | undefined {
   const stays = `state = 'queued' OR (state = 'leased' AND cancel_reason IS NULL)`;
   const was = `state IN ('done', 'failed') OR declined = 1`;
-  return db.get(`SELECT * FROM job WHERE ${SAME} AND (${again ? stays : `${stays} OR ${was}`}) ORDER BY ended_ms IS NULL DESC, job_id DESC LIMIT 1`, ...sameValues(wanted));
+  return db.get(
+    `SELECT * FROM job WHERE ${SAME} AND (${again ? stays : `${stays} OR ${was}`}) ORDER BY ended_ms IS NULL DESC, job_id DESC LIMIT 1`,
+    ...sameValues(wanted),
+  );
 }
 
 /** The same settings are the same text, in whatever order they were given. */
-const settingsText = (overrides: NewJob['overrides'] = {}) => JSON.stringify(Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined).sort(([a], [b]) => (a < b ? -1 : 1))));
+const settingsText = (overrides: NewJob['overrides'] = {}) =>
+  JSON.stringify(
+    Object.fromEntries(
+      Object.entries(overrides)
+        .filter(([, value]) => value !== undefined)
+        .sort(([a], [b]) => (a < b ? -1 : 1)),
+    ),
+  );
 
 function insert(db: Database, wanted: NewJob, { now, pinned }: { now: number; pinned: boolean }): string {
   const id = nextId(db, now);
   db.run(
     `INSERT INTO job (job_id, kind, state, priority, repository, benchmark, commit_id, ref, against, pull_request, overrides, requested_by, created_ms, not_before_ms, deadline_s, retry_of, pinned)
      VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
-    id, wanted.kind, wanted.priority, wanted.repository ?? null, wanted.benchmark, wanted.commit, wanted.ref ?? null, wanted.against ?? null, wanted.pull_request ?? null,
-    settingsText(wanted.overrides), wanted.requested_by, now, wanted.deadline_s, wanted.retry_of ?? null, pinned ? 1 : 0,
+    id,
+    wanted.kind,
+    wanted.priority,
+    wanted.repository ?? null,
+    wanted.benchmark,
+    wanted.commit,
+    wanted.ref ?? null,
+    wanted.against ?? null,
+    wanted.pull_request ?? null,
+    settingsText(wanted.overrides),
+    wanted.requested_by,
+    now,
+    wanted.deadline_s,
+    wanted.retry_of ?? null,
+    pinned ? 1 : 0,
   );
   return id;
 }
 
-/** Later than every id of the store, whichever process made it and whatever its clock said: jobs are taken in the order of their ids. */
+/**
+ * Later than every id of the store, whichever process made it and whatever its clock said: jobs are taken in the order
+ * of their ids.
+ */
 function nextId(db: Database, now: number): string {
   const last = db.get('SELECT max(job_id) AS id FROM job')!.id as string | null;
   const id = ulid(now);
   return last !== null && id <= last ? ulid(decodeTime(last) + 1) : id;
 }
 
-function replaceOthers(db: Database, { repository, benchmark, commit, pull_request }: NewJob, { id, now, cancelRunning }: { id: string; now: number; cancelRunning: boolean }): Pick<Enqueued, 'replaced' | 'cancelling'> {
+function replaceOthers(
+  db: Database,
+  { repository, benchmark, commit, pull_request }: NewJob,
+  { id, now, cancelRunning }: { id: string; now: number; cancelRunning: boolean },
+): Pick<Enqueued, 'replaced' | 'cancelling'> {
   const others = db.all(
     `SELECT job_id, state, cancel_reason FROM job WHERE repository IS ? AND benchmark = ? AND pull_request = ? AND commit_id <> ? AND pinned = 0 AND state IN ('queued', 'leased') ORDER BY job_id`,
-    repository ?? null, benchmark, pull_request!, commit,
+    repository ?? null,
+    benchmark,
+    pull_request!,
+    commit,
   );
   const ids = (rows: Row[]) => rows.map((row) => row.job_id as string);
   const replaced = ids(others.filter(({ state }) => state === 'queued'));
   const running = others.filter(({ state, cancel_reason }) => state === 'leased' && cancel_reason === null);
   const cancelling = cancelRunning ? ids(running) : [];
   const reason = `replaced by job ${id} of commit ${commit.slice(0, 12)}`;
-  for (const one of replaced) db.run(`UPDATE job SET state = 'cancelled', reason = ?, replaced_by = ?, ended_ms = ? WHERE job_id = ?`, reason, id, now, one);
-  for (const one of ids(running)) db.run('UPDATE job SET replaced_by = ?, cancel_reason = ? WHERE job_id = ?', id, cancelRunning ? reason : null, one);
+  for (const one of replaced)
+    db.run(
+      `UPDATE job SET state = 'cancelled', reason = ?, replaced_by = ?, ended_ms = ? WHERE job_id = ?`,
+      reason,
+      id,
+      now,
+      one,
+    );
+  for (const one of ids(running))
+    db.run(
+      'UPDATE job SET replaced_by = ?, cancel_reason = ? WHERE job_id = ?',
+      id,
+      cancelRunning ? reason : null,
+      one,
+    );
   return { replaced, cancelling };
 }
 
 /**
- * Cancels what waits; asks what runs to end. False: it has ended already, or there is none. Only who asks for its commit
+ * Cancels what waits; asks what runs to end. False: it has ended already, or there is none. Only who asks for its
+ * commit
  * (`again`) brings it back; `mayReturn`: the next push, or reconciling, does too, as after a pull request was closed.
  */
-export function cancelJob(db: Database, jobId: string, reason: string, now: number, { mayReturn = false }: { mayReturn?: boolean } = {}): boolean {
+export function cancelJob(
+  db: Database,
+  jobId: string,
+  reason: string,
+  now: number,
+  { mayReturn = false }: { mayReturn?: boolean } = {},
+): boolean {
   const declined = mayReturn ? 0 : 1;
-  const cancelled = db.run(`UPDATE job SET state = 'cancelled', reason = ?, declined = ?, ended_ms = ? WHERE job_id = ? AND state = 'queued'`, reason, declined, now, jobId);
-  return cancelled > 0 || db.run(`UPDATE job SET cancel_reason = ?, declined = ? WHERE job_id = ? AND state = 'leased'`, reason, declined, jobId) > 0;
+  const cancelled = db.run(
+    `UPDATE job SET state = 'cancelled', reason = ?, declined = ?, ended_ms = ? WHERE job_id = ? AND state = 'queued'`,
+    reason,
+    declined,
+    now,
+    jobId,
+  );
+  return (
+    cancelled > 0 ||
+    db.run(
+      `UPDATE job SET cancel_reason = ?, declined = ? WHERE job_id = ? AND state = 'leased'`,
+      reason,
+      declined,
+      jobId,
+    ) > 0
+  );
 }
 
 function hello(db: Database, { host, pid, pid_start }: WorkerName, slots: number, now: number): void {
   db.run(
     'INSERT INTO worker (host, pid, pid_start, slots, started_ms, seen_ms) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (host, pid, pid_start) DO UPDATE SET slots = excluded.slots, seen_ms = excluded.seen_ms',
-    host, pid, pid_start, slots, now, now,
+    host,
+    pid,
+    pid_start,
+    slots,
+    now,
+    now,
   );
   // One that was seen in the future was seen by a clock that has been set back since; who lives says hello again.
   db.run('DELETE FROM worker WHERE seen_ms < ? OR seen_ms > ?', now - FORGET_WORKER_MS, now + FORGET_WORKER_MS);
@@ -193,7 +306,12 @@ function bye(db: Database, { host, pid, pid_start }: WorkerName): void {
 }
 
 function workers(db: Database): SeenWorker[] {
-  return db.all('SELECT * FROM worker ORDER BY seen_ms DESC, host, pid').map(({ started_ms, seen_ms, ...row }) => ({ ...row, started_at: iso(started_ms), seen_at: iso(seen_ms) }) as unknown as SeenWorker);
+  return db
+    .all('SELECT * FROM worker ORDER BY seen_ms DESC, host, pid')
+    .map(
+      ({ started_ms, seen_ms, ...row }) =>
+        ({ ...row, started_at: iso(started_ms), seen_at: iso(seen_ms) }) as unknown as SeenWorker,
+    );
 }
 
 /** Who paused the queue and when; nothing where it is not paused. */
@@ -203,7 +321,10 @@ export function paused(db: Database): Paused | undefined {
 }
 
 export function pause(db: Database, by: Paused): void {
-  db.run(`INSERT INTO setting (name, value) VALUES ('queue paused', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, JSON.stringify(by));
+  db.run(
+    `INSERT INTO setting (name, value) VALUES ('queue paused', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
+    JSON.stringify(by),
+  );
 }
 
 export function resume(db: Database): boolean {
@@ -211,7 +332,22 @@ export function resume(db: Database): boolean {
 }
 
 /** The same job once more, by hand. */
-export function retryOf({ job_id, kind, benchmark, commit, ref, against, repository, pull_request, overrides, deadline_s }: Job, requestedBy: string): NewJob {
-  const given = Object.fromEntries(Object.entries({ ref, against, repository, pull_request }).filter(([, value]) => value !== undefined));
-  return { kind, benchmark, commit, ...given, overrides, deadline_s, requested_by: requestedBy, priority: PRIORITY.by_hand, retry_of: job_id };
+export function retryOf(
+  { job_id, kind, benchmark, commit, ref, against, repository, pull_request, overrides, deadline_s }: Job,
+  requestedBy: string,
+): NewJob {
+  const given = Object.fromEntries(
+    Object.entries({ ref, against, repository, pull_request }).filter(([, value]) => value !== undefined),
+  );
+  return {
+    kind,
+    benchmark,
+    commit,
+    ...given,
+    overrides,
+    deadline_s,
+    requested_by: requestedBy,
+    priority: PRIORITY.by_hand,
+    retry_of: job_id,
+  };
 }

@@ -40,25 +40,46 @@ export interface LeasedJob {
 }
 
 /** Whether anything waits at all: asked without the write lock, which an idle worker must not take every second. */
-export const anyWaiting = (db: Database): boolean => db.get(`SELECT 1 AS one FROM job WHERE state = 'queued' LIMIT 1`) !== undefined;
+export const anyWaiting = (db: Database): boolean =>
+  db.get(`SELECT 1 AS one FROM job WHERE state = 'queued' LIMIT 1`) !== undefined;
 
-/** The next job for this worker, with the lease that it now holds; undefined where nothing waits or only what has a pause to go. */
+/**
+ * The next job for this worker, with the lease that it now holds; undefined where nothing waits or only what has a
+ * pause to go.
+ */
 export function claim(db: Database, worker: WorkerName, now: number): LeasedJob | undefined {
   const leaseId = ulid(now);
   const [row] = db.all(
     `UPDATE job SET state = 'leased', lease_id = ?, worker = ?, lease_until_ms = ?, started_ms = ?, not_before_ms = 0, progress = NULL
      WHERE job_id = (SELECT job_id FROM job WHERE state = 'queued' AND (not_before_ms <= ? OR not_before_ms > ?) ORDER BY priority DESC, job_id LIMIT 1)
      RETURNING *`,
-    leaseId, JSON.stringify(worker), now + LEASE_MS, now, now, now + LONGEST_PAUSE_MS,
+    leaseId,
+    JSON.stringify(worker),
+    now + LEASE_MS,
+    now,
+    now,
+    now + LONGEST_PAUSE_MS,
   );
   return row && { job: readJob(row), leaseId };
 }
 
-/** Renews a lease. `lost`: somebody else has the job or it has ended, so stop; a string: somebody wants it to end, and why. */
-export function renew(db: Database, jobId: string, leaseId: string, now: number, progress?: JobProgress): { lost: boolean; cancel?: string } {
+/**
+ * Renews a lease. `lost`: somebody else has the job or it has ended, so stop; a string: somebody wants it to end, and
+ * why.
+ */
+export function renew(
+  db: Database,
+  jobId: string,
+  leaseId: string,
+  now: number,
+  progress?: JobProgress,
+): { lost: boolean; cancel?: string } {
   const [row] = db.all(
     `UPDATE job SET lease_until_ms = ?, progress = coalesce(?, progress) WHERE job_id = ? AND lease_id = ? RETURNING cancel_reason`,
-    now + LEASE_MS, progress ? JSON.stringify(progress) : null, jobId, leaseId,
+    now + LEASE_MS,
+    progress ? JSON.stringify(progress) : null,
+    jobId,
+    leaseId,
   );
   if (!row) return { lost: true };
   return { lost: false, ...(row.cancel_reason === null ? {} : { cancel: row.cancel_reason as string }) };
@@ -75,13 +96,16 @@ export function endLease(db: Database, jobId: string, leaseId: string, outcome: 
 /** false: the process has ended; undefined: that cannot be known from here. */
 type IsAlive = (worker: WorkerName) => boolean | undefined;
 
-/** Finds the leases of workers that are gone, and takes them back. One that has just been opened has seen nothing yet. */
+/**
+ * Finds the leases of workers that are gone, and takes them back. One that has just been opened has seen nothing yet.
+ */
 export interface Watch {
   recoverLost(now: number, isAlive: IsAlive): Job[];
 }
 
 /**
- * A lease is given up when it was not renewed while this watch looked on for long enough. That a clock has jumped, or that
+ * A lease is given up when it was not renewed while this watch looked on for long enough. That a clock has jumped, or
+ * that
  * this process itself stood still, is not silence of the worker: between two looks only LONGEST_LOOK_MS count.
  */
 export function watchLeases(db: Database): Watch {
@@ -91,11 +115,13 @@ export function watchLeases(db: Database): Watch {
     const passed = last === undefined ? 0 : Math.min(Math.max(now - last, 0), LONGEST_LOOK_MS);
     last = now;
     const leased = db.all(`SELECT * FROM job WHERE state = 'leased' ORDER BY job_id`);
-    seen = new Map(leased.map((row) => {
-      const before = seen.get(row.lease_id as string);
-      const until = Number(row.lease_until_ms);
-      return [row.lease_id as string, { until, silentMs: before?.until === until ? before.silentMs + passed : 0 }];
-    }));
+    seen = new Map(
+      leased.map((row) => {
+        const before = seen.get(row.lease_id as string);
+        const until = Number(row.lease_until_ms);
+        return [row.lease_id as string, { until, silentMs: before?.until === until ? before.silentMs + passed : 0 }];
+      }),
+    );
     return leased;
   };
   const isLost = (row: Row, isAlive: IsAlive): boolean => {
@@ -110,15 +136,34 @@ export function watchLeases(db: Database): Watch {
   };
 }
 
-/** Once it is queued again, the second time it has failed; nothing where its lease was renewed or has ended meanwhile. */
+/**
+ * Once it is queued again, the second time it has failed; nothing where its lease was renewed or has ended meanwhile.
+ */
 function giveUp(db: Database, { job_id, lease_id, lease_until_ms }: Row, now: number): Job[] {
-  const row = db.get('SELECT * FROM job WHERE job_id = ? AND lease_id = ? AND lease_until_ms = ?', job_id as string, lease_id as string, lease_until_ms as number);
+  const row = db.get(
+    'SELECT * FROM job WHERE job_id = ? AND lease_id = ? AND lease_until_ms = ?',
+    job_id as string,
+    lease_id as string,
+    lease_until_ms as number,
+  );
   if (!row) return [];
   const { losses, worker, progress } = readJob(row);
   const reason = `its worker (${worker!.host}, process ${worker!.pid}) was lost`;
   const again = losses === 0 || leaving(row) !== null;
   db.run('UPDATE job SET losses = losses + 1 WHERE job_id = ?', job_id as string);
-  settle(db, row, again ? { state: 'handed back', reason } : { state: 'failed', fault: 'lost_worker', reason: `${reason}, the second time`, ...(progress?.run_id ? { run_id: progress.run_id } : {}) }, now);
+  settle(
+    db,
+    row,
+    again
+      ? { state: 'handed back', reason }
+      : {
+          state: 'failed',
+          fault: 'lost_worker',
+          reason: `${reason}, the second time`,
+          ...(progress?.run_id ? { run_id: progress.run_id } : {}),
+        },
+    now,
+  );
   return [job(db, job_id as string)!];
 }
 
@@ -129,17 +174,40 @@ const leaving = ({ cancel_reason, replaced_by }: Row): string | null =>
 function settle(db: Database, row: Row, outcome: Outcome, now: number): void {
   const { job_id, failures } = readJob(row);
   const freed = 'lease_id = NULL, lease_until_ms = NULL';
-  const end = (state: JobState, reason: string | null, runId: string | null, { verdict = null, fault = null }: { verdict?: Verdict | null; fault?: JobFault | null } = {}) =>
-    db.run(`UPDATE job SET state = ?, reason = ?, fault = ?, run_id = coalesce(?, run_id), verdict = ?, ended_ms = ?, ${freed} WHERE job_id = ?`, state, reason, fault, runId, verdict, now, job_id);
+  const end = (
+    state: JobState,
+    reason: string | null,
+    runId: string | null,
+    { verdict = null, fault = null }: { verdict?: Verdict | null; fault?: JobFault | null } = {},
+  ) =>
+    db.run(
+      `UPDATE job SET state = ?, reason = ?, fault = ?, run_id = coalesce(?, run_id), verdict = ?, ended_ms = ?, ${freed} WHERE job_id = ?`,
+      state,
+      reason,
+      fault,
+      runId,
+      verdict,
+      now,
+      job_id,
+    );
   const again = (reason: string, notBefore: number) =>
-    db.run(`UPDATE job SET state = 'queued', reason = ?, not_before_ms = ?, worker = NULL, progress = NULL, ${freed} WHERE job_id = ?`, reason, notBefore, job_id);
+    db.run(
+      `UPDATE job SET state = 'queued', reason = ?, not_before_ms = ?, worker = NULL, progress = NULL, ${freed} WHERE job_id = ?`,
+      reason,
+      notBefore,
+      job_id,
+    );
   const left = leaving(row);
   if (outcome.state === 'done') return void end('done', null, outcome.run_id, { verdict: outcome.verdict ?? null });
   if (outcome.state === 'cancelled') return void end('cancelled', outcome.reason, outcome.run_id ?? null);
-  if (outcome.state === 'failed') return void end('failed', outcome.reason, outcome.run_id ?? null, { fault: outcome.fault });
+  if (outcome.state === 'failed')
+    return void end('failed', outcome.reason, outcome.run_id ?? null, { fault: outcome.fault });
   if (left !== null) return void end('cancelled', left, null);
   if (outcome.state === 'handed back') return void again(outcome.reason, 0);
   db.run('UPDATE job SET failures = failures + 1 WHERE job_id = ?', job_id);
-  if (failures + 1 >= MOST_FAILURES) return void end('failed', `${outcome.reason} (tried ${MOST_FAILURES} times)`, outcome.run_id ?? null, { fault: 'infrastructure' });
+  if (failures + 1 >= MOST_FAILURES)
+    return void end('failed', `${outcome.reason} (tried ${MOST_FAILURES} times)`, outcome.run_id ?? null, {
+      fault: 'infrastructure',
+    });
   again(outcome.reason, now + Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 4 ** failures));
 }

@@ -1,4 +1,7 @@
-/** Figures of the service as its /metrics shows them: counted in the store, so that nothing is lost when a process ends. SQL only. */
+/**
+ * Figures of the service as its /metrics shows them: counted in the store, so that nothing is lost when a process ends.
+ * SQL only.
+ */
 import { JOB_FAULTS, type JobFault, type JobKind, type JobState } from '../documents/job.ts';
 import type { Verdict } from '../documents/verdict.ts';
 import type { Database, Row } from './sqlite.ts';
@@ -25,7 +28,10 @@ export interface JobGroup {
   state: JobState;
   verdict: Verdict | null;
   count: number;
-  /** From the start of the last try to the end, of those that were done or have failed: how many took at most as long as each bound, in their order; how many there are; how long all took together. */
+  /**
+   * From the start of the last try to the end, of those that were done or have failed: how many took at most as long as
+   * each bound, in their order; how many there are; how long all took together.
+   */
   within: number[];
   timed: number;
   sum_s: number;
@@ -39,11 +45,15 @@ export function serviceFigures(db: Database, now: number, bounds: readonly numbe
     const groups = db.all(groupSql(bounds)); // one pass over all jobs: it takes longer than all the rest
     const taken = groups.map(({ taken_ms }) => Number(taken_ms));
     return {
-      queue: db.all(`SELECT state, kind, count(*) AS count FROM job WHERE state IN ('queued', 'leased') GROUP BY state, kind`) as unknown as ServiceFigures['queue'],
+      queue: db.all(
+        `SELECT state, kind, count(*) AS count FROM job WHERE state IN ('queued', 'leased') GROUP BY state, kind`,
+      ) as unknown as ServiceFigures['queue'],
       waiting_since_ms: waitingSince(db, now),
       taken_ms: Math.max(0, ...taken) || null,
       groups: groups.map((row) => readGroup(row, bounds)),
-      messages: db.all('SELECT channel, subject FROM message WHERE sent IS NULL OR sent <> wanted') as unknown as ServiceFigures['messages'],
+      messages: db.all(
+        'SELECT channel, subject FROM message WHERE sent IS NULL OR sent <> wanted',
+      ) as unknown as ServiceFigures['messages'],
       uploads: uploads(db),
     };
   });
@@ -51,7 +61,10 @@ export function serviceFigures(db: Database, now: number, bounds: readonly numbe
 
 function groupSql(bounds: readonly number[]): string {
   const timed = `state IN ('done', 'failed') AND ended_ms >= started_ms`; // a clock may have been set back between
-  const within = bounds.map((bound, index) => `sum(CASE WHEN ${timed} AND ended_ms - started_ms <= ${bound * 1000} THEN 1 ELSE 0 END) AS within_${index}`);
+  const within = bounds.map(
+    (bound, index) =>
+      `sum(CASE WHEN ${timed} AND ended_ms - started_ms <= ${bound * 1000} THEN 1 ELSE 0 END) AS within_${index}`,
+  );
   return `SELECT benchmark, kind, state, verdict, count(*) AS count, max(started_ms) AS taken_ms, ${within.join(', ')},
       sum(CASE WHEN ${timed} THEN 1 ELSE 0 END) AS timed, sum(CASE WHEN ${timed} THEN ended_ms - started_ms ELSE 0 END) AS sum_ms,
       sum(failures) AS infrastructure, sum(losses) AS lost_worker,
@@ -73,11 +86,16 @@ const readGroup = (row: Row, bounds: readonly number[]): JobGroup => ({
 
 /** A pause that ends in the future is still on. */
 function waitingSince(db: Database, now: number): number | null {
-  const since = db.get(`SELECT min(CASE WHEN not_before_ms > created_ms THEN not_before_ms ELSE created_ms END) AS since FROM job WHERE state = 'queued' AND not_before_ms <= ?`, now)!.since;
+  const since = db.get(
+    `SELECT min(CASE WHEN not_before_ms > created_ms THEN not_before_ms ELSE created_ms END) AS since FROM job WHERE state = 'queued' AND not_before_ms <= ?`,
+    now,
+  )!.since;
   return since === null ? null : Number(since);
 }
 
 function uploads(db: Database): ServiceFigures['uploads'] {
-  const row = db.get('SELECT count(*) AS count, min(coalesce(finished_at, started_at)) AS since FROM run WHERE archive_pending = 1')!;
+  const row = db.get(
+    'SELECT count(*) AS count, min(coalesce(finished_at, started_at)) AS since FROM run WHERE archive_pending = 1',
+  )!;
   return { count: Number(row.count), since_ms: row.since === null ? null : Date.parse(row.since as string) };
 }

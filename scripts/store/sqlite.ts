@@ -26,7 +26,10 @@ const BUSY_MS = 10_000;
 const APPLICATION_ID = 0x4d617966;
 
 /** Opens the file, making it where it is not there, and brings its schema up to date. */
-export function openDatabase(file: string, { migrations = MIGRATIONS, busyMs = BUSY_MS }: { migrations?: string; busyMs?: number } = {}): Database {
+export function openDatabase(
+  file: string,
+  { migrations = MIGRATIONS, busyMs = BUSY_MS }: { migrations?: string; busyMs?: number } = {},
+): Database {
   return explained(file, () => {
     mkdirSync(dirname(file), { recursive: true });
     const db = new DatabaseSync(file, { timeout: BUSY_MS, enableForeignKeyConstraints: true });
@@ -57,9 +60,14 @@ function useWal(db: DatabaseSync): void {
   }
 }
 
-/** Applies what is missing, each file in one transaction under the write lock: of two openers one does it, the other sees it done. */
+/**
+ * Applies what is missing, each file in one transaction under the write lock: of two openers one does it, the other
+ * sees it done.
+ */
 function migrate(db: DatabaseSync, file: string, folder: string): void {
-  const files = readdirSync(folder).filter((name) => /^\d{3}_.*\.sql$/.test(name)).sort();
+  const files = readdirSync(folder)
+    .filter((name) => /^\d{3}_.*\.sql$/.test(name))
+    .sort();
   if (schemaOf(db, file, files.length) === files.length) return;
   for (const [index, name] of files.entries()) {
     inTransaction(db, () => {
@@ -80,9 +88,12 @@ function schemaOf(db: DatabaseSync, file: string, known: number): number {
     throw new InfrastructureError(`${file} is a database, but no store of Mayfly`, { hint: ELSEWHERE });
   }
   if (version > known) {
-    throw new InfrastructureError(`${file} was written by a newer Mayfly (schema ${version}; this one knows up to ${known})`, {
-      hint: `Update this checkout (git pull). ${ELSEWHERE}`,
-    });
+    throw new InfrastructureError(
+      `${file} was written by a newer Mayfly (schema ${version}; this one knows up to ${known})`,
+      {
+        hint: `Update this checkout (git pull). ${ELSEWHERE}`,
+      },
+    );
   }
   return version;
 }
@@ -116,11 +127,17 @@ const ELSEWHERE = 'Or keep the data elsewhere: set MAYFLY_DATA to another folder
 
 const SENTENCES: Record<number, [what: string, hint: string]> = {
   [CODE.busy]: ['is locked: another process is writing for long', 'Try again when it has ended.'],
-  [CODE.readOnly]: ['cannot be written: the file or its folder is read-only', `Make it writable for this user. ${ELSEWHERE}`],
+  [CODE.readOnly]: [
+    'cannot be written: the file or its folder is read-only',
+    `Make it writable for this user. ${ELSEWHERE}`,
+  ],
   [CODE.io]: ['could not be read or written: the disk reports an error', `Look at the disk. ${ELSEWHERE}`],
   [CODE.corrupt]: ['is damaged', `Bring it back from a copy. ${ELSEWHERE}`],
   [CODE.full]: ['could not be written: the disk is full', `Make room and try again. ${ELSEWHERE}`],
-  [CODE.cannotOpen]: ['cannot be opened: its folder is not there or not allowed', `Make the folder accessible for this user. ${ELSEWHERE}`],
+  [CODE.cannotOpen]: [
+    'cannot be opened: its folder is not there or not allowed',
+    `Make the folder accessible for this user. ${ELSEWHERE}`,
+  ],
   [CODE.notADatabase]: ['is not a SQLite database', `Move it away. ${ELSEWHERE}`],
 };
 
@@ -131,8 +148,13 @@ export function explained<T>(file: string, work: () => T): T {
   } catch (error) {
     if (error instanceof MayflyError) throw error;
     const sentence = SENTENCES[sqliteCode(error) ?? -1];
-    if (sentence) throw new InfrastructureError(`the store ${file} ${sentence[0]}`, { hint: sentence[1], cause: error });
-    if (isDiskError(error)) throw new InfrastructureError(`the store ${file} cannot be opened: ${error.message}`, { hint: ELSEWHERE, cause: error });
+    if (sentence)
+      throw new InfrastructureError(`the store ${file} ${sentence[0]}`, { hint: sentence[1], cause: error });
+    if (isDiskError(error))
+      throw new InfrastructureError(`the store ${file} cannot be opened: ${error.message}`, {
+        hint: ELSEWHERE,
+        cause: error,
+      });
     throw error;
   }
 }
@@ -143,4 +165,7 @@ function sqliteCode(error: unknown): number | null {
   return typeof code === 'number' ? code & 0xff : null;
 }
 
-const isDiskError = (error: unknown): error is Error => ['EACCES', 'EROFS', 'ENOSPC', 'ENOTDIR', 'EEXIST', 'EPERM', 'EIO'].includes((error as NodeJS.ErrnoException).code ?? '');
+const isDiskError = (error: unknown): error is Error =>
+  ['EACCES', 'EROFS', 'ENOSPC', 'ENOTDIR', 'EEXIST', 'EPERM', 'EIO'].includes(
+    (error as NodeJS.ErrnoException).code ?? '',
+  );

@@ -1,10 +1,30 @@
-/** The check of a block, on blocks that Prometheus' own promtool makes: whole ones pass, and every flipped byte is found. */
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
+/**
+ * The check of a block, on blocks that Prometheus' own promtool makes: whole ones pass, and every flipped byte is
+ * found.
+ */
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { crc32c } from '@node-rs/crc32';
 import t, { type Test } from 'tap';
-import { checkBlock, checkIndex, checkSegment, checkTombstones, restoreMeta } from '../../scripts/archive/block-check.ts';
+import {
+  checkBlock,
+  checkIndex,
+  checkSegment,
+  checkTombstones,
+  restoreMeta,
+} from '../../scripts/archive/block-check.ts';
 import { IMAGES } from '../../scripts/images/images.ts';
 import { run } from '../e2e/helpers.ts';
 
@@ -17,15 +37,49 @@ const made = await makeBlock();
 async function makeBlock(): Promise<string> {
   const start = 1_790_000_000 - (1_790_000_000 % 7200);
   const lines = Array.from({ length: 120 }, (_, series) =>
-    Array.from({ length: 300 }, (_, i) => `requests{service="s${series}",word="${'x'.repeat(series)}"} ${Math.sin(i * series) * 1e3} ${start + i}`)).flat();
+    Array.from(
+      { length: 300 },
+      (_, i) =>
+        `requests{service="s${series}",word="${'x'.repeat(series)}"} ${Math.sin(i * series) * 1e3} ${start + i}`,
+    ),
+  ).flat();
   writeFileSync(join(parent, 'metrics'), ['# TYPE requests gauge', ...lines, '# EOF', ''].join('\n'));
-  const { code, stderr } = await run('docker', ['run', '--rm', '--network=none', `--user=${process.getuid!()}:${process.getgid!()}`, '--volume', `${parent}:/work`, '--entrypoint=promtool', IMAGES.prometheus.ref, 'tsdb', 'create-blocks-from', 'openmetrics', '/work/metrics', '/work/out']).done;
+  const { code, stderr } = await run('docker', [
+    'run',
+    '--rm',
+    '--network=none',
+    `--user=${process.getuid!()}:${process.getgid!()}`,
+    '--volume',
+    `${parent}:/work`,
+    '--entrypoint=promtool',
+    IMAGES.prometheus.ref,
+    'tsdb',
+    'create-blocks-from',
+    'openmetrics',
+    '/work/metrics',
+    '/work/out',
+  ]).done;
   if (code !== 0) throw new Error(stderr);
   const [ulid] = readdirSync(join(parent, 'out'));
   const dir = join(parent, 'out', ulid!);
   const meta = JSON.parse(readFileSync(join(dir, 'meta.json'), 'utf8'));
-  const files = ['chunks/000001', 'index'].map((file) => ({ rel_path: file, size_bytes: readFileSync(join(dir, file)).length }));
-  writeFileSync(join(dir, 'meta.json'), JSON.stringify({ ...meta, thanos: { labels: LABELS, downsample: { resolution: 0 }, source: 'test', segment_files: ['000001'], files: [...files, { rel_path: 'meta.json' }] } }));
+  const files = ['chunks/000001', 'index'].map((file) => ({
+    rel_path: file,
+    size_bytes: readFileSync(join(dir, file)).length,
+  }));
+  writeFileSync(
+    join(dir, 'meta.json'),
+    JSON.stringify({
+      ...meta,
+      thanos: {
+        labels: LABELS,
+        downsample: { resolution: 0 },
+        source: 'test',
+        segment_files: ['000001'],
+        files: [...files, { rel_path: 'meta.json' }],
+      },
+    }),
+  );
   return dir;
 }
 
@@ -38,13 +92,21 @@ function copy(t: Test): string {
   return dir;
 }
 
-const faultsOf = async (dir: string, quick = false) => (await checkBlock(dir, { quick })).faults.map(({ file, message }) => `${file} ${message}`);
+const faultsOf = async (dir: string, quick = false) =>
+  (await checkBlock(dir, { quick })).faults.map(({ file, message }) => `${file} ${message}`);
 
 t.test('a whole block has no fault, and its content is counted', async (t) => {
   const report = await checkBlock(made);
   const meta = JSON.parse(readFileSync(join(made, 'meta.json'), 'utf8'));
   t.strictSame(report.faults, []);
-  t.equal(report.bytes, [...meta.thanos.files.slice(0, 2).map((file: any) => file.size_bytes), readFileSync(join(made, 'tombstones')).length].reduce((a, b) => a + b), 'all of it was read');
+  t.equal(
+    report.bytes,
+    [
+      ...meta.thanos.files.slice(0, 2).map((file: any) => file.size_bytes),
+      readFileSync(join(made, 'tombstones')).length,
+    ].reduce((a, b) => a + b),
+    'all of it was read',
+  );
   const index = checkIndex(readFileSync(join(made, 'index')));
   t.equal(index.series, 120);
   t.equal(index.refs.length, meta.stats.numChunks);
@@ -56,22 +118,29 @@ t.test('a whole block has no fault, and its content is counted', async (t) => {
 });
 
 t.test('every byte of index and chunks counts: whichever is changed, the check finds it', async (t) => {
-  for (const [file, check] of [['index', checkIndex], ['chunks/000001', checkSegment]] as const) {
+  for (const [file, check] of [
+    ['index', checkIndex],
+    ['chunks/000001', checkSegment],
+  ] as const) {
     const whole = readFileSync(join(made, file));
     t.doesNotThrow(() => check(whole));
     const step = Math.max(1, Math.floor(whole.length / 4000));
     const missed: number[] = [];
     for (let position = 0; position < whole.length; position += step) {
-      whole[position]! ^= 1 << position % 8;
+      whole[position]! ^= 1 << (position % 8);
       try {
         check(whole);
         missed.push(position);
       } catch {
         // found
       }
-      whole[position]! ^= 1 << position % 8;
+      whole[position]! ^= 1 << (position % 8);
     }
-    t.strictSame(missed, [], `${file}: ${Math.ceil(whole.length / step)} of ${whole.length} bytes were changed, one at a time`);
+    t.strictSame(
+      missed,
+      [],
+      `${file}: ${Math.ceil(whole.length / step)} of ${whole.length} bytes were changed, one at a time`,
+    );
   }
 });
 
@@ -117,7 +186,10 @@ t.test('a lost meta.json is made anew, as it was, unless the rest is damaged', a
   await restoreMeta(dir, LABELS);
   const after = JSON.parse(readFileSync(join(dir, 'meta.json'), 'utf8'));
   t.strictSame(after.stats.numSamples, before.stats.numSamples);
-  t.strictSame([after.ulid, after.minTime, after.maxTime, after.stats.numSeries, after.stats.numChunks], [before.ulid, before.minTime, before.maxTime, before.stats.numSeries, before.stats.numChunks]);
+  t.strictSame(
+    [after.ulid, after.minTime, after.maxTime, after.stats.numSeries, after.stats.numChunks],
+    [before.ulid, before.minTime, before.maxTime, before.stats.numSeries, before.stats.numChunks],
+  );
   t.strictSame(after.thanos.labels, LABELS);
   t.strictSame(await faultsOf(dir), []);
   unlinkSync(join(dir, 'meta.json'));

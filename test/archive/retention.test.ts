@@ -1,4 +1,7 @@
-/** The two compactors of compose/archive.yaml: retention never merges raw blocks, and removes what is too old; the other would merge them. */
+/**
+ * The two compactors of compose/archive.yaml: retention never merges raw blocks, and removes what is too old; the other
+ * would merge them.
+ */
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -15,14 +18,29 @@ t.test('retention merges nothing, marks what is too old, and leaves the trend st
   const bucket = await rawBucket(t, data);
   const before = readdirSync(bucket).sort();
   await compact(t, data, 'retention', { MAYFLY_RETENTION_RAW: '30d' });
-  t.same(readdirSync(bucket).sort().filter((name) => before.includes(name)), before, 'every block is still there');
+  t.same(
+    readdirSync(bucket)
+      .sort()
+      .filter((name) => before.includes(name)),
+    before,
+    'every block is still there',
+  );
   t.equal(readdirSync(bucket).filter(isBlockName).length, before.length, 'and no other');
   const marked = before.filter((name) => existsSync(join(bucket, name, 'deletion-mark.json')));
-  t.same(marked.map((name) => metaOf(bucket, name).thanos.labels), [{ run_id: 'OLD' }], 'only the raw block that is too old is marked');
+  t.same(
+    marked.map((name) => metaOf(bucket, name).thanos.labels),
+    [{ run_id: 'OLD' }],
+    'only the raw block that is too old is marked',
+  );
 
   // The same blocks, the same flags but the level: without it they are merged, so that the check above can fail.
   await compact(t, data, 'retention', { MAYFLY_RETENTION_RAW: '0d' }, ['--debug.max-compaction-level=4']);
-  t.ok(readdirSync(bucket).filter(isBlockName).some((name) => !before.includes(name) && metaOf(bucket, name).thanos.labels.run_id === 'NEW'), 'with its usual levels the compactor merges raw blocks');
+  t.ok(
+    readdirSync(bucket)
+      .filter(isBlockName)
+      .some((name) => !before.includes(name) && metaOf(bucket, name).thanos.labels.run_id === 'NEW'),
+    'with its usual levels the compactor merges raw blocks',
+  );
 });
 
 const metaOf = (bucket: string, block: string) => JSON.parse(readFileSync(join(bucket, block, 'meta.json'), 'utf8'));
@@ -40,31 +58,79 @@ async function rawBucket(t: Test, data: string): Promise<string> {
 }
 
 /** Blocks of two hours each, made by promtool as those of Prometheus are. */
-async function addBlocks(t: Test, data: string, labels: Record<string, string>, fromS: number, hours: number): Promise<void> {
+async function addBlocks(
+  t: Test,
+  data: string,
+  labels: Record<string, string>,
+  fromS: number,
+  hours: number,
+): Promise<void> {
   const work = join(data, Object.values(labels).join());
   mkdirSync(work);
   const samples = Array.from({ length: hours * 6 }, (_, index) => `measured ${index} ${fromS + index * 600}`);
   writeFileSync(join(work, 'metrics'), ['# TYPE measured gauge', ...samples, '# EOF', ''].join('\n'));
-  const made = await run('docker', ['run', '--rm', '--network=none', USER, '--volume', `${work}:/work`, '--entrypoint=promtool', IMAGES.prometheus.ref, 'tsdb', 'create-blocks-from', 'openmetrics', '/work/metrics', '/work/out']).done;
+  const made = await run('docker', [
+    'run',
+    '--rm',
+    '--network=none',
+    USER,
+    '--volume',
+    `${work}:/work`,
+    '--entrypoint=promtool',
+    IMAGES.prometheus.ref,
+    'tsdb',
+    'create-blocks-from',
+    'openmetrics',
+    '/work/metrics',
+    '/work/out',
+  ]).done;
   t.equal(made.code, 0, made.stderr);
   for (const block of readdirSync(join(work, 'out')).filter(isBlockName)) {
     cpSync(join(work, 'out', block), join(data, 'bucket', block), { recursive: true });
-    writeFileSync(join(data, 'bucket', block, 'chunks', 'requests-1.parquet'), 'what lies beside the chunks disturbs neither');
+    writeFileSync(
+      join(data, 'bucket', block, 'chunks', 'requests-1.parquet'),
+      'what lies beside the chunks disturbs neither',
+    );
     const file = join(data, 'bucket', block, 'meta.json');
-    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), thanos: { labels, downsample: { resolution: 0 }, source: 'bucket.upload' } }));
+    writeFileSync(
+      file,
+      JSON.stringify({
+        ...JSON.parse(readFileSync(file, 'utf8')),
+        thanos: { labels, downsample: { resolution: 0 }, source: 'bucket.upload' },
+      }),
+    );
   }
 }
 
 /** One pass of a compactor of compose/archive.yaml, at once, over blocks that were written just now. */
-async function compact(t: Test, data: string, service: string, variables: Record<string, string>, more: string[] = []): Promise<void> {
-  const command: string[] = parse(readFileSync('compose/archive.yaml', 'utf8'), { merge: true }).services[service].command;
+async function compact(
+  t: Test,
+  data: string,
+  service: string,
+  variables: Record<string, string>,
+  more: string[] = [],
+): Promise<void> {
+  const command: string[] = parse(readFileSync('compose/archive.yaml', 'utf8'), { merge: true }).services[service]
+    .command;
   const replaced = more.map((flag) => `${flag.split('=')[0]}=`);
   const flags = command
     .filter((flag) => !/^--(wait|http-address)/.test(flag) && !replaced.some((name) => flag.startsWith(name)))
     .map((flag) => flag.replace(/\$\{(\w+)\}/g, (_, name: string) => variables[name]!));
   const config = join(process.cwd(), 'thanos', 'bucket.filesystem.yaml');
   const { code, stderr } = await run('docker', [
-    'run', '--rm', '--network=none', USER, '--volume', `${join(data, 'bucket')}:/bucket`, '--volume', `${config}:/etc/thanos/bucket.yaml:ro`, '--tmpfs=/data:mode=1777', IMAGES.thanos.ref, ...flags, '--consistency-delay=0s', ...more,
+    'run',
+    '--rm',
+    '--network=none',
+    USER,
+    '--volume',
+    `${join(data, 'bucket')}:/bucket`,
+    '--volume',
+    `${config}:/etc/thanos/bucket.yaml:ro`,
+    '--tmpfs=/data:mode=1777',
+    IMAGES.thanos.ref,
+    ...flags,
+    '--consistency-delay=0s',
+    ...more,
   ]).done;
   t.equal(code, 0, stderr);
 }

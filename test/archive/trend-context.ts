@@ -2,18 +2,18 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
+import { type Context, makeContext } from '../../scripts/app/context.ts';
 import { isBlockName } from '../../scripts/archive/blocks.ts';
-import { openBucket, type Bucket } from '../../scripts/archive/bucket.ts';
+import { type Bucket, openBucket } from '../../scripts/archive/bucket.ts';
 import { moved, readPending } from '../../scripts/archive/pending.ts';
 import { ship } from '../../scripts/archive/ship.ts';
 import { openMetrics } from '../../scripts/archive/trend.ts';
 import { makeBlocks } from '../../scripts/archive/trend-blocks.ts';
-import { makeContext, type Context } from '../../scripts/app/context.ts';
 import { paths } from '../../scripts/core/paths.ts';
+import type { RunDocument } from '../../scripts/documents/run.ts';
 import { IMAGES } from '../../scripts/images/images.ts';
 import type { SetupResult } from '../../scripts/setup/machine.ts';
 import { openStore } from '../../scripts/store/db.ts';
-import type { RunDocument } from '../../scripts/documents/run.ts';
 import { dataFolder, engine, ROOT } from '../e2e/helpers.ts';
 import { makeRun } from '../run-document.ts';
 
@@ -34,13 +34,34 @@ export function context(t: Test): TestContext {
   const progress = { step, info: () => {}, warn: (line: string) => void warnings.push(line), close: () => {} };
   const image = (name: 'thanos' | 'prometheus') => ({ ref: IMAGES[name].ref });
   const machine = { images: { thanos: image('thanos'), prometheus: image('prometheus') } } as unknown as SetupResult;
-  return { ...makeContext({ paths: where, env: process.env, progress, signal: new AbortController().signal, engine, store, machine }), warnings };
+  return {
+    ...makeContext({
+      paths: where,
+      env: process.env,
+      progress,
+      signal: new AbortController().signal,
+      engine,
+      store,
+      machine,
+    }),
+    warnings,
+  };
 }
 
 /** Every block of a folder bucket that is not marked for deletion. */
-export function blocksIn(folder: string): { name: string; labels: Record<string, string>; samples: number; level: number }[] {
-  const metas = readdirSync(folder).filter((name) => isBlockName(name) && !existsSync(join(folder, name, 'deletion-mark.json'))).sort().map((name) => JSON.parse(readFileSync(join(folder, name, 'meta.json'), 'utf8')));
-  return metas.map((meta) => ({ name: meta.ulid, labels: meta.thanos.labels, samples: meta.stats.numSamples, level: meta.compaction.level }));
+export function blocksIn(
+  folder: string,
+): { name: string; labels: Record<string, string>; samples: number; level: number }[] {
+  const metas = readdirSync(folder)
+    .filter((name) => isBlockName(name) && !existsSync(join(folder, name, 'deletion-mark.json')))
+    .sort()
+    .map((name) => JSON.parse(readFileSync(join(folder, name, 'meta.json'), 'utf8')));
+  return metas.map((meta) => ({
+    name: meta.ulid,
+    labels: meta.thanos.labels,
+    samples: meta.stats.numSamples,
+    level: meta.compaction.level,
+  }));
 }
 
 /** A run in the store and its folder with a snapshot that waits; the snapshot is any block. */
@@ -50,14 +71,23 @@ export async function waitingRun(ctx: TestContext, laid: Partial<RunDocument> = 
   const runDir = join(ctx.paths.runs, run.run_id);
   mkdirSync(runDir, { recursive: true });
   writeFileSync(join(runDir, 'owner.json'), DEAD);
-  const made = await makeBlocks(openMetrics([{ series: 'up{job="services"}', value: 1, atMs: Date.parse(run.started_at) }]), join(runDir, 'made'), { owner: `${run.run_id}-raw` }, ctx);
+  const made = await makeBlocks(
+    openMetrics([{ series: 'up{job="services"}', value: 1, atMs: Date.parse(run.started_at) }]),
+    join(runDir, 'made'),
+    { owner: `${run.run_id}-raw` },
+    ctx,
+  );
   cpSync(made.dir, join(runDir, 'snapshot'), { recursive: true });
   const labels = { run_id: run.run_id, benchmark: run.benchmark, host: run.host.id };
   writeFileSync(join(runDir, 'pending.json'), JSON.stringify({ labels, from: 'snapshot' }));
   const bucket = await openBucket(undefined, ctx.paths);
-  const shipIt = async (to: Bucket = bucket, by: Context = ctx) => ship(await moved(runDir, (await readPending(runDir))!, by), runDir, labels, to, by);
+  const shipIt = async (to: Bucket = bucket, by: Context = ctx) =>
+    ship(await moved(runDir, (await readPending(runDir))!, by), runDir, labels, to, by);
   return { run, runDir, bucket, labels, shipIt };
 }
 
 /** The same bucket, in which nothing can be written. */
-export const readOnly = (bucket: Bucket): Bucket => ({ ...bucket, binds: bucket.binds.map((bind) => (bind.endsWith(':ro') ? bind : `${bind}:ro`)) });
+export const readOnly = (bucket: Bucket): Bucket => ({
+  ...bucket,
+  binds: bucket.binds.map((bind) => (bind.endsWith(':ro') ? bind : `${bind}:ro`)),
+});

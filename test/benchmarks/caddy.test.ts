@@ -43,7 +43,10 @@ for (const version of ['v2.8.4', 'v2.10.0']) {
   t.test(`${version} builds, becomes healthy without any privilege, and serves`, async (t) => {
     const image = `mayfly-test/caddy-${process.pid}:${version}`;
     const limits = { init: true, cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'], pids_limit: 256 };
-    const folder = t.testdir({ tmp: {}, 'limits.json': JSON.stringify({ services: { caddy: limits, upstream: limits } }) });
+    const folder = t.testdir({
+      tmp: {},
+      'limits.json': JSON.stringify({ services: { caddy: limits, upstream: limits } }),
+    });
     const temporary = `${folder}/tmp`;
     const { status, stdout, stderr } = build({ MAYFLY_COMMIT: version, MAYFLY_IMAGE: image, TMPDIR: temporary });
     t.equal(status, 0, stderr);
@@ -57,14 +60,25 @@ for (const version of ['v2.8.4', 'v2.10.0']) {
     });
     // With what the harness lays over the services.
     compose(project, image, '-f', `${folder}/limits.json`, 'up', '-d', '--wait', '--wait-timeout', '60');
-    const caddy = docker('ps', '-q', '--filter', `label=com.docker.compose.project=${project}`, '--filter', 'label=com.docker.compose.service=caddy');
+    const caddy = docker(
+      'ps',
+      '-q',
+      '--filter',
+      `label=com.docker.compose.project=${project}`,
+      '--filter',
+      'label=com.docker.compose.service=caddy',
+    );
     t.equal(docker('exec', caddy, '/caddy', 'version'), version);
     const address = docker('inspect', '-f', '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}', caddy);
     const get = async (port: number, path: string) => {
       const response = await fetch(`http://${address}:${port}${path}`);
       return { status: response.status, text: await response.text() };
     };
-    for (const [path, bytes] of [['/1kB.txt', 1_000], ['/10kB.txt', 10_000], ['/100kB.txt', 100_000]] as const) {
+    for (const [path, bytes] of [
+      ['/1kB.txt', 1_000],
+      ['/10kB.txt', 10_000],
+      ['/100kB.txt', 100_000],
+    ] as const) {
       const { status, text } = await get(8080, path);
       t.same([status, text.length], [200, bytes], path);
     }
@@ -75,6 +89,8 @@ for (const version of ['v2.8.4', 'v2.10.0']) {
 }
 
 function compose(project: string, image: string, ...args: string[]): void {
-  const { status, stderr } = run('docker', ['compose', '-p', project, '-f', 'compose.yaml', ...args], { MAYFLY_IMAGE_CADDY: image });
+  const { status, stderr } = run('docker', ['compose', '-p', project, '-f', 'compose.yaml', ...args], {
+    MAYFLY_IMAGE_CADDY: image,
+  });
   if (status !== 0) throw new Error(`docker compose ${args.join(' ')} failed: ${stderr}`);
 }

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { createInterface } from 'node:readline';
 import { resolve } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 
@@ -33,7 +33,10 @@ const order = (url: string, body: unknown) =>
 async function refused(port: number): Promise<void> {
   for (;;) {
     const socket = connect(port, '127.0.0.1');
-    const code = await once(socket, 'connect').then(() => 'taken', (error) => error.code);
+    const code = await once(socket, 'connect').then(
+      () => 'taken',
+      (error) => error.code,
+    );
     socket.destroy();
     if (code === 'ECONNREFUSED') return;
     await sleep(5);
@@ -82,8 +85,14 @@ t.test('search finds the products with every word, or its beginning', async (t) 
 
 t.test('an order is kept with its total', async (t) => {
   const { url } = await start(t);
-  const price = async (id: number) => ((await (await fetch(`${url}/products/${id}`)).json()) as any).price_cents as number;
-  const response = await order(url, { lines: [{ product: 7, quantity: 2 }, { product: 8, quantity: 1 }] });
+  const price = async (id: number) =>
+    ((await (await fetch(`${url}/products/${id}`)).json()) as any).price_cents as number;
+  const response = await order(url, {
+    lines: [
+      { product: 7, quantity: 2 },
+      { product: 8, quantity: 1 },
+    ],
+  });
   t.equal(response.status, 201);
   t.same(await response.json(), { id: 1, total_cents: 2 * (await price(7)) + (await price(8)) });
   t.match(await (await order(url, { lines: [{ product: 9, quantity: 1 }] })).json(), { id: 2 });
@@ -91,7 +100,12 @@ t.test('an order is kept with its total', async (t) => {
 
 t.test('an order with an unknown product leaves nothing behind', async (t) => {
   const { url } = await start(t);
-  const refused = await order(url, { lines: [{ product: 1, quantity: 1 }, { product: 9999, quantity: 1 }] });
+  const refused = await order(url, {
+    lines: [
+      { product: 1, quantity: 1 },
+      { product: 9999, quantity: 1 },
+    ],
+  });
   t.equal(refused.status, 400);
   t.equal(await errorOf(refused), 'there is no product 9999');
   t.match(await (await order(url, { lines: [{ product: 1, quantity: 1 }] })).json(), { id: 1 });
@@ -114,7 +128,11 @@ t.test('bad requests get a sentence that says what is allowed', async (t) => {
     [order(url, 'null'), 400, 'lines must be a list of 1 to 50 items'],
     [order(url, { lines: [] }), 400, 'lines must be a list of 1 to 50 items'],
     [order(url, { lines: [line, null] }), 400, 'lines/1/product must be a whole number from 1 to 1000000'],
-    [order(url, { lines: [{ product: 1, quantity: 0 }] }), 400, 'lines/0/quantity must be a whole number from 1 to 1000'],
+    [
+      order(url, { lines: [{ product: 1, quantity: 0 }] }),
+      400,
+      'lines/0/quantity must be a whole number from 1 to 1000',
+    ],
     [order(url, { lines: [line, line] }), 400, 'lines must name each product once'],
     [order(url, 'x'.repeat(70_000)), 413, 'the body must not be longer than 65536 bytes'],
   ];
@@ -135,7 +153,8 @@ t.test('the metrics count requests by route and show the garbage collector', asy
   const response = await fetch(`${url}/metrics`);
   t.match(response.headers.get('content-type'), /^text\/plain; version=0\.0\.4/);
   const metrics = await response.text();
-  const count = (labels: string) => metrics.split('\n').find((line) => line.startsWith(`shop_request_duration_seconds_count{${labels}}`));
+  const count = (labels: string) =>
+    metrics.split('\n').find((line) => line.startsWith(`shop_request_duration_seconds_count{${labels}}`));
   t.match(count('method="GET",route="/products/:id",status="200"'), / 2$/);
   t.match(count('method="GET",route="/search",status="200"'), / 1$/);
   t.match(count('method="GET",route="none",status="404"'), / 1$/);
@@ -148,7 +167,9 @@ t.test('SIGTERM finishes the request under way and exits 0 within a second', asy
   const socket = connect(port, '127.0.0.1');
   const answer = socket.toArray().then((chunks) => Buffer.concat(chunks).toString());
   const body = JSON.stringify({ lines: [{ product: 3, quantity: 1 }] });
-  socket.write(`POST /orders HTTP/1.1\r\nHost: shop\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: ${body.length}\r\n\r\n${body.slice(0, 5)}`);
+  socket.write(
+    `POST /orders HTTP/1.1\r\nHost: shop\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: ${body.length}\r\n\r\n${body.slice(0, 5)}`,
+  );
   await once(socket, 'readable'); // it has begun with the request, and says that it may go on
 
   const started = performance.now();

@@ -30,13 +30,30 @@ export const COMPOSE = `services:
 export type Files = Exclude<NonNullable<Parameters<Test['testdir']>[0]>, string>;
 
 /** Writes the benchmark and loads it, called from the checkout's root. */
-export async function load(t: Test, benchmark: string, compose: string, args: string[] = [], files: Files = {}): Promise<Config> {
-  const root = t.testdir({ benchmarks: { shop: { 'benchmark.yaml': benchmark, 'compose.yaml': compose, 'load.ts': '', data: { 'a.json': '' }, ...files } }, 'store.yaml': 'type: FILESYSTEM' });
+export async function load(
+  t: Test,
+  benchmark: string,
+  compose: string,
+  args: string[] = [],
+  files: Files = {},
+): Promise<Config> {
+  const root = t.testdir({
+    benchmarks: {
+      shop: { 'benchmark.yaml': benchmark, 'compose.yaml': compose, 'load.ts': '', data: { 'a.json': '' }, ...files },
+    },
+    'store.yaml': 'type: FILESYSTEM',
+  });
   return loadConfig(args, { root, cwd: root });
 }
 
 /** The lines of the message with which the benchmark is refused. */
-export async function faults(t: Test, benchmark: string, compose = COMPOSE, args: string[] = [], files: Files = {}): Promise<string[]> {
+export async function faults(
+  t: Test,
+  benchmark: string,
+  compose = COMPOSE,
+  args: string[] = [],
+  files: Files = {},
+): Promise<string[]> {
   try {
     await load(t, benchmark, compose, args, files);
   } catch (error) {

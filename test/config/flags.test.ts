@@ -7,9 +7,32 @@ import { parseDuration, parseShare } from '../../scripts/config/quantities.ts';
 import { BENCHMARK, COMPOSE, faults, load } from './fixture.ts';
 
 t.test('flags lie over the file', async (t) => {
-  const args = ['--commit', 'abc', '--against=main', '--rate=400', '--duration=1m', '--warmup', '0s', '--rounds=5', '--label=team=web', '--label', 'pr=7=8', '--keep', '--live', '--objstore=store.yaml', '--json'];
+  const args = [
+    '--commit',
+    'abc',
+    '--against=main',
+    '--rate=400',
+    '--duration=1m',
+    '--warmup',
+    '0s',
+    '--rounds=5',
+    '--label=team=web',
+    '--label',
+    'pr=7=8',
+    '--keep',
+    '--live',
+    '--objstore=store.yaml',
+    '--json',
+  ];
   const config = await load(t, BENCHMARK, COMPOSE, args);
-  t.match(config, { commit: 'abc', against: 'main', rounds: 5, keep: true, live: true, labels: { team: 'web', pr: '7=8' } });
+  t.match(config, {
+    commit: 'abc',
+    against: 'main',
+    rounds: 5,
+    keep: true,
+    live: true,
+    labels: { team: 'web', pr: '7=8' },
+  });
   t.match(config.load, { rate: 400, durationS: 60, model: { rate: 400, durationS: 60 }, warmupS: 0, maxInFlight: 100 });
   t.match(config.objstore, /\/store\.yaml$/);
 });
@@ -28,13 +51,23 @@ t.test('a run longer than a block ships while it goes on', async (t) => {
 });
 
 t.test('how two sides are compared', async (t) => {
-  const args = ['--against=main', '--pairing=alternating', '--max-rounds=12', '--max-minutes=2.5', '--strict', '--markdown=c.md', '--junit=j.xml', '--master'];
+  const args = [
+    '--against=main',
+    '--pairing=alternating',
+    '--max-rounds=12',
+    '--max-minutes=2.5',
+    '--strict',
+    '--markdown=c.md',
+    '--junit=j.xml',
+    '--master',
+  ];
   const config = await load(t, BENCHMARK, COMPOSE, args);
   t.match(config, { against: 'main', master: true });
   t.strictSame(config.comparison, { pairing: 'alternating', min: 6, max: 12, maxMinutes: 2.5 });
   t.strictSame((await load(t, BENCHMARK, COMPOSE, ['--rounds=8'])).comparison, { pairing: 'auto', min: 6, fixed: 8 });
   t.strictSame(parseBenchArgs(args).verdict, { strict: true, files: { markdown: 'c.md', junit: 'j.xml' } });
-  for (const against of ['merge-base', 'anchor', 'master-set', 'none']) t.equal((await load(t, BENCHMARK, COMPOSE, [`--against=${against}`])).against, against);
+  for (const against of ['merge-base', 'anchor', 'master-set', 'none'])
+    t.equal((await load(t, BENCHMARK, COMPOSE, [`--against=${against}`])).against, against);
   t.equal((await load(t, BENCHMARK, COMPOSE, ['--resume=01JZ'])).resume, '01JZ');
 });
 
@@ -46,7 +79,10 @@ const wrong: [args: string[], sentence: string][] = [
   [['--rate=2000000'], '--rate must be <= 1000000 requests per second, got 2000000'],
   [['--duration=20'], '--duration must be a duration such as 500ms, 20s, 2m, 1m30s or 1h, got "20"'],
   [['--duration=500ms'], '--duration must be >= 1s, got 500ms'],
-  [['--rate=0.5', '--duration=1s'], '--duration must be long enough for one request: at 0.5 requests per second that is 2s'],
+  [
+    ['--rate=0.5', '--duration=1s'],
+    '--duration must be long enough for one request: at 0.5 requests per second that is 2s',
+  ],
   [['--rounds=0'], '--rounds must be >= 1 rounds, got 0'],
   [['--rounds=2.5'], '--rounds must be a whole number of rounds, got "2.5"'],
   [['--rounds=1001'], '--rounds must be <= 1000 rounds, got 1001'],
@@ -69,13 +105,19 @@ const wrong: [args: string[], sentence: string][] = [
   [['--label=a=1', '--label=a=2'], '--label a is given twice'],
   [['--pairing=both'], '--pairing must be auto, interleaved or alternating, got "both"'],
   [['--max-rounds=5'], '--max-rounds must be at least 6, the least number of rounds of a comparison, got 5'],
-  [['--rounds=8', '--max-rounds=10'], '--rounds and --max-rounds exclude each other: --rounds measures exactly so many'],
+  [
+    ['--rounds=8', '--max-rounds=10'],
+    '--rounds and --max-rounds exclude each other: --rounds measures exactly so many',
+  ],
   [['--max-minutes=0'], '--max-minutes must be a number of minutes above 0 and up to 1440, got "0"'],
   [['--max-minutes=1h'], '--max-minutes must be a number of minutes above 0 and up to 1440, got "1h"'],
   [['--resume=last', '--rate=7'], '--resume goes on with a run as it was begun, so --rate cannot be given with it'],
   [['--resume=last', '--master'], '--resume goes on with a run as it was begun, so --master cannot be given with it'],
   [['--resume=../x'], '--resume must be the id of a run, the beginning of one, or last, got "../x"'],
-  [['--objstore=none.yaml'], '--objstore must be a file with a Thanos object-store configuration, but none.yaml is not there'],
+  [
+    ['--objstore=none.yaml'],
+    '--objstore must be a file with a Thanos object-store configuration, but none.yaml is not there',
+  ],
 ];
 for (const [args, sentence] of wrong) {
   t.test(args.join(' ').slice(0, 60), async (t) => {
@@ -98,7 +140,11 @@ t.test('where nothing is built from git', async (t) => {
 });
 
 t.test('which benchmark', async (t) => {
-  const folder = (name: string) => ({ 'benchmark.yaml': BENCHMARK.replace('A shop', name), 'compose.yaml': COMPOSE, 'load.ts': '' });
+  const folder = (name: string) => ({
+    'benchmark.yaml': BENCHMARK.replace('A shop', name),
+    'compose.yaml': COMPOSE,
+    'load.ts': '',
+  });
   const of = async (benchmarks: Record<string, object>, args: string[] = []) => {
     const root = t.testdir({ benchmarks } as Parameters<typeof t.testdir>[0]);
     return (await loadConfig(args, { root, cwd: root })).benchmark;
@@ -119,9 +165,31 @@ t.test('the help names every flag', async (t) => {
 });
 
 t.test('durations and shares', async (t) => {
-  const durations: [string, number | null][] = [['500ms', 0.5], ['20s', 20], ['2m', 120], ['1m30s', 90], ['1h', 3600], ['1h2m3s4ms', 3723.004], ['1.5s', 1.5], ['0s', 0], ['', null], ['20', null], ['s', null], ['-1s', null], ['1s1m', null], ['1 s', null]];
+  const durations: [string, number | null][] = [
+    ['500ms', 0.5],
+    ['20s', 20],
+    ['2m', 120],
+    ['1m30s', 90],
+    ['1h', 3600],
+    ['1h2m3s4ms', 3723.004],
+    ['1.5s', 1.5],
+    ['0s', 0],
+    ['', null],
+    ['20', null],
+    ['s', null],
+    ['-1s', null],
+    ['1s1m', null],
+    ['1 s', null],
+  ];
   for (const [text, seconds] of durations) t.equal(parseDuration(text), seconds, JSON.stringify(text));
-  for (const [share, value] of [['0.3%', 0.003], ['7%', 0.07], ['100%', 1], ['0.5 %', 0.005], [0.25, 0.25]] as const) t.equal(parseShare(share), value);
+  for (const [share, value] of [
+    ['0.3%', 0.003],
+    ['7%', 0.07],
+    ['100%', 1],
+    ['0.5 %', 0.005],
+    [0.25, 0.25],
+  ] as const)
+    t.equal(parseShare(share), value);
 });
 
 t.test('did you mean', async (t) => {

@@ -1,27 +1,73 @@
-/** How a run may end: always a clear sentence, the right exit code, nothing left on the engine, and what was measured kept. */
+/**
+ * How a run may end: always a clear sentence, the right exit code, nothing left on the engine, and what was measured
+ * kept.
+ */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, connect, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { bench, dataFolder, engine, inWindow, knowNothing, makeFolder, mayfly, nothingLeft, onEngine, probeBenchmark, probeRepository, run, seen, type Running } from './helpers.ts';
 import type { ContainerSummary } from '../../scripts/engine/engine.ts';
+import {
+  bench,
+  dataFolder,
+  engine,
+  inWindow,
+  knowNothing,
+  makeFolder,
+  mayfly,
+  nothingLeft,
+  onEngine,
+  probeBenchmark,
+  probeRepository,
+  type Running,
+  run,
+  seen,
+} from './helpers.ts';
 
 t.teardown(() => engine.close());
 
-const slowBuild = { 'Dockerfile': 'FROM node:24.21.0-bookworm-slim\nRUN sleep 30\nCOPY server.js /server.js\nCMD ["node", "/server.js"]\n' };
+const slowBuild = {
+  Dockerfile: 'FROM node:24.21.0-bookworm-slim\nRUN sleep 30\nCOPY server.js /server.js\nCMD ["node", "/server.js"]\n',
+};
 
-const ofRound = (containers: ContainerSummary[], round: number) => containers.filter(({ labels }) => labels['dev.mayfly.round'] === String(round));
+const ofRound = (containers: ContainerSummary[], round: number) =>
+  containers.filter(({ labels }) => labels['dev.mayfly.round'] === String(round));
 
 /** What the run has on the engine when the signal comes. */
 for (const [phase, at] of [
-  ['the load script is tried', (running, data) => seen(running, data, 'the try', (all) => all.find(({ name }) => name.endsWith('-load-check')))],
-  ['the stack starts', (running, data) => seen(running, data, 'the stack', (all) => all.find(({ labels }) => labels['dev.mayfly.service'] === 'prometheus'))],
-  ['the services start', (running, data) => seen(running, data, 'the services', (all) => all.find(({ labels }) => labels['dev.mayfly.side']))],
+  [
+    'the load script is tried',
+    (running, data) => seen(running, data, 'the try', (all) => all.find(({ name }) => name.endsWith('-load-check'))),
+  ],
+  [
+    'the stack starts',
+    (running, data) =>
+      seen(running, data, 'the stack', (all) =>
+        all.find(({ labels }) => labels['dev.mayfly.service'] === 'prometheus'),
+      ),
+  ],
+  [
+    'the services start',
+    (running, data) =>
+      seen(running, data, 'the services', (all) => all.find(({ labels }) => labels['dev.mayfly.side'])),
+  ],
   ['the load runs', (running, data) => inWindow(running, data)],
-  ['the services of the next round start', (running, data) => seen(running, data, 'round 2', (all) => ofRound(all, 2)[0])],
-  ['the services of the first round are gone', (running, data) => seen(running, data, 'the end of round 1', (all) => (ofRound(all, 1).length === 0 && ofRound(all, 2).length > 0) || undefined)],
+  [
+    'the services of the next round start',
+    (running, data) => seen(running, data, 'round 2', (all) => ofRound(all, 2)[0]),
+  ],
+  [
+    'the services of the first round are gone',
+    (running, data) =>
+      seen(
+        running,
+        data,
+        'the end of round 1',
+        (all) => (ofRound(all, 1).length === 0 && ofRound(all, 2).length > 0) || undefined,
+      ),
+  ],
 ] as [string, (running: Running, data: string) => Promise<unknown>][]) {
   t.test(`SIGTERM while ${phase}`, async (t) => {
     const data = dataFolder(t);
@@ -39,7 +85,11 @@ for (const [phase, at] of [
 
 t.test('Ctrl-C through npm, twice, in the second round: the first is kept and shipped later', async (t) => {
   const data = dataFolder(t);
-  const running = run('npm', ['run', '--silent', 'bench', '--', '--against=none', `--benchmark=${probeBenchmark(t, { top: { rounds: 3 } })}`], { env: { MAYFLY_DATA: data }, detached: true });
+  const running = run(
+    'npm',
+    ['run', '--silent', 'bench', '--', '--against=none', `--benchmark=${probeBenchmark(t, { top: { rounds: 3 } })}`],
+    { env: { MAYFLY_DATA: data }, detached: true },
+  );
   await inWindow(running, data, 2);
   process.kill(-running.child.pid!, 'SIGINT'); // a terminal sends it to npm and to the harness, and npm passes it on
   await sleep(100);
@@ -60,7 +110,9 @@ t.test('Ctrl-C through npm, twice, in the second round: the first is kept and sh
 
 t.test('SIGTERM through npm', async (t) => {
   const data = dataFolder(t);
-  const running = run('npm', ['run', '--silent', 'bench', '--', '--against=none', `--benchmark=${probeBenchmark(t)}`], { env: { MAYFLY_DATA: data } });
+  const running = run('npm', ['run', '--silent', 'bench', '--', '--against=none', `--benchmark=${probeBenchmark(t)}`], {
+    env: { MAYFLY_DATA: data },
+  });
   await seen(running, data, 'the services', (all) => all.find(({ labels }) => labels['dev.mayfly.side']));
   running.child.kill('SIGTERM');
   const { code, stderr } = await running.done;
@@ -73,7 +125,13 @@ t.test('SIGTERM while an image is built', async (t) => {
   const data = dataFolder(t);
   const there = async () => (await run('docker', ['ps', '-aq']).done).stdout;
   const before = await there();
-  const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile' } } })}`], data);
+  const running = mayfly(
+    'bench',
+    [
+      `--benchmark=${probeBenchmark(t, { build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile' } } })}`,
+    ],
+    data,
+  );
   await running.said(/build probe/);
   await seen(running, data, 'its step', async () => (await there()) !== before || undefined);
   const killed = performance.now();
@@ -89,9 +147,14 @@ t.test('SIGTERM while an image is built', async (t) => {
 });
 
 t.test('a failing build says which, and its last lines', async (t) => {
-  const { folder } = await probeRepository(t, [{ Dockerfile: 'FROM node:24.21.0-bookworm-slim\nRUN echo "missing semicolon in line 7" && exit 3\n' }]);
+  const { folder } = await probeRepository(t, [
+    { Dockerfile: 'FROM node:24.21.0-bookworm-slim\nRUN echo "missing semicolon in line 7" && exit 3\n' },
+  ]);
   const data = dataFolder(t);
-  const { code, stderr } = await bench(probeBenchmark(t, { build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile' } } }), data);
+  const { code, stderr } = await bench(
+    probeBenchmark(t, { build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile' } } }),
+    data,
+  );
   t.equal(code, 4);
   t.match(stderr, /the build of probe at HEAD \([0-9a-f]{12}\) failed/);
   t.match(stderr, /missing semicolon in line 7/);
@@ -129,9 +192,16 @@ t.test('bad input is refused before anything is built or started', async (t) => 
 for (const service of ['prometheus', 'loadgen'] as const) {
   t.test(`${service} is killed in the middle`, async (t) => {
     const data = dataFolder(t);
-    const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { load: { duration: '6s' }, top: { retries: 0 } })}`, '--json'], data);
+    const running = mayfly(
+      'bench',
+      [`--benchmark=${probeBenchmark(t, { load: { duration: '6s' }, top: { retries: 0 } })}`, '--json'],
+      data,
+    );
     const loadgen = await inWindow(running, data);
-    const [victim] = await engine.containers(`dev.mayfly.run=${loadgen.labels['dev.mayfly.run']}`, `dev.mayfly.service=${service}`);
+    const [victim] = await engine.containers(
+      `dev.mayfly.run=${loadgen.labels['dev.mayfly.run']}`,
+      `dev.mayfly.service=${service}`,
+    );
     await engine.kill(victim!.id, 'SIGKILL');
     const { code, stderr, stdout } = await running.done;
     if (service === 'prometheus') {
@@ -139,7 +209,10 @@ for (const service of ['prometheus', 'loadgen'] as const) {
       t.match(stderr, /prometheus of the run stack ended in the middle of the run \(exit code 137\)/);
     } else {
       t.equal(code, 3, stderr);
-      t.match(JSON.parse(stdout).rounds[0].reasons[0], { code: 'generator-failed', message: 'the load generator failed: the load generator ended with exit code 137' });
+      t.match(JSON.parse(stdout).rounds[0].reasons[0], {
+        code: 'generator-failed',
+        message: 'the load generator failed: the load generator ended with exit code 137',
+      });
     }
     t.same(await onEngine(), []);
   });
@@ -157,7 +230,10 @@ t.test('after kill -9 the next command removes what the dead run left, and never
 
   const live = mayfly('bench', [`--benchmark=${benchmark}`, '--duration=8s', '--json'], liveData);
   await live.said(/round 1 of 1/);
-  t.notOk((await onEngine()).some((name) => left.includes(name)), 'the live run has removed what the dead one left');
+  t.notOk(
+    (await onEngine()).some((name) => left.includes(name)),
+    'the live run has removed what the dead one left',
+  );
   const next = await mayfly('archive-push', [], nextData).done;
   t.equal(next.code, 0, next.stderr);
   const ended = await live.done;
@@ -172,7 +248,11 @@ t.test('after kill -9 the next command removes what the dead run left, and never
 
 t.test('disk full: a sentence, and nothing is left', async (t) => {
   const data = makeFolder(join(tmpdir(), `mayfly-full-${process.pid}`));
-  t.equal((await run('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', data]).done).code, 0, 'a small file system needs root');
+  t.equal(
+    (await run('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', data]).done).code,
+    0,
+    'a small file system needs root',
+  );
   t.teardown(async () => {
     await run('umount', ['--lazy', data]).done;
     rmSync(data, { recursive: true, force: true });
@@ -204,7 +284,11 @@ t.test('the engine goes away: a sentence; the next command cleans up', async (t)
   t.equal(code, 4, stderr);
   t.match(stderr, /Docker engine/);
   t.notMatch(stderr, /^\s+at /m, 'no stack trace');
-  t.match(stderr, /the stack of run \w+ could not be removed: .*; the next command does it/, 'what began it and what is left are both said');
+  t.match(
+    stderr,
+    /the stack of run \w+ could not be removed: .*; the next command does it/,
+    'what began it and what is left are both said',
+  );
   t.notMatch(stderr, /everything was taken down/);
   t.ok((await onEngine()).length > 0, 'it could not clean up');
   const next = await mayfly('archive-push', [], data).done;
@@ -230,12 +314,19 @@ async function forward(from: string, to: string): Promise<{ server: Server; sock
 t.test('the store is out of reach: the run succeeds and its metrics wait; push ships them, once', async (t) => {
   const data = dataFolder(t);
   const objstore = join(data, 'objstore.yaml');
-  writeFileSync(objstore, 'type: S3\nconfig: {bucket: runs, endpoint: "127.0.0.1:9", access_key: key-of-the-test, secret_key: secret-of-the-test, insecure: true, region: here}\n');
+  writeFileSync(
+    objstore,
+    'type: S3\nconfig: {bucket: runs, endpoint: "127.0.0.1:9", access_key: key-of-the-test, secret_key: secret-of-the-test, insecure: true, region: here}\n',
+  );
   const { code, stderr, run: doc } = await bench(probeBenchmark(t), data, [`--objstore=${objstore}`]);
   t.equal(code, 0, stderr);
   t.match(doc.archive, { bucket: /^S3 [^/]+\/runs/, verified: false, pending: true, error: /could not be shipped/ });
   t.match(stderr, /archive:push/);
-  t.notMatch(`${stderr}${JSON.stringify(doc)}`, /secret-of-the-test|key-of-the-test/, 'no credential is shown or stored');
+  t.notMatch(
+    `${stderr}${JSON.stringify(doc)}`,
+    /secret-of-the-test|key-of-the-test/,
+    'no credential is shown or stored',
+  );
   await nothingLeft(t, data, { waiting: 1 });
 
   const still = await mayfly('archive-push', [], data).done;
@@ -248,7 +339,11 @@ t.test('the store is out of reach: the run succeeds and its metrics wait; push s
   const meta = readFileSync(join(bucket, doc.archive!.blocks[0]!, 'meta.json'), 'utf8');
   const again = await mayfly('archive-push', [], data).done;
   t.match(again.stdout, /nothing waits/);
-  t.equal(readFileSync(join(bucket, doc.archive!.blocks[0]!, 'meta.json'), 'utf8'), meta, 'pushing twice changes nothing');
+  t.equal(
+    readFileSync(join(bucket, doc.archive!.blocks[0]!, 'meta.json'), 'utf8'),
+    meta,
+    'pushing twice changes nothing',
+  );
   const shown = JSON.parse((await mayfly('show', [doc.run_id, '--json'], data).done).stdout);
   t.match(shown.archive, { verified: true, pending: false, bucket });
   await nothingLeft(t, data);
@@ -257,7 +352,10 @@ t.test('the store is out of reach: the run succeeds and its metrics wait; push s
 t.test('SIGTERM while the metrics are shipped: they wait', async (t) => {
   const data = dataFolder(t);
   const objstore = join(data, 'objstore.yaml');
-  writeFileSync(objstore, 'type: S3\nconfig: {bucket: runs, endpoint: "127.0.0.1:9", access_key: a, secret_key: s, insecure: true, region: here}\n');
+  writeFileSync(
+    objstore,
+    'type: S3\nconfig: {bucket: runs, endpoint: "127.0.0.1:9", access_key: a, secret_key: s, insecure: true, region: here}\n',
+  );
   const running = mayfly('bench', [`--benchmark=${probeBenchmark(t)}`, `--objstore=${objstore}`], data);
   await running.said(/ship 1 block/);
   await sleep(500);
@@ -267,7 +365,10 @@ t.test('SIGTERM while the metrics are shipped: they wait', async (t) => {
   await nothingLeft(t, data, { waiting: 1 });
   const [summary] = JSON.parse((await mayfly('runs', ['--json'], data).done).stdout).runs;
   const waiting = JSON.parse((await mayfly('show', [summary.run_id, '--json'], data).done).stdout);
-  t.match(waiting, { status: 'complete', archive: { verified: false, pending: true, error: 'its upload did not end' } });
+  t.match(waiting, {
+    status: 'complete',
+    archive: { verified: false, pending: true, error: 'its upload did not end' },
+  });
   writeFileSync(objstore, `type: FILESYSTEM\nconfig: {directory: ${makeFolder(join(data, 'other-bucket'))}}\n`);
   const pushed = await mayfly('archive-push', [], data).done;
   t.equal(pushed.code, 0, pushed.stderr);
@@ -276,15 +377,21 @@ t.test('SIGTERM while the metrics are shipped: they wait', async (t) => {
 
 t.test('the terminal is closed: the clean-up goes on to its end', async (t) => {
   const data = dataFolder(t);
-  // script gives the command a terminal of its own; killed, it closes it: SIGHUP for the command, and every write fails with EIO.
-  const terminal = run('script', ['--quiet', '--return', '--command', `exec sh scripts/run.sh bench --benchmark=${probeBenchmark(t)}`, '/dev/null'], { env: { MAYFLY_DATA: data } });
+  // script gives the command a terminal of its own; killed, it closes it: SIGHUP for the command, and every write fails
+  // with EIO.
+  const terminal = run(
+    'script',
+    ['--quiet', '--return', '--command', `exec sh scripts/run.sh bench --benchmark=${probeBenchmark(t)}`, '/dev/null'],
+    { env: { MAYFLY_DATA: data } },
+  );
   const runs = join(data, 'runs');
   let deadline = Date.now() + 60_000;
   const folders = () => (existsSync(runs) ? readdirSync(runs) : []);
   while (Date.now() < deadline && folders().length === 0) await sleep(100);
   const [runId] = folders();
   const left = () => engine.containers(`dev.mayfly.run=${runId}`);
-  while (Date.now() < deadline && !(await left()).some((container) => container.labels['dev.mayfly.side'])) await sleep(100);
+  while (Date.now() < deadline && !(await left()).some((container) => container.labels['dev.mayfly.side']))
+    await sleep(100);
   t.ok((await left()).length > 0, 'the run is there');
   terminal.child.kill('SIGKILL');
   deadline = Date.now() + 40_000;
@@ -301,7 +408,10 @@ t.test('--keep leaves the stack up; no other command touches it; sweep takes it 
   t.equal(code, 0, stderr);
   t.match(stderr, new RegExp(`npm run sweep -- ${doc.run_id}`));
   const kept = await onEngine();
-  t.ok(kept.some((name) => /-candidate-probe-1$/.test(name)) && kept.some((name) => /prometheus/.test(name)), kept.join(', '));
+  t.ok(
+    kept.some((name) => /-candidate-probe-1$/.test(name)) && kept.some((name) => /prometheus/.test(name)),
+    kept.join(', '),
+  );
   const other = await mayfly('archive-push', [], data).done;
   t.equal(other.code, 0, other.stderr);
   t.same(await onEngine(), kept);
@@ -310,33 +420,51 @@ t.test('--keep leaves the stack up; no other command touches it; sweep takes it 
   await nothingLeft(t, data);
 });
 
-t.test('--keep and a run that fails: it says how to take the stack down, and leaves the data of the running Prometheus', async (t) => {
-  const data = dataFolder(t);
-  const { code, stderr } = await bench(probeBenchmark(t, { mode: 'unhealthy', top: { ready_timeout: '8s' } }), data, ['--keep']);
-  t.equal(code, 4, stderr);
-  const [, runId] = /take it down with: npm run sweep -- (\w+)/.exec(stderr) ?? [];
-  t.ok(runId, stderr);
-  t.ok(existsSync(join(data, 'runs', runId!, 'tsdb', 'wal')), 'Prometheus still has its data');
-  const swept = await mayfly('sweep', [runId!], data).done;
-  t.equal(swept.code, 0, swept.stderr);
-  await nothingLeft(t, data);
-});
+t.test(
+  '--keep and a run that fails: it says how to take the stack down, and leaves the data of the running Prometheus',
+  async (t) => {
+    const data = dataFolder(t);
+    const { code, stderr } = await bench(probeBenchmark(t, { mode: 'unhealthy', top: { ready_timeout: '8s' } }), data, [
+      '--keep',
+    ]);
+    t.equal(code, 4, stderr);
+    const [, runId] = /take it down with: npm run sweep -- (\w+)/.exec(stderr) ?? [];
+    t.ok(runId, stderr);
+    t.ok(existsSync(join(data, 'runs', runId!, 'tsdb', 'wal')), 'Prometheus still has its data');
+    const swept = await mayfly('sweep', [runId!], data).done;
+    t.equal(swept.code, 0, swept.stderr);
+    await nothingLeft(t, data);
+  },
+);
 
-t.test('--keep and a store out of reach: the snapshot waits beside the running Prometheus, and the sweep keeps it', async (t) => {
-  const data = dataFolder(t);
-  const objstore = join(data, 'objstore.yaml');
-  writeFileSync(objstore, 'type: S3\nconfig: {bucket: runs, endpoint: "127.0.0.1:9", access_key: a, secret_key: s, insecure: true, region: here}\n');
-  const { code, stderr, run: doc } = await bench(probeBenchmark(t), data, ['--keep', `--objstore=${objstore}`]);
-  t.equal(code, 0, stderr);
-  const folder = join(data, 'runs', doc.run_id);
-  for (const part of ['tsdb/wal', 'targets', 'run.compose.json', 'snapshot', 'pending.json']) t.ok(existsSync(join(folder, part)), `${part} stays`);
-  const swept = await mayfly('sweep', [doc.run_id], data).done;
-  t.equal(swept.code, 0, swept.stderr);
-  await nothingLeft(t, data, { waiting: 1 });
-  t.ok(existsSync(join(folder, 'snapshot', doc.archive!.blocks[0]!)), 'what waits is not swept');
-  writeFileSync(objstore, `type: FILESYSTEM\nprefix: team\nconfig: {directory: ${makeFolder(join(data, 'other-bucket'))}}\n`);
-  const pushed = await mayfly('archive-push', [], data).done;
-  t.equal(pushed.code, 0, pushed.stderr);
-  t.ok(existsSync(join(data, 'other-bucket', 'team', doc.archive!.blocks[0]!, 'meta.json')), 'under the prefix of the configuration');
-  await nothingLeft(t, data);
-});
+t.test(
+  '--keep and a store out of reach: the snapshot waits beside the running Prometheus, and the sweep keeps it',
+  async (t) => {
+    const data = dataFolder(t);
+    const objstore = join(data, 'objstore.yaml');
+    writeFileSync(
+      objstore,
+      'type: S3\nconfig: {bucket: runs, endpoint: "127.0.0.1:9", access_key: a, secret_key: s, insecure: true, region: here}\n',
+    );
+    const { code, stderr, run: doc } = await bench(probeBenchmark(t), data, ['--keep', `--objstore=${objstore}`]);
+    t.equal(code, 0, stderr);
+    const folder = join(data, 'runs', doc.run_id);
+    for (const part of ['tsdb/wal', 'targets', 'run.compose.json', 'snapshot', 'pending.json'])
+      t.ok(existsSync(join(folder, part)), `${part} stays`);
+    const swept = await mayfly('sweep', [doc.run_id], data).done;
+    t.equal(swept.code, 0, swept.stderr);
+    await nothingLeft(t, data, { waiting: 1 });
+    t.ok(existsSync(join(folder, 'snapshot', doc.archive!.blocks[0]!)), 'what waits is not swept');
+    writeFileSync(
+      objstore,
+      `type: FILESYSTEM\nprefix: team\nconfig: {directory: ${makeFolder(join(data, 'other-bucket'))}}\n`,
+    );
+    const pushed = await mayfly('archive-push', [], data).done;
+    t.equal(pushed.code, 0, pushed.stderr);
+    t.ok(
+      existsSync(join(data, 'other-bucket', 'team', doc.archive!.blocks[0]!, 'meta.json')),
+      'under the prefix of the configuration',
+    );
+    await nothingLeft(t, data);
+  },
+);

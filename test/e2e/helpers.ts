@@ -1,35 +1,56 @@
 /** What the stories share: a benchmark of the probe service, the commands as a user runs them, and the leak check. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { stringify } from 'yaml';
+import { freePort } from '../../scripts/archive/archives.ts';
 import { isBlockName } from '../../scripts/archive/blocks.ts';
+import type { RunDocument } from '../../scripts/documents/run.ts';
+import { type ContainerSummary, connectEngine } from '../../scripts/engine/engine.ts';
 import { isAlive } from '../../scripts/engine/owner.ts';
 import { engineSocket } from '../../scripts/engine/socket.ts';
 import { IMAGES } from '../../scripts/images/images.ts';
-import { connectEngine, type ContainerSummary } from '../../scripts/engine/engine.ts';
-import type { RunDocument } from '../../scripts/documents/run.ts';
-import { freePort } from '../../scripts/archive/archives.ts';
 
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const PROBE = join(ROOT, 'test', 'fixtures', 'probe');
 const TRIED = join(ROOT, 'node_modules', '.cache', 'mayfly-tests', 'load-scripts');
 export const engine = connectEngine(engineSocket(process.env));
 
-/** As that of the shop (benchmarks/shop/compose.yaml): it asks until the service answers, once, and then costs nothing. One that starts Node.js three times a second took most of the CPU of the tests. */
+/**
+ * As that of the shop (benchmarks/shop/compose.yaml): it asks until the service answers, once, and then costs nothing.
+ * One that starts Node.js three times a second took most of the CPU of the tests.
+ */
 const HEALTH = {
-  test: ['CMD', 'bash', '-c', `if [ -e /tmp/healthy ]; then exec sleep infinity; fi
+  test: [
+    'CMD',
+    'bash',
+    '-c',
+    `if [ -e /tmp/healthy ]; then exec sleep infinity; fi
 trap '' PIPE
 until { exec 3<>/dev/tcp/127.0.0.1/8080 && printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3 && read -r _ status _ <&3 && [ "$$status" = 200 ]; } 2>&-; do
   [ $$SECONDS -lt 60 ] && sleep 0.05 || exit 1
 done
-: > /tmp/healthy`],
-  interval: '100ms', timeout: '24h', retries: 1,
+: > /tmp/healthy`,
+  ],
+  interval: '100ms',
+  timeout: '24h',
+  retries: 1,
 };
 
 export interface ProbeOptions {
@@ -44,18 +65,32 @@ export interface ProbeOptions {
 }
 
 /** A benchmark folder of its own around the probe service, short enough for a test; removed at the end of the test. */
-export function probeBenchmark(t: Test, { mode = 'ok', service = {}, load = {}, allow = {}, top = {}, build }: ProbeOptions = {}): string {
+export function probeBenchmark(
+  t: Test,
+  { mode = 'ok', service = {}, load = {}, allow = {}, top = {}, build }: ProbeOptions = {},
+): string {
   const parent = mkdtempSync(join(tmpdir(), 'mayfly-probe-'));
   t.teardown(() => rmSync(parent, { recursive: true, force: true }));
   const folder = makeFolder(join(parent, 'probe')); // the benchmark's name: one for all, so that its build is found again
   const benchmark = {
     description: 'The probe of the tests',
-    build: { probe: build ?? { git: { repository: '.', context: 'test/fixtures/probe/service', dockerfile: 'Dockerfile' } } },
+    build: {
+      probe: build ?? { git: { repository: '.', context: 'test/fixtures/probe/service', dockerfile: 'Dockerfile' } },
+    },
     services: 'compose.yaml',
-    load: { script: 'load.ts', target: 'http://probe:8080', rate: 50, duration: '3s', warmup: '1s', max_in_flight: 100, ...load },
+    load: {
+      script: 'load.ts',
+      target: 'http://probe:8080',
+      rate: 50,
+      duration: '3s',
+      warmup: '1s',
+      max_in_flight: 100,
+      ...load,
+    },
     scrape: [{ service: 'probe', port: 8080, path: '/metrics' }],
     rounds: 1,
-    // Other work on a test machine must not make a story fail that is about something else: room for requests in flight, rounds measured again, generous limits.
+    // Other work on a test machine must not make a story fail that is about something else: room for requests in
+    // flight, rounds measured again, generous limits.
     retries: 3,
     ready_timeout: '60s',
     allow: { start_lag: '2s', outside_load: 1, steal: 1, throttled: 1, saturation: 1, ...allow },
@@ -77,11 +112,17 @@ export function probeBenchmark(t: Test, { mode = 'ok', service = {}, load = {}, 
   return folder;
 }
 
-/** A git repository with the probe service in as many commits as there are servers given; returns its folder and hashes. */
-export async function probeRepository(t: Test, changes: Record<string, string>[]): Promise<{ folder: string; commits: string[] }> {
+/**
+ * A git repository with the probe service in as many commits as there are servers given; returns its folder and hashes.
+ */
+export async function probeRepository(
+  t: Test,
+  changes: Record<string, string>[],
+): Promise<{ folder: string; commits: string[] }> {
   const folder = mkdtempSync(join(tmpdir(), 'mayfly-repo-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  const git = (...args: string[]) => run('git', ['-C', folder, '-c', 'user.name=t', '-c', 'user.email=t@example.invalid', ...args]).done;
+  const git = (...args: string[]) =>
+    run('git', ['-C', folder, '-c', 'user.name=t', '-c', 'user.email=t@example.invalid', ...args]).done;
   await git('init', '--quiet', '--initial-branch=main');
   cpSync(join(PROBE, 'service'), folder, { recursive: true });
   const commits: string[] = [];
@@ -121,9 +162,18 @@ export interface Running {
 const started = new Set<number>();
 
 /** Starts a program. */
-export function run(command: string, args: string[], options: { env?: Record<string, string>; cwd?: string; detached?: boolean } = {}): Running {
+export function run(
+  command: string,
+  args: string[],
+  options: { env?: Record<string, string>; cwd?: string; detached?: boolean } = {},
+): Running {
   const begun = performance.now();
-  const child = spawn(command, args, { cwd: options.cwd ?? ROOT, env: { ...process.env, ...options.env }, detached: options.detached ?? false, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, args, {
+    cwd: options.cwd ?? ROOT,
+    env: { ...process.env, ...options.env },
+    detached: options.detached ?? false,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   if (child.pid) started.add(child.pid);
   let stdout = '';
   let stderr = '';
@@ -137,7 +187,8 @@ export function run(command: string, args: string[], options: { env?: Record<str
   const done = new Promise<Ended>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code, signal) => {
-      for (const { pattern, reject: fail } of waiting) fail(new Error(`the command ended before it said ${pattern}:\n${stderr}`));
+      for (const { pattern, reject: fail } of waiting)
+        fail(new Error(`the command ended before it said ${pattern}:\n${stderr}`));
       resolve({ code, signal, stdout, stderr, seconds: (performance.now() - begun) / 1000 });
     });
   });
@@ -149,10 +200,14 @@ export function run(command: string, args: string[], options: { env?: Record<str
   return { child, done, said };
 }
 
-/** A command of Mayfly as `npm run` starts it. A bench measures one commit, whatever branch this checkout is on, unless `args` say what it is compared with. */
+/**
+ * A command of Mayfly as `npm run` starts it. A bench measures one commit, whatever branch this checkout is on, unless
+ * `args` say what it is compared with.
+ */
 export function mayfly(entry: string, args: string[], data: string, env: Record<string, string> = {}): Running {
   shareTried(data);
-  const alone = entry === 'bench' && !args.some((arg) => /^--(against|resume|help)/.test(arg)) ? ['--against=none'] : [];
+  const alone =
+    entry === 'bench' && !args.some((arg) => /^--(against|resume|help)/.test(arg)) ? ['--against=none'] : [];
   return run('sh', ['scripts/run.sh', entry, ...args, ...alone], { env: { MAYFLY_DATA: data, ...env } });
 }
 
@@ -169,15 +224,23 @@ function shareTried(data: string): void {
 }
 
 /**
- * Waits for a fact about the containers of the run that a command makes in this data folder, and gives what `look` finds.
+ * Waits for a fact about the containers of the run that a command makes in this data folder, and gives what `look`
+ * finds.
  * An error where the command ends before: a test that came too late would prove nothing.
  */
-export async function seen<T>(running: Running, data: string, what: string, look: (containers: ContainerSummary[]) => T | undefined | Promise<T | undefined>): Promise<T> {
+export async function seen<T>(
+  running: Running,
+  data: string,
+  what: string,
+  look: (containers: ContainerSummary[]) => T | undefined | Promise<T | undefined>,
+): Promise<T> {
   let ended: Ended | undefined;
   void running.done.then((end) => (ended = end));
   for (;;) {
     const runs = existsSync(join(data, 'runs')) ? readdirSync(join(data, 'runs')) : [];
-    const mine = ({ labels }: ContainerSummary) => runs.includes(labels['dev.mayfly.run']!) || labels['dev.mayfly.pid'] === String(running.child.pid); // before there is a folder
+    const mine = ({ labels }: ContainerSummary) =>
+      // before there is a folder
+      runs.includes(labels['dev.mayfly.run']!) || labels['dev.mayfly.pid'] === String(running.child.pid);
     const found = await look((await engine.containers('dev.mayfly.run')).filter(mine));
     if (found !== undefined) return found;
     if (ended) throw new Error(`the command ended before ${what}:\n${ended.stderr}`);
@@ -188,14 +251,21 @@ export async function seen<T>(running: Running, data: string, what: string, look
 /** The load generator of a round, once the window has begun. */
 export const inWindow = (running: Running, data: string, round = 1): Promise<ContainerSummary> =>
   seen(running, data, `the window of round ${round}`, async (containers) => {
-    const generator = containers.find(({ labels }) => labels['dev.mayfly.service'] === 'loadgen' && labels['dev.mayfly.round'] === String(round));
+    const generator = containers.find(
+      ({ labels }) => labels['dev.mayfly.service'] === 'loadgen' && labels['dev.mayfly.round'] === String(round),
+    );
     const said = generator && (await engine.logs(generator.id, 0).catch(() => null))?.stdout;
     const [, start] = /^\{"event":"window","startMs":([\d.]+)/m.exec(said ?? '') ?? [];
     return start !== undefined && Date.now() > Number(start) ? generator : undefined;
   });
 
 /** npm run bench -- --json of a probe benchmark, to its end. */
-export async function bench(benchmark: string, data: string, args: string[] = [], env: Record<string, string> = {}): Promise<Ended & { run: RunDocument }> {
+export async function bench(
+  benchmark: string,
+  data: string,
+  args: string[] = [],
+  env: Record<string, string> = {},
+): Promise<Ended & { run: RunDocument }> {
   const ended = await mayfly('bench', [`--benchmark=${benchmark}`, '--json', ...args], data, env).done;
   let document = {} as RunDocument;
   try {
@@ -206,12 +276,22 @@ export async function bench(benchmark: string, data: string, args: string[] = []
   return { ...ended, run: document };
 }
 
-/** Tests in this folder run alone; beside all others there may be one that was killed on purpose, whose stack is there until its next command. */
+/**
+ * Tests in this folder run alone; beside all others there may be one that was killed on purpose, whose stack is there
+ * until its next command.
+ */
 const ALONE = process.argv[1]!.startsWith(join(ROOT, 'test', 'e2e'));
 
-/** Names of everything on the engine that a command of Mayfly has left: its process has ended, or it is this one, which runs no command but calls their parts. What another live run has is not meant, nor what another test's command left. */
+/**
+ * Names of everything on the engine that a command of Mayfly has left: its process has ended, or it is this one, which
+ * runs no command but calls their parts. What another live run has is not meant, nor what another test's command left.
+ */
 export async function onEngine(): Promise<string[]> {
-  const [containers, networks, volumes] = await Promise.all([engine.containers('dev.mayfly.run'), engine.networks('dev.mayfly.run'), engine.volumes('dev.mayfly.run')]);
+  const [containers, networks, volumes] = await Promise.all([
+    engine.containers('dev.mayfly.run'),
+    engine.networks('dev.mayfly.run'),
+    engine.volumes('dev.mayfly.run'),
+  ]);
   const left = [...containers, ...networks, ...volumes].filter(({ labels }) => {
     const pid = Number(labels['dev.mayfly.pid']);
     const ours = ALONE || started.has(pid);
@@ -232,7 +312,12 @@ export function makeFolder(path: string): string {
 }
 
 /** How many trend blocks a run has: a block of Prometheus begins at an even hour at the latest. */
-export const trendBlocksOf = ({ started_at, rounds }: RunDocument): number => new Set([started_at, ...rounds.filter(({ valid }) => valid).map((round) => round.started_at)].map((at) => Math.floor(Date.parse(at) / 7_200_000))).size;
+export const trendBlocksOf = ({ started_at, rounds }: RunDocument): number =>
+  new Set(
+    [started_at, ...rounds.filter(({ valid }) => valid).map((round) => round.started_at)].map((at) =>
+      Math.floor(Date.parse(at) / 7_200_000),
+    ),
+  ).size;
 
 /** Every series of a block, as promtool dumps it; promtool wants a whole TSDB around the block. */
 export async function dumpBlock(t: Test, block: string): Promise<string> {
@@ -240,7 +325,20 @@ export async function dumpBlock(t: Test, block: string): Promise<string> {
   t.teardown(() => rmSync(tsdb, { recursive: true, force: true }));
   makeFolder(join(tsdb, 'wal'));
   cpSync(block, join(tsdb, basename(block)), { recursive: true });
-  const { stdout, stderr, code } = await run('docker', ['run', '--rm', '--network=none', '--user=0:0', '--volume', `${tsdb}:/tsdb`, '--entrypoint=promtool', 'prom/prometheus:v3.15.0', 'tsdb', 'dump', '--sandbox-dir-root=/tmp', '/tsdb']).done;
+  const { stdout, stderr, code } = await run('docker', [
+    'run',
+    '--rm',
+    '--network=none',
+    '--user=0:0',
+    '--volume',
+    `${tsdb}:/tsdb`,
+    '--entrypoint=promtool',
+    'prom/prometheus:v3.15.0',
+    'tsdb',
+    'dump',
+    '--sandbox-dir-root=/tmp',
+    '/tsdb',
+  ]).done;
   t.equal(code, 0, stderr);
   return stdout;
 }
@@ -266,7 +364,14 @@ export async function startGateway(t: Test): Promise<{ endpoint: string; bucket:
   t.teardown(() => engine.remove(id));
   await engine.start(id);
   const endpoint = `127.0.0.1:${port}`;
-  for (const deadline = Date.now() + 20_000; !(await fetch(`http://${endpoint}`).then(() => true, () => false)); await sleep(100)) {
+  for (
+    const deadline = Date.now() + 20_000;
+    !(await fetch(`http://${endpoint}`).then(
+      () => true,
+      () => false,
+    ));
+    await sleep(100)
+  ) {
     if (Date.now() > deadline) throw new Error(`the S3 gateway does not answer: ${(await engine.logs(id, 20)).all}`);
   }
   return { endpoint, bucket };
@@ -275,5 +380,7 @@ export async function startGateway(t: Test): Promise<{ endpoint: string; bucket:
 /** Blocks of a folder that were measured: all but those of the trend stream. */
 export function rawBlocks(folder: string): string[] {
   const blocks = existsSync(folder) ? readdirSync(folder).filter(isBlockName).sort() : [];
-  return blocks.filter((block) => JSON.parse(readFileSync(join(folder, block, 'meta.json'), 'utf8')).thanos?.labels?.stream !== 'trend');
+  return blocks.filter(
+    (block) => JSON.parse(readFileSync(join(folder, block, 'meta.json'), 'utf8')).thanos?.labels?.stream !== 'trend',
+  );
 }

@@ -1,6 +1,7 @@
 /**
  * A process that works on jobs as `npm run work` does, but for what it measures: a run of three rounds of ROUND_MS.
- * node queue-worker.ts FILE ROUND_MS. Writes a line to stdout for each step, `claimed JOB`, `measured JOB RUN`, `ended JOB`, so
+ * node queue-worker.ts FILE ROUND_MS. Writes a line to stdout for each step, `claimed JOB`, `measured JOB RUN`, `ended
+ * JOB`, so
  * that whoever kills it knows where it was. SIGTERM: hands its job back and ends.
  */
 import { hostname } from 'node:os';
@@ -44,7 +45,16 @@ async function measure(jobId: string, leaseId: string): Promise<Outcome | null> 
   const whole = runs.find(({ status }) => status === 'complete');
   if (whole) return { state: 'done', run_id: whole.run_id, verdict: 'PASS' };
   const runId = ulid();
-  store.addRun(makeRun({ run_id: runId, labels: { job: jobId }, rounds: [], status: 'running', archive: undefined, finished_at: undefined }));
+  store.addRun(
+    makeRun({
+      run_id: runId,
+      labels: { job: jobId },
+      rounds: [],
+      status: 'running',
+      archive: undefined,
+      finished_at: undefined,
+    }),
+  );
   for (let round = 1; round <= ROUNDS; round++) {
     await sleep(Number(roundMs));
     if (ending) return { state: 'handed back', reason: 'its worker was asked to end' };

@@ -1,5 +1,5 @@
 /** The queue with real processes, which are killed where they are, stopped and continued. No engine is needed. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { openStore, type Store } from '../../scripts/store/db.ts';
 import { type NewJob, PRIORITY } from '../../scripts/documents/job.ts';
+import { openStore, type Store } from '../../scripts/store/db.ts';
 
 const WORKER = join(import.meta.dirname, 'queue-worker.ts');
 const KILLS = 40;
@@ -34,14 +34,15 @@ function startWorker(t: Test, file: string, roundMs = 15): Process {
     for (const { word, resolve } of waiting) if (word === step[0]) resolve(step);
   });
   const ended = once(child, 'close'); // all that it has said is read by then
-  const said = (word: string) => Promise.race([
-    new Promise<string[]>((resolve) => {
-      const already = steps.find((step) => step[0] === word);
-      if (already) resolve(already);
-      else waiting.push({ word, resolve });
-    }),
-    ended.then(() => Promise.reject(new Error(`it ended before it said ${word}`))),
-  ]);
+  const said = (word: string) =>
+    Promise.race([
+      new Promise<string[]>((resolve) => {
+        const already = steps.find((step) => step[0] === word);
+        if (already) resolve(already);
+        else waiting.push({ word, resolve });
+      }),
+      ended.then(() => Promise.reject(new Error(`it ended before it said ${word}`))),
+    ]);
   return { child, steps, said, ended };
 }
 
@@ -56,7 +57,14 @@ function openFile(t: Test): { file: string; store: Store } {
   return { file, store };
 }
 
-const wanted = (n: number): NewJob => ({ kind: 'new-test', benchmark: 'shop', commit: n.toString(16).padStart(40, '0'), requested_by: 'test', priority: PRIORITY.pull_request, deadline_s: 600 });
+const wanted = (n: number): NewJob => ({
+  kind: 'new-test',
+  benchmark: 'shop',
+  commit: n.toString(16).padStart(40, '0'),
+  requested_by: 'test',
+  priority: PRIORITY.pull_request,
+  deadline_s: 600,
+});
 const under = (store: Store) => store.queue.count({ state: ['queued', 'leased'] });
 
 async function until(what: string, fact: () => boolean): Promise<void> {
@@ -97,15 +105,36 @@ t.test('workers that are killed at any moment lose no job and do none twice', as
   const by = (state: string) => found.filter((job) => job.state === state);
   t.equal(found.length, jobs, 'none is lost');
   t.equal(by('done').length + by('failed').length, jobs, 'each has ended');
-  for (const { job_id, losses, reason } of by('failed')) t.match([losses, reason], [2, /^its worker \(.+, process \d+\) was lost, the second time$/], job_id);
-  for (const { job_id, run_id } of by('done')) t.match(store.run(run_id!), { status: 'complete', labels: { job: job_id }, rounds: { length: 3 } });
-  const measured = all.flatMap(({ steps }) => steps).filter(([word]) => word === 'measured').map(([, job]) => job!);
+  for (const { job_id, losses, reason } of by('failed'))
+    t.match([losses, reason], [2, /^its worker \(.+, process \d+\) was lost, the second time$/], job_id);
+  for (const { job_id, run_id } of by('done'))
+    t.match(store.run(run_id!), { status: 'complete', labels: { job: job_id }, rounds: { length: 3 } });
+  const measured = all
+    .flatMap(({ steps }) => steps)
+    .filter(([word]) => word === 'measured')
+    .map(([, job]) => job!);
   t.equal(new Set(measured).size, measured.length, 'none is measured twice');
-  const ended = all.flatMap(({ steps }) => steps).filter(([word]) => word === 'ended').map(([, job]) => job!);
+  const ended = all
+    .flatMap(({ steps }) => steps)
+    .filter(([word]) => word === 'ended')
+    .map(([, job]) => job!);
   t.equal(new Set(ended).size, ended.length, 'none is ended twice');
-  t.ok(found.some(({ losses, state }) => losses === 1 && state === 'done'), 'some were begun again');
-  t.strictSame(store.queue.workers().filter(({ pid }) => living.some(({ child }) => child.pid === pid)), [], 'who ends says so');
-  t.comment(`${jobs} jobs, ${KILLS} kills (last step before: ${Object.entries(where).map(([step, n]) => `${step} ${n}`).join(', ')}), ${found.filter(({ losses }) => losses > 0).length} jobs lost a worker, ${by('failed').length} failed`);
+  t.ok(
+    found.some(({ losses, state }) => losses === 1 && state === 'done'),
+    'some were begun again',
+  );
+  t.strictSame(
+    store.queue.workers().filter(({ pid }) => living.some(({ child }) => child.pid === pid)),
+    [],
+    'who ends says so',
+  );
+  t.comment(
+    `${jobs} jobs, ${KILLS} kills (last step before: ${Object.entries(where)
+      .map(([step, n]) => `${step} ${n}`)
+      .join(
+        ', ',
+      )}), ${found.filter(({ losses }) => losses > 0).length} jobs lost a worker, ${by('failed').length} failed`,
+  );
 });
 
 t.test('one that is stopped lives: nobody takes its job, and it goes on', async (t) => {
@@ -148,7 +177,10 @@ t.test('many processes claim at once: each job is given to one', async (t) => {
   await until('every job has ended', () => under(store) === 0);
   for (const { child } of all) child.kill('SIGTERM');
   await Promise.all(all.map(({ ended }) => ended));
-  const claimed = all.flatMap(({ steps }) => steps).filter(([word]) => word === 'claimed').map(([, job]) => job!);
+  const claimed = all
+    .flatMap(({ steps }) => steps)
+    .filter(([word]) => word === 'claimed')
+    .map(([, job]) => job!);
   t.equal(claimed.length, count);
   t.equal(new Set(claimed).size, count);
   t.ok(all.filter(({ steps }) => steps.some(([word]) => word === 'claimed')).length > 1, 'more than one had some');

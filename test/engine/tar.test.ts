@@ -3,8 +3,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
-import { Header } from 'tar';
 import t, { type Test } from 'tap';
+import { Header } from 'tar';
 import { unpackFile } from '../../scripts/engine/tar.ts';
 
 const LIMIT = 1 << 20;
@@ -22,7 +22,14 @@ interface Entry {
 function tarOf(...entries: Entry[]): Buffer {
   const parts = entries.flatMap(({ path, type = 'File', content = Buffer.alloc(0), size = content.length }) => {
     const header = Buffer.alloc(512);
-    new Header({ path, type, linkpath: type.endsWith('Link') ? '/etc/passwd' : '', mode: 0o644, size, mtime: new Date(0) }).encode(header);
+    new Header({
+      path,
+      type,
+      linkpath: type.endsWith('Link') ? '/etc/passwd' : '',
+      mode: 0o644,
+      size,
+      mtime: new Date(0),
+    }).encode(header);
     return [header, content, Buffer.alloc((512 - (content.length % 512)) % 512)];
   });
   return Buffer.concat([...parts, Buffer.alloc(1024)]);
@@ -65,17 +72,31 @@ t.test('it takes the place of the one before, once it is whole', async (t) => {
 const refused = (what: string, archive: Buffer | Readable, message: RegExp) =>
   t.test(`refused: ${what}`, async (t: Test) => {
     const folder = t.testdir();
-    await t.rejects(unpackFile(Buffer.isBuffer(archive) ? pieces(archive) : archive, join(folder, 'to'), LIMIT), { message });
+    await t.rejects(unpackFile(Buffer.isBuffer(archive) ? pieces(archive) : archive, join(folder, 'to'), LIMIT), {
+      message,
+    });
     t.same(readdirSync(folder), [], 'neither the file nor a part of it');
     await sleep(50);
     t.same(readdirSync(folder), [], 'nor a moment later');
   });
 
-void refused('a folder', tarOf({ path: 'requests.parquet/', type: 'Directory' }, { path: 'requests.parquet/x', content: CONTENT }), /requests\.parquet\/? is no file/);
-void refused('a symbolic link', tarOf({ path: 'requests.parquet', type: 'SymbolicLink' }), /requests\.parquet is no file/);
+void refused(
+  'a folder',
+  tarOf({ path: 'requests.parquet/', type: 'Directory' }, { path: 'requests.parquet/x', content: CONTENT }),
+  /requests\.parquet\/? is no file/,
+);
+void refused(
+  'a symbolic link',
+  tarOf({ path: 'requests.parquet', type: 'SymbolicLink' }),
+  /requests\.parquet is no file/,
+);
 void refused('a link', tarOf({ path: 'requests.parquet', type: 'Link' }), /requests\.parquet is no file/);
 void refused('a pipe', tarOf({ path: 'requests.parquet', type: 'FIFO' }), /requests\.parquet is no file/);
-void refused('too large', tarOf({ path: 'requests.parquet', content: Buffer.alloc(LIMIT + 1) }), /requests\.parquet has 1048577 bytes; at most 1048576 are taken/);
+void refused(
+  'too large',
+  tarOf({ path: 'requests.parquet', content: Buffer.alloc(LIMIT + 1) }),
+  /requests\.parquet has 1048577 bytes; at most 1048576 are taken/,
+);
 void refused('two files', tarOf(file, { path: 'another', content: CONTENT }), /more than one file/);
 void refused('a file and a link', tarOf(file, { path: 'another', type: 'SymbolicLink' }), /more than one file/);
 void refused('a link and a file', tarOf({ path: 'another', type: 'SymbolicLink' }, file), /another is no file/);
@@ -86,8 +107,16 @@ void refused('cut off in the head', tarOf(file).subarray(0, 300), /./);
 void refused('cut off behind the head', tarOf(file).subarray(0, 512), /./);
 void refused('cut off in the file', tarOf(file).subarray(0, 60_000), /./);
 void refused('cut off in the last block of the file', tarOf(file).subarray(0, 512 + CONTENT.length - 1), /./);
-void refused('a connection that breaks off', pieces(tarOf(file).subarray(0, 60_000), 1000, true), /the engine has gone/);
-void refused('a connection that breaks off before the first byte', pieces(Buffer.alloc(0), 1000, true), /the engine has gone/);
+void refused(
+  'a connection that breaks off',
+  pieces(tarOf(file).subarray(0, 60_000), 1000, true),
+  /the engine has gone/,
+);
+void refused(
+  'a connection that breaks off before the first byte',
+  pieces(Buffer.alloc(0), 1000, true),
+  /the engine has gone/,
+);
 
 t.test('what is refused is not read to its end', async (t) => {
   let taken = 0;
@@ -98,7 +127,9 @@ t.test('what is refused is not read to its end', async (t) => {
       yield Buffer.alloc(65_536);
     }
   }
-  await t.rejects(unpackFile(Readable.from(endless(), { objectMode: false }), join(t.testdir(), 'to'), LIMIT), { message: /4000000000 bytes/ });
+  await t.rejects(unpackFile(Readable.from(endless(), { objectMode: false }), join(t.testdir(), 'to'), LIMIT), {
+    message: /4000000000 bytes/,
+  });
   t.ok(taken < 100, `${taken} pieces`);
 });
 

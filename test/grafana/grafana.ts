@@ -1,4 +1,7 @@
-/** What Grafana does with a dashboard on its way to the data source: variables, intervals, queries. Grafana itself is not needed. */
+/**
+ * What Grafana does with a dashboard on its way to the data source: variables, intervals, queries. Grafana itself is
+ * not needed.
+ */
 
 export interface Target {
   refId: string;
@@ -19,7 +22,10 @@ export interface Panel {
   maxDataPoints?: number;
   targets?: Target[];
   transformations?: { id: string; options: any }[];
-  fieldConfig?: { defaults: any; overrides: { matcher: { id: string; options: any }; properties: { id: string; value: any }[] }[] };
+  fieldConfig?: {
+    defaults: any;
+    overrides: { matcher: { id: string; options: any }; properties: { id: string; value: any }[] }[];
+  };
   options?: any;
   gridPos: { x: number; y: number; w: number; h: number };
 }
@@ -92,7 +98,10 @@ function format({ value, regex }: Values[string], how: string | undefined): stri
   if (how === 'regex') return grouped(all.map(escapeRegex));
   if (how === 'raw' || how === 'csv') return all.join(',');
   if (how !== undefined) throw new Error(`format ${how} is not known to this test`);
-  if (regex) return all.length === 1 && all[0] === '.+' ? '.+' : grouped(all.map((one) => escapeRegex(one).replaceAll('\\', '\\\\')));
+  if (regex)
+    return all.length === 1 && all[0] === '.+'
+      ? '.+'
+      : grouped(all.map((one) => escapeRegex(one).replaceAll('\\', '\\\\')));
   return all.join(',').replaceAll('\\', '\\\\').replaceAll('"', '\\"');
 }
 
@@ -109,9 +118,35 @@ const toText = (ms: number): string => (ms % 1000 === 0 ? `${ms / 1000}s` : `${m
 
 /** Grafana's round intervals: [shorter than, taken], in ms. */
 const ROUND: [number, number][] = [
-  [10, 1], [15, 10], [35, 20], [75, 50], [150, 100], [350, 200], [750, 500], [1500, 1000], [3500, 2000], [7500, 5000], [12_500, 10_000], [17_500, 15_000], [25_000, 20_000], [45_000, 30_000],
-  [90_000, 60_000], [210_000, 120_000], [450_000, 300_000], [750_000, 600_000], [1_050_000, 900_000], [1_500_000, 1_200_000], [2_700_000, 1_800_000], [5_400_000, 3_600_000], [9_000_000, 7_200_000],
-  [16_200_000, 10_800_000], [32_400_000, 21_600_000], [86_400_000, 43_200_000], [604_800_000, 86_400_000], [1_814_400_000, 604_800_000], [3_628_800_000, 2_592_000_000],
+  [10, 1],
+  [15, 10],
+  [35, 20],
+  [75, 50],
+  [150, 100],
+  [350, 200],
+  [750, 500],
+  [1500, 1000],
+  [3500, 2000],
+  [7500, 5000],
+  [12_500, 10_000],
+  [17_500, 15_000],
+  [25_000, 20_000],
+  [45_000, 30_000],
+  [90_000, 60_000],
+  [210_000, 120_000],
+  [450_000, 300_000],
+  [750_000, 600_000],
+  [1_050_000, 900_000],
+  [1_500_000, 1_200_000],
+  [2_700_000, 1_800_000],
+  [5_400_000, 3_600_000],
+  [9_000_000, 7_200_000],
+  [16_200_000, 10_800_000],
+  [32_400_000, 21_600_000],
+  [86_400_000, 43_200_000],
+  [604_800_000, 86_400_000],
+  [1_814_400_000, 604_800_000],
+  [3_628_800_000, 2_592_000_000],
 ];
 
 /** Step of a range query in ms. */
@@ -126,10 +161,14 @@ function builtIns(range: TimeRange, stepMs: number, minStep: string | undefined)
   const rangeS = Math.round((range.to - range.from) / 1000);
   const fixed = (value: string | number) => ({ value: String(value), regex: false });
   return {
-    __interval: fixed(toText(stepMs)), __interval_ms: fixed(stepMs),
+    __interval: fixed(toText(stepMs)),
+    __interval_ms: fixed(stepMs),
     __rate_interval: fixed(toText(Math.max(stepMs + scrape, 4 * scrape))),
-    __range: fixed(`${rangeS}s`), __range_s: fixed(rangeS), __range_ms: fixed(range.to - range.from),
-    __from: fixed(range.from), __to: fixed(range.to),
+    __range: fixed(`${rangeS}s`),
+    __range_s: fixed(rangeS),
+    __range_ms: fixed(range.to - range.from),
+    __from: fixed(range.from),
+    __to: fixed(range.to),
   };
 }
 
@@ -148,7 +187,12 @@ export class Api {
   }
 
   async #get(path: string, parameters: Record<string, string>): Promise<any> {
-    const response = await fetch(`${this.url}${path}`, path.startsWith('/query') ? { method: 'POST', body: new URLSearchParams({ ...parameters, partial_response: 'false' }) } : {});
+    const response = await fetch(
+      `${this.url}${path}`,
+      path.startsWith('/query')
+        ? { method: 'POST', body: new URLSearchParams({ ...parameters, partial_response: 'false' }) }
+        : {},
+    );
     const answer: any = await response.json();
     if (answer.status !== 'success') throw new Error(`${parameters.query ?? path}: ${answer.error}`);
     if (answer.warnings?.length > 0) throw new Error(`${parameters.query ?? path}: ${answer.warnings.join('; ')}`);
@@ -162,26 +206,46 @@ export class Api {
 
   async instant(query: string, atMs: number): Promise<Series[]> {
     const { result } = await this.instantRaw(query, atMs);
-    return result.map((one) => ({ metric: one.metric, values: [[one.value[0], Number(one.value[1])]], histogram: false }));
+    return result.map((one) => ({
+      metric: one.metric,
+      values: [[one.value[0], Number(one.value[1])]],
+      histogram: false,
+    }));
   }
 
   async range(query: string, range: TimeRange, stepMs: number): Promise<Series[]> {
-    const [start, end] = [range.from, range.to].map((at) => Math.floor(at / stepMs) * stepMs / 1000);
-    const { result } = await this.#get('/query_range', { query, start: String(start), end: String(end), step: String(stepMs / 1000) });
+    const [start, end] = [range.from, range.to].map((at) => (Math.floor(at / stepMs) * stepMs) / 1000);
+    const { result } = await this.#get('/query_range', {
+      query,
+      start: String(start),
+      end: String(end),
+      step: String(stepMs / 1000),
+    });
     return result.map((one: any) => ({
       metric: one.metric,
-      values: one.histograms ? one.histograms.map(([at, histogram]: any) => [at, Number(histogram.count)]) : one.values.map(([at, value]: any) => [at, Number(value)]),
+      values: one.histograms
+        ? one.histograms.map(([at, histogram]: any) => [at, Number(histogram.count)])
+        : one.values.map(([at, value]: any) => [at, Number(value)]),
       histogram: Boolean(one.histograms),
     }));
   }
 
   labelValues(label: string, match: string, range: TimeRange): Promise<string[]> {
-    return this.#get(`/label/${label}/values?${new URLSearchParams({ 'match[]': match, start: String(range.from / 1000), end: String(range.to / 1000) })}`, {});
+    return this.#get(
+      `/label/${label}/values?${new URLSearchParams({ 'match[]': match, start: String(range.from / 1000), end: String(range.to / 1000) })}`,
+      {},
+    );
   }
 }
 
 /** The options of a variable of type query. */
-export async function optionsOf(variable: Variable, values: Values, range: TimeRange, api: Api, unknown: string[] = []): Promise<{ text: string; value: string }[]> {
+export async function optionsOf(
+  variable: Variable,
+  values: Values,
+  range: TimeRange,
+  api: Api,
+  unknown: string[] = [],
+): Promise<{ text: string; value: string }[]> {
   const query = substitute(variable.query.query, { ...values, ...builtIns(range, SCRAPE_MS, undefined) }, unknown);
   const texts = await findTexts(query, range, api);
   const options = texts.flatMap((text) => applyRegex(variable.regex ?? '', text));
@@ -195,7 +259,12 @@ async function findTexts(query: string, range: TimeRange, api: Api): Promise<str
   const queryResult = /^query_result\((.+)\)$/.exec(query);
   if (!queryResult) throw new Error(`not a query of a variable: ${query}`);
   const { result } = await api.instantRaw(queryResult[1]!, range.to);
-  return result.map(({ metric: { __name__ = '', ...labels }, value }) => `${__name__}{${Object.entries(labels).map(([name, one]) => `${name}="${one}"`).join(',')}} ${value[1]} ${value[0] * 1000}`);
+  return result.map(
+    ({ metric: { __name__ = '', ...labels }, value }) =>
+      `${__name__}{${Object.entries(labels)
+        .map(([name, one]) => `${name}="${one}"`)
+        .join(',')}} ${value[1]} ${value[0] * 1000}`,
+  );
 }
 
 function applyRegex(regex: string, text: string): { text: string; value: string }[] {
@@ -210,15 +279,30 @@ function applyRegex(regex: string, text: string): { text: string; value: string 
  * Every variable in order: from `given` (the parameters var-… of a link), else what is current where it is an option,
  * else the first. `options` gets what there was to choose from.
  */
-export async function resolve(dashboard: Dashboard, given: Record<string, string | string[]>, range: TimeRange, api: Api, options: Record<string, string[]> = {}, unknown: string[] = []): Promise<Values> {
+export async function resolve(
+  dashboard: Dashboard,
+  given: Record<string, string | string[]>,
+  range: TimeRange,
+  api: Api,
+  options: Record<string, string[]> = {},
+  unknown: string[] = [],
+): Promise<Values> {
   const values: Values = {};
   for (const variable of dashboard.templating.list) {
-    const found = variable.type === 'custom' ? variable.options!.map(({ value }) => value) : (await optionsOf(variable, values, range, api, unknown)).map(({ value }) => value);
+    const found =
+      variable.type === 'custom'
+        ? variable.options!.map(({ value }) => value)
+        : (await optionsOf(variable, values, range, api, unknown)).map(({ value }) => value);
     options[variable.name] = found;
-    const current = [variable.current?.value ?? []].flat().filter((value) => found.includes(value) || value === '$__all');
+    const current = [variable.current?.value ?? []]
+      .flat()
+      .filter((value) => found.includes(value) || value === '$__all');
     const chosen = given[variable.name] ?? (current.length > 0 ? current : found.slice(0, 1));
     const all = variable.includeAll && [chosen].flat()[0] === '$__all';
-    values[variable.name] = { value: all ? (variable.allValue ?? found) : variable.multi ? [chosen].flat() : ([chosen].flat()[0] ?? ''), regex: Boolean(variable.multi || variable.includeAll) };
+    values[variable.name] = {
+      value: all ? (variable.allValue ?? found) : variable.multi ? [chosen].flat() : ([chosen].flat()[0] ?? ''),
+      regex: Boolean(variable.multi || variable.includeAll),
+    };
   }
   return values;
 }
@@ -234,7 +318,14 @@ export interface Asked {
 }
 
 /** Every query of the panel, once for each value of the variable that it is repeated by. */
-export async function askPanel(panel: Panel, values: Values, options: Record<string, string[]>, range: TimeRange, api: Api, unknown: string[] = []): Promise<Asked[]> {
+export async function askPanel(
+  panel: Panel,
+  values: Values,
+  options: Record<string, string[]>,
+  range: TimeRange,
+  api: Api,
+  unknown: string[] = [],
+): Promise<Asked[]> {
   const asked: Asked[] = [];
   for (const scoped of repeats(panel, values, options)) {
     for (const target of panel.targets ?? []) {
@@ -254,10 +345,27 @@ function repeats(panel: Panel, values: Values, options: Record<string, string[]>
   return each.map((one) => ({ ...values, [panel.repeat!]: { value: one, regex } }));
 }
 
-export async function askAnnotation(annotation: Annotation, values: Values, range: TimeRange, api: Api, unknown: string[] = []): Promise<Asked> {
+export async function askAnnotation(
+  annotation: Annotation,
+  values: Values,
+  range: TimeRange,
+  api: Api,
+  unknown: string[] = [],
+): Promise<Asked> {
   const step = stepOf(range, ANNOTATION_POINTS, annotation.target.interval);
-  const expr = substitute(annotation.target.expr, { ...values, ...builtIns(range, step, annotation.target.interval) }, unknown);
-  return { panel: `annotation ${annotation.name}`, ref: 'Anno', expr, step, target: annotation.target, series: await api.range(expr, range, step) };
+  const expr = substitute(
+    annotation.target.expr,
+    { ...values, ...builtIns(range, step, annotation.target.interval) },
+    unknown,
+  );
+  return {
+    panel: `annotation ${annotation.name}`,
+    ref: 'Anno',
+    expr,
+    step,
+    target: annotation.target,
+    series: await api.range(expr, range, step),
+  };
 }
 
 /** Regions that Grafana draws: points above 0 not more than a step apart. Milliseconds. */

@@ -1,21 +1,32 @@
-/** The three ways an image comes: pulled from a real registry, built when the registry refuses or hangs, there already. */
+/**
+ * The three ways an image comes: pulled from a real registry, built when the registry refuses or hangs, there already.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { Interrupted } from '../../scripts/core/errors.ts';
 import { run, which } from '../../scripts/core/exec.ts';
-import { aptInstall, thisSystem } from '../../scripts/images/debian.ts';
-import { engineSocket } from '../../scripts/engine/socket.ts';
 import { connect } from '../../scripts/engine/engine-api.ts';
-import { BUILT_LABEL, IMAGE_NAMES, IMAGES, OPTIONAL_NAMES, RECIPE_LABEL, recipeOf, type ImageName, type ImageSpec } from '../../scripts/images/images.ts';
+import { engineSocket } from '../../scripts/engine/socket.ts';
+import { aptInstall, thisSystem } from '../../scripts/images/debian.ts';
+import {
+  BUILT_LABEL,
+  IMAGE_NAMES,
+  IMAGES,
+  type ImageName,
+  type ImageSpec,
+  OPTIONAL_NAMES,
+  RECIPE_LABEL,
+  recipeOf,
+} from '../../scripts/images/images.ts';
 import { obtain } from '../../scripts/images/obtain.ts';
 import { obtainOptional } from '../../scripts/images/optional.ts';
 import { inspect, setUp } from '../../scripts/setup/machine.ts';
-import { Interrupted } from '../../scripts/core/errors.ts';
 import { freePort, outcome, recorder } from '../setup/helpers.ts';
 
 const api = connect(engineSocket(process.env));
@@ -26,8 +37,10 @@ t.teardown(async () => {
   await rm(folder, { recursive: true });
 });
 
-const docker = (...args: string[]): Promise<string> => run('docker', args, { what: `docker ${args[0]}`, env: { ...process.env, DOCKER_BUILDKIT: '0' } });
-const tempFolders = async (): Promise<string[]> => (await readdir(tmpdir())).filter((name) => name.startsWith('mayfly-build-')).sort();
+const docker = (...args: string[]): Promise<string> =>
+  run('docker', args, { what: `docker ${args[0]}`, env: { ...process.env, DOCKER_BUILDKIT: '0' } });
+const tempFolders = async (): Promise<string[]> =>
+  (await readdir(tmpdir())).filter((name) => name.startsWith('mayfly-build-')).sort();
 
 /** An image of one small file, which takes no packages to build. */
 async function tinyImage(name: string, dockerfile = 'FROM scratch\nCOPY content /\n'): Promise<ImageSpec> {
@@ -42,7 +55,10 @@ async function tinyImage(name: string, dockerfile = 'FROM scratch\nCOPY content 
 
 function options(registry: string, more: { stallMs?: number; signal?: AbortSignal } = {}) {
   const { progress, lines } = recorder();
-  return { lines, options: { api, architecture, progress, env: { ...process.env, MAYFLY_REGISTRY: registry }, ...more } };
+  return {
+    lines,
+    options: { api, architecture, progress, env: { ...process.env, MAYFLY_REGISTRY: registry }, ...more },
+  };
 }
 
 /** Debian's registry on a free port of the loopback, with a folder of its own. */
@@ -54,11 +70,20 @@ async function startRegistry(): Promise<{ host: string; stop(): Promise<void> }>
   }
   const host = `127.0.0.1:${await freePort()}`;
   const config = join(folder, 'registry.yml');
-  await writeFile(config, `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${join(folder, 'registry')}}}\nhttp: {addr: "${host}"}\n`);
+  await writeFile(
+    config,
+    `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${join(folder, 'registry')}}}\nhttp: {addr: "${host}"}\n`,
+  );
   const child = spawn(which('docker-registry', process.env)!, ['serve', config], { stdio: 'ignore' });
   const deadline = Date.now() + 20_000;
-  while (!(await fetch(`http://${host}/v2/`).then((answer) => answer.ok, () => false))) {
-    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`the registry at ${host} did not start (exit code ${child.exitCode})`);
+  while (
+    !(await fetch(`http://${host}/v2/`).then(
+      (answer) => answer.ok,
+      () => false,
+    ))
+  ) {
+    if (child.exitCode !== null || Date.now() > deadline)
+      throw new Error(`the registry at ${host} did not start (exit code ${child.exitCode})`);
     await sleep(50);
   }
   return {
@@ -111,7 +136,10 @@ t.test('built, when the registry hangs', async (t) => {
   const { options: how, lines } = options(host, { stallMs: 1500 });
   const begun = Date.now();
   let givenUp = Infinity;
-  const watch = setInterval(() => lines.some((line) => line.startsWith('not pulled')) && (givenUp = Math.min(givenUp, Date.now() - begun)), 50);
+  const watch = setInterval(
+    () => lines.some((line) => line.startsWith('not pulled')) && (givenUp = Math.min(givenUp, Date.now() - begun)),
+    50,
+  );
   t.teardown(() => clearInterval(watch));
   t.equal(await obtain(spec, how), 'built');
   t.ok(givenUp < 8000, `given up soon after the limit: ${givenUp} ms`);
@@ -167,7 +195,11 @@ t.test('built here: built again when its recipe has changed; from elsewhere: tak
   await docker('build', '--tag', spec.ref, spec.folder);
   await writeFile(join(spec.folder, 'content'), 'a third');
   lines.length = 0;
-  t.match((await setUp({ images: [name], progress })).images, { tiny: { source: 'present' } }, 'one without our label is somebody else\'s');
+  t.match(
+    (await setUp({ images: [name], progress })).images,
+    { tiny: { source: 'present' } },
+    "one without our label is somebody else's",
+  );
   t.same(lines, []);
 });
 
@@ -177,18 +209,28 @@ t.test('an optional image is pulled, or absent with the reason; a refusal is rem
   const spec: ImageSpec = { ...(await tinyImage('optional')), make: { kind: 'none' } };
   const name = known(t, spec);
   const { progress, lines } = recorder();
-  const env = { ...process.env, XDG_CACHE_HOME: join(folder, 'cache'), MAYFLY_REGISTRY: `127.0.0.1:${await freePort()}` };
+  const env = {
+    ...process.env,
+    XDG_CACHE_HOME: join(folder, 'cache'),
+    MAYFLY_REGISTRY: `127.0.0.1:${await freePort()}`,
+  };
 
   const without = await setUp({ images: [], optional: [name], progress, env });
   t.same(without.images, {});
-  t.match(without.absent, { tiny: new RegExp(`^${env.MAYFLY_REGISTRY}/${spec.ref} could not be pulled: .*connection refused`) });
+  t.match(without.absent, {
+    tiny: new RegExp(`^${env.MAYFLY_REGISTRY}/${spec.ref} could not be pulled: .*connection refused`),
+  });
   t.equal(lines.length, 3, 'begin, pulling, end');
-  t.match(lines.at(-1), /^done image .*: not here; this goes on without it\. It could not be pulled \(.*connection refused.*\), and is not tried again for an hour$/);
+  t.match(
+    lines.at(-1),
+    /^done image .*: not here; this goes on without it\. It could not be pulled \(.*connection refused.*\), and is not tried again for an hour$/,
+  );
 
   lines.length = 0;
   t.same((await setUp({ images: [], optional: [name], progress, env })).absent, without.absent);
   t.same(lines, [], 'the second time nothing is tried and nothing said');
-  const later = (minutes: number) => obtainOptional(spec.ref, { api, env, progress, now: () => Date.now() + minutes * 60_000 });
+  const later = (minutes: number) =>
+    obtainOptional(spec.ref, { api, env, progress, now: () => Date.now() + minutes * 60_000 });
   await later(59);
   t.same(lines, []);
   await later(61);
@@ -197,28 +239,70 @@ t.test('an optional image is pulled, or absent with the reason; a refusal is rem
   await docker('build', '--tag', `${registry.host}/${spec.ref}`, spec.folder);
   await docker('push', '--quiet', `${registry.host}/${spec.ref}`);
   await docker('image', 'rm', `${registry.host}/${spec.ref}`);
-  const pulled = await setUp({ images: [], optional: [name], progress, env: { ...env, MAYFLY_REGISTRY: registry.host } });
-  t.match(pulled, { images: { tiny: { ref: spec.ref, source: 'pulled' } }, absent: {} }, 'another registry is asked at once');
-  t.match(await setUp({ images: [], optional: [name], progress, env }), { images: { tiny: { source: 'present' } }, absent: {} }, 'there: nobody is asked');
-  await t.rejects(obtain({ ...spec, ref: `mayfly-test/none:${process.pid}` }, options('unused').options), { message: /^image mayfly-test\/none:\d+: it cannot be built from packages$/, hint: /MAYFLY_REGISTRY/ }, 'where it is needed, its absence is an error');
+  const pulled = await setUp({
+    images: [],
+    optional: [name],
+    progress,
+    env: { ...env, MAYFLY_REGISTRY: registry.host },
+  });
+  t.match(
+    pulled,
+    { images: { tiny: { ref: spec.ref, source: 'pulled' } }, absent: {} },
+    'another registry is asked at once',
+  );
+  t.match(
+    await setUp({ images: [], optional: [name], progress, env }),
+    { images: { tiny: { source: 'present' } }, absent: {} },
+    'there: nobody is asked',
+  );
+  await t.rejects(
+    obtain({ ...spec, ref: `mayfly-test/none:${process.pid}` }, options('unused').options),
+    { message: /^image mayfly-test\/none:\d+: it cannot be built from packages$/, hint: /MAYFLY_REGISTRY/ },
+    'where it is needed, its absence is an error',
+  );
 });
 
 t.test('an image of Debian packages', async (t) => {
   await setUp({ images: ['memcached'], progress: recorder().progress });
   const { ref } = IMAGES.memcached;
-  t.match(await docker('run', '--rm', '--network=none', ref, 'memcached', '--version'), `memcached ${ref.split(':')[1]}`, 'the version that the tag says');
+  t.match(
+    await docker('run', '--rm', '--network=none', ref, 'memcached', '--version'),
+    `memcached ${ref.split(':')[1]}`,
+    'the version that the tag says',
+  );
   t.match(await docker('run', '--rm', '--network=none', ref, 'id', '--user', '--name'), 'memcache');
 });
 
 t.test('health checks have their wget', async (t) => {
   for (const name of ['thanos', 'versitygw'] as const) {
     await setUp({ images: [name], progress: recorder().progress });
-    const wget = (url: string) => outcome('docker', ['run', '--rm', '--network=none', '--entrypoint=wget', IMAGES[name].ref, '-O', '/dev/null', url]);
+    const wget = (url: string) =>
+      outcome('docker', [
+        'run',
+        '--rm',
+        '--network=none',
+        '--entrypoint=wget',
+        IMAGES[name].ref,
+        '-O',
+        '/dev/null',
+        url,
+      ]);
     t.equal((await wget('http://127.0.0.1:9/')).code, 1, `${name}: refused`);
   }
-  const id = (await docker('run', '--detach', '--network=none', IMAGES.thanos.ref, 'query', '--http-address=127.0.0.1:9090', '--grpc-address=127.0.0.1:9091')).trim();
+  const id = (
+    await docker(
+      'run',
+      '--detach',
+      '--network=none',
+      IMAGES.thanos.ref,
+      'query',
+      '--http-address=127.0.0.1:9090',
+      '--grpc-address=127.0.0.1:9091',
+    )
+  ).trim();
   t.teardown(() => docker('rm', '--force', id));
-  const ask = async (path: string) => (await outcome('docker', ['exec', id, 'wget', '-O', '/dev/null', `http://127.0.0.1:9090${path}`])).code;
+  const ask = async (path: string) =>
+    (await outcome('docker', ['exec', id, 'wget', '-O', '/dev/null', `http://127.0.0.1:9090${path}`])).code;
   const deadline = Date.now() + 20_000;
   while ((await ask('/-/ready')) !== 0 && Date.now() < deadline) await sleep(200);
   t.equal(await ask('/-/ready'), 0, 'ready');
@@ -228,14 +312,23 @@ t.test('health checks have their wget', async (t) => {
 t.test('a build that fails says which, with its last lines', async (t) => {
   const spec = { ...(await tinyImage('broken', 'FROM scratch\nCOPY nothing-of-this-name /\n')), pull: false };
   const { options: how, lines } = options('unused');
-  await t.rejects(obtain(spec, how), { name: 'InfrastructureError', exitCode: 4, message: /^image mayfly-test\/broken:\d+: docker build of .* failed: docker ended with code 1\n(.*\n)*.*nothing-of-this-name/, hint: /Run the command again/ });
+  await t.rejects(obtain(spec, how), {
+    name: 'InfrastructureError',
+    exitCode: 4,
+    message:
+      /^image mayfly-test\/broken:\d+: docker build of .* failed: docker ended with code 1\n(.*\n)*.*nothing-of-this-name/,
+    hint: /Run the command again/,
+  });
   t.equal(lines.at(-1), `failed image ${spec.ref}`);
 });
 
 t.test('without Go the message says what to install', async (t) => {
   const spec = { ...IMAGES.vegeta, ref: `mayfly-test/no-go:${process.pid}` };
   const { options: how } = options('unused');
-  await t.rejects(obtain(spec, { ...how, env: { ...how.env, PATH: '/nowhere' } }), { message: /needs Go, which is not installed/, hint: /Install Go 1\.26 or newer/ });
+  await t.rejects(obtain(spec, { ...how, env: { ...how.env, PATH: '/nowhere' } }), {
+    message: /needs Go, which is not installed/,
+    hint: /Install Go 1\.26 or newer/,
+  });
 });
 
 t.test('nothing to do: the images are looked at and nothing else happens', async (t) => {
@@ -244,19 +337,39 @@ t.test('nothing to do: the images are looked at and nothing else happens', async
   lines.length = 0;
   const second = await setUp({ images: IMAGE_NAMES, progress });
   t.same(lines, []);
-  t.same(second.images, Object.fromEntries(Object.entries(first.images).map(([name, image]) => [name, { ...image, source: second.images[name]!.source }])));
+  t.same(
+    second.images,
+    Object.fromEntries(
+      Object.entries(first.images).map(([name, image]) => [name, { ...image, source: second.images[name]!.source }]),
+    ),
+  );
   t.match(second.engine, { cores: Number, memoryBytes: Number, version: String, apiVersion: /^1\.\d+$/ });
 });
 
 t.test('the doctor finds all of it', async (t) => {
-  const { code, stdout } = await outcome(process.execPath, [join(import.meta.dirname, '../../scripts/commands/doctor.ts'), '--json']);
+  const { code, stdout } = await outcome(process.execPath, [
+    join(import.meta.dirname, '../../scripts/commands/doctor.ts'),
+    '--json',
+  ]);
   const answer = JSON.parse(stdout);
   t.match(answer, { schema: 'mayfly.doctor/v1', complete: true });
-  t.ok(OPTIONAL_NAMES.every((name) => answer.findings.some((finding: { part: string }) => finding.part.startsWith(`image ${name}`))));
-  t.ok(IMAGE_NAMES.every((name) => answer.findings.some((finding: { part: string; state: string }) => finding.part === `image ${name}` && finding.state === 'ok')));
+  t.ok(
+    OPTIONAL_NAMES.every((name) =>
+      answer.findings.some((finding: { part: string }) => finding.part.startsWith(`image ${name}`)),
+    ),
+  );
+  t.ok(
+    IMAGE_NAMES.every((name) =>
+      answer.findings.some(
+        (finding: { part: string; state: string }) => finding.part === `image ${name}` && finding.state === 'ok',
+      ),
+    ),
+  );
   t.equal(code, 0);
 
-  const without = await outcome(process.execPath, [join(import.meta.dirname, '../../scripts/commands/doctor.ts')], { env: { ...process.env, DOCKER_HOST: 'unix:///nowhere.sock' } });
+  const without = await outcome(process.execPath, [join(import.meta.dirname, '../../scripts/commands/doctor.ts')], {
+    env: { ...process.env, DOCKER_HOST: 'unix:///nowhere.sock' },
+  });
   t.match(without.stdout, /^MISSING +Docker engine +\/nowhere\.sock .*\n +Start that engine, or unset DOCKER_HOST\.$/m);
   t.equal(without.code, 4);
 });

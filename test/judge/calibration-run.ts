@@ -15,7 +15,11 @@ export interface Truth {
 }
 
 /** The first metric is primary; the host's own drift, which both sides share, is large. */
-export function calibrationRun(truths: Record<string, Truth>, rounds: number, laid: Partial<RunDocument> = {}): RunDocument {
+export function calibrationRun(
+  truths: Record<string, Truth>,
+  rounds: number,
+  laid: Partial<RunDocument> = {},
+): RunDocument {
   const random = generator(20260102);
   const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
   const metrics = Object.keys(truths).map((name, i): Metric => {
@@ -29,9 +33,20 @@ export function calibrationRun(truths: Record<string, Truth>, rounds: number, la
       const baseline = host * Math.exp((noise * normal()) / Math.SQRT2);
       return i < missing ? [] : [[name, candidate, baseline] as const];
     });
-    const side = (name: 'candidate' | 'baseline', place: 1 | 2) => ({ ...makeRound(name, i + 1, Object.fromEntries(values.map((value) => [value[0], value[place]]))), started_at: '2026-01-02T03:04:05.000Z' });
+    const side = (name: 'candidate' | 'baseline', place: 1 | 2) => ({
+      ...makeRound(name, i + 1, Object.fromEntries(values.map((value) => [value[0], value[place]]))),
+      started_at: '2026-01-02T03:04:05.000Z',
+    });
     return [side('candidate', 1), side('baseline', 2)];
   });
   const run = makeRun();
-  return { ...run, pairing: 'interleaved', sides: { ...run.sides, baseline: { ...run.sides.candidate } }, rounds_asked: rounds, metrics, rounds: measured.flat(), ...laid };
+  return {
+    ...run,
+    pairing: 'interleaved',
+    sides: { ...run.sides, baseline: { ...run.sides.candidate } },
+    rounds_asked: rounds,
+    metrics,
+    rounds: measured.flat(),
+    ...laid,
+  };
 }

@@ -3,18 +3,29 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { generator } from '../../loadgen/schedule.ts';
-import { binomialAtMost, shareOf } from '../../scripts/judge/clopper-pearson.ts';
-import { calibrate, calibratedMargins, CAPS, correlation, isCalibrationRun, observationCount, quoteOf } from '../../scripts/judge/calibration.ts';
 import { compile } from '../../scripts/config/schema.ts';
 import type { Metric, RoundDocument, RunDocument } from '../../scripts/documents/run.ts';
+import {
+  CAPS,
+  calibrate,
+  calibratedMargins,
+  correlation,
+  isCalibrationRun,
+  observationCount,
+  quoteOf,
+} from '../../scripts/judge/calibration.ts';
+import { binomialAtMost, shareOf } from '../../scripts/judge/clopper-pearson.ts';
 import { calibrationRun, type Truth } from './calibration-run.ts';
 
 const EFFORT = { decisions: 200, primary: 60, other: 40 };
-const fits = compile(JSON.parse(readFileSync(join(import.meta.dirname, '../../docs/schemas/mayfly.calibration.v1.json'), 'utf8')));
+const fits = compile(
+  JSON.parse(readFileSync(join(import.meta.dirname, '../../docs/schemas/mayfly.calibration.v1.json'), 'utf8')),
+);
 const calm: Record<string, Truth> = { latency_med: { noise: 0.01 }, latency_p95: { noise: 0.03 } };
 const made = (truths: Record<string, Truth>, rounds = 60) => calibrationRun(truths, rounds);
 const ofCalm = calibrate(made(calm), EFFORT);
-const metricOf = (calibration: ReturnType<typeof calibrate>, name: string) => calibration.metrics.find((metric) => metric.name === name)!;
+const metricOf = (calibration: ReturnType<typeof calibrate>, name: string) =>
+  calibration.metrics.find((metric) => metric.name === name)!;
 
 t.test('the exact interval of a share', async (t) => {
   const near = (actual: number, wanted: number) => t.ok(Math.abs(actual - wanted) < 5e-5, `${actual} is ${wanted}`);
@@ -33,32 +44,57 @@ t.test('the exact interval of a share', async (t) => {
   near(binomialAtMost(0, 10_000, 1e-4), 0.36786);
 });
 
-t.test('a build that is like itself: hardly a false alarm, the noise as it was made, more rounds see more', async (t) => {
-  const run = made(calm);
-  const calibration = ofCalm;
-  t.ok(fits(JSON.parse(JSON.stringify(calibration))), JSON.stringify(fits.errors));
-  t.match(calibration, { schema: 'mayfly.calibration/v1', run_id: run.run_id, benchmark: 'shop', host_id: 'h0st', pairing: 'interleaved', rounds: 60, decisions: 200, observations: 40 });
-  t.ok(calibration.false_alarms.share <= 0.01, `false alarms ${calibration.false_alarms.share}`);
-  t.ok(calibration.false_improvements.share <= 0.01);
-  t.ok(calibration.length.median >= 6 && calibration.length.median <= calibration.length.p95 && calibration.length.p95 <= 40);
-  for (const [name, noise] of [['latency_med', 0.01], ['latency_p95', 0.03]] as const) {
-    const metric = metricOf(calibration, name);
-    t.ok(metric.noise > noise * 0.7 && metric.noise < noise * 1.4, `${name}: noise ${metric.noise}`);
-    t.ok(Math.abs(metric.correlation) < 0.4);
-    t.ok(metric.difference!.low < 0.005 && metric.difference!.high > -0.005);
-    t.strictSame(metric.detects.map(({ observations }) => observations), [...CAPS]);
-    const found = metric.detects.map(({ slowdown }) => slowdown!);
-    t.ok(found[0]! >= found[1]! && found[1]! >= found[2]! && found[2]! < found[0]!, `${name}: ${found}`);
-    t.ok(found[2]! >= noise / 2 && found[2]! <= 2 * noise, `${name} is found at ${found[2]}`);
-    t.equal(metric.why, undefined);
-    t.ok(metric.fit);
-    t.equal(calibration.detects[name], found[2]);
-  }
-  t.strictSame(calibrate(run, EFFORT), calibration, 'the same rounds give the same document');
-});
+t.test(
+  'a build that is like itself: hardly a false alarm, the noise as it was made, more rounds see more',
+  async (t) => {
+    const run = made(calm);
+    const calibration = ofCalm;
+    t.ok(fits(JSON.parse(JSON.stringify(calibration))), JSON.stringify(fits.errors));
+    t.match(calibration, {
+      schema: 'mayfly.calibration/v1',
+      run_id: run.run_id,
+      benchmark: 'shop',
+      host_id: 'h0st',
+      pairing: 'interleaved',
+      rounds: 60,
+      decisions: 200,
+      observations: 40,
+    });
+    t.ok(calibration.false_alarms.share <= 0.01, `false alarms ${calibration.false_alarms.share}`);
+    t.ok(calibration.false_improvements.share <= 0.01);
+    t.ok(
+      calibration.length.median >= 6 &&
+        calibration.length.median <= calibration.length.p95 &&
+        calibration.length.p95 <= 40,
+    );
+    for (const [name, noise] of [
+      ['latency_med', 0.01],
+      ['latency_p95', 0.03],
+    ] as const) {
+      const metric = metricOf(calibration, name);
+      t.ok(metric.noise > noise * 0.7 && metric.noise < noise * 1.4, `${name}: noise ${metric.noise}`);
+      t.ok(Math.abs(metric.correlation) < 0.4);
+      t.ok(metric.difference!.low < 0.005 && metric.difference!.high > -0.005);
+      t.strictSame(
+        metric.detects.map(({ observations }) => observations),
+        [...CAPS],
+      );
+      const found = metric.detects.map(({ slowdown }) => slowdown!);
+      t.ok(found[0]! >= found[1]! && found[1]! >= found[2]! && found[2]! < found[0]!, `${name}: ${found}`);
+      t.ok(found[2]! >= noise / 2 && found[2]! <= 2 * noise, `${name} is found at ${found[2]}`);
+      t.equal(metric.why, undefined);
+      t.ok(metric.fit);
+      t.equal(calibration.detects[name], found[2]);
+    }
+    t.strictSame(calibrate(run, EFFORT), calibration, 'the same rounds give the same document');
+  },
+);
 
 t.test('a side that is always 2 % slower raises alarms, and does not make slowdowns seem easier to find', async (t) => {
-  const calibration = calibrate(made({ latency_med: { noise: 0.01, bias: 0.02 }, latency_p95: { noise: 0.03 } }), EFFORT);
+  const calibration = calibrate(
+    made({ latency_med: { noise: 0.01, bias: 0.02 }, latency_p95: { noise: 0.03 } }),
+    EFFORT,
+  );
   t.ok(calibration.false_alarms.low > 0.5, `false alarms ${calibration.false_alarms.share}`);
   t.ok(metricOf(calibration, 'latency_med').difference!.low > 0.01);
   t.equal(calibration.detects.latency_med, ofCalm.detects.latency_med);
@@ -78,8 +114,21 @@ t.test('neighbours stay together', async (t) => {
 });
 
 t.test('which metrics may gate', async (t) => {
-  const run = made({ latency_med: { noise: 0.01 }, latency_p99: { noise: 0.02 }, latency_max: { noise: 0.4 }, request_rate: { noise: 0.0001 }, failed_requests: { noise: 0, level: 0 }, order_p95: { noise: 0.01, missing: 10 } });
-  const calibration = calibrate({ ...run, metrics: [...run.metrics, { name: 'nothing', unit: 's', better: 'lower', primary: false, margin: 0.01 }] }, EFFORT);
+  const run = made({
+    latency_med: { noise: 0.01 },
+    latency_p99: { noise: 0.02 },
+    latency_max: { noise: 0.4 },
+    request_rate: { noise: 0.0001 },
+    failed_requests: { noise: 0, level: 0 },
+    order_p95: { noise: 0.01, missing: 10 },
+  });
+  const calibration = calibrate(
+    {
+      ...run,
+      metrics: [...run.metrics, { name: 'nothing', unit: 's', better: 'lower', primary: false, margin: 0.01 }],
+    },
+    EFFORT,
+  );
   const why = Object.fromEntries(calibration.metrics.map(({ name, why }) => [name, why]));
   t.match(why, {
     latency_med: undefined,
@@ -132,12 +181,41 @@ t.test('what cannot be a calibration is refused', async (t) => {
 t.test('margins from a calibration', async (t) => {
   const quote = quoteOf(ofCalm);
   t.strictSame(Object.keys(quote), ['run_id', 'at', 'rounds', 'decisions', 'false_alarms', 'detects', 'observations']);
-  const metric = (name: string, margin: number, from: Metric['margin_from']): Metric => ({ name, unit: 's', better: 'lower', primary: true, margin, margin_from: from });
-  const metrics = [metric('a', 0.01, 'default'), metric('b', 0.01, 'benchmark'), metric('c', 0.03, 'default'), metric('d', 0.01, 'default'), metric('e', 0.01, 'default')];
+  const metric = (name: string, margin: number, from: Metric['margin_from']): Metric => ({
+    name,
+    unit: 's',
+    better: 'lower',
+    primary: true,
+    margin,
+    margin_from: from,
+  });
+  const metrics = [
+    metric('a', 0.01, 'default'),
+    metric('b', 0.01, 'benchmark'),
+    metric('c', 0.03, 'default'),
+    metric('d', 0.01, 'default'),
+    metric('e', 0.01, 'default'),
+  ];
   const margins = calibratedMargins(metrics, { ...quote, detects: { a: 0.04, b: 0.04, c: 0.02, d: null } });
-  t.strictSame(margins.map(({ name, margin, margin_from }) => [name, margin, margin_from]), [['a', 0.04, 'calibration'], ['b', 0.01, 'benchmark'], ['c', 0.03, 'default'], ['d', 0.01, 'default'], ['e', 0.01, 'default']]);
+  t.strictSame(
+    margins.map(({ name, margin, margin_from }) => [name, margin, margin_from]),
+    [
+      ['a', 0.04, 'calibration'],
+      ['b', 0.01, 'benchmark'],
+      ['c', 0.03, 'default'],
+      ['d', 0.01, 'default'],
+      ['e', 0.01, 'default'],
+    ],
+  );
 
   const run = made({ latency_med: { noise: 0.01 } });
-  const widened = { ...run, metrics: run.metrics.map((one) => ({ ...one, margin: 0.2, margin_from: 'calibration' as const })) };
-  t.strictSame(calibrate(widened, EFFORT).detects, calibrate(run, EFFORT).detects, 'a calibration does not rest on the one before');
+  const widened = {
+    ...run,
+    metrics: run.metrics.map((one) => ({ ...one, margin: 0.2, margin_from: 'calibration' as const })),
+  };
+  t.strictSame(
+    calibrate(widened, EFFORT).detects,
+    calibrate(run, EFFORT).detects,
+    'a calibration does not rest on the one before',
+  );
 });

@@ -1,6 +1,6 @@
 /** Change points on series whose truth is known. The figures that it prints are those of docs/history.md. */
 import t from 'tap';
-import { createDetector, type Change } from '../../scripts/judge/changes.ts';
+import { type Change, createDetector } from '../../scripts/judge/changes.ts';
 
 /** mulberry32 (T. Ettinger, 2017), and normal values by Box and Muller. */
 function randomOf(seed: number) {
@@ -20,12 +20,18 @@ type Random = ReturnType<typeof randomOf>;
 /** Noise with a standard deviation of 1. */
 const NOISE: Record<string, (random: Random) => () => number> = {
   normal: ({ normal }) => normal,
-  't3': ({ normal }) => () => normal() / Math.sqrt(normal() ** 2 + normal() ** 2 + normal() ** 2),
+  t3:
+    ({ normal }) =>
+    () =>
+      normal() / Math.sqrt(normal() ** 2 + normal() ** 2 + normal() ** 2),
   'AR 0.3': ({ normal }) => {
     let last = 0;
     return () => (last = 0.3 * last + Math.sqrt(1 - 0.09) * normal());
   },
-  'spikes of 20 in 5 %': ({ normal, uniform }) => () => (uniform() < 0.05 ? 20 : 0) + normal(),
+  'spikes of 20 in 5 %':
+    ({ normal, uniform }) =>
+    () =>
+      (uniform() < 0.05 ? 20 : 0) + normal(),
 };
 
 function changesIn(values: Iterable<number>): (Change & { seenAt: number })[] {
@@ -52,14 +58,22 @@ t.test('false change points in 1,000 points of noise', async (t) => {
 t.test('a shift: how soon it is found, and where', async (t) => {
   const before = 30;
   const cases: [noise: string, shift: number, least: { found: number; bracketed: number }, delay: number][] = [
-    ['normal', 2, { found: 0.95, bracketed: 0.85 }, 9], ['normal', 3, { found: 0.98, bracketed: 0.94 }, 6], ['normal', -3, { found: 0.98, bracketed: 0.94 }, 6],
-    ['t3', 2, { found: 0.95, bracketed: 0.85 }, 9], ['AR 0.3', 2, { found: 0.9, bracketed: 0.75 }, 9], ['AR 0.3', 3, { found: 0.95, bracketed: 0.9 }, 6], ['normal', 10, { found: 0.98, bracketed: 0.99 }, 5], ['spikes of 20 in 5 %', 3, { found: 0.93, bracketed: 0.85 }, 9],
+    ['normal', 2, { found: 0.95, bracketed: 0.85 }, 9],
+    ['normal', 3, { found: 0.98, bracketed: 0.94 }, 6],
+    ['normal', -3, { found: 0.98, bracketed: 0.94 }, 6],
+    ['t3', 2, { found: 0.95, bracketed: 0.85 }, 9],
+    ['AR 0.3', 2, { found: 0.9, bracketed: 0.75 }, 9],
+    ['AR 0.3', 3, { found: 0.95, bracketed: 0.9 }, 6],
+    ['normal', 10, { found: 0.98, bracketed: 0.99 }, 5],
+    ['spikes of 20 in 5 %', 3, { found: 0.93, bracketed: 0.85 }, 9],
   ];
   for (const [noise, shift, least, most] of cases) {
     const random = randomOf(7);
     const trials = series(100, () => {
       const draw = NOISE[noise]!(random);
-      return changesIn(series(before + 40, (index) => draw() + (index >= before ? shift : 0))).find((change) => change.seenAt >= before);
+      return changesIn(series(before + 40, (index) => draw() + (index >= before ? shift : 0))).find(
+        (change) => change.seenAt >= before,
+      );
     });
     const found = trials.filter((change) => change !== undefined);
     const delays = found.map(({ seenAt }) => seenAt - before + 1).sort((a, b) => a - b);
@@ -67,7 +81,9 @@ t.test('a shift: how soon it is found, and where', async (t) => {
     const bracketed = share(({ last, first }) => last < before && first >= before);
     const delay = delays[delays.length >> 1]!;
     const width = found.reduce((sum, { last, first }) => sum + first - last, 0) / found.length;
-    t.comment(`${noise}, ${shift} sd: found ${((100 * found.length) / 100).toFixed(0)} %, after ${delay} points (95 %: ${delays[Math.floor(0.95 * delays.length)]}), exactly placed ${(100 * share(({ index }) => index === before)).toFixed(0)} %, bracketed ${(100 * bracketed).toFixed(0)} % by ${width.toFixed(1)} points`);
+    t.comment(
+      `${noise}, ${shift} sd: found ${((100 * found.length) / 100).toFixed(0)} %, after ${delay} points (95 %: ${delays[Math.floor(0.95 * delays.length)]}), exactly placed ${(100 * share(({ index }) => index === before)).toFixed(0)} %, bracketed ${(100 * bracketed).toFixed(0)} % by ${width.toFixed(1)} points`,
+    );
     t.ok(found.length / 100 >= least.found, `${noise} ${shift}: found ${found.length} of 100`);
     t.ok(bracketed >= least.bracketed, `${noise} ${shift}: bracketed ${bracketed}`);
     t.ok(delay <= most, `${noise} ${shift}: after ${delay}`);
@@ -84,7 +100,11 @@ t.test('what it says of a clean step', async (t) => {
   t.match(found[0], { index: 30, seenAt: 33 });
   t.ok(Math.abs(found[0]!.after - found[0]!.before - Math.log(1.08)) < 0.002);
   const both = series(90, (index) => 0.001 * Math.sin(index * 7) + (index >= 30 && index < 60 ? 0.05 : 0));
-  t.strictSame(changesIn(both).map(({ index }) => index), [30, 60], 'up and down again');
+  t.strictSame(
+    changesIn(both).map(({ index }) => index),
+    [30, 60],
+    'up and down again',
+  );
 });
 
 t.test('spikes are no change', async (t) => {
@@ -94,7 +114,11 @@ t.test('spikes are no change', async (t) => {
 
 t.test('edges', async (t) => {
   t.strictSame(changesIn(series(200, () => 3)), [], 'a constant has no change');
-  t.strictSame(changesIn(series(40, (index) => (index >= 20 ? 1 : 0))).map(({ index }) => index), [20], 'two constants have one');
+  t.strictSame(
+    changesIn(series(40, (index) => (index >= 20 ? 1 : 0))).map(({ index }) => index),
+    [20],
+    'two constants have one',
+  );
   t.strictSame(changesIn([0, 0, 0, 9, 9, 9]), [], 'six points can prove nothing');
   t.throws(() => createDetector().add(NaN), /numbers only, got NaN/);
 });
@@ -105,7 +129,12 @@ t.test('append-only, and the same whenever it is computed', async (t) => {
   const whole = changesIn(values);
   t.ok(whole.length >= 5, `${whole.length} changes`);
   t.strictSame(changesIn(values), whole);
-  for (const length of [100, 250, 333]) t.strictSame(changesIn(values.slice(0, length)), whole.filter(({ seenAt }) => seenAt < length), `the first ${length}`);
+  for (const length of [100, 250, 333])
+    t.strictSame(
+      changesIn(values.slice(0, length)),
+      whole.filter(({ seenAt }) => seenAt < length),
+      `the first ${length}`,
+    );
 });
 
 t.test('10,000 points: a sliding window, not the history', async (t) => {

@@ -1,8 +1,8 @@
 import t from 'tap';
 import { generator } from '../../loadgen/schedule.ts';
+import { normal } from '../../scripts/dev/perf/verdict-models.ts';
 import { compareDispersion } from '../../scripts/judge/dispersion.ts';
 import { doubledRanks, hodgesLehmann, walshAverages } from '../../scripts/judge/signed-rank.ts';
-import { normal } from '../../scripts/dev/perf/verdict-models.ts';
 
 const many = (n: number, draw: (i: number) => number) => Array.from({ length: n }, (_, i) => draw(i));
 
@@ -19,14 +19,21 @@ t.test('p is the share of all 2^n exchanges that look as bad', async (t) => {
     const relation = (signs: readonly number[]) => weight.reduce((sum, one, i) => sum + one * signs[i]!, 0);
     const observed = relation(apart.map(Math.sign));
     let asBad = 0;
-    for (let bits = 0; bits < 2 ** n; bits++) if (relation(many(n, (i) => (bits & (1 << i) ? 1 : -1))) >= observed) asBad++;
+    for (let bits = 0; bits < 2 ** n; bits++)
+      if (relation(many(n, (i) => (bits & (1 << i) ? 1 : -1))) >= observed) asBad++;
     t.ok(Math.abs(compareDispersion(first, second)!.p - asBad / 2 ** n) < 1e-12, `n = ${n}`);
   }
 });
 
 t.test('too few pairs, or a side that does not vary, is no answer', async (t) => {
   t.equal(compareDispersion([1, 2, 3, 4, 5], [1, 2, 3, 4, 5]), null);
-  t.equal(compareDispersion(many(8, () => 1), many(8, (i) => i)), null);
+  t.equal(
+    compareDispersion(
+      many(8, () => 1),
+      many(8, (i) => i),
+    ),
+    null,
+  );
 });
 
 t.test('a third of the rounds ten times as wide is found in 40, whichever way and only there', async (t) => {
@@ -39,7 +46,13 @@ t.test('a third of the rounds ten times as wide is found in 40, whichever way an
     if (compareDispersion(wide, b)!.p <= 0.002) found++;
     if (compareDispersion(b, wide)!.p <= 0.002) other++;
     if (compareDispersion(a, b)!.p <= 0.05) same++;
-    if (compareDispersion(a.map((value) => value + 0.5), b)!.p <= 0.05) shifted++;
+    if (
+      compareDispersion(
+        a.map((value) => value + 0.5),
+        b,
+      )!.p <= 0.05
+    )
+      shifted++;
   }
   t.comment({ found, other, same, shifted });
   t.ok(found >= 0.75 * trials, `found in ${found} of ${trials}`);
@@ -53,7 +66,14 @@ t.test('of many pairs it is as exact, and soon done', async (t) => {
   const random = generator(6);
   let alarms = 0;
   const started = performance.now();
-  for (let trial = 0; trial < 30; trial++) if (compareDispersion(many(200, () => normal(random)), many(200, () => normal(random)))!.p <= 0.05) alarms++;
+  for (let trial = 0; trial < 30; trial++)
+    if (
+      compareDispersion(
+        many(200, () => normal(random)),
+        many(200, () => normal(random)),
+      )!.p <= 0.05
+    )
+      alarms++;
   t.ok(alarms <= 12, `${alarms} of 30`);
   t.ok(performance.now() - started < 30_000);
 });

@@ -5,10 +5,23 @@ import type { ChangePoint } from '../../scripts/store/db.ts';
 import { makeRun } from '../run-document.ts';
 import { masterRun } from '../store/master-runs.ts';
 
-const history = (length: number, level = (_: number) => 0.001) => Array.from({ length }, (_, i) => masterRun(i, level(i) * (1 + 0.002 * (i % 5))));
+const history = (length: number, level = (_: number) => 0.001) =>
+  Array.from({ length }, (_, i) => masterRun(i, level(i) * (1 + 0.002 * (i % 5))));
 const lone = (value: number) => masterRun(500, value, { laid: { master: false } });
-const found = (value: number, runs = history(20), points: ChangePoint[] = []) => Object.fromEntries(screenRun(lone(value), runs, points).metrics.map((metric) => [metric.name, metric]));
-const point = (metric: string, at: string, laid: Partial<ChangePoint> = {}): ChangePoint => ({ benchmark: 'shop', host_id: 'h0st', metric, commit: 'b', before: 'a', run_id: 'r', at, ratio: 2, found_at: at, ...laid });
+const found = (value: number, runs = history(20), points: ChangePoint[] = []) =>
+  Object.fromEntries(screenRun(lone(value), runs, points).metrics.map((metric) => [metric.name, metric]));
+const point = (metric: string, at: string, laid: Partial<ChangePoint> = {}): ChangePoint => ({
+  benchmark: 'shop',
+  host_id: 'h0st',
+  metric,
+  commit: 'b',
+  before: 'a',
+  run_id: 'r',
+  at,
+  ratio: 2,
+  found_at: at,
+  ...laid,
+});
 
 t.test('where it lies', async (t) => {
   t.strictSame(Object.keys(found(0.001)), ['latency_med', 'cpu_seconds_per_request'], 'the primary metrics');
@@ -16,7 +29,11 @@ t.test('where it lies', async (t) => {
   t.equal(found(0.0013).latency_med!.lies, 'worse');
   t.equal(found(0.0007).latency_med!.lies, 'better');
   const more = makeRun({ metrics: makeRun().metrics.map((metric) => ({ ...metric, better: 'higher' as const })) });
-  t.match(screenRun({ ...lone(0.0013), metrics: more.metrics }, history(20), []).metrics[0], { lies: 'better' }, 'where more is better');
+  t.match(
+    screenRun({ ...lone(0.0013), metrics: more.metrics }, history(20), []).metrics[0],
+    { lies: 'better' },
+    'where more is better',
+  );
 });
 
 t.test('a fence needs runs', async (t) => {
@@ -33,8 +50,10 @@ t.test('the fence is never nearer than the margin', async (t) => {
 
 t.test('only runs that mean the same count', async (t) => {
   const strange = [
-    history(20).map((run) => ({ ...run, stack_version: 'other' })), history(20).map((run) => ({ ...run, load: { ...run.load, rate: 1 } })),
-    history(20).map((run) => ({ ...run, host: { ...run.host, id: 'other' } })), Array.from({ length: 20 }, (_, i) => masterRun(i, 0.001, { against: 99 })),
+    history(20).map((run) => ({ ...run, stack_version: 'other' })),
+    history(20).map((run) => ({ ...run, load: { ...run.load, rate: 1 } })),
+    history(20).map((run) => ({ ...run, host: { ...run.host, id: 'other' } })),
+    Array.from({ length: 20 }, (_, i) => masterRun(i, 0.001, { against: 99 })),
   ];
   for (const runs of strange) t.match(found(0.0013, runs).latency_med, { runs: 0, fence: null });
   t.match(screenRun(history(20)[19]!, history(20), []).metrics[0], { runs: 19 }, 'a run is not held against itself');
@@ -44,8 +63,18 @@ t.test('only runs since the last change point of the metric count', async (t) =>
   const runs = history(40, (i) => (i >= 25 ? 0.002 : 0.001));
   const at = runs[25]!.started_at;
   t.equal(found(0.002, runs, []).latency_med!.runs, 40);
-  t.match(found(0.002, runs, [point('latency_med', at), point('latency_med', runs[3]!.started_at)]), { latency_med: { runs: 15, lies: 'within' }, cpu_seconds_per_request: { runs: 40 } });
-  t.match(found(0.002, runs, [point('latency_med', at, { host_id: 'other' }), point('latency_med', at, { benchmark: 'other' })]).latency_med, { runs: 40 }, 'those of another host or benchmark do not cut');
+  t.match(found(0.002, runs, [point('latency_med', at), point('latency_med', runs[3]!.started_at)]), {
+    latency_med: { runs: 15, lies: 'within' },
+    cpu_seconds_per_request: { runs: 40 },
+  });
+  t.match(
+    found(0.002, runs, [
+      point('latency_med', at, { host_id: 'other' }),
+      point('latency_med', at, { benchmark: 'other' }),
+    ]).latency_med,
+    { runs: 40 },
+    'those of another host or benchmark do not cut',
+  );
 });
 
 t.test('what decides: the commit against the newest other one', async (t) => {

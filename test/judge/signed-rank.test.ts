@@ -1,18 +1,31 @@
 import t, { type Test } from 'tap';
 import { generator } from '../../loadgen/schedule.ts';
-import { doubledRanks, hodgesLehmann, leastP, lowerBound, signedRankP, subsetSums, upperBound, walshAverages } from '../../scripts/judge/signed-rank.ts';
+import {
+  doubledRanks,
+  hodgesLehmann,
+  leastP,
+  lowerBound,
+  signedRankP,
+  subsetSums,
+  upperBound,
+  walshAverages,
+} from '../../scripts/judge/signed-rank.ts';
 
-const near = (t: Test, actual: number, wanted: number, what?: string) => t.ok(Math.abs(actual - wanted) < 1e-12, what ?? `${actual} is ${wanted}`);
+const near = (t: Test, actual: number, wanted: number, what?: string) =>
+  t.ok(Math.abs(actual - wanted) < 1e-12, what ?? `${actual} is ${wanted}`);
 
 /** Every way in which the values could have had their signs: 2^n of them. */
 function flips(values: readonly number[]): number[][] {
-  return Array.from({ length: 2 ** values.length }, (_, bits) => values.map((value, i) => (bits & (1 << i) ? -value : value)));
+  return Array.from({ length: 2 ** values.length }, (_, bits) =>
+    values.map((value, i) => (bits & (1 << i) ? -value : value)),
+  );
 }
 
 /** Rank sum of the positive ones by its definition: equal sizes share the mean of their places. */
 function rankSum(values: readonly number[]): number {
   const sizes = values.map(Math.abs);
-  const rank = (size: number) => sizes.filter((other) => other < size).length + (sizes.filter((other) => other === size).length + 1) / 2;
+  const rank = (size: number) =>
+    sizes.filter((other) => other < size).length + (sizes.filter((other) => other === size).length + 1) / 2;
   return values.reduce((sum, value) => (value > 0 ? sum + rank(Math.abs(value)) : sum), 0);
 }
 
@@ -25,11 +38,23 @@ function bruteP(values: readonly number[]): number {
 t.test('the table of the book: P(W >= w) for n = 5, 8, 10', async (t) => {
   const p = (n: number, w: number) => {
     const values = Array.from({ length: n }, (_, i) => -(i + 1));
-    for (let left = w, i = n; i >= 1; i--) if (left >= i) { values[i - 1] = i; left -= i; }
+    for (let left = w, i = n; i >= 1; i--)
+      if (left >= i) {
+        values[i - 1] = i;
+        left -= i;
+      }
     t.equal(rankSum(values), w);
     return signedRankP(values);
   };
-  for (const [n, w, table] of [[5, 15, 0.031], [5, 12, 0.156], [8, 32, 0.027], [8, 28, 0.098], [10, 45, 0.042], [10, 50, 0.01], [10, 52, 0.005]] as const) {
+  for (const [n, w, table] of [
+    [5, 15, 0.031],
+    [5, 12, 0.156],
+    [8, 32, 0.027],
+    [8, 28, 0.098],
+    [10, 45, 0.042],
+    [10, 50, 0.01],
+    [10, 52, 0.005],
+  ] as const) {
     t.equal(Number(p(n, w).toFixed(3)), table, `n = ${n}, w = ${w}`);
   }
 });
@@ -47,14 +72,17 @@ t.test('all 2^n signs give the same p, with ties and zeros too', async (t) => {
   near(t, signedRankP([1, 1, -1, 2]), 4 / 16);
 });
 
-t.test('R: wilcox.test(x, alternative = "greater", conf.int = TRUE) of Hollander and Wolfe\'s depression scores', async (t) => {
-  const x = [1.83, 0.5, 1.62, 2.48, 1.68, 1.88, 1.55, 3.06, 1.3];
-  const y = [0.878, 0.647, 0.598, 2.05, 1.06, 1.29, 1.06, 3.14, 1.29];
-  const differences = x.map((value, i) => value - y[i]!);
-  t.equal(rankSum(differences), 40);
-  t.equal(signedRankP(differences).toFixed(5), '0.01953');
-  t.equal(hodgesLehmann(walshAverages(differences)).toFixed(2), '0.46');
-});
+t.test(
+  'R: wilcox.test(x, alternative = "greater", conf.int = TRUE) of Hollander and Wolfe\'s depression scores',
+  async (t) => {
+    const x = [1.83, 0.5, 1.62, 2.48, 1.68, 1.88, 1.55, 3.06, 1.3];
+    const y = [0.878, 0.647, 0.598, 2.05, 1.06, 1.29, 1.06, 3.14, 1.29];
+    const differences = x.map((value, i) => value - y[i]!);
+    t.equal(rankSum(differences), 40);
+    t.equal(signedRankP(differences).toFixed(5), '0.01953');
+    t.equal(hodgesLehmann(walshAverages(differences)).toFixed(2), '0.46');
+  },
+);
 
 t.test('the estimate and its bounds are those of the definition', async (t) => {
   const random = generator(2);

@@ -28,7 +28,8 @@ t.test('never more than all of it, whatever the looks, and all of it in the end'
     t.ok(parts.every((part) => part >= 0) && sum(parts) <= 0.01 * (1 + 1e-12), `${parts}`);
     const last = looks.at(-1);
     const left = 0.01 - sum(parts);
-    if (last !== undefined && (ended || last === max)) t.ok(left < 1e-12 || leastP(last) > left / tests, `all, or too little to reject anything: ${parts}`);
+    if (last !== undefined && (ended || last === max))
+      t.ok(left < 1e-12 || leastP(last) > left / tests, `all, or too little to reject anything: ${parts}`);
   }
 });
 

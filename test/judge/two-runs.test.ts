@@ -1,63 +1,150 @@
 /** Two stored runs: what may be decided of them, and what may not. */
 import t from 'tap';
-import { judgeTwoRuns } from '../../scripts/judge/two-runs.ts';
 import type { RunDocument } from '../../scripts/documents/run.ts';
-import { makeComparison, makeJudged, makeRound, makeRun, type JudgedOptions } from '../run-document.ts';
+import { judgeTwoRuns } from '../../scripts/judge/two-runs.ts';
+import { type JudgedOptions, makeComparison, makeJudged, makeRound, makeRun } from '../run-document.ts';
 
 const before = (options: JudgedOptions = {}) => makeJudged({ run_id: '01A', seed: 11, ...options });
-const after = (options: JudgedOptions = {}) => makeJudged({ run_id: '01B', seed: 22, sides: { ...makeComparison(1).sides, candidate: { ref: 'my-branch', commit: 'c'.repeat(40), images: [] } }, ...options });
+const after = (options: JudgedOptions = {}) =>
+  makeJudged({
+    run_id: '01B',
+    seed: 22,
+    sides: { ...makeComparison(1).sides, candidate: { ref: 'my-branch', commit: 'c'.repeat(40), images: [] } },
+    ...options,
+  });
 
 t.test('through the same baseline', async (t) => {
   const cases: [string, JudgedOptions, JudgedOptions, string][] = [
     ['worse by 5 %', {}, { factors: { latency_med: 1.05 } }, 'REGRESSION'],
     ['better by 5 %', { factors: { latency_med: 1.05 } }, {}, 'IMPROVEMENT'],
-    ['both worse than the baseline, as much', { factors: { latency_med: 1.05 } }, { factors: { latency_med: 1.05 } }, 'PASS'],
+    [
+      'both worse than the baseline, as much',
+      { factors: { latency_med: 1.05 } },
+      { factors: { latency_med: 1.05 } },
+      'PASS',
+    ],
     ['noise that hides 1 %', { noise: 0.1 }, { noise: 0.1 }, 'INCONCLUSIVE'],
-    ['a difference that is sure and not worth a word', { noise: 0.0002 }, { noise: 0.0002, factors: { latency_med: 1.003 } }, 'PASS'],
+    [
+      'a difference that is sure and not worth a word',
+      { noise: 0.0002 },
+      { noise: 0.0002, factors: { latency_med: 1.003 } },
+      'PASS',
+    ],
     ['another metric that does not gate', {}, { factors: { latency_p95: 2 } }, 'PASS'],
-    ['one better, one worse', { factors: { latency_med: 1.05 } }, { factors: { cpu_seconds_per_request: 1.05 } }, 'REGRESSION'],
+    [
+      'one better, one worse',
+      { factors: { latency_med: 1.05 } },
+      { factors: { cpu_seconds_per_request: 1.05 } },
+      'REGRESSION',
+    ],
   ];
-  for (const [what, a, b, verdict] of cases) t.match(judgeTwoRuns(before(a), after(b)), { verdict, kind: 'baseline', run_id: '01B', other_run_id: '01A' }, what);
+  for (const [what, a, b, verdict] of cases)
+    t.match(judgeTwoRuns(before(a), after(b)), { verdict, kind: 'baseline', run_id: '01B', other_run_id: '01A' }, what);
 
   const worse = judgeTwoRuns(before(), after({ factors: { latency_med: 1.05 } }));
   t.match(worse, {
-    candidate: { ref: 'my-branch', commit: 'c'.repeat(40) }, baseline: { ref: 'HEAD', commit: 'a'.repeat(40) }, observations: 24, more: null, reasons: [],
-    method: { design: 'fixed', alpha: 0.01, looks: [24] }, summary: /^latency med: 5\.\d % slower, 95 % interval [\d.]+ to [\d.]+ %$/,
+    candidate: { ref: 'my-branch', commit: 'c'.repeat(40) },
+    baseline: { ref: 'HEAD', commit: 'a'.repeat(40) },
+    observations: 24,
+    more: null,
+    reasons: [],
+    method: { design: 'fixed', alpha: 0.01, looks: [24] },
+    summary: /^latency med: 5\.\d % slower, 95 % interval [\d.]+ to [\d.]+ %$/,
   });
   const { change, interval, worse: bounds } = worse.metrics.find(({ name }) => name === 'latency_med')!;
-  t.ok(interval!.low < 0.05 && interval!.high > 0.05 && Math.abs(change! - 0.05) < 0.005, 'the estimate is near what was done');
+  t.ok(
+    interval!.low < 0.05 && interval!.high > 0.05 && Math.abs(change! - 0.05) < 0.005,
+    'the estimate is near what was done',
+  );
   t.ok(bounds.at_least! > 0.03 && bounds.at_least! < interval!.low);
-  t.match(worse.notes.join('\n'), /a run that ends as soon as it is decided overstates what it found; npm run bench -- --commit=c{40} --against=a{40} is free of that/);
-  t.notMatch(judgeTwoRuns(before({ comparison: { design: 'fixed', min: 12, max: 12 } }), after({ comparison: { design: 'fixed', min: 12, max: 12 } })).notes.join(), 'overstates');
+  t.match(
+    worse.notes.join('\n'),
+    /a run that ends as soon as it is decided overstates what it found; npm run bench -- --commit=c{40} --against=a{40} is free of that/,
+  );
+  t.notMatch(
+    judgeTwoRuns(
+      before({ comparison: { design: 'fixed', min: 12, max: 12 } }),
+      after({ comparison: { design: 'fixed', min: 12, max: 12 } }),
+    ).notes.join(),
+    'overstates',
+  );
 });
 
 t.test('where more is better the direction turns', async (t) => {
   const metrics = makeRun().metrics.map((metric) => ({ ...metric, primary: metric.name === 'request_rate' }));
-  t.match(judgeTwoRuns(before({ metrics }), after({ metrics, factors: { request_rate: 0.9 } })), { verdict: 'REGRESSION', summary: /^requests: 10\.\d % less/ });
-  t.match(judgeTwoRuns(before({ metrics }), after({ metrics, factors: { request_rate: 1.1 } })), { verdict: 'IMPROVEMENT' });
+  t.match(judgeTwoRuns(before({ metrics }), after({ metrics, factors: { request_rate: 0.9 } })), {
+    verdict: 'REGRESSION',
+    summary: /^requests: 10\.\d % less/,
+  });
+  t.match(judgeTwoRuns(before({ metrics }), after({ metrics, factors: { request_rate: 1.1 } })), {
+    verdict: 'IMPROVEMENT',
+  });
 });
 
 t.test('too few observations decide nothing, however far apart', async (t) => {
-  t.match(judgeTwoRuns(before({ count: 3 }), after({ count: 3, factors: { latency_med: 3 } })), { verdict: 'INCONCLUSIVE', observations: 6 });
+  t.match(judgeTwoRuns(before({ count: 3 }), after({ count: 3, factors: { latency_med: 3 } })), {
+    verdict: 'INCONCLUSIVE',
+    observations: 6,
+  });
 });
 
 t.test('alternating blocks are observations too', async (t) => {
   const blocks = (run: RunDocument): RunDocument => ({
-    ...run, pairing: 'alternating',
+    ...run,
+    pairing: 'alternating',
     rounds: run.rounds.map((round, i) => ({ ...round, round: i + 1, block: Math.floor(i / 4) + 1 })),
   });
-  t.match(judgeTwoRuns(blocks(before({ count: 24 })), blocks(after({ count: 24, factors: { latency_med: 1.05 } }))), { verdict: 'REGRESSION', kind: 'baseline', observations: 24, pairing: 'alternating' });
+  t.match(judgeTwoRuns(blocks(before({ count: 24 })), blocks(after({ count: 24, factors: { latency_med: 1.05 } }))), {
+    verdict: 'REGRESSION',
+    kind: 'baseline',
+    observations: 24,
+    pairing: 'alternating',
+  });
 });
 
 t.test('runs of different times never decide, and say what would', async (t) => {
-  const slow = makeRun({ run_id: '01B', sides: { candidate: { ref: 'worktree', commit: `worktree-${'d'.repeat(40)}`, images: [] } }, rounds: Array.from({ length: 30 }, (_, i) => makeRound('candidate', i + 1, { latency_med: 0.005 + i / 1e6, request_rate: 200, failed_requests: 0 })) });
-  const fast = makeRun({ run_id: '01A', rounds: Array.from({ length: 30 }, (_, i) => makeRound('candidate', i + 1, { latency_med: 0.001 + i / 1e6, request_rate: 200, failed_requests: 0 })) });
+  const slow = makeRun({
+    run_id: '01B',
+    sides: { candidate: { ref: 'worktree', commit: `worktree-${'d'.repeat(40)}`, images: [] } },
+    rounds: Array.from({ length: 30 }, (_, i) =>
+      makeRound('candidate', i + 1, { latency_med: 0.005 + i / 1e6, request_rate: 200, failed_requests: 0 }),
+    ),
+  });
+  const fast = makeRun({
+    run_id: '01A',
+    rounds: Array.from({ length: 30 }, (_, i) =>
+      makeRound('candidate', i + 1, { latency_med: 0.001 + i / 1e6, request_rate: 200, failed_requests: 0 }),
+    ),
+  });
   const judged = judgeTwoRuns(fast, slow);
-  t.match(judged, { verdict: 'INCONCLUSIVE', kind: 'levels', summary: /^two runs at different times do not tell; latency med: 39\d % slower, 95 % interval/ });
-  t.match(judged.metrics.find(({ name }) => name === 'latency_med'), { verdict: 'INCONCLUSIVE', candidate: 0.0050145, baseline: 0.0010145, worse: { at_least: null, at_most: null }, p: null, observations: 60 });
-  t.match(judged.metrics.find(({ name }) => name === 'failed_requests'), { verdict: null, change: 0 });
-  t.match(judged.notes.join('\n'), `npm run bench -- --commit=worktree --against=${'a'.repeat(40)} measures both in the same moments`);
-  t.match(judged.notes.join('\n'), 'latency med: the median of the later run lies outside everything that the rounds of the earlier one showed');
+  t.match(judged, {
+    verdict: 'INCONCLUSIVE',
+    kind: 'levels',
+    summary: /^two runs at different times do not tell; latency med: 39\d % slower, 95 % interval/,
+  });
+  t.match(
+    judged.metrics.find(({ name }) => name === 'latency_med'),
+    {
+      verdict: 'INCONCLUSIVE',
+      candidate: 0.0050145,
+      baseline: 0.0010145,
+      worse: { at_least: null, at_most: null },
+      p: null,
+      observations: 60,
+    },
+  );
+  t.match(
+    judged.metrics.find(({ name }) => name === 'failed_requests'),
+    { verdict: null, change: 0 },
+  );
+  t.match(
+    judged.notes.join('\n'),
+    `npm run bench -- --commit=worktree --against=${'a'.repeat(40)} measures both in the same moments`,
+  );
+  t.match(
+    judged.notes.join('\n'),
+    'latency med: the median of the later run lies outside everything that the rounds of the earlier one showed',
+  );
   t.notMatch(judgeTwoRuns(fast, { ...fast, run_id: '01B' }).notes.join('\n'), 'lies outside');
   t.match(judgeTwoRuns(fast, { ...fast, run_id: '01B' }).notes.join('\n'), 'both runs are of the same build');
 
@@ -67,18 +154,31 @@ t.test('runs of different times never decide, and say what would', async (t) => 
 });
 
 t.test('a metric that is 0 now and then has no ratio', async (t) => {
-  const some = makeRun({ rounds: [makeRound('candidate', 1, { latency_med: 1, failed_requests: 0 }), makeRound('candidate', 2, { latency_med: 1, failed_requests: 0.1 })] });
+  const some = makeRun({
+    rounds: [
+      makeRound('candidate', 1, { latency_med: 1, failed_requests: 0 }),
+      makeRound('candidate', 2, { latency_med: 1, failed_requests: 0.1 }),
+    ],
+  });
   t.notOk(judgeTwoRuns(some, { ...some, run_id: '01B' }).metrics.some(({ name }) => name === 'failed_requests'));
 });
 
 t.test('what cannot be compared is INVALID, with every reason', async (t) => {
   const judged = judgeTwoRuns(before(), after({ stack_version: 'other', host: { ...makeRun().host, kernel: '6.2' } }));
-  t.match(judged, { verdict: 'INVALID', summary: 'they cannot be compared: the kernel is another: 6.1.0 and 6.2 (and 1 other reason)', metrics: [], notes: [] });
+  t.match(judged, {
+    verdict: 'INVALID',
+    summary: 'they cannot be compared: the kernel is another: 6.1.0 and 6.2 (and 1 other reason)',
+    metrics: [],
+    notes: [],
+  });
   t.equal(judged.reasons.length, 2);
   t.match(judgeTwoRuns(makeRun(), makeRun({ rounds: [] })), { verdict: 'INVALID', reasons: [/has no valid round/] });
 });
 
 t.test('without a primary metric nothing decides', async (t) => {
   const metrics = makeRun().metrics.map((metric) => ({ ...metric, primary: false }));
-  t.match(judgeTwoRuns(before({ metrics }), after({ metrics, factors: { latency_med: 2 } })), { verdict: 'INCONCLUSIVE', notes: [/ratios/, /overstates/, /no metric of this benchmark is primary/] });
+  t.match(judgeTwoRuns(before({ metrics }), after({ metrics, factors: { latency_med: 2 } })), {
+    verdict: 'INCONCLUSIVE',
+    notes: [/ratios/, /overstates/, /no metric of this benchmark is primary/],
+  });
 });

@@ -1,17 +1,22 @@
-/** What fails is told by kind, counted, cut off in bounded time, and never ends the load: bad servers, and bad scripts while they run. */
+/**
+ * What fails is told by kind, counted, cut off in bounded time, and never ends the load: bad servers, and bad scripts
+ * while they run.
+ */
 import { createServer, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
 import { classify } from '../../loadgen/failures.ts';
-import { listening, measure, open, planFor, remember, start, type Files } from './generator.ts';
+import { type Files, listening, measure, open, planFor, remember, start } from './generator.ts';
 
 /** A server that speaks bytes: what it does is asked for by the path. */
 function speaking(t: Test, answers: Record<string, (socket: Socket) => void>): Promise<string> {
   const server = createServer((socket) => {
     t.teardown(() => socket.destroy());
-    socket.on('error', () => {}).on('data', (data) => {
-      const path = /^\w+ (\S+) HTTP/.exec(String(data))?.[1];
-      if (path) answers[path]!(socket);
-    });
+    socket
+      .on('error', () => {})
+      .on('data', (data) => {
+        const path = /^\w+ (\S+) HTTP/.exec(String(data))?.[1];
+        if (path) answers[path]!(socket);
+      });
   });
   return listening(t, server);
 }
@@ -86,30 +91,74 @@ t.test('each way of failing: its kind, how often, an example', async (t) => {
     import { defineLoad } from 'mayfly/load';
     const cases = [${kinds.map(([path, , , options = '{}'], i) => `['${path}', { name: 'case ${i}', ...${options} }]`).join(', ')}];
     export default defineLoad({ http: { maxAnswerBytes: 200_000 } }, ({ http, pair }) => http.get(...cases[pair % cases.length]));`;
-  const { sides: [side], rows } = await measure(t, script, planFor([url], { model: open(100, (2 * kinds.length) / 100), timeoutS: 3 }));
+  const {
+    sides: [side],
+    rows,
+  } = await measure(t, script, planFor([url], { model: open(100, (2 * kinds.length) / 100), timeoutS: 3 }));
   const failing = kinds.filter(([, kind]) => kind);
-  t.match(side, { iterations: 2 * kinds.length, requests: 2 * kinds.length, failed: 2 * failing.length, dropped: { measure: 0 } });
+  t.match(side, {
+    iterations: 2 * kinds.length,
+    requests: 2 * kinds.length,
+    failed: 2 * failing.length,
+    dropped: { measure: 0 },
+  });
   for (const [i, [path, kind]] of kinds.entries()) {
     const mine = rows.filter(({ name }) => name === `case ${i}`);
-    t.same(mine.map(({ failure }) => failure), [0, 1].map(() => kind.split(' ')[0] || null), `case ${i}: ${path}, ${JSON.stringify(side!.failures.find(({ example }) => example.name === `case ${i}`))}`);
-    t.match(side!.names.find(({ name }) => name === `case ${i}`), { requests: 2, failed: kind ? 2 : 0 });
-    if (kind === 'timeout') t.ok(mine.every(({ latency }) => latency >= 0.3 && latency < 15), 'cut off when its time is over');
+    t.same(
+      mine.map(({ failure }) => failure),
+      [0, 1].map(() => kind.split(' ')[0] || null),
+      `case ${i}: ${path}, ${JSON.stringify(side!.failures.find(({ example }) => example.name === `case ${i}`))}`,
+    );
+    t.match(
+      side!.names.find(({ name }) => name === `case ${i}`),
+      { requests: 2, failed: kind ? 2 : 0 },
+    );
+    if (kind === 'timeout')
+      t.ok(
+        mine.every(({ latency }) => latency >= 0.3 && latency < 15),
+        'cut off when its time is over',
+      );
   }
   // Those of one kind and detail are one line, with the first as its example.
   const count = (of: string) => 2 * failing.filter(([, kind]) => kind === of).length;
   for (const [, kind, message] of failing) {
     const [name, ...detail] = kind.split(' ');
-    const lines = side!.failures.filter((one) => one.kind === name && (detail.length === 0 || one.detail === detail.join(' ')));
+    const lines = side!.failures.filter(
+      (one) => one.kind === name && (detail.length === 0 || one.detail === detail.join(' ')),
+    );
     if (detail.length > 0) t.match(lines, [{ count: count(kind), example: { message } }], kind);
   }
-  t.equal(side!.failures.reduce((sum, { count }) => sum + count, 0), 2 * failing.length);
-  t.match(side!.failures.find(({ kind }) => kind === 'timeout'), { count: 8, example: { message: /^no whole answer/ } });
+  t.equal(
+    side!.failures.reduce((sum, { count }) => sum + count, 0),
+    2 * failing.length,
+  );
+  t.match(
+    side!.failures.find(({ kind }) => kind === 'timeout'),
+    { count: 8, example: { message: /^no whole answer/ } },
+  );
 });
 
 t.test('a server that is not there; one that is hard to reach', async (t) => {
   const { url } = await remember(t);
-  const { sides: [gone, here] } = await measure(t, `import { defineLoad } from 'mayfly/load'; export default defineLoad(({ http }) => http.get('/', { name: 'page' }));`, planFor(['http://127.0.0.1:1', url], { model: open(50, 0.4) }));
-  t.match(gone, { iterations: 20, failed: 20, failures: [{ kind: 'refused', detail: 'ECONNREFUSED', count: 20, example: { name: 'page', message: 'connect ECONNREFUSED 127.0.0.1:1' } }] });
+  const {
+    sides: [gone, here],
+  } = await measure(
+    t,
+    `import { defineLoad } from 'mayfly/load'; export default defineLoad(({ http }) => http.get('/', { name: 'page' }));`,
+    planFor(['http://127.0.0.1:1', url], { model: open(50, 0.4) }),
+  );
+  t.match(gone, {
+    iterations: 20,
+    failed: 20,
+    failures: [
+      {
+        kind: 'refused',
+        detail: 'ECONNREFUSED',
+        count: 20,
+        example: { name: 'page', message: 'connect ECONNREFUSED 127.0.0.1:1' },
+      },
+    ],
+  });
   t.equal(gone!.failures.length, 1);
   t.match(here, { iterations: 20, failed: 0, failures: [] }, 'the other side does not mind');
 });
@@ -117,33 +166,78 @@ t.test('a server that is not there; one that is hard to reach', async (t) => {
 t.test('errors of clients by kind', async (t) => {
   const of = (code: string, more: object = {}) => classify(Object.assign(new Error('said'), { code }, more));
   const cases: [code: string, kind: string][] = [
-    ['ECONNREFUSED', 'refused'], ['ECONNRESET', 'reset'], ['EPIPE', 'reset'], ['UND_ERR_SOCKET', 'reset'], ['ERR_STREAM_PREMATURE_CLOSE', 'reset'], ['ERR_HTTP2_STREAM_ERROR', 'reset'], ['ERR_HTTP2_GOAWAY_SESSION', 'reset'],
-    ['ETIMEDOUT', 'timeout'], ['UND_ERR_CONNECT_TIMEOUT', 'timeout'], ['ENOTFOUND', 'dns'], ['EAI_AGAIN', 'dns'], ['EHOSTUNREACH', 'unreachable'], ['ENETUNREACH', 'unreachable'], ['EMFILE', 'unreachable'],
-    ['UND_ERR_HEADERS_OVERFLOW', 'too-large'], ['HPE_INVALID_CONSTANT', 'protocol'], ['UND_ERR_INVALID_ARG', 'script'], ['UND_ERR_UNKNOWN', 'protocol'], ['ERR_HTTP2_ERROR', 'protocol'],
-    ['CERT_HAS_EXPIRED', 'tls'], ['DEPTH_ZERO_SELF_SIGNED_CERT', 'tls'], ['ERR_TLS_CERT_ALTNAME_INVALID', 'tls'], ['ERR_SSL_WRONG_VERSION_NUMBER', 'tls'], ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'tls'], ['EPROTO', 'tls'],
-    ['', 'error'], ['EWHATEVER', 'error'],
+    ['ECONNREFUSED', 'refused'],
+    ['ECONNRESET', 'reset'],
+    ['EPIPE', 'reset'],
+    ['UND_ERR_SOCKET', 'reset'],
+    ['ERR_STREAM_PREMATURE_CLOSE', 'reset'],
+    ['ERR_HTTP2_STREAM_ERROR', 'reset'],
+    ['ERR_HTTP2_GOAWAY_SESSION', 'reset'],
+    ['ETIMEDOUT', 'timeout'],
+    ['UND_ERR_CONNECT_TIMEOUT', 'timeout'],
+    ['ENOTFOUND', 'dns'],
+    ['EAI_AGAIN', 'dns'],
+    ['EHOSTUNREACH', 'unreachable'],
+    ['ENETUNREACH', 'unreachable'],
+    ['EMFILE', 'unreachable'],
+    ['UND_ERR_HEADERS_OVERFLOW', 'too-large'],
+    ['HPE_INVALID_CONSTANT', 'protocol'],
+    ['UND_ERR_INVALID_ARG', 'script'],
+    ['UND_ERR_UNKNOWN', 'protocol'],
+    ['ERR_HTTP2_ERROR', 'protocol'],
+    ['CERT_HAS_EXPIRED', 'tls'],
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'tls'],
+    ['ERR_TLS_CERT_ALTNAME_INVALID', 'tls'],
+    ['ERR_SSL_WRONG_VERSION_NUMBER', 'tls'],
+    ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'tls'],
+    ['EPROTO', 'tls'],
+    ['', 'error'],
+    ['EWHATEVER', 'error'],
   ];
   for (const [code, kind] of cases) t.match(of(code), { kind, message: 'said' }, code);
-  t.match(of('', { cause: Object.assign(new Error('inner'), { code: 'ECONNREFUSED' }) }), { kind: 'refused', message: 'inner' });
-  t.match(classify(Object.assign(new AggregateError([Object.assign(new Error('first address'), { code: 'ECONNREFUSED' }), new Error('second')], ''), { code: 'ECONNREFUSED' })), { kind: 'refused', message: 'first address' });
-  for (const odd of ['a text', undefined, null, 7, {}, { code: 42 }, { message: 9 }]) t.match(classify(odd), { kind: 'error', message: /./ }, String(odd));
+  t.match(of('', { cause: Object.assign(new Error('inner'), { code: 'ECONNREFUSED' }) }), {
+    kind: 'refused',
+    message: 'inner',
+  });
+  t.match(
+    classify(
+      Object.assign(
+        new AggregateError(
+          [Object.assign(new Error('first address'), { code: 'ECONNREFUSED' }), new Error('second')],
+          '',
+        ),
+        { code: 'ECONNREFUSED' },
+      ),
+    ),
+    { kind: 'refused', message: 'first address' },
+  );
+  for (const odd of ['a text', undefined, null, 7, {}, { code: 42 }, { message: 9 }])
+    t.match(classify(odd), { kind: 'error', message: /./ }, String(odd));
   const loop: { cause?: unknown } = new Error('round and round');
   loop.cause = Object.assign(new Error('again'), { cause: loop });
   t.match(classify(loop), { kind: 'error' });
 });
 
-const script = (iterate: string, before = '') => `import { defineLoad } from 'mayfly/load';\n${before}\nexport default defineLoad(${iterate});`;
+const script = (iterate: string, before = '') =>
+  `import { defineLoad } from 'mayfly/load';\n${before}\nexport default defineLoad(${iterate});`;
 
 t.test('what a script prints is no event', async (t) => {
   const { url } = await remember(t);
-  const text = script(`({ http }) => {
+  const text = script(
+    `({ http }) => {
     console.log('{"event":"result","result":"logged"}');
     process.stdout.write('{"event":"fault","message":"written"}\\n');
     return http.get('/');
-  }`, `console.log('loaded'); process.stdout.write('and more'); print('by another way');`.replace('print(', 'console.error('));
+  }`,
+    `console.log('loaded'); process.stdout.write('and more'); print('by another way');`.replace(
+      'print(',
+      'console.error(',
+    ),
+  );
   const { sides, stderr } = await measure(t, text, planFor([url], { model: open(20, 0.2) }));
   t.match(sides, [{ requests: 4 }]);
-  for (const said of ['loaded', 'and more', 'by another way', '"logged"', '"written"']) t.ok(stderr.includes(said), said);
+  for (const said of ['loaded', 'and more', 'by another way', '"logged"', '"written"'])
+    t.ok(stderr.includes(said), said);
 });
 
 t.test('a script that throws, or answers that are not what it takes them for: counted, with the place', async (t) => {
@@ -156,7 +250,9 @@ t.test('a script that throws, or answers that are not what it takes them for: co
     if (pair === 5) return missing.function();
     return http.get('/');
   }`);
-  const { sides: [side] } = await measure(t, text, planFor([url], { model: open(20, 0.4) }));
+  const {
+    sides: [side],
+  } = await measure(t, text, planFor([url], { model: open(20, 0.4) }));
   t.match(side, { due: 8, iterations: 8, requests: 4, failed: 5, response: { count: 8 } });
   t.match(side!.failures, [{ kind: 'script', count: 5, example: { message: 'load.ts:4 no luck' } }]);
 });
@@ -168,9 +264,17 @@ t.test('what the script leaves behind: requests that nobody waits for, requests 
     void http.get('/two');
     setTimeout(() => http.get('/late'), 50);
   }`);
-  const { sides: [side] } = await measure(t, text, planFor([url], { model: open(20, 0.5) }));
+  const {
+    sides: [side],
+  } = await measure(t, text, planFor([url], { model: open(20, 0.5) }));
   t.match(side, { due: 10, iterations: 10, response: { count: 10 }, failures: [] }, 'each iteration ends once');
-  t.same(side!.names.filter(({ name }) => name !== 'GET /late').map(({ name, requests }) => [name, requests]), [['GET /one', 10], ['GET /two', 10]]);
+  t.same(
+    side!.names.filter(({ name }) => name !== 'GET /late').map(({ name, requests }) => [name, requests]),
+    [
+      ['GET /one', 10],
+      ['GET /two', 10],
+    ],
+  );
   t.ok(seen.length >= 20);
 });
 
@@ -190,12 +294,14 @@ t.test('a script that ends the generator, or throws where nobody waits: a fault 
     [`() => { Promise.reject('a text'); }`, /a text/],
     [`() => { setTimeout(() => { throw 'a text'; }, 1); }`, /a text/],
   ];
-  await Promise.all(cases.map(async ([iterate, message]) => {
-    const { code, fault } = await ends(t, script(iterate));
-    t.match(fault, { message }, iterate);
-    t.ok(code === 2 || code === 3, `exit code ${code}`);
-    t.notMatch(fault!.message, /undefined|\/work|\/tmp|node_modules/);
-  }));
+  await Promise.all(
+    cases.map(async ([iterate, message]) => {
+      const { code, fault } = await ends(t, script(iterate));
+      t.match(fault, { message }, iterate);
+      t.ok(code === 2 || code === 3, `exit code ${code}`);
+      t.notMatch(fault!.message, /undefined|\/work|\/tmp|node_modules/);
+    }),
+  );
 });
 
 t.test('an iteration that never ends is cut off and counted; warming up does not wait for it', async (t) => {
@@ -206,23 +312,47 @@ t.test('an iteration that never ends is cut off and counted; warming up does not
     [`async ({ http }) => { for (;;) await http.get('/', { expect: { status: 500 } }); }`, 4, 1],
     [`async ({ time }) => { for (;;) await time('work', async () => 1); }`, 4, 0],
   ];
-  await Promise.all(cases.slice(0, 3).map(async ([iterate, failed, requests]) => {
-    const { code, result } = await ends(t, script(iterate), planFor([url], { model: open(20, 0.2), timeoutS: 1 }));
-    t.equal(code, 0, iterate);
-    t.match(result, { due: 4, iterations: 0 }, iterate);
-    t.equal(result!.failures.find(({ kind, detail }) => kind === 'timeout' && detail === 'iteration')?.count, failed, iterate);
-    t.ok(result!.requests >= requests);
-  }));
+  await Promise.all(
+    cases.slice(0, 3).map(async ([iterate, failed, requests]) => {
+      const { code, result } = await ends(t, script(iterate), planFor([url], { model: open(20, 0.2), timeoutS: 1 }));
+      t.equal(code, 0, iterate);
+      t.match(result, { due: 4, iterations: 0 }, iterate);
+      t.equal(
+        result!.failures.find(({ kind, detail }) => kind === 'timeout' && detail === 'iteration')?.count,
+        failed,
+        iterate,
+      );
+      t.ok(result!.requests >= requests);
+    }),
+  );
 });
 
-t.test('setUp that waits for what the generator\'s own server never says does not keep it from starting; one that fails is told', async (t) => {
-  const asked = 0;
-  const { url } = await remember(t);
-  const before = `
+t.test(
+  "setUp that waits for what the generator's own server never says does not keep it from starting; one that fails is told",
+  async (t) => {
+    const asked = 0;
+    const { url } = await remember(t);
+    const before = `
     const setUp = async ({ http, side }) => { let answer; do answer = await http.get('/import', { name: 'import', expect: { body: 'ok' } }); while (answer.failure); return { side }; };`;
-  const { sides } = await measure(t, script(`{ setUp }, ({ http, data }) => http.get('/' + data.side, { name: data.side })`, before), planFor([url, url], { model: open(20, 0.2) }));
-  t.match(sides, [{ requests: 4, names: [{ name: 'candidate' }] }, { requests: 4, names: [{ name: 'baseline' }] }]);
-  const failing = await ends(t, script(`{ setUp: async ({ http }) => { const { failure } = await http.get('/'); if (failure) throw new Error('the shop is ' + failure); } }, ({ http }) => http.get('/')`));
-  t.match(failing, { code: 2, fault: { kind: 'usage', message: /^setUp for candidate failed: load\.ts:3 the shop is refused$/, hint: /./ } });
-  t.equal(asked, 0);
-});
+    const { sides } = await measure(
+      t,
+      script(`{ setUp }, ({ http, data }) => http.get('/' + data.side, { name: data.side })`, before),
+      planFor([url, url], { model: open(20, 0.2) }),
+    );
+    t.match(sides, [
+      { requests: 4, names: [{ name: 'candidate' }] },
+      { requests: 4, names: [{ name: 'baseline' }] },
+    ]);
+    const failing = await ends(
+      t,
+      script(
+        `{ setUp: async ({ http }) => { const { failure } = await http.get('/'); if (failure) throw new Error('the shop is ' + failure); } }, ({ http }) => http.get('/')`,
+      ),
+    );
+    t.match(failing, {
+      code: 2,
+      fault: { kind: 'usage', message: /^setUp for candidate failed: load\.ts:3 the shop is refused$/, hint: /./ },
+    });
+    t.equal(asked, 0);
+  },
+);

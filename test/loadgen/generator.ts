@@ -6,8 +6,8 @@ import type { AddressInfo, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Test } from 'tap';
-import { PLAN_VARIABLE, type LoadPlan, type Model } from '../../loadgen/plan.ts';
-import { REQUESTS_FILE, type LoadEvent, type LoadResultDocument, type SideResult } from '../../loadgen/result.ts';
+import { type LoadPlan, type Model, PLAN_VARIABLE } from '../../loadgen/plan.ts';
+import { type LoadEvent, type LoadResultDocument, REQUESTS_FILE, type SideResult } from '../../loadgen/result.ts';
 import { readRequests } from '../../scripts/requests/read-file.ts';
 
 /** What lies in the benchmark's folder: path -> content. */
@@ -24,16 +24,41 @@ export function folder(t: Test, files: Files): string {
   return made;
 }
 
-export const open = (rate: number, durationS: number): Model => ({ kind: 'open', arrivals: 'constant', rate, durationS });
-export const closed = (users: number, iterations: number, thinkS = 0, limitS = 30): Model => ({ kind: 'closed', users, iterations, thinkS, limitS });
+export const open = (rate: number, durationS: number): Model => ({
+  kind: 'open',
+  arrivals: 'constant',
+  rate,
+  durationS,
+});
+export const closed = (users: number, iterations: number, thinkS = 0, limitS = 30): Model => ({
+  kind: 'closed',
+  users,
+  iterations,
+  thinkS,
+  limitS,
+});
 
 /** A plan against these URLs: one is the candidate's, two are candidate and baseline. */
 export function planFor(urls: string[], given: Partial<LoadPlan> = {}): LoadPlan {
   return {
-    schema: 'mayfly.load-plan/v1', script: 'load.ts', target: 'http://shop:8080',
+    schema: 'mayfly.load-plan/v1',
+    script: 'load.ts',
+    target: 'http://shop:8080',
     sides: urls.map((url, i) => ({ name: i === 0 ? 'candidate' : 'baseline', url, commit: 'ab'[i]!.repeat(40) })),
-    model: open(50, 0.4), warmupS: 0, gapS: 0.05, maxInFlight: 1000, timeoutS: 10, workers: 1, seed: 5, round: 1, keepRows: 100_000, metrics: null,
-    waitForGo: false, labels: { run_id: '01K0000000000000000000000A', benchmark: 'shop' }, warmS: 0.05, ...given,
+    model: open(50, 0.4),
+    warmupS: 0,
+    gapS: 0.05,
+    maxInFlight: 1000,
+    timeoutS: 10,
+    workers: 1,
+    seed: 5,
+    round: 1,
+    keepRows: 100_000,
+    metrics: null,
+    waitForGo: false,
+    labels: { run_id: '01K0000000000000000000000A', benchmark: 'shop' },
+    warmS: 0.05,
+    ...given,
   };
 }
 
@@ -58,18 +83,36 @@ export interface Started {
   ended: Promise<Ended>;
 }
 
-/** Without the two compilers that may keep Node.js 24 from ending (scripts/setup/v8.cjs); compiled code is shared with other tests. */
+/**
+ * Without the two compilers that may keep Node.js 24 from ending (scripts/setup/v8.cjs); compiled code is shared with
+ * other tests.
+ */
 const FLAGS = ['--disable-warning=ExperimentalWarning', '--no-maglev', '--no-concurrent-sparkplug'];
 const CACHE = join(import.meta.dirname, '../../node_modules/.cache/node');
 const MAIN = join(import.meta.dirname, '../../loadgen/main.ts');
 
-/** Writes the benchmark's folder and starts the generator for it; it is ended with the test. `files`: a text is the script. */
+/**
+ * Writes the benchmark's folder and starts the generator for it; it is ended with the test. `files`: a text is the
+ * script.
+ */
 export function start(t: Test, files: string | Files, plan: LoadPlan, mode: 'run' | 'check' = 'run'): Started {
   const dir = folder(t, typeof files === 'string' ? { 'load.ts': files } : files);
-  const env = { PATH: process.env.PATH, NODE_COMPILE_CACHE: CACHE, [PLAN_VARIABLE]: JSON.stringify(plan), MAYFLY_BENCHMARK_FOLDER: dir, MAYFLY_RESULT_FOLDER: join(dir, 'result') };
+  const env = {
+    PATH: process.env.PATH,
+    NODE_COMPILE_CACHE: CACHE,
+    [PLAN_VARIABLE]: JSON.stringify(plan),
+    MAYFLY_BENCHMARK_FOLDER: dir,
+    MAYFLY_RESULT_FOLDER: join(dir, 'result'),
+  };
   const child = spawn(process.execPath, [...FLAGS, MAIN, mode], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   t.teardown(() => child.kill('SIGKILL'));
-  const out = { stdout: '', stderr: '', events: [] as LoadEvent[], peakBytes: 0, atMs: new Map<LoadEvent['event'], number>() };
+  const out = {
+    stdout: '',
+    stderr: '',
+    events: [] as LoadEvent[],
+    peakBytes: 0,
+    atMs: new Map<LoadEvent['event'], number>(),
+  };
   const waiting = new Set<() => void>();
   const wake = () => waiting.forEach((one) => one());
   let rest = '';
@@ -93,17 +136,18 @@ export function start(t: Test, files: string | Files, plan: LoadPlan, mode: 'run
       wake();
     });
   });
-  const event: Started['event'] = (name) => new Promise((resolve, reject) => {
-    const look = () => {
-      const found = out.events.find((one) => one.event === name);
-      if (!found && child.exitCode === null && child.signalCode === null) return;
-      waiting.delete(look);
-      if (found) resolve(found as any);
-      else reject(new Error(`the generator ended without ${name}: ${out.stdout}${out.stderr}`));
-    };
-    waiting.add(look);
-    look();
-  });
+  const event: Started['event'] = (name) =>
+    new Promise((resolve, reject) => {
+      const look = () => {
+        const found = out.events.find((one) => one.event === name);
+        if (!found && child.exitCode === null && child.signalCode === null) return;
+        waiting.delete(look);
+        if (found) resolve(found as any);
+        else reject(new Error(`the generator ended without ${name}: ${out.stdout}${out.stderr}`));
+      };
+      waiting.add(look);
+      look();
+    });
   return { pid: child.pid!, event, kill: (signal) => child.kill(signal), ended };
 }
 
@@ -142,26 +186,54 @@ export async function measure(t: Test, files: string | Files, plan: LoadPlan): P
 
 export async function measured(t: Test, ended: Ended): Promise<Measured> {
   const { events, dir, stdout, stderr } = ended;
-  t.same(events.map(({ event }) => event), ['ready', 'window', 'ended', 'result'], `${stdout}${stderr}`);
+  t.same(
+    events.map(({ event }) => event),
+    ['ready', 'window', 'ended', 'result'],
+    `${stdout}${stderr}`,
+  );
   t.equal(ended.code, 0);
   const { result } = events.find((one) => one.event === 'result')!;
   const { rows } = await readRequests(join(dir, 'result', REQUESTS_FILE));
-  const kept = Array.from(rows.due, (due, i): KeptRequest => ({
-    due, startLag: rows.startLag[i]!, latency: rows.latency[i]!, side: rows.sides[rows.side[i]!]!, pair: rows.pair[i]!, name: rows.names[rows.name[i]!]!, status: rows.status[i]!, failure: rows.failure[i] === 0 ? null : rows.failures[rows.failure[i]! - 1]!,
-  }));
+  const kept = Array.from(
+    rows.due,
+    (due, i): KeptRequest => ({
+      due,
+      startLag: rows.startLag[i]!,
+      latency: rows.latency[i]!,
+      side: rows.sides[rows.side[i]!]!,
+      pair: rows.pair[i]!,
+      name: rows.names[rows.name[i]!]!,
+      status: rows.status[i]!,
+      failure: rows.failure[i] === 0 ? null : rows.failures[rows.failure[i]! - 1]!,
+    }),
+  );
   return { ...ended, result, sides: result.sides, rows: kept, window: result.window };
 }
 
 /** What it says of a script that cannot be used. */
-export async function faultOf(t: Test, files: string | Files, given: Partial<LoadPlan> = {}, mode: 'run' | 'check' = 'check'): Promise<{ message: string; hint?: string; kind: string; code: number | null }> {
-  const { code, events, stdout, stderr } = await start(t, files, planFor(['http://127.0.0.1:1', 'http://127.0.0.1:1'], given), mode).ended;
+export async function faultOf(
+  t: Test,
+  files: string | Files,
+  given: Partial<LoadPlan> = {},
+  mode: 'run' | 'check' = 'check',
+): Promise<{ message: string; hint?: string; kind: string; code: number | null }> {
+  const { code, events, stdout, stderr } = await start(
+    t,
+    files,
+    planFor(['http://127.0.0.1:1', 'http://127.0.0.1:1'], given),
+    mode,
+  ).ended;
   const fault = events.find((one) => one.event === 'fault');
   if (!fault) throw new Error(`no fault, exit code ${code}: ${stdout}${stderr}`);
   return { ...fault, code };
 }
 
 /** A server's URL; it is closed with the test. */
-export async function listening(t: Test, server: Server & { closeAllConnections?(): void }, scheme = 'http'): Promise<string> {
+export async function listening(
+  t: Test,
+  server: Server & { closeAllConnections?(): void },
+  scheme = 'http',
+): Promise<string> {
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
   t.teardown(() => {
     server.close();
@@ -188,10 +260,13 @@ export async function remember(t: Test): Promise<{ url: string; seen: Seen[] }> 
   const url = await serve(t, (request, response) => {
     const atMs = Date.now();
     let body = '';
-    request.setEncoding('utf8').on('data', (text) => (body += text)).on('end', () => {
-      seen.push({ method: request.method!, path: request.url!, body, headers: request.headers, atMs });
-      response.end('ok');
-    });
+    request
+      .setEncoding('utf8')
+      .on('data', (text) => (body += text))
+      .on('end', () => {
+        seen.push({ method: request.method!, path: request.url!, body, headers: request.headers, atMs });
+        response.end('ok');
+      });
   });
   return { url, seen };
 }
@@ -208,12 +283,16 @@ export function quantileOf(values: number[], share: number): number {
 export function certificates(t: Test): { ca: string; key: string; cert: string } {
   const dir = folder(t, { 'shop.ext': 'subjectAltName=DNS:shop' });
   const openssl = (command: string) => execFileSync('openssl', command.split(' '), { cwd: dir, stdio: 'pipe' });
-  openssl('req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=authority');
+  openssl(
+    'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=authority',
+  );
   openssl('req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout shop.key -out shop.csr -subj /CN=shop');
   openssl('x509 -req -in shop.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out shop.pem -days 2 -extfile shop.ext');
   const read = (file: string) => readFileSync(join(dir, file), 'utf8');
   return { ca: read('ca.pem'), key: read('shop.key'), cert: read('shop.pem') };
 }
 
-export const failuresOf = ({ failures }: SideResult): Record<string, number> => Object.fromEntries(failures.map(({ kind, detail, count }) => [`${kind} ${detail}`.trim(), count]));
-export const countsOf = ({ names }: SideResult): Record<string, number> => Object.fromEntries(names.map(({ name, requests }) => [name, requests]));
+export const failuresOf = ({ failures }: SideResult): Record<string, number> =>
+  Object.fromEntries(failures.map(({ kind, detail, count }) => [`${kind} ${detail}`.trim(), count]));
+export const countsOf = ({ names }: SideResult): Record<string, number> =>
+  Object.fromEntries(names.map(({ name, requests }) => [name, requests]));

@@ -1,7 +1,18 @@
 /** gRPC against a real server: calls and streams of every kind, codes, deadlines, metadata, TLS. */
-import { loadPackageDefinition, Server, ServerCredentials, status, type ServerDuplexStream, type ServerReadableStream, type ServerUnaryCall, type ServerWritableStream, type sendUnaryData } from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
+
 import { join } from 'node:path';
+import {
+  loadPackageDefinition,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerReadableStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type sendUnaryData,
+  status,
+} from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
 import t, { type Test } from 'tap';
 import { certificates, closed, countsOf, failuresOf, folder, measure, open, planFor } from './generator.ts';
 
@@ -28,9 +39,16 @@ interface Line {
 }
 
 /** What a product makes the server do. */
-const FAULTS: Record<string, number> = { gone: status.NOT_FOUND, internal: status.INTERNAL, denied: status.PERMISSION_DENIED };
+const FAULTS: Record<string, number> = {
+  gone: status.NOT_FOUND,
+  internal: status.INTERNAL,
+  denied: status.PERMISSION_DENIED,
+};
 
-async function cart(t: Test, credentials = ServerCredentials.createInsecure()): Promise<{ port: number; calls: string[]; peers: Set<string>; cancelled: () => number }> {
+async function cart(
+  t: Test,
+  credentials = ServerCredentials.createInsecure(),
+): Promise<{ port: number; calls: string[]; peers: Set<string>; cancelled: () => number }> {
   const dir = folder(t, FILES);
   const shop = loadPackageDefinition(loadSync(join(dir, 'protos/shop.proto'), { longs: String })).shop as any;
   const calls: string[] = [];
@@ -41,7 +59,8 @@ async function cart(t: Test, credentials = ServerCredentials.createInsecure()): 
     peers.add(`${call.getPeer()} ${call.getHost()}`);
     call.on('cancelled', () => cancelled++);
   };
-  const faultFor = ({ product }: Line) => (FAULTS[product] === undefined ? null : { code: FAULTS[product], details: `no ${product}` });
+  const faultFor = ({ product }: Line) =>
+    FAULTS[product] === undefined ? null : { code: FAULTS[product], details: `no ${product}` };
   const server = new Server();
   server.addService(shop.Cart.service, {
     Add: (call: ServerUnaryCall<Line, unknown>, done: sendUnaryData<unknown>) => {
@@ -52,10 +71,12 @@ async function cart(t: Test, credentials = ServerCredentials.createInsecure()): 
       known('AddAll', call);
       let total = 0;
       let fault: ReturnType<typeof faultFor> = null;
-      call.on('data', (line: Line) => {
-        total += line.count;
-        fault ??= faultFor(line);
-      }).on('end', () => done(fault, { total }));
+      call
+        .on('data', (line: Line) => {
+          total += line.count;
+          fault ??= faultFor(line);
+        })
+        .on('end', () => done(fault, { total }));
     },
     List: (call: ServerWritableStream<Line, Line>) => {
       known('List', call);
@@ -67,25 +88,34 @@ async function cart(t: Test, credentials = ServerCredentials.createInsecure()): 
     },
     Both: (call: ServerDuplexStream<Line, Line>) => {
       known('Both', call);
-      call.on('data', (line: Line) => {
-        const fault = faultFor(line);
-        if (fault) call.emit('error', fault);
-        else call.write(line);
-      }).on('end', () => call.end());
+      call
+        .on('data', (line: Line) => {
+          const fault = faultFor(line);
+          if (fault) call.emit('error', fault);
+          else call.write(line);
+        })
+        .on('end', () => call.end());
     },
   });
-  const port = await new Promise<number>((resolve, reject) => server.bindAsync('127.0.0.1:0', credentials, (error, port) => (error ? reject(error) : resolve(port))));
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync('127.0.0.1:0', credentials, (error, port) => (error ? reject(error) : resolve(port))),
+  );
   t.teardown(() => server.forceShutdown());
   return { port, calls, peers, cancelled: () => cancelled };
 }
 
 /** A script of cases: each iteration makes the next. It prints what it got. */
-const casesOf = (cases: Record<string, string>, options = `{ grpc: { protos: ['protos/shop.proto'] } }`): Record<string, string> => ({
+const casesOf = (
+  cases: Record<string, string>,
+  options = `{ grpc: { protos: ['protos/shop.proto'] } }`,
+): Record<string, string> => ({
   ...FILES,
   'load.ts': `
     import { defineLoad } from 'mayfly/load';
     const lines = (count, product = 'a') => Array.from({ length: count }, (_, i) => ({ count: i, product }));
-    const cases = { ${Object.entries(cases).map(([name, call]) => `${JSON.stringify(name)}: (grpc) => ${call}`).join(',\n')} };
+    const cases = { ${Object.entries(cases)
+      .map(([name, call]) => `${JSON.stringify(name)}: (grpc) => ${call}`)
+      .join(',\n')} };
     const names = Object.keys(cases);
     export default defineLoad(${options}, async ({ grpc, pair, trying }) => {
       const name = names[pair % names.length];
@@ -94,7 +124,10 @@ const casesOf = (cases: Record<string, string>, options = `{ grpc: { protos: ['p
     });`,
 });
 
-const gotIn = (stderr: string): Record<string, unknown> => Object.fromEntries([...stderr.matchAll(/^GOT (.*)$/gm)].map(([, text]) => JSON.parse(text!)).map(({ name, ...got }) => [name, got]));
+const gotIn = (stderr: string): Record<string, unknown> =>
+  Object.fromEntries(
+    [...stderr.matchAll(/^GOT (.*)$/gm)].map(([, text]) => JSON.parse(text!)).map(({ name, ...got }) => [name, got]),
+  );
 
 t.test('calls and streams, codes, deadlines and metadata', async (t) => {
   const { port, calls, peers, cancelled } = await cart(t);
@@ -119,7 +152,15 @@ t.test('calls and streams, codes, deadlines and metadata', async (t) => {
     'messages that throw': `grpc.stream('shop.Cart/AddAll', (function* () { yield {}; throw new Error('no more'); })(), { name: 'odd' })`,
   };
   const count = Object.keys(cases).length;
-  const { sides: [side], rows, stderr } = await measure(t, casesOf(cases), planFor([`http://127.0.0.1:${port}`], { model: open(40, count / 40), target: 'http://shop:9000' }));
+  const {
+    sides: [side],
+    rows,
+    stderr,
+  } = await measure(
+    t,
+    casesOf(cases),
+    planFor([`http://127.0.0.1:${port}`], { model: open(40, count / 40), target: 'http://shop:9000' }),
+  );
   const ok = (more: object) => ({ code: 0, failure: null, ...more });
   t.match(gotIn(stderr), {
     unary: ok({ message: { total: '7' }, count: 1 }),
@@ -142,12 +183,37 @@ t.test('calls and streams, codes, deadlines and metadata', async (t) => {
     'messages that throw': { code: 13, failure: 'grpc' },
   });
   t.match(side, { iterations: count, requests: count, failed: 10, dropped: { measure: 0 } });
-  t.same(failuresOf(side!), { 'timeout DEADLINE_EXCEEDED': 3, 'grpc INTERNAL': 3, 'grpc PERMISSION_DENIED': 2, 'grpc NOT_FOUND': 1, 'grpc OK': 1 });
-  t.match(side!.failures.find(({ detail }) => detail === 'NOT_FOUND'), { example: { name: 'gone', message: 'no gone' } });
-  t.match(side!.failures.find(({ detail }) => detail === 'OK'), { example: { name: 'not gone', message: 'status OK, expected NOT_FOUND' } });
-  t.match(side!.failures.find(({ kind }) => kind === 'timeout'), { example: { name: 'late', message: 'no whole answer after 300 ms' } });
-  t.match(countsOf(side!), { add: 1, gone: 1, 'shop.Cart/AddAll': 4, 'shop.Cart/List': 2, 'shop.Cart/Both': 3, late: 3 });
-  t.same(rows.filter(({ name }) => name === 'gone').map(({ status, failure }) => [status, failure]), [[5, 'grpc']]);
+  t.same(failuresOf(side!), {
+    'timeout DEADLINE_EXCEEDED': 3,
+    'grpc INTERNAL': 3,
+    'grpc PERMISSION_DENIED': 2,
+    'grpc NOT_FOUND': 1,
+    'grpc OK': 1,
+  });
+  t.match(
+    side!.failures.find(({ detail }) => detail === 'NOT_FOUND'),
+    { example: { name: 'gone', message: 'no gone' } },
+  );
+  t.match(
+    side!.failures.find(({ detail }) => detail === 'OK'),
+    { example: { name: 'not gone', message: 'status OK, expected NOT_FOUND' } },
+  );
+  t.match(
+    side!.failures.find(({ kind }) => kind === 'timeout'),
+    { example: { name: 'late', message: 'no whole answer after 300 ms' } },
+  );
+  t.match(countsOf(side!), {
+    add: 1,
+    gone: 1,
+    'shop.Cart/AddAll': 4,
+    'shop.Cart/List': 2,
+    'shop.Cart/Both': 3,
+    late: 3,
+  });
+  t.same(
+    rows.filter(({ name }) => name === 'gone').map(({ status, failure }) => [status, failure]),
+    [[5, 'grpc']],
+  );
   t.ok(rows.filter(({ name }) => name === 'late').every(({ latency }) => latency >= 0.3 && latency < 15));
   t.ok(calls.includes('Add ann'));
   t.match([...peers], [/ shop:9000$/], 'one connection, to the host as the benchmark names it');
@@ -158,23 +224,49 @@ t.test('calls and streams, codes, deadlines and metadata', async (t) => {
 t.test('two sides, several workers, a closed model: exact counts', async (t) => {
   const servers = [await cart(t), await cart(t)];
   const urls = servers.map(({ port }) => `http://127.0.0.1:${port}`);
-  const files = { ...FILES, 'load.ts': `import { defineLoad } from 'mayfly/load'; export default defineLoad({ grpc: { protos: ['protos/shop.proto'] } }, ({ grpc, pair }) => grpc.unary('shop.Cart/Add', { count: pair }, { metadata: { 'x-user': String(pair) } }));` };
+  const files = {
+    ...FILES,
+    'load.ts': `import { defineLoad } from 'mayfly/load'; export default defineLoad({ grpc: { protos: ['protos/shop.proto'] } }, ({ grpc, pair }) => grpc.unary('shop.Cart/Add', { count: pair }, { metadata: { 'x-user': String(pair) } }));`,
+  };
   const { sides } = await measure(t, files, planFor(urls, { model: open(60, 0.5), workers: 2 }));
-  t.match(sides, [{ requests: 30, failed: 0, names: [{ name: 'shop.Cart/Add', requests: 30 }] }, { requests: 30, failed: 0 }]);
-  for (const { calls } of servers) t.same(calls.splice(0).sort(), Array.from({ length: 30 }, (_, pair) => `Add ${pair}`).sort());
+  t.match(sides, [
+    { requests: 30, failed: 0, names: [{ name: 'shop.Cart/Add', requests: 30 }] },
+    { requests: 30, failed: 0 },
+  ]);
+  for (const { calls } of servers)
+    t.same(calls.splice(0).sort(), Array.from({ length: 30 }, (_, pair) => `Add ${pair}`).sort());
   const { sides: users } = await measure(t, files, planFor(urls, { model: closed(3, 4) }));
-  t.match(users, [{ requests: 12, failed: 0 }, { requests: 12, failed: 0 }]);
+  t.match(users, [
+    { requests: 12, failed: 0 },
+    { requests: 12, failed: 0 },
+  ]);
   for (const { calls } of servers) t.same(calls.sort(), Array.from({ length: 12 }, (_, pair) => `Add ${pair}`).sort());
 });
 
 t.test('over TLS, refused without the authority; and a server that is not there', async (t) => {
   const { ca, key, cert } = certificates(t);
-  const { port } = await cart(t, ServerCredentials.createSsl(null, [{ private_key: Buffer.from(key), cert_chain: Buffer.from(cert) }]));
-  const files = (tls: string) => ({ ...FILES, 'ca.pem': ca, 'load.ts': `import { defineLoad } from 'mayfly/load'; export default defineLoad({ ${tls} grpc: { protos: ['protos/shop.proto'] } }, ({ grpc }) => grpc.unary('shop.Cart/Add', { count: 1 }, { name: 'add' }));` });
-  const plan = (url = `https://127.0.0.1:${port}`) => planFor([url], { model: open(20, 0.2), target: 'https://shop:9000' });
-  const [trusted, off, refused, gone] = await Promise.all([files(`tls: { ca: 'ca.pem' },`), files('tls: { verify: false },'), files(''), files('')].map((one, i) => measure(t, one, plan(i === 3 ? 'http://127.0.0.1:1' : undefined))));
+  const { port } = await cart(
+    t,
+    ServerCredentials.createSsl(null, [{ private_key: Buffer.from(key), cert_chain: Buffer.from(cert) }]),
+  );
+  const files = (tls: string) => ({
+    ...FILES,
+    'ca.pem': ca,
+    'load.ts': `import { defineLoad } from 'mayfly/load'; export default defineLoad({ ${tls} grpc: { protos: ['protos/shop.proto'] } }, ({ grpc }) => grpc.unary('shop.Cart/Add', { count: 1 }, { name: 'add' }));`,
+  });
+  const plan = (url = `https://127.0.0.1:${port}`) =>
+    planFor([url], { model: open(20, 0.2), target: 'https://shop:9000' });
+  const [trusted, off, refused, gone] = await Promise.all(
+    [files(`tls: { ca: 'ca.pem' },`), files('tls: { verify: false },'), files(''), files('')].map((one, i) =>
+      measure(t, one, plan(i === 3 ? 'http://127.0.0.1:1' : undefined)),
+    ),
+  );
   t.match(trusted!.sides, [{ requests: 4, failed: 0, failures: [] }]);
   t.match(off!.sides, [{ requests: 4, failed: 0, failures: [] }]);
-  t.match(refused!.sides, [{ requests: 4, failed: 4, failures: [{ kind: 'tls', count: 4, example: { name: 'add', message: /certificate/ } }] }]);
-  t.match(gone!.sides, [{ requests: 4, failed: 4, failures: [{ kind: 'refused', count: 4, example: { message: /ECONNREFUSED/ } }] }]);
+  t.match(refused!.sides, [
+    { requests: 4, failed: 4, failures: [{ kind: 'tls', count: 4, example: { name: 'add', message: /certificate/ } }] },
+  ]);
+  t.match(gone!.sides, [
+    { requests: 4, failed: 4, failures: [{ kind: 'refused', count: 4, example: { message: /ECONNREFUSED/ } }] },
+  ]);
 });

@@ -7,7 +7,8 @@ import { resultFault } from '../../scripts/measure/load/check-result.ts';
 import { closed, measure, open, planFor, serve } from './generator.ts';
 
 const validate = compile(schema);
-const faults = (result: unknown): string[] => (validate(result) ? [] : validate.errors!.map(({ instancePath, keyword }) => `${instancePath} ${keyword}`));
+const faults = (result: unknown): string[] =>
+  validate(result) ? [] : validate.errors!.map(({ instancePath, keyword }) => `${instancePath} ${keyword}`);
 
 let real: LoadResultDocument;
 
@@ -25,7 +26,10 @@ t.test('two sides, journeys, and failures of several kinds', async (t) => {
   real = result;
   t.strictSame(faults(result), []);
   t.match(result.kept, { rows: 7, cap: 7 });
-  t.ok(new Set(result.sides.flatMap((side) => side.failures.map(({ kind }) => kind))).size >= 3, 'status, reset, script');
+  t.ok(
+    new Set(result.sides.flatMap((side) => side.failures.map(({ kind }) => kind))).size >= 3,
+    'status, reset, script',
+  );
   t.equal(resultFault(result, ['candidate', 'baseline']), null);
 });
 
@@ -40,10 +44,31 @@ t.test('a closed model, which has no schedule; and nothing at all', async (t) =>
 
 t.test('what a hostile script prints in its place is refused, by its first fault', async (t) => {
   const [candidate] = real.sides;
-  t.match(resultFault({ ...real, sides: [{ ...candidate!, failures: [{ kind: 'x', detail: '', count: 1, example: { name: '', message: 'x'.repeat(501) } }] }, real.sides[1]!] }, ['candidate', 'baseline']), 'its result does not fit docs/schemas/mayfly.load.v1.json: /sides/0/failures/0/example/message must NOT have more than 500 characters');
+  t.match(
+    resultFault(
+      {
+        ...real,
+        sides: [
+          {
+            ...candidate!,
+            failures: [{ kind: 'x', detail: '', count: 1, example: { name: '', message: 'x'.repeat(501) } }],
+          },
+          real.sides[1]!,
+        ],
+      },
+      ['candidate', 'baseline'],
+    ),
+    'its result does not fit docs/schemas/mayfly.load.v1.json: /sides/0/failures/0/example/message must NOT have more than 500 characters',
+  );
   t.match(resultFault({ ...real, sides: 7 } as never, ['candidate']), '/sides must be array');
   t.match(resultFault(null as never, ['candidate']), '/ must be object');
-  t.match(resultFault({ ...real, window: { startMs: '1', endMs: 2 } } as never, ['candidate', 'baseline']), '/window/startMs must be number');
+  t.match(
+    resultFault({ ...real, window: { startMs: '1', endMs: 2 } } as never, ['candidate', 'baseline']),
+    '/window/startMs must be number',
+  );
   t.equal(resultFault(real, ['candidate']), 'its result is about candidate and baseline, not candidate');
-  t.equal(resultFault({ ...real, sides: [candidate!, candidate!] }, ['candidate', 'baseline']), 'its result is about candidate and candidate, not candidate and baseline');
+  t.equal(
+    resultFault({ ...real, sides: [candidate!, candidate!] }, ['candidate', 'baseline']),
+    'its result is about candidate and candidate, not candidate and baseline',
+  );
 });

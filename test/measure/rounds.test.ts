@@ -1,26 +1,43 @@
 /** What is measured next follows from what is stored. */
 import t from 'tap';
 import { VERSION } from '../../loadgen/version.ts';
-import { designComparison } from '../../scripts/plan/plan.ts';
+import type { RoundDocument, RunDocument } from '../../scripts/documents/run.ts';
 import { asBegun, mustBeTheSame, runToResume, takenOver } from '../../scripts/measure/resume.ts';
 import { nextRound } from '../../scripts/measure/rounds.ts';
-import type { RoundDocument, RunDocument } from '../../scripts/documents/run.ts';
+import { designComparison } from '../../scripts/plan/plan.ts';
 import { aConfig, aPlan } from '../fixtures/plan.ts';
 import { makeComparison, makeRound, makeRun } from '../run-document.ts';
 
-const plan = (pairing: 'interleaved' | 'alternating') => aPlan(['candidate', 'baseline'], { pairing, comparison: designComparison(aConfig(), pairing) });
+const plan = (pairing: 'interleaved' | 'alternating') =>
+  aPlan(['candidate', 'baseline'], { pairing, comparison: designComparison(aConfig(), pairing) });
 
 t.test('a comparison is sequential, unless the number of rounds is given', async (t) => {
   t.same(designComparison(aConfig(), 'interleaved'), { design: 'sequential', min: 6, max: 40 });
   t.same(designComparison(aConfig(), 'alternating'), { design: 'sequential', min: 6, max: 20 });
-  t.same(designComparison(aConfig({ comparison: { pairing: 'auto', min: 6, max: 12, maxMinutes: 3 } }), 'interleaved'), { design: 'sequential', min: 6, max: 12, max_minutes: 3 });
-  t.same(designComparison(aConfig({ comparison: { pairing: 'auto', min: 6, fixed: 3 } }), 'interleaved'), { design: 'fixed', min: 3, max: 3 });
+  t.same(
+    designComparison(aConfig({ comparison: { pairing: 'auto', min: 6, max: 12, maxMinutes: 3 } }), 'interleaved'),
+    { design: 'sequential', min: 6, max: 12, max_minutes: 3 },
+  );
+  t.same(designComparison(aConfig({ comparison: { pairing: 'auto', min: 6, fixed: 3 } }), 'interleaved'), {
+    design: 'fixed',
+    min: 3,
+    max: 3,
+  });
 });
 
 t.test('interleaved: both sides in every round; a round that was invalid keeps its number', async (t) => {
   const invalid = [{ code: 'rate-missed' as const, message: 'slow' }];
-  t.match(nextRound({ rounds: [] }, plan('interleaved')), { round: 1, title: 'round 1 of at most 40', plan: { sides: { length: 2 } } });
-  const rounds = [makeRound('candidate', 1, {}), makeRound('baseline', 1, {}), makeRound('candidate', 2, {}, invalid), makeRound('baseline', 2, {})];
+  t.match(nextRound({ rounds: [] }, plan('interleaved')), {
+    round: 1,
+    title: 'round 1 of at most 40',
+    plan: { sides: { length: 2 } },
+  });
+  const rounds = [
+    makeRound('candidate', 1, {}),
+    makeRound('baseline', 1, {}),
+    makeRound('candidate', 2, {}, invalid),
+    makeRound('baseline', 2, {}),
+  ];
   t.match(nextRound({ rounds }, plan('interleaved')), { round: 3, title: 'round 2 of at most 40' });
 });
 
@@ -36,30 +53,84 @@ t.test('alternating: A B B A, then B A A B; an invalid round is measured again i
     order.push(`${next.block}${side[0]![0]}`);
   }
   t.same(order, ['1c', '1b', '1b', '1c', '2b', '2c', '2c', '2c', '2b']);
-  t.same(rounds.map(({ round }) => round), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  t.same(
+    rounds.map(({ round }) => round),
+    [1, 2, 3, 4, 5, 6, 7, 8, 9],
+  );
 });
 
 const interrupted = (laid: Partial<RunDocument> = {}): RunDocument => ({
-  ...makeComparison(1.05), benchmark: 'probe', status: 'interrupted', comparison: { design: 'sequential', min: 6, max: 40 }, load: { ...makeRun().load, generator: `mayfly ${VERSION}`, target: 'http://probe:8080', rate: 77, duration_s: 4, warmup_s: 1, max_in_flight: 20 }, metrics: [], ...laid,
+  ...makeComparison(1.05),
+  benchmark: 'probe',
+  status: 'interrupted',
+  comparison: { design: 'sequential', min: 6, max: 40 },
+  load: {
+    ...makeRun().load,
+    generator: `mayfly ${VERSION}`,
+    target: 'http://probe:8080',
+    rate: 77,
+    duration_s: 4,
+    warmup_s: 1,
+    max_in_flight: 20,
+  },
+  metrics: [],
+  ...laid,
 });
-const resumed = (run: RunDocument, successor?: string) => runToResume(aConfig({ resume: run.run_id }), { store: { run: () => run, continuedBy: () => successor } as never });
+const resumed = (run: RunDocument, successor?: string) =>
+  runToResume(aConfig({ resume: run.run_id }), { store: { run: () => run, continuedBy: () => successor } as never });
 
 t.test('an interrupted comparison is gone on with as it was begun', async (t) => {
   const run = resumed(interrupted({ pairing: 'alternating', labels: { pr: '7' } }));
   const config = asBegun(aConfig(), run);
-  t.match(config, { commit: 'a'.repeat(40), against: 'b'.repeat(40), load: { model: { kind: 'open', arrivals: 'constant', rate: 77, durationS: 4 }, rate: 77, durationS: 4, warmupS: 1, maxInFlight: 20 }, comparison: { pairing: 'alternating', min: 6, max: 40 }, labels: { pr: '7' } });
+  t.match(config, {
+    commit: 'a'.repeat(40),
+    against: 'b'.repeat(40),
+    load: {
+      model: { kind: 'open', arrivals: 'constant', rate: 77, durationS: 4 },
+      rate: 77,
+      durationS: 4,
+      warmupS: 1,
+      maxInFlight: 20,
+    },
+    comparison: { pairing: 'alternating', min: 6, max: 40 },
+    labels: { pr: '7' },
+  });
   t.ok(takenOver(run).every(({ from_run }) => from_run === run.run_id));
-  t.equal(takenOver({ ...run, rounds: takenOver(run), run_id: 'LATER' })[0]!.from_run, run.run_id, 'the run that measured it');
+  t.equal(
+    takenOver({ ...run, rounds: takenOver(run), run_id: 'LATER' })[0]!.from_run,
+    run.run_id,
+    'the run that measured it',
+  );
   const same = aPlan(['candidate'], { host: run.host, stackVersion: run.stack_version, workload: run.load.workload! });
-  const images = same.sides[0]!.builds.map(({ name, tag }) => ({ name, tag, id: 'sha256:1', source: 'built' as const }));
+  const images = same.sides[0]!.builds.map(({ name, tag }) => ({
+    name,
+    tag,
+    id: 'sha256:1',
+    source: 'built' as const,
+  }));
   const built = { ...run, sides: { ...run.sides, candidate: { ...run.sides.candidate, images } } };
   t.doesNotThrow(() => mustBeTheSame(same, built));
-  t.throws(() => mustBeTheSame({ ...same, host: { ...run.host, id: 'other' } }, built), /it was measured on another host/);
+  t.throws(
+    () => mustBeTheSame({ ...same, host: { ...run.host, id: 'other' } }, built),
+    /it was measured on another host/,
+  );
   t.throws(() => mustBeTheSame({ ...same, stackVersion: 'new' }, built), /it was measured by another stack/);
-  t.throws(() => mustBeTheSame({ ...same, workload: 'other' }, built), { name: 'UsageError', message: /it was measured with another load script/, hint: /npm run bench -- --commit=a{12} --against=b{12}/ });
-  t.throws(() => mustBeTheSame(same, { ...built, load: { ...built.load, workload: undefined } }), /another load script/, 'of a run of before it was known nobody can say that it is the same');
+  t.throws(() => mustBeTheSame({ ...same, workload: 'other' }, built), {
+    name: 'UsageError',
+    message: /it was measured with another load script/,
+    hint: /npm run bench -- --commit=a{12} --against=b{12}/,
+  });
+  t.throws(
+    () => mustBeTheSame(same, { ...built, load: { ...built.load, workload: undefined } }),
+    /another load script/,
+    'of a run of before it was known nobody can say that it is the same',
+  );
   t.throws(() => mustBeTheSame(same, run), /probe is built in another way now/);
-  t.equal(asBegun(aConfig(), { ...run, pairing: 'interleaved', rounds: [] }).comparison.pairing, 'auto', 'as long as no round is valid');
+  t.equal(
+    asBegun(aConfig(), { ...run, pairing: 'interleaved', rounds: [] }).comparison.pairing,
+    'auto',
+    'as long as no round is valid',
+  );
   t.equal(asBegun(aConfig(), { ...run, pairing: 'interleaved' }).comparison.pairing, 'interleaved');
 });
 
@@ -69,7 +140,10 @@ for (const [why, run, successor] of [
   [/it is running/, interrupted({ status: 'running' })],
   [/it is invalid/, interrupted({ status: 'invalid' })],
   [/it is of the benchmark shop, not probe/, interrupted({ benchmark: 'shop' })],
-  [/the load of its benchmark is another now/, interrupted({ load: { ...interrupted().load, target: 'http://other:1' } })],
+  [
+    /the load of its benchmark is another now/,
+    interrupted({ load: { ...interrupted().load, target: 'http://other:1' } }),
+  ],
   [/the load of its benchmark is another now/, interrupted({ load: { ...interrupted().load, generator: 'k6' } })],
   [/the metrics of its benchmark are others now/, interrupted({ metrics: makeRun().metrics })],
   [/run NEXT has gone on with it already/, interrupted(), 'NEXT'],

@@ -1,7 +1,7 @@
 /** Commits found in real repositories, made for each test. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { pathToFileURL } from 'node:url';
@@ -12,11 +12,22 @@ import { findCommit } from '../../scripts/plan/commit.ts';
 import { mergeBase } from '../../scripts/plan/merge-base.ts';
 import { createProgress } from '../../scripts/report/progress.ts';
 
-const IDENTITY = { GIT_AUTHOR_NAME: 'a', GIT_AUTHOR_EMAIL: 'a@localhost', GIT_COMMITTER_NAME: 'a', GIT_COMMITTER_EMAIL: 'a@localhost', GIT_CONFIG_GLOBAL: '/dev/null' };
+const IDENTITY = {
+  GIT_AUTHOR_NAME: 'a',
+  GIT_AUTHOR_EMAIL: 'a@localhost',
+  GIT_COMMITTER_NAME: 'a',
+  GIT_COMMITTER_EMAIL: 'a@localhost',
+  GIT_CONFIG_GLOBAL: '/dev/null',
+};
 
 /** A repository with one commit, which holds the file `kept`. */
 function repository(folder: string) {
-  const git = (...args: string[]) => execFileSync('git', ['-C', folder, ...args], { encoding: 'utf8', env: { ...process.env, ...IDENTITY }, stdio: ['ignore', 'pipe', 'pipe'] }).trim();
+  const git = (...args: string[]) =>
+    execFileSync('git', ['-C', folder, ...args], {
+      encoding: 'utf8',
+      env: { ...process.env, ...IDENTITY },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }).trim();
   const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
   /** Commits everything; gives the hash. */
   const commit = (subject: string) => {
@@ -57,7 +68,8 @@ t.test('a full hash, a short hash, a tag, an annotated tag, a branch and HEAD ar
   git('tag', '-m', 'annotated', 'v1-signed');
   git('branch', 'old');
   const second = commit('the second');
-  for (const ref of [first, first.slice(0, 9), 'v1', 'v1-signed', 'old', 'HEAD~1']) t.equal((await find(ref)).commit, first, ref);
+  for (const ref of [first, first.slice(0, 9), 'v1', 'v1-signed', 'old', 'HEAD~1'])
+    t.equal((await find(ref)).commit, first, ref);
   t.strictSame(await find('HEAD'), { commit: second, subject: 'the second', repository: folder, treeish: second });
 });
 
@@ -67,23 +79,39 @@ t.test('a branch that only the remote has is found', async (t) => {
   t.equal((await find('theirs')).commit, first);
 });
 
-t.test('the head of a pull request, which no branch holds, is fetched by its full hash: by URL, and from the origin of a checkout', async (t) => {
-  const { git, commit, first, find, url, ctx } = remote(t);
-  const head = commit('of a pull request');
-  git('update-ref', 'refs/pull/7/head', head);
-  git('reset', '--quiet', '--hard', first);
-  t.equal((await find(head)).commit, head);
-  await t.rejects(find('0'.repeat(40)), UsageError);
+t.test(
+  'the head of a pull request, which no branch holds, is fetched by its full hash: by URL, and from the origin of a checkout',
+  async (t) => {
+    const { git, commit, first, find, url, ctx } = remote(t);
+    const head = commit('of a pull request');
+    git('update-ref', 'refs/pull/7/head', head);
+    git('reset', '--quiet', '--hard', first);
+    t.equal((await find(head)).commit, head);
+    await t.rejects(find('0'.repeat(40)), UsageError);
 
-  execFileSync('git', ['clone', '--quiet', url, join(ctx.paths.root, 'clone')], { stdio: 'ignore' });
-  const later = commit('main goes on');
-  const found = await findCommit('clone', head, ctx);
-  t.equal(found.commit, head);
-  t.equal(execFileSync('git', ['-C', found.repository, 'rev-parse', 'refs/remotes/origin/main'], { encoding: 'utf8' }).trim(), later, 'the merge-base is counted from what main is now');
-  await t.rejects(findCommit('clone', '0'.repeat(40), ctx), UsageError);
-  execFileSync('git', ['-C', join(ctx.paths.root, 'clone'), 'remote', 'set-url', 'origin', 'http://127.0.0.1:9/gone']);
-  await t.rejects(findCommit('clone', '0'.repeat(40), ctx), InfrastructureError, 'it may be there: nobody could ask');
-});
+    execFileSync('git', ['clone', '--quiet', url, join(ctx.paths.root, 'clone')], { stdio: 'ignore' });
+    const later = commit('main goes on');
+    const found = await findCommit('clone', head, ctx);
+    t.equal(found.commit, head);
+    t.equal(
+      execFileSync('git', ['-C', found.repository, 'rev-parse', 'refs/remotes/origin/main'], {
+        encoding: 'utf8',
+      }).trim(),
+      later,
+      'the merge-base is counted from what main is now',
+    );
+    await t.rejects(findCommit('clone', '0'.repeat(40), ctx), UsageError);
+    execFileSync('git', [
+      '-C',
+      join(ctx.paths.root, 'clone'),
+      'remote',
+      'set-url',
+      'origin',
+      'http://127.0.0.1:9/gone',
+    ]);
+    await t.rejects(findCommit('clone', '0'.repeat(40), ctx), InfrastructureError, 'it may be there: nobody could ask');
+  },
+);
 
 t.test('a name is data: nothing in it is run', async (t) => {
   const { first, git, find, folder } = local(t);
@@ -97,9 +125,18 @@ t.test('a name is data: nothing in it is run', async (t) => {
 
 t.test('what is not there is said with what to do', async (t) => {
   const { find, folder, ctx } = local(t);
-  await t.rejects(find('nowhere'), new UsageError(`commit "nowhere" is not in the repository ${folder}`, { hint: 'Name a full or short hash, a branch, a tag, HEAD or worktree; `git fetch` brings what others have pushed.' }));
+  await t.rejects(
+    find('nowhere'),
+    new UsageError(`commit "nowhere" is not in the repository ${folder}`, {
+      hint: 'Name a full or short hash, a branch, a tag, HEAD or worktree; `git fetch` brings what others have pushed.',
+    }),
+  );
   await t.rejects(find('--all'), UsageError);
-  await t.rejects(findCommit('none', 'HEAD', ctx), { name: 'UsageError', message: /the repository .*none is not a folder/, hint: /benchmark\.yaml must name a git repository/ });
+  await t.rejects(findCommit('none', 'HEAD', ctx), {
+    name: 'UsageError',
+    message: /the repository .*none is not a folder/,
+    hint: /benchmark\.yaml must name a git repository/,
+  });
 });
 
 t.test('a folder that is no repository, and a repository without a work tree', async (t) => {
@@ -107,37 +144,58 @@ t.test('a folder that is no repository, and a repository without a work tree', a
   rmSync(join(folder, '.git'), { recursive: true });
   const ceiling = process.env.GIT_CEILING_DIRECTORIES; // the test folder is in a checkout
   process.env.GIT_CEILING_DIRECTORIES = ctx.paths.root;
-  t.teardown(() => (ceiling === undefined ? delete process.env.GIT_CEILING_DIRECTORIES : (process.env.GIT_CEILING_DIRECTORIES = ceiling)));
-  await t.rejects(findCommit('repo', 'HEAD', ctx), { name: 'UsageError', message: /git finds no repository in .*repo: fatal: not a git repository/, hint: /benchmark\.yaml must name/ });
+  t.teardown(() =>
+    ceiling === undefined
+      ? delete process.env.GIT_CEILING_DIRECTORIES
+      : (process.env.GIT_CEILING_DIRECTORIES = ceiling),
+  );
+  await t.rejects(findCommit('repo', 'HEAD', ctx), {
+    name: 'UsageError',
+    message: /git finds no repository in .*repo: fatal: not a git repository/,
+    hint: /benchmark\.yaml must name/,
+  });
   git('init', '--quiet', '--bare', '.');
-  await t.rejects(findCommit('repo', 'worktree', ctx), { name: 'InfrastructureError', message: /could not read the work tree of .*repo: fatal: this operation must be run in a work tree/, hint: /name a commit/ });
+  await t.rejects(findCommit('repo', 'worktree', ctx), {
+    name: 'InfrastructureError',
+    message: /could not read the work tree of .*repo: fatal: this operation must be run in a work tree/,
+    hint: /name a commit/,
+  });
 });
 
-t.test('worktree is what is in the folder now: new, changed and tracked files, not ignored nor deleted ones', async (t) => {
-  const { git, write, commit, find, folder } = local(t);
-  write('.gitignore', 'ignored*\n');
-  write('ignored-committed', '1');
-  write('deleted', '1');
-  git('add', '--force', 'ignored-committed');
-  commit('with an ignored file that is tracked');
-  write('ignored-staged', '2');
-  git('add', '--force', 'ignored-staged');
-  write('ignored', '3');
-  write('new', '4');
-  write('kept', 'two');
-  rmSync(join(folder, 'deleted'));
-  const status = git('status', '--porcelain');
-  const index = readFileSync(join(folder, '.git/index'));
+t.test(
+  'worktree is what is in the folder now: new, changed and tracked files, not ignored nor deleted ones',
+  async (t) => {
+    const { git, write, commit, find, folder } = local(t);
+    write('.gitignore', 'ignored*\n');
+    write('ignored-committed', '1');
+    write('deleted', '1');
+    git('add', '--force', 'ignored-committed');
+    commit('with an ignored file that is tracked');
+    write('ignored-staged', '2');
+    git('add', '--force', 'ignored-staged');
+    write('ignored', '3');
+    write('new', '4');
+    write('kept', 'two');
+    rmSync(join(folder, 'deleted'));
+    const status = git('status', '--porcelain');
+    const index = readFileSync(join(folder, '.git/index'));
 
-  const { commit: name, treeish, subject } = await find('worktree');
-  t.equal(name, `worktree-${treeish}`);
-  t.equal(subject, 'uncommitted state');
-  t.strictSame(git('ls-tree', '-r', '--name-only', treeish).split('\n'), ['.gitignore', 'ignored-committed', 'ignored-staged', 'kept', 'new']);
-  t.equal(git('show', `${treeish}:kept`), 'two');
-  t.ok(index.equals(readFileSync(join(folder, '.git/index'))), 'the index of the user is as it was');
-  t.equal(git('status', '--porcelain'), status);
-  t.equal((await find('worktree')).treeish, treeish, 'the same state has the same name');
-});
+    const { commit: name, treeish, subject } = await find('worktree');
+    t.equal(name, `worktree-${treeish}`);
+    t.equal(subject, 'uncommitted state');
+    t.strictSame(git('ls-tree', '-r', '--name-only', treeish).split('\n'), [
+      '.gitignore',
+      'ignored-committed',
+      'ignored-staged',
+      'kept',
+      'new',
+    ]);
+    t.equal(git('show', `${treeish}:kept`), 'two');
+    t.ok(index.equals(readFileSync(join(folder, '.git/index'))), 'the index of the user is as it was');
+    t.equal(git('status', '--porcelain'), status);
+    t.equal((await find('worktree')).treeish, treeish, 'the same state has the same name');
+  },
+);
 
 t.test('a change of the same length in the same moment as the last commit is seen', async (t) => {
   const { git, write, commit, find } = local(t);
@@ -159,7 +217,11 @@ t.test('a repository without a commit has a work tree too', async (t) => {
 t.test('called from a hook of another repository, git looks where the benchmark says', async (t) => {
   const { first, find, ctx } = local(t);
   const other = repository(join(ctx.paths.root, 'other'));
-  const variables = { GIT_DIR: join(other.folder, '.git'), GIT_INDEX_FILE: join(other.folder, '.git/index'), GIT_WORK_TREE: other.folder };
+  const variables = {
+    GIT_DIR: join(other.folder, '.git'),
+    GIT_INDEX_FILE: join(other.folder, '.git/index'),
+    GIT_WORK_TREE: other.folder,
+  };
   Object.assign(process.env, variables);
   t.teardown(() => Object.keys(variables).forEach((name) => delete process.env[name]));
   t.equal((await find('HEAD')).commit, first);
@@ -189,24 +251,42 @@ t.test('branches and tags of a URL come, move and go', async (t) => {
   t.equal((await find('v1')).commit, second);
   t.equal((await find('topic/a')).commit, second);
   git('tag', '-d', 'v1');
-  await t.rejects(find('v1'), new UsageError(`commit "v1" is not in the repository ${url}`, { hint: 'Name a full or short hash, a branch, a tag or HEAD.' }));
-  await t.rejects(find('worktree'), { name: 'UsageError', message: /--commit=worktree needs a repository on this host/ });
+  await t.rejects(
+    find('v1'),
+    new UsageError(`commit "v1" is not in the repository ${url}`, {
+      hint: 'Name a full or short hash, a branch, a tag or HEAD.',
+    }),
+  );
+  await t.rejects(find('worktree'), {
+    name: 'UsageError',
+    message: /--commit=worktree needs a repository on this host/,
+  });
 });
 
 t.test('several runs that fetch into one mirror at once all find their commit', async (t) => {
   const { git, commit, find } = remote(t);
-  const branches = (hash: string) => execFileSync('git', ['-C', git('rev-parse', '--show-toplevel'), 'update-ref', '--stdin'], { input: Array.from({ length: 300 }, (_, i) => `update refs/heads/b${i} ${hash}\n`).join('') });
+  const branches = (hash: string) =>
+    execFileSync('git', ['-C', git('rev-parse', '--show-toplevel'), 'update-ref', '--stdin'], {
+      input: Array.from({ length: 300 }, (_, i) => `update refs/heads/b${i} ${hash}\n`).join(''),
+    });
   for (const subject of ['one', 'two', 'three']) {
     const hash = commit(subject);
     branches(hash);
     const found = await Promise.all(Array.from({ length: 5 }, (_, i) => find(i === 0 ? 'HEAD' : `b${i * 70}`)));
-    t.strictSame(found.map((one) => one.commit), found.map(() => hash));
+    t.strictSame(
+      found.map((one) => one.commit),
+      found.map(() => hash),
+    );
   }
 });
 
 t.test('a remote that is not there', async (t) => {
   const { ctx, url } = remote(t);
-  await t.rejects(findCommit(`${url}-not`, 'HEAD', ctx), { name: 'InfrastructureError', message: /git could not fetch file:.*-not: fatal: .*does not exist|does not appear/, hint: /Check the address/ });
+  await t.rejects(findCommit(`${url}-not`, 'HEAD', ctx), {
+    name: 'InfrastructureError',
+    message: /git could not fetch file:.*-not: fatal: .*does not exist|does not appear/,
+    hint: /Check the address/,
+  });
 });
 
 t.test('a lock that a killed git has left is named, with the folder to remove', async (t) => {
@@ -214,8 +294,15 @@ t.test('a lock that a killed git has left is named, with the folder to remove', 
   const { repository: folder } = await find('HEAD');
   commit('more');
   writeFileSync(join(folder, 'refs/heads/main.lock'), '');
-  const error: InfrastructureError = await find('HEAD').then(() => t.fail('it fetched') as never, (error) => error);
-  t.match(error, { name: 'InfrastructureError', message: /git could not fetch .*main/, hint: `remove ${folder}: it is a cache` });
+  const error: InfrastructureError = await find('HEAD').then(
+    () => t.fail('it fetched') as never,
+    (error) => error,
+  );
+  t.match(error, {
+    name: 'InfrastructureError',
+    message: /git could not fetch .*main/,
+    hint: `remove ${folder}: it is a cache`,
+  });
   t.ok(folder.startsWith(ctx.paths.cache));
 });
 
@@ -226,7 +313,11 @@ t.test('an interrupt ends a fetch from a host that says nothing, and is reported
   t.teardown(() => (sockets.forEach((socket) => socket.destroy()), server.close()));
   const stop = new AbortController();
   const connected = new Promise<import('node:net').Socket>((resolve) => server.once('connection', resolve));
-  const finding = findCommit(`git://127.0.0.1:${(server.address() as AddressInfo).port}/x`, 'HEAD', surroundings(t, stop.signal));
+  const finding = findCommit(
+    `git://127.0.0.1:${(server.address() as AddressInfo).port}/x`,
+    'HEAD',
+    surroundings(t, stop.signal),
+  );
   const socket = await connected;
   const closed = new Promise((resolve) => socket.resume().once('close', resolve));
   stop.abort(new Interrupted('interrupted by the test'));
@@ -240,7 +331,10 @@ t.test('an uncommitted state is found again by its tree, as long as git has it',
   const { commit } = await find('worktree');
   write('new', 'three');
   t.match(await find(commit), { commit, treeish: commit.replace('worktree-', '') });
-  await t.rejects(find(`worktree-${'1'.repeat(40)}`), { name: 'UsageError', message: /the uncommitted state 111111111111 is gone/ });
+  await t.rejects(find(`worktree-${'1'.repeat(40)}`), {
+    name: 'UsageError',
+    message: /the uncommitted state 111111111111 is gone/,
+  });
 });
 
 t.test('the merge-base: where a commit left the default branch', async (t) => {
@@ -263,7 +357,11 @@ t.test('the merge-base: where a commit left the default branch', async (t) => {
   const ahead = commit('not pushed yet');
   t.match(await baseOf(ahead), { onBranch: true }, 'the local default branch counts too');
   git('checkout', '--quiet', '-b', 'later');
-  t.match(await baseOf(commit('a later feature')), { onBranch: false, base: { commit: ahead } }, 'what is not pushed yet is no part of the feature');
+  t.match(
+    await baseOf(commit('a later feature')),
+    { onBranch: false, base: { commit: ahead } },
+    'what is not pushed yet is no part of the feature',
+  );
   git('checkout', '--quiet', '--orphan', 'other');
   t.equal(await baseOf(commit('another history')), null);
 });

@@ -1,23 +1,38 @@
 import t from 'tap';
+import {
+  fillPromql,
+  imageTag,
+  laneOf,
+  networkAlias,
+  networkName,
+  projectName,
+  roundProject,
+  shortCommit,
+  sideNetwork,
+  sideProject,
+  sideTarget,
+} from '../../scripts/engine/names.ts';
+import { isAlive, processStart } from '../../scripts/engine/owner.ts';
 import { cpuCount, planCpuSets } from '../../scripts/plan/cpusets.ts';
 import { fingerprint } from '../../scripts/plan/host.ts';
-import { fillPromql, imageTag, laneOf, networkAlias, networkName, projectName, roundProject, shortCommit, sideNetwork, sideProject, sideTarget } from '../../scripts/engine/names.ts';
-import { isAlive, processStart } from '../../scripts/engine/owner.ts';
 import { aPlan } from '../fixtures/plan.ts';
 
-t.test('CPU sets are disjoint and cover every core where there are four or more; with fewer the services have theirs all the same', async (t) => {
-  t.same(planCpuSets(1), { services: null, loadgen: null, metrics: null });
-  t.same(planCpuSets(2), { metrics: null, loadgen: null, services: '1' });
-  t.same(planCpuSets(3), { metrics: null, loadgen: null, services: '1-2' });
-  t.same(planCpuSets(4), { metrics: '0', loadgen: '1', services: '2-3' });
-  t.same(planCpuSets(8), { metrics: '0', loadgen: '1-2', services: '3-7' });
-  t.same(planCpuSets(64), { metrics: '0-7', loadgen: '8-23', services: '24-63' });
-  for (const cores of [4, 5, 7, 12, 96]) {
-    const sets = planCpuSets(cores);
-    t.equal(cpuCount(sets.metrics, cores) + cpuCount(sets.loadgen, cores) + cpuCount(sets.services, cores), cores);
-  }
-  t.equal(cpuCount(null, 6), 6);
-});
+t.test(
+  'CPU sets are disjoint and cover every core where there are four or more; with fewer the services have theirs all the same',
+  async (t) => {
+    t.same(planCpuSets(1), { services: null, loadgen: null, metrics: null });
+    t.same(planCpuSets(2), { metrics: null, loadgen: null, services: '1' });
+    t.same(planCpuSets(3), { metrics: null, loadgen: null, services: '1-2' });
+    t.same(planCpuSets(4), { metrics: '0', loadgen: '1', services: '2-3' });
+    t.same(planCpuSets(8), { metrics: '0', loadgen: '1-2', services: '3-7' });
+    t.same(planCpuSets(64), { metrics: '0-7', loadgen: '8-23', services: '24-63' });
+    for (const cores of [4, 5, 7, 12, 96]) {
+      const sets = planCpuSets(cores);
+      t.equal(cpuCount(sets.metrics, cores) + cpuCount(sets.loadgen, cores) + cpuCount(sets.services, cores), cores);
+    }
+    t.equal(cpuCount(null, 6), 6);
+  },
+);
 
 t.test('names of a run belong to it alone and are what Compose takes', async (t) => {
   t.equal(projectName('01JABC'), 'mayfly-01jabc');
@@ -28,17 +43,37 @@ t.test('names of a run belong to it alone and are what Compose takes', async (t)
 
 t.test('a round and the one after it share no name, so that both may be up', async (t) => {
   const plan = aPlan(['candidate', 'baseline']);
-  t.same([1, 2, 3, 4].map((round) => laneOf(round, 2)), [1, 0, 1, 0]);
-  t.same([1, 2, 3].map((round) => roundProject(plan, 'candidate', round)), ['mayfly-01testrun-candidate-1', 'mayfly-01testrun-candidate-0', 'mayfly-01testrun-candidate-1']);
-  t.same([1, 2].map((round) => sideNetwork(plan, 'baseline', round)), ['mayfly-01testrun-baseline-1', 'mayfly-01testrun-baseline-0']);
+  t.same(
+    [1, 2, 3, 4].map((round) => laneOf(round, 2)),
+    [1, 0, 1, 0],
+  );
+  t.same(
+    [1, 2, 3].map((round) => roundProject(plan, 'candidate', round)),
+    ['mayfly-01testrun-candidate-1', 'mayfly-01testrun-candidate-0', 'mayfly-01testrun-candidate-1'],
+  );
+  t.same(
+    [1, 2].map((round) => sideNetwork(plan, 'baseline', round)),
+    ['mayfly-01testrun-baseline-1', 'mayfly-01testrun-baseline-0'],
+  );
   t.not(networkAlias(1), networkAlias(2), 'nor do their load generators, in a network that both are in');
-  const alone = { ...plan, lanes: 1, networks: { ...plan.networks, sides: { candidate: ['mayfly-01testrun-candidate'] } } };
-  t.same([roundProject(alone, 'candidate', 1), sideNetwork(alone, 'candidate', 1)], ['mayfly-01testrun-candidate', 'mayfly-01testrun-candidate'], 'a run of one round needs but one of each');
+  const alone = {
+    ...plan,
+    lanes: 1,
+    networks: { ...plan.networks, sides: { candidate: ['mayfly-01testrun-candidate'] } },
+  };
+  t.same(
+    [roundProject(alone, 'candidate', 1), sideNetwork(alone, 'candidate', 1)],
+    ['mayfly-01testrun-candidate', 'mayfly-01testrun-candidate'],
+    'a run of one round needs but one of each',
+  );
   t.match(roundProject(plan, 'candidate', 1), /^[a-z0-9][a-z0-9_-]*$/);
 });
 
 t.test('PromQL is filled with window and side', async (t) => {
-  t.equal(fillPromql('rate(x{a="b",$selector}[$window])', 'baseline', 2, 12.5), 'rate(x{a="b",side="baseline",round="2"}[12500ms])');
+  t.equal(
+    fillPromql('rate(x{a="b",$selector}[$window])', 'baseline', 2, 12.5),
+    'rate(x{a="b",side="baseline",round="2"}[12500ms])',
+  );
 });
 
 t.test("a target is sent to the side's own name", async (t) => {
@@ -49,7 +84,8 @@ t.test("a target is sent to the side's own name", async (t) => {
 t.test('an image tag is one whatever the commit is called', async (t) => {
   t.equal(imageTag('shop', 'shop', 'a'.repeat(40), '12345678'), `mayfly/shop-shop:${'a'.repeat(12)}-12345678`);
   t.equal(imageTag('caddy', 'caddy', 'v2.10.0', '12345678'), 'mayfly/caddy-caddy:v2.10.0-12345678');
-  for (const commit of ['$(touch x)', '../..', '-rf', 'feature/ä', '...']) t.match(imageTag('b', 'i', commit, '12345678'), /^mayfly\/b-i:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/, commit);
+  for (const commit of ['$(touch x)', '../..', '-rf', 'feature/ä', '...'])
+    t.match(imageTag('b', 'i', commit, '12345678'), /^mayfly\/b-i:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/, commit);
 });
 
 t.test('a commit is short for people', async (t) => {

@@ -3,10 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { calibrate } from '../../scripts/judge/calibration.ts';
 import { compile } from '../../scripts/config/schema.ts';
-import type { CalibrationDocument } from '../../scripts/documents/calibration.ts';
 import { paths } from '../../scripts/core/paths.ts';
+import type { CalibrationDocument } from '../../scripts/documents/calibration.ts';
+import { calibrate } from '../../scripts/judge/calibration.ts';
 import { calibrationText } from '../../scripts/report/calibration-text.ts';
 import { openStore } from '../../scripts/store/db.ts';
 import { calibrationRun } from '../judge/calibration-run.ts';
@@ -16,10 +16,20 @@ const ROOT = join(import.meta.dirname, '../..');
 const noises = { latency_med: { noise: 0.01 }, latency_max: { noise: 0.5 } };
 
 t.test('as text', async (t) => {
-  const calibration: CalibrationDocument = { ...calibrate(calibrationRun(noises, 30), { decisions: 50, primary: 20, other: 20 }), decisions: 1000, false_alarms: { share: 0.002, low: 0.0002, high: 0.0072 } };
+  const calibration: CalibrationDocument = {
+    ...calibrate(calibrationRun(noises, 30), { decisions: 50, primary: 20, other: 20 }),
+    decisions: 1000,
+    false_alarms: { share: 0.002, low: 0.0002, high: 0.0072 },
+  };
   const shown = calibrationText(calibration, { color: false });
-  t.match(shown, /^shop at aaaaaaaaaaaa against itself\n30 interleaved rounds of run \S+ on host h0st\nThe figures are rough: 30 rounds are fewer than 60\.\n/);
-  t.match(shown, /\nfalse REGRESSION {3}2 of 1,000, 0\.20 % \(95 % interval 0\.02 % to 0\.72 %\); designed for at most 1\.00 %\n/);
+  t.match(
+    shown,
+    /^shop at aaaaaaaaaaaa against itself\n30 interleaved rounds of run \S+ on host h0st\nThe figures are rough: 30 rounds are fewer than 60\.\n/,
+  );
+  t.match(
+    shown,
+    /\nfalse REGRESSION {3}2 of 1,000, 0\.20 % \(95 % interval 0\.02 % to 0\.72 %\); designed for at most 1\.00 %\n/,
+  );
   t.match(shown, /\nlatency med \* +\S+ % .* fit\n/);
   t.match(shown, /\nlatency max +\S+ % .* no\n/);
   t.match(shown, /\n {2}latency max: .* 40 observations/);
@@ -27,7 +37,15 @@ t.test('as text', async (t) => {
   t.match(shown, /A comparison of up to 40 rounds finds a slowdown of: latency med \S+ %\./);
 
   const [med, max] = calibration.metrics;
-  const bad = calibrationText({ ...calibration, rounds: 64, false_alarms: { share: 0.3, low: 0.2, high: 0.4 }, metrics: [{ ...med!, fit: false, why: 'x', difference: { change: 0.02, low: 0.01, high: 0.03 } }, max!] }, { color: false });
+  const bad = calibrationText(
+    {
+      ...calibration,
+      rounds: 64,
+      false_alarms: { share: 0.3, low: 0.2, high: 0.4 },
+      metrics: [{ ...med!, fit: false, why: 'x', difference: { change: 0.02, low: 0.01, high: 0.03 } }, max!],
+    },
+    { color: false },
+  );
   t.match(bad, 'latency med: the same build seems +2.00 % apart');
   t.match(bad, 'more false alarms than the design allows');
   t.match(bad, 'Take primary from latency_med in benchmark.yaml');
@@ -42,7 +60,11 @@ t.test('calibrate --run: the rounds of a stored run, no engine', async (t) => {
   store.addRun({ ...makeComparison(1.1), run_id: '01CCC' });
   store.addRun(makeRun({ run_id: '01DDD' }));
   const command = (...args: string[]) => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'scripts/commands/calibrate.ts'), ...args], { env: { ...process.env, MAYFLY_DATA: data, DOCKER_HOST: 'unix:///nowhere' }, encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [join(ROOT, 'scripts/commands/calibrate.ts'), ...args],
+      { env: { ...process.env, MAYFLY_DATA: data, DOCKER_HOST: 'unix:///nowhere' }, encoding: 'utf8' },
+    );
     return { status, stdout, stderr };
   };
 
@@ -59,10 +81,23 @@ t.test('calibrate --run: the rounds of a stored run, no engine', async (t) => {
   t.equal(store.calibration({ ...run, pairing: 'alternating' }), undefined);
   store.close();
 
-  t.match(command('--run=01BBB'), { status: 3, stdout: '', stderr: 'mayfly: a calibration needs 10 valid rounds or more, run 01BBB has 9\ngive it more time: npm run calibrate' });
-  t.match(command('--run=01CCC'), { status: 2, stderr: 'mayfly: run 01CCC compares two commits (HEAD and main): only a run of one commit against itself can calibrate\nnpm run calibrate' });
+  t.match(command('--run=01BBB'), {
+    status: 3,
+    stdout: '',
+    stderr:
+      'mayfly: a calibration needs 10 valid rounds or more, run 01BBB has 9\ngive it more time: npm run calibrate',
+  });
+  t.match(command('--run=01CCC'), {
+    status: 2,
+    stderr:
+      'mayfly: run 01CCC compares two commits (HEAD and main): only a run of one commit against itself can calibrate\nnpm run calibrate',
+  });
   t.match(command('--run=01DDD'), { status: 2, stderr: 'mayfly: run 01DDD has one side' });
   t.match(command('--run=01ZZZ'), { status: 2, stderr: 'mayfly: there is no run "01ZZZ"' });
   t.match(command('--run=01AAA', '--minutes=5'), { status: 2, stderr: '--minutes cannot be given with it' });
-  for (const minutes of ['0', 'x', '2000']) t.match(command(`--minutes=${minutes}`), { status: 2, stderr: '--minutes must be a number above 0 and up to 1440' });
+  for (const minutes of ['0', 'x', '2000'])
+    t.match(command(`--minutes=${minutes}`), {
+      status: 2,
+      stderr: '--minutes must be a number above 0 and up to 1440',
+    });
 });

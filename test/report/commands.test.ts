@@ -4,39 +4,56 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { explain } from '../../scripts/core/cli.ts';
-import { compile } from '../../scripts/config/schema.ts';
 import runSchema from '../../docs/schemas/mayfly.run.v1.json' with { type: 'json' };
+import { compile } from '../../scripts/config/schema.ts';
+import { explain } from '../../scripts/core/cli.ts';
 import { InfrastructureError, Interrupted } from '../../scripts/core/errors.ts';
 import { paths } from '../../scripts/core/paths.ts';
-import { openStore } from '../../scripts/store/db.ts';
-import { verdictText } from '../../scripts/report/verdict-text.ts';
 import type { RunDocument } from '../../scripts/documents/run.ts';
+import { verdictText } from '../../scripts/report/verdict-text.ts';
+import { openStore } from '../../scripts/store/db.ts';
 import { makeComparison, makeJudged, makeRun } from '../run-document.ts';
 
 const SCRIPTS = join(import.meta.dirname, '../../scripts/commands');
 const data = t.testdir();
 const env = { ...process.env, MAYFLY_DATA: data };
 const command = (name: string, ...args: string[]) => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(SCRIPTS, `${name}.ts`), ...args], { env, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(SCRIPTS, `${name}.ts`), ...args], {
+    env,
+    encoding: 'utf8',
+  });
   return { status, stdout, stderr };
 };
 
 t.test('with an empty store', async (t) => {
-  t.strictSame(command('runs'), { status: 0, stdout: 'no run is kept that fits; npm run bench makes one\n', stderr: '' });
-  t.strictSame(command('show', 'last'), { status: 2, stdout: '', stderr: 'mayfly: there is no run in the store yet\nnpm run bench makes one.\n' });
+  t.strictSame(command('runs'), {
+    status: 0,
+    stdout: 'no run is kept that fits; npm run bench makes one\n',
+    stderr: '',
+  });
+  t.strictSame(command('show', 'last'), {
+    status: 2,
+    stdout: '',
+    stderr: 'mayfly: there is no run in the store yet\nnpm run bench makes one.\n',
+  });
 });
 
 t.test('with two runs', async (t) => {
   const store = openStore(paths('/', { MAYFLY_DATA: data }).db);
-  const [first, second] = [makeRun({ run_id: '01AAA' }), { ...makeComparison(1.1), run_id: '01BBB', started_at: '2026-01-03T00:00:00.000Z' }];
+  const [first, second] = [
+    makeRun({ run_id: '01AAA' }),
+    { ...makeComparison(1.1), run_id: '01BBB', started_at: '2026-01-03T00:00:00.000Z' },
+  ];
   store.addRun(first);
   store.addRun(second);
   store.close();
 
   const listed = command('runs');
   t.match(listed.stdout, /01BBB[^]*\n01AAA/);
-  t.match(JSON.parse(command('runs', '--json', '--label=branch=main', '--limit=1').stdout), { schema: 'mayfly.runs/v1', runs: [{ run_id: '01BBB', observations: 6 }] });
+  t.match(JSON.parse(command('runs', '--json', '--label=branch=main', '--limit=1').stdout), {
+    schema: 'mayfly.runs/v1',
+    runs: [{ run_id: '01BBB', observations: 6 }],
+  });
   t.match(command('runs', '--benchmark=caddy').stdout, 'no run is kept that fits');
 
   const shown = JSON.parse(command('show', '01a', '--json').stdout);
@@ -46,8 +63,16 @@ t.test('with two runs', async (t) => {
 
   const compared = command('compare', '01AAA', '01BBB');
   t.equal(compared.status, 3);
-  t.match(compared.stdout, /^INVALID {2}shop at HEAD \(a{12}\) against HEAD \(a{12}\): they cannot be compared: one was measured alone[^]*\nlatency med \* +1\.20 ms/);
-  t.match(JSON.parse(command('compare', '01A', '01B', '--json').stdout), { schema: 'mayfly.verdict/v1', verdict: 'INVALID', run_id: '01BBB', other_run_id: '01AAA' });
+  t.match(
+    compared.stdout,
+    /^INVALID {2}shop at HEAD \(a{12}\) against HEAD \(a{12}\): they cannot be compared: one was measured alone[^]*\nlatency med \* +1\.20 ms/,
+  );
+  t.match(JSON.parse(command('compare', '01A', '01B', '--json').stdout), {
+    schema: 'mayfly.verdict/v1',
+    verdict: 'INVALID',
+    run_id: '01BBB',
+    other_run_id: '01AAA',
+  });
 });
 
 t.test('judging stored rounds again', async (t) => {
@@ -56,29 +81,52 @@ t.test('judging stored rounds again', async (t) => {
     store.addRun(run);
     store.close();
   };
-  const [worse, pass, open] = [makeJudged({ run_id: '01CWORSE', factors: { latency_med: 1.08 } }), makeJudged({ run_id: '01CPASS', seed: 5 }), makeJudged({ run_id: '01COPEN', noise: 0.05, count: 8 })];
+  const [worse, pass, open] = [
+    makeJudged({ run_id: '01CWORSE', factors: { latency_med: 1.08 } }),
+    makeJudged({ run_id: '01CPASS', seed: 5 }),
+    makeJudged({ run_id: '01COPEN', noise: 0.05, count: 8 }),
+  ];
   for (const run of [worse, pass, { ...open, verdict: undefined }]) keep(run);
 
   const files = t.testdir();
   const flags = ['markdown', 'junit', 'bmf', 'openmetrics'].map((format) => `--${format}=${join(files, format)}`);
-  t.strictSame(command('judge', '01CWORSE', ...flags), { status: 1, stdout: `${verdictText(worse.verdict!, { color: false })}\n`, stderr: '' }, 'the stored rounds give the same verdict');
+  t.strictSame(
+    command('judge', '01CWORSE', ...flags),
+    { status: 1, stdout: `${verdictText(worse.verdict!, { color: false })}\n`, stderr: '' },
+    'the stored rounds give the same verdict',
+  );
   t.strictSame(readdirSync(files).sort(), ['bmf', 'junit', 'markdown', 'openmetrics']);
   t.match(readFileSync(join(files, 'markdown'), 'utf8'), /^\*\*REGRESSION\*\*/);
   t.strictSame(JSON.parse(command('judge', '01CPASS', '--json').stdout), JSON.parse(JSON.stringify(pass.verdict)));
 
-  t.match(command('judge', '01COPEN'), { status: 0, stdout: /^INCONCLUSIVE/, stderr: 'no verdict of this run was kept; npm run judge -- 01COPEN --save keeps this one\n' });
+  t.match(command('judge', '01COPEN'), {
+    status: 0,
+    stdout: /^INCONCLUSIVE/,
+    stderr: 'no verdict of this run was kept; npm run judge -- 01COPEN --save keeps this one\n',
+  });
   t.match(JSON.parse(command('show', '01COPEN', '--json').stdout).verdict, undefined, 'looking keeps nothing');
-  t.match(command('judge', '01COPEN', '--strict', '--save'), { status: 1, stderr: 'no verdict of this run was kept; this one is kept now\n' });
+  t.match(command('judge', '01COPEN', '--strict', '--save'), {
+    status: 1,
+    stderr: 'no verdict of this run was kept; this one is kept now\n',
+  });
   t.match(command('show', '01COPEN').stdout, /^INCONCLUSIVE {2}[^]*npm run judge -- 01COPEN/);
 
   keep({ ...makeJudged({ run_id: '01COLD' }), verdict: { ...worse.verdict!, run_id: '01COLD' } });
-  t.match(command('judge', '01COLD'), { status: 0, stdout: /^PASS/, stderr: /^the verdict that was kept is REGRESSION: .*; npm run judge -- 01COLD --save keeps this one\n$/ });
+  t.match(command('judge', '01COLD'), {
+    status: 0,
+    stdout: /^PASS/,
+    stderr: /^the verdict that was kept is REGRESSION: .*; npm run judge -- 01COLD --save keeps this one\n$/,
+  });
   t.match(command('show', '01COLD').stdout, /^REGRESSION/, 'it is not written over');
   keep({ ...makeJudged({ run_id: '01COTHER' }), verdict: { ...pass.verdict!, run_id: '01COTHER' } });
   t.match(command('judge', '01COTHER').stderr, /^the verdict that was kept is the same on other grounds/);
 
   const compared = command('compare', '01CPASS', '01CWORSE', `--junit=${join(files, 'two')}`);
-  t.match(compared, { status: 1, stdout: /^REGRESSION {2}[^]*\nnote: the changes are of the ratios[^]*\nA {2}shop at HEAD[^]*B against A/, stderr: '' });
+  t.match(compared, {
+    status: 1,
+    stdout: /^REGRESSION {2}[^]*\nnote: the changes are of the ratios[^]*\nA {2}shop at HEAD[^]*B against A/,
+    stderr: '',
+  });
   t.match(readFileSync(join(files, 'two'), 'utf8'), 'failures="1"');
   const alone = makeRun({ run_id: '01CSOLO' });
   keep(alone);
@@ -89,12 +137,24 @@ t.test('mistakes of the user: one sentence, what to do, exit code 2, no stack tr
   const cases: [string[], RegExp][] = [
     [['show'], /^mayfly: show needs one run, got 0\nusage: npm run show -- RUN/],
     [['show', '01ZZZ'], /^mayfly: there is no run "01ZZZ"\nnpm run runs lists/],
-    [['show', '01AAA', '--jsn'], /^mayfly: --jsn is not a flag \(did you mean --json\?\)\nsee npm run show -- --help\n$/],
+    [
+      ['show', '01AAA', '--jsn'],
+      /^mayfly: --jsn is not a flag \(did you mean --json\?\)\nsee npm run show -- --help\n$/,
+    ],
     [['compare', '01AAA'], /^mayfly: compare needs two runs, got 1\n/],
     [['compare', '01AAA', '01AA'], /^mayfly: both are the same run, 01AAA\nnpm run runs lists the runs\.\n$/],
-    [['compare', '01BBB', '01BBB'], /^mayfly: both are the same run, 01BBB\nIt compared two commits itself: npm run judge -- 01BBB judges it again\.\n$/],
-    [['compare', '01AAA', '01BBB', '--bmf=/no/such/x'], /^mayfly: --bmf=\/no\/such\/x: there is no folder "\/no\/such"\n/],
-    [['judge', '01AAA'], /^mayfly: run 01AAA measured one commit alone: there is nothing to judge\nnpm run bench -- --commit=REF --against=REF /],
+    [
+      ['compare', '01BBB', '01BBB'],
+      /^mayfly: both are the same run, 01BBB\nIt compared two commits itself: npm run judge -- 01BBB judges it again\.\n$/,
+    ],
+    [
+      ['compare', '01AAA', '01BBB', '--bmf=/no/such/x'],
+      /^mayfly: --bmf=\/no\/such\/x: there is no folder "\/no\/such"\n/,
+    ],
+    [
+      ['judge', '01AAA'],
+      /^mayfly: run 01AAA measured one commit alone: there is nothing to judge\nnpm run bench -- --commit=REF --against=REF /,
+    ],
     [['judge'], /^mayfly: judge needs one run, got 0\n/],
     [['judge', '01BBB', '--markdown=.'], /^mayfly: --markdown=\.: it is a folder\n/],
     [['runs', '--limit=0'], /^mayfly: --limit must be a whole number from 1 to 999999, got "0"\n/],
@@ -109,11 +169,15 @@ t.test('mistakes of the user: one sentence, what to do, exit code 2, no stack tr
 });
 
 t.test('help', async (t) => {
-  for (const name of ['runs', 'show', 'compare', 'judge']) t.match(command(name, '--help'), { status: 0, stdout: /^usage: npm run/, stderr: '' });
+  for (const name of ['runs', 'show', 'compare', 'judge'])
+    t.match(command(name, '--help'), { status: 0, stdout: /^usage: npm run/, stderr: '' });
 });
 
 t.test('a reader that closes the pipe is no error', async (t) => {
-  const child = spawn(process.execPath, [join(SCRIPTS, 'show.ts'), '01AAA', '--json'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [join(SCRIPTS, 'show.ts'), '01AAA', '--json'], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   child.stdout.destroy();
   let stderr = '';
   child.stderr.on('data', (chunk) => (stderr += chunk));
@@ -122,9 +186,18 @@ t.test('a reader that closes the pipe is no error', async (t) => {
 });
 
 t.test('what an error prints', async (t) => {
-  t.strictSame(explain(new InfrastructureError('no engine', { hint: 'Start it.' }), {}), { text: 'mayfly: no engine\nStart it.', exitCode: 4 });
-  t.strictSame(explain(new Interrupted(), {}), { text: 'mayfly: interrupted; everything was taken down', exitCode: 130 });
+  t.strictSame(explain(new InfrastructureError('no engine', { hint: 'Start it.' }), {}), {
+    text: 'mayfly: no engine\nStart it.',
+    exitCode: 4,
+  });
+  t.strictSame(explain(new Interrupted(), {}), {
+    text: 'mayfly: interrupted; everything was taken down',
+    exitCode: 130,
+  });
   const fault = new TypeError('x is not a function');
-  t.match(explain(fault, {}), { text: /^mayfly: a fault of Mayfly itself: x is not a function\nRun it again with MAYFLY_DEBUG=1/, exitCode: 4 });
+  t.match(explain(fault, {}), {
+    text: /^mayfly: a fault of Mayfly itself: x is not a function\nRun it again with MAYFLY_DEBUG=1/,
+    exitCode: 4,
+  });
   t.match(explain(fault, { MAYFLY_DEBUG: '1' }).text, /\n {4}at /);
 });

@@ -1,10 +1,20 @@
 import t from 'tap';
-import { adviseOn } from '../../scripts/studies/noise/advice.ts';
 import { noiseText } from '../../scripts/report/noise-text.ts';
+import { adviseOn } from '../../scripts/studies/noise/advice.ts';
 import { quietHost } from '../studies/noise/quiet-host.ts';
 
 const text = (readings: typeof quietHost, unreadable: string[] = []) =>
-  noiseText({ schema: 'mayfly.noise/v1', at: '2026-01-02T03:04:05.000Z', seconds: 60, ...adviseOn(readings), readings, unreadable }, { color: false });
+  noiseText(
+    {
+      schema: 'mayfly.noise/v1',
+      at: '2026-01-02T03:04:05.000Z',
+      seconds: 60,
+      ...adviseOn(readings),
+      readings,
+      unreadable,
+    },
+    { color: false },
+  );
 
 t.test('a quiet host', async (t) => {
   const shown = text(quietHost);
@@ -17,9 +27,14 @@ t.test('a quiet host', async (t) => {
 });
 
 t.test('a noisy one that does not tell everything', async (t) => {
-  const shown = text({ ...quietHost, steal: 0.3, frequency: null, boost: true }, ['clock of the cores: neither cpufreq nor /proc/cpuinfo tells it']);
+  const shown = text({ ...quietHost, steal: 0.3, frequency: null, boost: true }, [
+    'clock of the cores: neither cpufreq nor /proc/cpuinfo tells it',
+  ]);
   t.match(shown, /^TOO NOISY: rounds would be INVALID or tell little: 30\.0 %/);
-  t.match(shown, /\ntoo noisy: 30\.0 % of the CPU time was taken by the hypervisor \(quiet up to 1\.00 %, usable up to 10\.0 %\)\n {2}Other machines.*\n {2}Ask for/);
+  t.match(
+    shown,
+    /\ntoo noisy: 30\.0 % of the CPU time was taken by the hypervisor \(quiet up to 1\.00 %, usable up to 10\.0 %\)\n {2}Other machines.*\n {2}Ask for/,
+  );
   t.match(shown, /\nnote: the CPU may boost its clock\n/);
   t.match(shown, /\nnot read: clock of the cores/);
   t.notMatch(shown, /\nclock /);

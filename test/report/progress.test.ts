@@ -1,5 +1,5 @@
-import t from 'tap';
 import { PassThrough } from 'node:stream';
+import t from 'tap';
 import { createProgress } from '../../scripts/report/progress.ts';
 
 /** A stream that keeps what is written to it; a terminal if asked. */

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { comparisonTable, runsTable, runTable } from '../../scripts/report/run-table.ts';
 import type { RunDocument } from '../../scripts/documents/run.ts';
+import { comparisonTable, runsTable, runTable } from '../../scripts/report/run-table.ts';
 import { K6_LOAD, makeComparison, makeJudged, makeRound, makeRun } from '../run-document.ts';
 
 const PLAIN = { color: false };
@@ -53,13 +53,32 @@ t.test('two sides that were not judged: the difference and no verdict', async (t
 t.test('the load in words, of every kind', async (t) => {
   const { load } = makeRun();
   const { arrivals: _, ...any } = load;
-  const line = (laid: Partial<RunDocument['load']>, base = load) => runTable(makeRun({ load: { ...base, ...laid } }), PLAIN).split('\n')[2];
+  const line = (laid: Partial<RunDocument['load']>, base = load) =>
+    runTable(makeRun({ load: { ...base, ...laid } }), PLAIN).split('\n')[2];
   const closed = { model: 'closed', rate: 0, warmup_s: 0, duration_s: 600, users: 30, iterations: 1 } as const;
-  t.equal(line({ arrivals: 'poisson' }), '200 requests/s as Poisson arrivals for 20.0s after 5.0s of warm-up, by mayfly 0.1.0');
-  t.equal(line({ rate: 116.66666666666667, stages: [{ rate: 200, duration_s: 10 }, { rate: 0, duration_s: 5 }] }), 'stages: to 200 requests/s in 10.0s, to 0 requests/s in 5.0s; 117 requests/s on average, for 20.0s after 5.0s of warm-up, by mayfly 0.1.0');
-  t.equal(line({ arrivals: 'file', rate: 12.345 }), 'requests of a file, 12.3 requests/s on average, for 20.0s after 5.0s of warm-up, by mayfly 0.1.0');
+  t.equal(
+    line({ arrivals: 'poisson' }),
+    '200 requests/s as Poisson arrivals for 20.0s after 5.0s of warm-up, by mayfly 0.1.0',
+  );
+  t.equal(
+    line({
+      rate: 116.66666666666667,
+      stages: [
+        { rate: 200, duration_s: 10 },
+        { rate: 0, duration_s: 5 },
+      ],
+    }),
+    'stages: to 200 requests/s in 10.0s, to 0 requests/s in 5.0s; 117 requests/s on average, for 20.0s after 5.0s of warm-up, by mayfly 0.1.0',
+  );
+  t.equal(
+    line({ arrivals: 'file', rate: 12.345 }),
+    'requests of a file, 12.3 requests/s on average, for 20.0s after 5.0s of warm-up, by mayfly 0.1.0',
+  );
   t.equal(line(closed, any), '30 users, 1 iteration each, closed model, by mayfly 0.1.0');
-  t.equal(line({ ...closed, users: 1, iterations: 1000, think_s: 0.5 }, any), '1 user, 1,000 iterations each with 0.5s between two, closed model, by mayfly 0.1.0');
+  t.equal(
+    line({ ...closed, users: 1, iterations: 1000, think_s: 0.5 }, any),
+    '1 user, 1,000 iterations each with 0.5s between two, closed model, by mayfly 0.1.0',
+  );
   t.equal(line({}, K6_LOAD), '200 requests/s for 20.0s after 5.0s of warm-up, by k6');
   const paired = runTable({ ...makeComparison(1), load: { ...any, ...closed } }, PLAIN);
   t.match(paired, '30 users for each side, 1 iteration each, closed model, by mayfly 0.1.0\n');
@@ -67,7 +86,9 @@ t.test('the load in words, of every kind', async (t) => {
 
 t.test('rounds that do not count are listed with their reasons', async (t) => {
   const run = makeRun({ status: 'invalid' });
-  run.rounds[1] = makeRound('candidate', 2, { latency_med: 9 }, [{ code: 'start-lag', message: 'the start lag was 7 ms at p99, over 5 ms' }]);
+  run.rounds[1] = makeRound('candidate', 2, { latency_med: 9 }, [
+    { code: 'start-lag', message: 'the start lag was 7 ms at p99, over 5 ms' },
+  ]);
   const shown = runTable(run, PLAIN);
   t.match(shown, 'run 01JZZZZZZZZZZZZZZZZZZZZZZA: invalid, 2 of 3 rounds valid');
   t.match(shown, 'round 2 is INVALID (candidate): the start lag was 7 ms at p99, over 5 ms');
@@ -75,8 +96,15 @@ t.test('rounds that do not count are listed with their reasons', async (t) => {
 });
 
 t.test('a run without a valid round, and one of a single round', async (t) => {
-  t.match(runTable(makeRun({ status: 'failed', status_reason: 'shop never became healthy', rounds: [] }), PLAIN), /failed \(shop never became healthy\), 0 of 3 rounds valid[^]*No round is valid, so there is no result\./);
-  t.match(runTable(makeRun({ rounds: [makeRun().rounds[0]!] }), PLAIN), /latency avg +2\.00 ms +2\.00 ms +2\.00 ms +-\n/, 'one round has no spread');
+  t.match(
+    runTable(makeRun({ status: 'failed', status_reason: 'shop never became healthy', rounds: [] }), PLAIN),
+    /failed \(shop never became healthy\), 0 of 3 rounds valid[^]*No round is valid, so there is no result\./,
+  );
+  t.match(
+    runTable(makeRun({ rounds: [makeRun().rounds[0]!] }), PLAIN),
+    /latency avg +2\.00 ms +2\.00 ms +2\.00 ms +-\n/,
+    'one round has no spread',
+  );
 });
 
 t.test('where the metrics are', async (t) => {
@@ -86,7 +114,10 @@ t.test('where the metrics are', async (t) => {
     of({ archive: { bucket: 'S3 bench', blocks: [], verified: false, pending: true, error: 'no answer' } }),
     'metrics: wait on this host (no answer); npm run archive:push ships them',
   );
-  t.match(of({ archive: { bucket: 'S3 bench', blocks: ['a', 'b'], verified: false, pending: false, error: 'b is missing' } }), 'metrics: 2 blocks in S3 bench, not verified: b is missing');
+  t.match(
+    of({ archive: { bucket: 'S3 bench', blocks: ['a', 'b'], verified: false, pending: false, error: 'b is missing' } }),
+    'metrics: 2 blocks in S3 bench, not verified: b is missing',
+  );
 });
 
 t.test('a commit message cannot steer the terminal', async (t) => {
@@ -113,7 +144,12 @@ run                         started           benchmark  commit                 
 });
 
 t.test('two runs beside each other', async (t) => {
-  const b = makeRun({ run_id: '01B', rounds: makeComparison(1 / 1.5).rounds.filter(({ side }) => side === 'baseline').map((round) => ({ ...round, side: 'candidate' as const })) });
+  const b = makeRun({
+    run_id: '01B',
+    rounds: makeComparison(1 / 1.5)
+      .rounds.filter(({ side }) => side === 'baseline')
+      .map((round) => ({ ...round, side: 'candidate' as const })),
+  });
   const shown = comparisonTable(makeRun(), b, PLAIN);
   t.match(shown, /latency med \* +1\.20 ms +8\.33 % +1\.80 ms +8\.33 % +\+50\.00 %/);
 });

@@ -1,10 +1,10 @@
 import t from 'tap';
-import { judgeRun } from '../../scripts/judge/judge-run.ts';
-import { invalidRounds, verdictText } from '../../scripts/report/verdict-text.ts';
-import { runTable } from '../../scripts/report/run-table.ts';
 import type { CalibrationQuote } from '../../scripts/documents/calibration.ts';
 import type { RunDocument } from '../../scripts/documents/run.ts';
-import { makeJudged, type JudgedOptions } from '../run-document.ts';
+import { judgeRun } from '../../scripts/judge/judge-run.ts';
+import { runTable } from '../../scripts/report/run-table.ts';
+import { invalidRounds, verdictText } from '../../scripts/report/verdict-text.ts';
+import { type JudgedOptions, makeJudged } from '../run-document.ts';
 
 const PLAIN = { color: false };
 const textOf = (options: JudgedOptions = {}, color = false) => verdictText(makeJudged(options).verdict!, { color });
@@ -12,53 +12,113 @@ const textOf = (options: JudgedOptions = {}, color = false) => verdictText(makeJ
 const COLOUR = /\u001b\[[39]\d/;
 
 const calibration: CalibrationQuote = {
-  run_id: '01C', at: '2026-01-01T00:00:00.000Z', rounds: 60, decisions: 400, false_alarms: { share: 0.005, low: 0.0006, high: 0.018 },
-  detects: { latency_med: 0.012, cpu_seconds_per_request: null, latency_p95: 0.04 }, observations: 40,
+  run_id: '01C',
+  at: '2026-01-01T00:00:00.000Z',
+  rounds: 60,
+  decisions: 400,
+  false_alarms: { share: 0.005, low: 0.0006, high: 0.018 },
+  detects: { latency_med: 0.012, cpu_seconds_per_request: null, latency_p95: 0.04 },
+  observations: 40,
 };
 
 t.test('a regression: the sentence, then what it rests on', async (t) => {
   const lines = textOf({ factors: { latency_med: 1.08 } }).split('\n');
-  t.match(lines[0], /^REGRESSION {2}shop at HEAD \(a{12}\) against main \(b{12}\): latency med: 8\.\d % slower, 95 % interval 7\.\d to 8\.\d %$/);
+  t.match(
+    lines[0],
+    /^REGRESSION {2}shop at HEAD \(a{12}\) against main \(b{12}\): latency med: 8\.\d % slower, 95 % interval 7\.\d to 8\.\d %$/,
+  );
   t.match(lines[2], /^primary metric +candidate +baseline +change +95 % interval +what is sure +verdict$/);
-  t.match(lines[3], /^latency med +1\.\d\d ms +1\.\d\d ms +\+8\.\d\d % +\+7\.\d\d % to \+8\.\d\d % +at least 7\.\d % worse +REGRESSION$/);
+  t.match(
+    lines[3],
+    /^latency med +1\.\d\d ms +1\.\d\d ms +\+8\.\d\d % +\+7\.\d\d % to \+8\.\d\d % +at least 7\.\d % worse +REGRESSION$/,
+  );
   t.match(lines[4], /^CPU per request .* no increase above 0\.\d\d % +PASS$/);
   t.match(lines.join('\n'), /\nother metric .*\nlatency avg [^]*\nsearch_p95 .*\nOther metrics do not gate/);
-  t.match(lines.join('\n'), /\n\d+ rounds counted, none INVALID\nno calibration of this benchmark on this host yet: npm run calibrate -- --benchmark=shop /);
+  t.match(
+    lines.join('\n'),
+    /\n\d+ rounds counted, none INVALID\nno calibration of this benchmark on this host yet: npm run calibrate -- --benchmark=shop /,
+  );
 });
 
 t.test('every other verdict', async (t) => {
-  t.match(textOf({ factors: { latency_med: 0.92, cpu_seconds_per_request: 0.92 }, comparison: { design: 'fixed', min: 12, max: 12 } }), /^IMPROVEMENT {2}.*latency med: [78]\.\d % faster[^]*at least [78]\.\d % better +IMPROVEMENT\n/);
+  t.match(
+    textOf({
+      factors: { latency_med: 0.92, cpu_seconds_per_request: 0.92 },
+      comparison: { design: 'fixed', min: 12, max: 12 },
+    }),
+    /^IMPROVEMENT {2}.*latency med: [78]\.\d % faster[^]*at least [78]\.\d % better +IMPROVEMENT\n/,
+  );
   t.match(textOf(), /^PASS {2}.*: no slowdown or increase of a primary metric above 0\.\d\d %\n/);
   const open = makeJudged({ noise: 0.05, count: 8 }).verdict!;
-  t.match(verdictText(open, PLAIN), /^INCONCLUSIVE {2}.*8 rounds do not tell[^]* INCONCLUSIVE\n[^]*about \d+ more would decide, if what was seen so far holds: npm run bench with --max-rounds=\d+/);
+  t.match(
+    verdictText(open, PLAIN),
+    /^INCONCLUSIVE {2}.*8 rounds do not tell[^]* INCONCLUSIVE\n[^]*about \d+ more would decide, if what was seen so far holds: npm run bench with --max-rounds=\d+/,
+  );
   t.notMatch(verdictText({ ...open, more: null }, PLAIN), 'max-rounds');
   const spoilt = makeJudged({ count: 2, status: 'invalid' });
-  const run: RunDocument = { ...spoilt, rounds: spoilt.rounds.map((round) => ({ ...round, valid: false, reasons: [{ code: 'host-steal', message: 'the host was stolen from' }] })) };
-  t.match(verdictText(judgeRun(run), { ...PLAIN, invalid: invalidRounds(run) }), /^INVALID {2}.*: it was not measured: round 1, candidate: the host was stolen from \(and 3 other reasons\)\n[^]*0 rounds counted, 2 rounds INVALID\n {2}round 1, candidate: the host was stolen from\n/);
-  t.match(textOf({ metrics: makeJudged().metrics.map((metric) => ({ ...metric, primary: false })) }), /^INCONCLUSIVE[^]*note: no metric of this benchmark is primary/);
+  const run: RunDocument = {
+    ...spoilt,
+    rounds: spoilt.rounds.map((round) => ({
+      ...round,
+      valid: false,
+      reasons: [{ code: 'host-steal', message: 'the host was stolen from' }],
+    })),
+  };
+  t.match(
+    verdictText(judgeRun(run), { ...PLAIN, invalid: invalidRounds(run) }),
+    /^INVALID {2}.*: it was not measured: round 1, candidate: the host was stolen from \(and 3 other reasons\)\n[^]*0 rounds counted, 2 rounds INVALID\n {2}round 1, candidate: the host was stolen from\n/,
+  );
+  t.match(
+    textOf({ metrics: makeJudged().metrics.map((metric) => ({ ...metric, primary: false })) }),
+    /^INCONCLUSIVE[^]*note: no metric of this benchmark is primary/,
+  );
 });
 
 t.test('a median that stays and a spread that explodes', async (t) => {
   const run = makeJudged({ count: 40, comparison: { design: 'fixed', min: 40, max: 40 } });
   const wild = run.rounds.map((round) => {
     const { latency_med: sample, ...rest } = round.samples;
-    return round.side === 'candidate' ? { ...round, samples: { ...rest, latency_med: { ...sample!, value: sample!.value * (round.round % 2 === 0 ? 3 : 1 / 3) } } } : round;
+    return round.side === 'candidate'
+      ? {
+          ...round,
+          samples: { ...rest, latency_med: { ...sample!, value: sample!.value * (round.round % 2 === 0 ? 3 : 1 / 3) } },
+        }
+      : round;
   });
-  t.match(verdictText(judgeRun({ ...run, rounds: wild }), PLAIN), /^REGRESSION[^]*latency med .* varies \d+\.\d times as much +REGRESSION/);
+  t.match(
+    verdictText(judgeRun({ ...run, rounds: wild }), PLAIN),
+    /^REGRESSION[^]*latency med .* varies \d+\.\d times as much +REGRESSION/,
+  );
 });
 
 t.test('where more is better, a decrease is what is excluded', async (t) => {
   const metrics = makeJudged().metrics.map((metric) => ({ ...metric, primary: metric.name === 'request_rate' }));
   t.match(textOf({ metrics }), /\nrequests .* no decrease above 0\.\d\d % +PASS\n/);
-  t.match(textOf({ metrics, factors: { request_rate: 0.9 } }), /\nrequests .* -\d+\.\d\d % .* at least \d+\.\d % worse +REGRESSION\n/);
+  t.match(
+    textOf({ metrics, factors: { request_rate: 0.9 } }),
+    /\nrequests .* -\d+\.\d\d % .* at least \d+\.\d % worse +REGRESSION\n/,
+  );
 });
 
 t.test('colour only for what is decided and outside the noise', async (t) => {
   for (const options of [{}, { noise: 0.05, count: 8 }]) t.notMatch(textOf(options, true), COLOUR);
   const lines = textOf({ factors: { latency_med: 1.08 } }, true).split('\n');
   t.match(lines[0], /^\u001b\[31mREGRESSION\u001b\[39m {2}/);
-  t.strictSame(lines.filter((line) => COLOUR.test(line)).map((line) => line.split(' ')[0]), ['\u001b[31mREGRESSION\u001b[39m', 'latency'], 'the metric that passed has none, nor have the others');
-  t.match(textOf({ factors: { latency_med: 0.92, cpu_seconds_per_request: 0.92 }, comparison: { design: 'fixed', min: 12, max: 12 } }, true), /^\u001b\[32mIMPROVEMENT\u001b\[39m/);
+  t.strictSame(
+    lines.filter((line) => COLOUR.test(line)).map((line) => line.split(' ')[0]),
+    ['\u001b[31mREGRESSION\u001b[39m', 'latency'],
+    'the metric that passed has none, nor have the others',
+  );
+  t.match(
+    textOf(
+      {
+        factors: { latency_med: 0.92, cpu_seconds_per_request: 0.92 },
+        comparison: { design: 'fixed', min: 12, max: 12 },
+      },
+      true,
+    ),
+    /^\u001b\[32mIMPROVEMENT\u001b\[39m/,
+  );
   t.notMatch(textOf({ factors: { latency_med: 1.08 } }), /\u001b|[\u2190-\u21ff]/);
 });
 
@@ -68,14 +128,26 @@ t.test('the calibration is quoted', async (t) => {
     verdictText(judgeRun(run, calibration), PLAIN),
     '\nfalse alarms on this host: 0.5 % of 400 decisions from 60 rounds (95 % interval 0.06 to 1.8 %); finds 1.2 % in latency med with 95 % power in 40 rounds; finds nothing below 100 % in CPU per request',
   );
-  t.match(verdictText(judgeRun(run, { ...calibration, false_alarms: { share: 0, low: 0, high: 0.0092 }, detects: {} }), PLAIN), /: 0 % of 400 decisions from 60 rounds \(95 % interval 0 to 0\.9 %\)\n?$/m);
+  t.match(
+    verdictText(
+      judgeRun(run, { ...calibration, false_alarms: { share: 0, low: 0, high: 0.0092 }, detects: {} }),
+      PLAIN,
+    ),
+    /: 0 % of 400 decisions from 60 rounds \(95 % interval 0 to 0\.9 %\)\n?$/m,
+  );
   t.notMatch(verdictText({ ...run.verdict!, kind: 'levels' }, PLAIN), /calibrat/, 'it says nothing of two runs');
 });
 
 t.test('alternating blocks, and commits as they are', async (t) => {
   const run = makeJudged();
-  t.match(verdictText({ ...run.verdict!, pairing: 'alternating', observations: 1, invalid_rounds: 1 }, PLAIN), '\n1 block counted, 1 round INVALID\n');
-  t.match(verdictText({ ...run.verdict!, candidate: { ref: 'v1.2', commit: 'v1.2' } }, PLAIN), /^PASS {2}shop at v1\.2 against main/);
+  t.match(
+    verdictText({ ...run.verdict!, pairing: 'alternating', observations: 1, invalid_rounds: 1 }, PLAIN),
+    '\n1 block counted, 1 round INVALID\n',
+  );
+  t.match(
+    verdictText({ ...run.verdict!, candidate: { ref: 'v1.2', commit: 'v1.2' } }, PLAIN),
+    /^PASS {2}shop at v1\.2 against main/,
+  );
 });
 
 t.test('nothing that others wrote can act on the terminal', async (t) => {
@@ -83,14 +155,23 @@ t.test('nothing that others wrote can act on the terminal', async (t) => {
   const run = makeJudged({ run_id: '01A' });
   run.sides.candidate = { ...run.sides.candidate, ref: evil, subject: evil };
   const verdict = { ...judgeRun(run), benchmark: evil, summary: evil, notes: [evil], reasons: [evil] };
-  for (const text of [verdictText(verdict, PLAIN), runTable({ ...run, verdict }, PLAIN)]) t.notMatch(text, /\u001b|\u0007|\r|\u202e|\nREGRESSION/);
+  for (const text of [verdictText(verdict, PLAIN), runTable({ ...run, verdict }, PLAIN)])
+    t.notMatch(text, /\u001b|\u0007|\r|\u202e|\nREGRESSION/);
 });
 
 t.test('the whole result of a run begins with its verdict', async (t) => {
   const run = makeJudged();
-  run.rounds.push({ ...run.rounds[0]!, round: 13, valid: false, reasons: [{ code: 'throttled', message: 'shop was throttled' }] });
+  run.rounds.push({
+    ...run.rounds[0]!,
+    round: 13,
+    valid: false,
+    reasons: [{ code: 'throttled', message: 'shop was throttled' }],
+  });
   const shown = runTable({ ...run, verdict: judgeRun(run) }, PLAIN);
-  t.match(shown, /^PASS {2}[^]*1 round INVALID\n {2}round 13 is INVALID \(candidate\): shop was throttled\n[^]*\nshop at HEAD \(a{12}\): Make search faster\nagainst shop at main[^]*\nmetrics: 1 block in data\/bucket, verified\n\nWhere to look next:\n[^]*\n {2}npm run judge -- 01J/);
+  t.match(
+    shown,
+    /^PASS {2}[^]*1 round INVALID\n {2}round 13 is INVALID \(candidate\): shop was throttled\n[^]*\nshop at HEAD \(a{12}\): Make search faster\nagainst shop at main[^]*\nmetrics: 1 block in data\/bucket, verified\n\nWhere to look next:\n[^]*\n {2}npm run judge -- 01J/,
+  );
   t.equal(shown.match(/shop was throttled/g)!.length, 1);
   t.notMatch(runTable({ ...run, verdict: undefined }, PLAIN), 'npm run judge');
 });

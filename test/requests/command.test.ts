@@ -2,13 +2,13 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { readRequests } from '../../scripts/requests/read-file.ts';
-import { requestsFile, roundOfFile } from '../../scripts/requests/view.ts';
-import { quantilesOf } from '../../scripts/requests/tasks.ts';
-import { shareName } from '../../scripts/report/requests-text.ts';
 import { paths } from '../../scripts/core/paths.ts';
-import { openStore } from '../../scripts/store/db.ts';
 import type { RunDocument } from '../../scripts/documents/run.ts';
+import { shareName } from '../../scripts/report/requests-text.ts';
+import { readRequests } from '../../scripts/requests/read-file.ts';
+import { quantilesOf } from '../../scripts/requests/tasks.ts';
+import { requestsFile, roundOfFile } from '../../scripts/requests/view.ts';
+import { openStore } from '../../scripts/store/db.ts';
 import { dataFolder, engine, mayfly } from '../e2e/helpers.ts';
 import { makeComparison, makeRun } from '../run-document.ts';
 import { makeRequests, RUN, writeRound } from './made.ts';
@@ -17,15 +17,33 @@ t.teardown(() => engine.close());
 
 const BLOCK = '01K00000000000000000000000';
 
-/** A data folder with one run of three rounds, of which the second does not count, and its files in the folder bucket. */
+/**
+ * A data folder with one run of three rounds, of which the second does not count, and its files in the folder bucket.
+ */
 async function archived(t: Test, laid: Partial<RunDocument> = {}) {
   const data = dataFolder(t);
   const { bucket, db, runs } = paths(data, { MAYFLY_DATA: data });
   const file = (round: number) => join(bucket, BLOCK, 'chunks', `requests-${round}.parquet`);
-  for (const round of [1, 2, 3]) await writeRound(file(round), round, makeRequests(2000, { seed: round }), { more: { of: round === 3 ? '2500' : '2000', cap: '2000' } });
+  for (const round of [1, 2, 3])
+    await writeRound(file(round), round, makeRequests(2000, { seed: round }), {
+      more: { of: round === 3 ? '2500' : '2000', cap: '2000' },
+    });
   const shape = makeComparison(1.05);
-  const rounds = shape.rounds.map((round) => (round.round === 2 ? { ...round, valid: false, reasons: [{ code: 'host-load' as const, message: 'busy' }] } : round));
-  const archive = { bucket, blocks: [BLOCK], verified: true, pending: false, requests: { files: [1, 2, 3].map((round) => `${BLOCK}/chunks/requests-${round}.parquet`), rows: 6000, bytes: 1, verified: true } };
+  const rounds = shape.rounds.map((round) =>
+    round.round === 2 ? { ...round, valid: false, reasons: [{ code: 'host-load' as const, message: 'busy' }] } : round,
+  );
+  const archive = {
+    bucket,
+    blocks: [BLOCK],
+    verified: true,
+    pending: false,
+    requests: {
+      files: [1, 2, 3].map((round) => `${BLOCK}/chunks/requests-${round}.parquet`),
+      rows: 6000,
+      bytes: 1,
+      verified: true,
+    },
+  };
   const store = openStore(db);
   const run: RunDocument = { ...shape, run_id: RUN, rounds, archive, ...laid };
   store.addRun(run);
@@ -43,7 +61,10 @@ t.test('the rounds that count, by side and name', async (t) => {
   t.match(stdout, /^candidate +all +2,000 +0 +\d+ µs/m);
   t.match(stdout, /^baseline +all +2,000 +4 +\d+ µs/m);
   t.equal(stdout.match(/^(candidate|baseline) +(GET \/|POST \/orders|GET \/items\/:id) /gm)?.length, 6);
-  t.match(stdout, new RegExp(`^run ${RUN}: 4,000 requests of 4,500 \\(the rest was beyond the cap\\) in 2 rounds$`, 'm'));
+  t.match(
+    stdout,
+    new RegExp(`^run ${RUN}: 4,000 requests of 4,500 \\(the rest was beyond the cap\\) in 2 rounds$`, 'm'),
+  );
   t.match(stderr, /^rounds that do not count are left out: 2; --round=N takes one of them$/m);
 });
 
@@ -51,10 +72,27 @@ t.test('any percentile, as JSON, of one round too', async (t) => {
   const { asked } = await archived(t);
   const { stdout } = await asked(RUN, '--json', '--quantile=0.1234', '--quantile=0.9999', '--round=2');
   const document = JSON.parse(stdout);
-  t.match(document, { schema: 'mayfly.requests-summary/v1', run_id: RUN, benchmark: 'shop', rounds: [2], left_out: [], requests: 2000, of: 2000, faults: [], remarks: [], lines: { length: 8 } });
+  t.match(document, {
+    schema: 'mayfly.requests-summary/v1',
+    run_id: RUN,
+    benchmark: 'shop',
+    rounds: [2],
+    left_out: [],
+    requests: 2000,
+    of: 2000,
+    faults: [],
+    remarks: [],
+    lines: { length: 8 },
+  });
   const rows = makeRequests(2000, { seed: 2 });
   const own = rows.latency.filter((_, i) => rows.side[i] === 0).sort();
-  t.strictSame(document.lines[0], { side: 'candidate', name: null, requests: 1000, failed: 0, quantiles: quantilesOf(own, [0.1234, 0.9999]) });
+  t.strictSame(document.lines[0], {
+    side: 'candidate',
+    name: null,
+    requests: 1000,
+    failed: 0,
+    quantiles: quantilesOf(own, [0.1234, 0.9999]),
+  });
 });
 
 t.test('one file of all rounds, which is not overwritten', async (t) => {
@@ -62,7 +100,12 @@ t.test('one file of all rounds, which is not overwritten', async (t) => {
   const out = join(data, 'all.parquet');
   const { code, stdout, stderr } = await asked(RUN, `--out=${out}`);
   t.equal(code, 0, stderr);
-  t.match(stdout, new RegExp(`^6,000 requests of 6,500 \\(the rest was beyond the cap\\) in 3 rounds of run ${RUN} are in ${out} \\([\\d.]+ kB\\)`));
+  t.match(
+    stdout,
+    new RegExp(
+      `^6,000 requests of 6,500 \\(the rest was beyond the cap\\) in 3 rounds of run ${RUN} are in ${out} \\([\\d.]+ kB\\)`,
+    ),
+  );
   t.match(stderr, /^rounds that do not count are in it too: 2$/m);
   const before = readFileSync(out);
   const again = await asked(RUN, `--out=${out}`);
@@ -82,7 +125,12 @@ t.test('one that is damaged or missing is said, and the others are read', async 
   rmSync(file(3));
   const none = await asked(RUN);
   t.equal(none.code, 4);
-  t.match(none.stderr, new RegExp(`none of the 2 files of requests of run ${RUN} can be read; that of round 1 cannot be read as Parquet.*\nnpm run archive -- verify --run=${RUN}`));
+  t.match(
+    none.stderr,
+    new RegExp(
+      `none of the 2 files of requests of run ${RUN} can be read; that of round 1 cannot be read as Parquet.*\nnpm run archive -- verify --run=${RUN}`,
+    ),
+  );
 });
 
 t.test('where there are none it is said why', async (t) => {
@@ -94,10 +142,38 @@ t.test('where there are none it is said why', async (t) => {
   };
   const load = { generator: 'k6', target: 'http://shop:8080', rate: 200, duration_s: 20, warmup_s: 5, vus: 50 };
   const bucket = { bucket: '/nowhere', blocks: [BLOCK], verified: true, pending: false };
-  await of({ load, archive: bucket }, /there are no single requests of run .*: run .* kept none: its load generator \(k6\) left no file of them\nRuns of before they were kept, and of other load generators, have none/);
-  await of({ archive: { ...bucket, removed_at: '2026-05-01T00:00:00.000Z', requests: { files: [`${BLOCK}/chunks/requests-1.parquet`], rows: 1, bytes: 1, verified: true } } }, /were removed with its metrics on 2026-05-01/);
-  await of({ archive: { ...bucket, requests: { files: [`${BLOCK}/chunks/requests-9.parquet`, `../${BLOCK}/chunks/requests-1.parquet`], rows: 1, bytes: 1, verified: true } } }, /kept none of these rounds/);
-  await of({ rounds: makeRun().rounds.map((round) => ({ ...round, valid: false })) }, /no round of run .* counts\n--round=1 shows one of them all the same/);
+  await of(
+    { load, archive: bucket },
+    /there are no single requests of run .*: run .* kept none: its load generator \(k6\) left no file of them\nRuns of before they were kept, and of other load generators, have none/,
+  );
+  await of(
+    {
+      archive: {
+        ...bucket,
+        removed_at: '2026-05-01T00:00:00.000Z',
+        requests: { files: [`${BLOCK}/chunks/requests-1.parquet`], rows: 1, bytes: 1, verified: true },
+      },
+    },
+    /were removed with its metrics on 2026-05-01/,
+  );
+  await of(
+    {
+      archive: {
+        ...bucket,
+        requests: {
+          files: [`${BLOCK}/chunks/requests-9.parquet`, `../${BLOCK}/chunks/requests-1.parquet`],
+          rows: 1,
+          bytes: 1,
+          verified: true,
+        },
+      },
+    },
+    /kept none of these rounds/,
+  );
+  await of(
+    { rounds: makeRun().rounds.map((round) => ({ ...round, valid: false })) },
+    /no round of run .* counts\n--round=1 shows one of them all the same/,
+  );
 });
 
 t.test('of a run that goes on: what its finished rounds have left', async (t) => {
@@ -110,8 +186,12 @@ t.test('of a run that goes on: what its finished rounds have left', async (t) =>
 t.test('what is asked in the wrong way', async (t) => {
   const { asked } = await archived(t);
   for (const [args, message] of [
-    [[], /needs one run, got 0/], [['nope'], /there is no run/], [[RUN, '--round=0'], /--round must be a whole number from 1/], [[RUN, '--round=7'], /has no round 7\nIt has rounds 1 to 3/],
-    [[RUN, '--quantile=99.9'], /--quantile must be a share from 0 to 1, like 0\.999, got "99\.9"/], [[RUN, '--quantil=0.5'], /quantil/],
+    [[], /needs one run, got 0/],
+    [['nope'], /there is no run/],
+    [[RUN, '--round=0'], /--round must be a whole number from 1/],
+    [[RUN, '--round=7'], /has no round 7\nIt has rounds 1 to 3/],
+    [[RUN, '--quantile=99.9'], /--quantile must be a share from 0 to 1, like 0\.999, got "99\.9"/],
+    [[RUN, '--quantil=0.5'], /quantil/],
   ] as const) {
     const { code, stderr } = await asked(...args);
     t.equal(code, 2, stderr);
@@ -121,5 +201,11 @@ t.test('what is asked in the wrong way', async (t) => {
 
 t.test('names of shares and of files', async (t) => {
   t.same([0, 0.5, 0.999, 0.9999, 0.123, 1].map(shareName), ['min', 'p50', 'p99.9', 'p99.99', 'p12.3', 'max']);
-  t.same(['round-1.parquet', 'round-12.parquet', 'round-0.parquet', 'round-1.parquet.1.tmp', 'x'].map(roundOfFile), [1, 12, null, null, null]);
+  t.same(['round-1.parquet', 'round-12.parquet', 'round-0.parquet', 'round-1.parquet.1.tmp', 'x'].map(roundOfFile), [
+    1,
+    12,
+    null,
+    null,
+    null,
+  ]);
 });

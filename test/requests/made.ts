@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Test } from 'tap';
-import { METADATA, writeRequests, type RequestColumns } from '../../loadgen/requests-file.ts';
+import { METADATA, type RequestColumns, writeRequests } from '../../loadgen/requests-file.ts';
 
 export const RUN = '01K0000000000000000000000A';
 
@@ -14,19 +14,35 @@ export function folder(t: Test): string {
   return made;
 }
 
-/** `count` requests of both sides in turn (of one: `sides`), 800 a second; the candidate is 5 % slower, one in a thousand fails. The same every time. */
-export function makeRequests(count: number, { seed = 1, sides = ['candidate', 'baseline'] }: { seed?: number; sides?: string[] } = {}): RequestColumns {
+/**
+ * `count` requests of both sides in turn (of one: `sides`), 800 a second; the candidate is 5 % slower, one in a
+ * thousand fails. The same every time.
+ */
+export function makeRequests(
+  count: number,
+  { seed = 1, sides = ['candidate', 'baseline'] }: { seed?: number; sides?: string[] } = {},
+): RequestColumns {
   const random = generator(seed);
   const normal = () => Math.sqrt(-2 * Math.log(random())) * Math.cos(2 * Math.PI * random());
   const rows: RequestColumns = {
-    due: new Float64Array(count), startLag: new Float32Array(count), latency: new Float32Array(count), side: new Uint8Array(count), pair: new Int32Array(count),
-    name: new Uint16Array(count), names: ['GET /', 'POST /orders', 'GET /items/:id'], sides, status: new Int32Array(count), failure: new Uint8Array(count), failures: ['timeout', 'status'],
+    due: new Float64Array(count),
+    startLag: new Float32Array(count),
+    latency: new Float32Array(count),
+    side: new Uint8Array(count),
+    pair: new Int32Array(count),
+    name: new Uint16Array(count),
+    names: ['GET /', 'POST /orders', 'GET /items/:id'],
+    sides,
+    status: new Int32Array(count),
+    failure: new Uint8Array(count),
+    failures: ['timeout', 'status'],
   };
   for (let i = 0; i < count; i++) {
     const side = i % sides.length;
     rows.due[i] = i / 800;
     rows.startLag[i] = 50e-6 * Math.exp(0.3 * normal());
-    rows.latency[i] = 350e-6 * (sides[side] === 'candidate' ? 1.05 : 1) * Math.exp(0.4 * normal() + (random() < 0.01 ? 2 : 0));
+    rows.latency[i] =
+      350e-6 * (sides[side] === 'candidate' ? 1.05 : 1) * Math.exp(0.4 * normal() + (random() < 0.01 ? 2 : 0));
     rows.side[i] = side;
     rows.pair[i] = Math.floor(i / sides.length);
     rows.name[i] = Math.floor(random() * 3);
@@ -39,9 +55,20 @@ export function makeRequests(count: number, { seed = 1, sides = ['candidate', 'b
 }
 
 /** Writes them as the file of a round. */
-export async function writeRound(file: string, round: number, rows: RequestColumns, { runId = RUN, more = {} }: { runId?: string; more?: Record<string, string> } = {}): Promise<void> {
+export async function writeRound(
+  file: string,
+  round: number,
+  rows: RequestColumns,
+  { runId = RUN, more = {} }: { runId?: string; more?: Record<string, string> } = {},
+): Promise<void> {
   mkdirSync(dirname(file), { recursive: true });
-  await writeRequests(file, rows, { [METADATA.runId]: runId, [METADATA.benchmark]: 'shop', [METADATA.round]: String(round), [METADATA.windowStartMs]: String(1.79e12 + round * 30_000), ...more });
+  await writeRequests(file, rows, {
+    [METADATA.runId]: runId,
+    [METADATA.benchmark]: 'shop',
+    [METADATA.round]: String(round),
+    [METADATA.windowStartMs]: String(1.79e12 + round * 30_000),
+    ...more,
+  });
 }
 
 /** Evenly between 0 and 1. Park and Miller, Commun. ACM 31 (1988). */

@@ -1,4 +1,7 @@
-/** A second Docker daemon, with folders of its own, started as the set-up starts the first; and the lock between set-ups. */
+/**
+ * A second Docker daemon, with folders of its own, started as the set-up starts the first; and the lock between
+ * set-ups.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
@@ -7,28 +10,50 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { inspectEngine, isFault, startDaemon, type Daemon } from '../../scripts/setup/install-engine.ts';
 import { hostLock } from '../../scripts/core/lock.ts';
+import { type Daemon, inspectEngine, isFault, startDaemon } from '../../scripts/setup/install-engine.ts';
 import { outcome } from './helpers.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'mayfly-test-'));
 t.teardown(async () => {
   // A daemon that fails leaves its data folder mounted on itself.
-  const mounts = readFileSync('/proc/mounts', 'utf8').split('\n').map((line) => line.split(' ')[1] ?? '').filter((at) => at.startsWith(folder));
+  const mounts = readFileSync('/proc/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '')
+    .filter((at) => at.startsWith(folder));
   for (const at of mounts.reverse()) await outcome('umount', [at]);
   await rm(folder, { recursive: true, force: true });
 });
 
-// A daemon without a bridge of its own removes the bridge of the one that is there: it gets a network namespace of its own.
+// A daemon without a bridge of its own removes the bridge of the one that is there: it gets a network namespace of its
+// own.
 await mkdir(join(folder, 'bin'));
-await writeFile(join(folder, 'bin', 'dockerd'), '#!/bin/sh\nPATH=${PATH#*:}\nexec unshare --net dockerd "$@"\n', { mode: 0o755 });
+await writeFile(join(folder, 'bin', 'dockerd'), '#!/bin/sh\nPATH=${PATH#*:}\nexec unshare --net dockerd "$@"\n', {
+  mode: 0o755,
+});
 const env = { ...process.env, PATH: `${join(folder, 'bin')}:${process.env.PATH}` };
 
 function daemonIn(name: string, more: string[] = []): Daemon {
   const at = (file: string): string => join(folder, `${name}-${file}`);
   return {
-    args: ['--host', `unix://${at('sock')}`, '--data-root', at('data'), '--exec-root', at('exec'), '--pidfile', at('pid'), '--bridge=none', '--iptables=false', '--ip-forward=false', ...more],
-    socket: at('sock'), pidFiles: [at('pid')], log: at('log'), deadlineMs: 120_000,
+    args: [
+      '--host',
+      `unix://${at('sock')}`,
+      '--data-root',
+      at('data'),
+      '--exec-root',
+      at('exec'),
+      '--pidfile',
+      at('pid'),
+      '--bridge=none',
+      '--iptables=false',
+      '--ip-forward=false',
+      ...more,
+    ],
+    socket: at('sock'),
+    pidFiles: [at('pid')],
+    log: at('log'),
+    deadlineMs: 120_000,
   };
 }
 
@@ -52,22 +77,42 @@ t.test('a daemon starts in a session of its own, in spite of the pid file of a d
 
 t.test('a daemon that does not start shows the end of its log', async (t) => {
   const daemon = daemonIn('broken', ['--storage-driver=no-such-driver']);
-  await t.rejects(startDaemon(daemon, { env }), { name: 'InfrastructureError', exitCode: 4, message: /did not start: it ended with code 1; the end of .*\n(.*\n)*.*no-such-driver/ });
+  await t.rejects(startDaemon(daemon, { env }), {
+    name: 'InfrastructureError',
+    exitCode: 4,
+    message: /did not start: it ended with code 1; the end of .*\n(.*\n)*.*no-such-driver/,
+  });
 });
 
 t.test('the second set-up waits for the first, and a killed one holds nothing', async (t) => {
   const file = join(folder, 'lock');
-  const holder = spawn(process.execPath, ['--input-type=module-typescript', '--eval', `
+  const holder = spawn(
+    process.execPath,
+    [
+      '--input-type=module-typescript',
+      '--eval',
+      `
     import { hostLock } from ${JSON.stringify(join(import.meta.dirname, '../../scripts/core/lock.ts'))};
     await hostLock({ file: ${JSON.stringify(file)}, onWait: () => {} });
     console.log('held');
     setInterval(() => {}, 1000);
-  `], { stdio: ['ignore', 'pipe', 'inherit'] });
+  `,
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
   await once(holder.stdout, 'data');
 
   let waits = 0;
   let got = false;
-  const waiting = hostLock({ file, onWait: () => { waits++; } }).then((lock) => { got = true; return lock; });
+  const waiting = hostLock({
+    file,
+    onWait: () => {
+      waits++;
+    },
+  }).then((lock) => {
+    got = true;
+    return lock;
+  });
   await sleep(500);
   t.equal(got, false, 'it waits');
   t.equal(waits, 1, 'and says so once');

@@ -1,6 +1,7 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Progress } from '../../scripts/core/progress.ts';
+
 export { freePort } from '../../scripts/archive/archives.ts';
 
 /** Progress that keeps what it is told. */
@@ -9,7 +10,11 @@ export function recorder(): { progress: Progress; lines: string[] } {
   const progress: Progress = {
     step: (title) => {
       lines.push(`begin ${title}`);
-      return { update: (text) => lines.push(text), done: (text) => lines.push(`done ${title}: ${text}`), fail: () => lines.push(`failed ${title}`) };
+      return {
+        update: (text) => lines.push(text),
+        done: (text) => lines.push(`done ${title}: ${text}`),
+        fail: () => lines.push(`failed ${title}`),
+      };
     },
     info: (line) => lines.push(line),
     warn: (line) => lines.push(line),
@@ -19,7 +24,11 @@ export function recorder(): { progress: Progress; lines: string[] } {
 }
 
 /** Runs a program; resolves with its output and exit code, whatever it is. */
-export async function outcome(command: string, args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}): Promise<{ code: number | null; stdout: string; stderr: string }> {
+export async function outcome(
+  command: string,
+  args: string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
   return collect(child);
 }
@@ -27,8 +36,12 @@ export async function outcome(command: string, args: string[], options: { cwd?: 
 async function collect(child: ChildProcess): Promise<{ code: number | null; stdout: string; stderr: string }> {
   let stdout = '';
   let stderr = '';
-  child.stdout!.on('data', (data) => { stdout += data; });
-  child.stderr!.on('data', (data) => { stderr += data; });
+  child.stdout!.on('data', (data) => {
+    stdout += data;
+  });
+  child.stderr!.on('data', (data) => {
+    stderr += data;
+  });
   const [code] = await once(child, 'close');
   return { code, stdout, stderr };
 }

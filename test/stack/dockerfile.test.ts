@@ -29,7 +29,15 @@ for (const [what, text] of [
 }
 
 t.test('what adds files of the build context may stay', async (t) => {
-  for (const text of ['FROM a\nADD a.tar.gz b/[c]*.txt /x', 'FROM a\nADD --chown=1:1 . /app', 'FROM a\nADD ["a file", "/x"]', 'FROM a\n# ADD http://h/x /x', 'FROM a\nRUN echo ADDRESS http://h/x', `FROM a\nCOPY x ${URL}`, 'FROM a\nRUN wget http://h/x']) {
+  for (const text of [
+    'FROM a\nADD a.tar.gz b/[c]*.txt /x',
+    'FROM a\nADD --chown=1:1 . /app',
+    'FROM a\nADD ["a file", "/x"]',
+    'FROM a\n# ADD http://h/x /x',
+    'FROM a\nRUN echo ADDRESS http://h/x',
+    `FROM a\nCOPY x ${URL}`,
+    'FROM a\nRUN wget http://h/x',
+  ]) {
     t.equal(fetchingAdd(text), null, text);
   }
   t.ok(addsFiles(' a b /x'));
@@ -37,9 +45,27 @@ t.test('what adds files of the build context may stay', async (t) => {
 });
 
 t.test('the base images, with build arguments', async (t) => {
-  const text = ['# syntax=x', 'ARG VERSION=24', 'ARG BASE="node:${VERSION}-slim"', 'FROM --platform=linux/amd64 $BASE AS build', 'ARG VERSION=1', 'RUN echo "\\', 'FROM nothing"', 'FROM build AS Next', 'FROM next', 'FROM scratch', 'from ${OTHER:-debian:12}', 'FROM b@sha256:0 \\', '  AS last'].join('\n');
+  const text = [
+    '# syntax=x',
+    'ARG VERSION=24',
+    'ARG BASE="node:${VERSION}-slim"',
+    'FROM --platform=linux/amd64 $BASE AS build',
+    'ARG VERSION=1',
+    'RUN echo "\\',
+    'FROM nothing"',
+    'FROM build AS Next',
+    'FROM next',
+    'FROM scratch',
+    'from ${OTHER:-debian:12}',
+    'FROM b@sha256:0 \\',
+    '  AS last',
+  ].join('\n');
   t.same(baseImages(text, {}), { images: ['node:24-slim', 'debian:12', 'b@sha256:0'], unclear: [] });
-  t.same(baseImages(text, { VERSION: '22', OTHER: 'x' }).images[0], 'node:22-slim', 'a value of the recipe goes before the default');
+  t.same(
+    baseImages(text, { VERSION: '22', OTHER: 'x' }).images[0],
+    'node:22-slim',
+    'a value of the recipe goes before the default',
+  );
   t.same(baseImages('ARG A\nFROM $A', { A: 'x' }), { images: ['x'], unclear: [] });
   t.same(baseImages('ARG A\nFROM $A\nFROM ${A:+x}', {}), { images: [], unclear: ['FROM $A', 'FROM ${A:+x}'] });
   t.same(baseImages('# escape=`\nFROM a `\n AS b\nRUN x \\\nFROM c', {}), { images: ['a', 'c'], unclear: [] });
@@ -56,12 +82,26 @@ t.test('the file in a tar; a link is none', async (t) => {
   };
   const body = Buffer.alloc(512);
   body.write('FROM a\n');
-  t.equal(fileIn(Buffer.concat([header('g', 3), Buffer.alloc(512), header('5', 0), header('0', 7), body, Buffer.alloc(1024)])), 'FROM a\n');
+  t.equal(
+    fileIn(
+      Buffer.concat([header('g', 3), Buffer.alloc(512), header('5', 0), header('0', 7), body, Buffer.alloc(1024)]),
+    ),
+    'FROM a\n',
+  );
   t.equal(fileIn(Buffer.concat([header('2', 0), header('0', 7), body])), null);
   t.equal(fileIn(Buffer.alloc(1024)), null);
 });
 
 t.test('the build context is an archive of the commit', async (t) => {
   const [build] = aPlan().sides[0]!.builds;
-  t.same(archiveCommand(build!, 'Dockerfile'), ['git', '-C', '/src', 'archive', '--format=tar', '--end-of-options', `${'a'.repeat(40)}:service`, 'Dockerfile']);
+  t.same(archiveCommand(build!, 'Dockerfile'), [
+    'git',
+    '-C',
+    '/src',
+    'archive',
+    '--format=tar',
+    '--end-of-options',
+    `${'a'.repeat(40)}:service`,
+    'Dockerfile',
+  ]);
 });

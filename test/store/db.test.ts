@@ -4,9 +4,9 @@ import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSy
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import t from 'tap';
-import { judgeRun } from '../../scripts/judge/judge-run.ts';
 import { compile } from '../../scripts/config/schema.ts';
 import { InfrastructureError, UsageError } from '../../scripts/core/errors.ts';
+import { judgeRun } from '../../scripts/judge/judge-run.ts';
 import { runTable } from '../../scripts/report/run-table.ts';
 import { latencyViews } from '../../scripts/service/server/data/metric-values.ts';
 import { openStore } from '../../scripts/store/db.ts';
@@ -26,7 +26,8 @@ function thrown(work: () => unknown): Error & { hint?: string } {
   throw new Error('nothing was thrown');
 }
 
-const startWriter = (file: string, runId: string, rounds: number) => spawn(process.execPath, [WRITER, file, runId, String(rounds)], { stdio: ['ignore', 'pipe', 'inherit'] });
+const startWriter = (file: string, runId: string, rounds: number) =>
+  spawn(process.execPath, [WRITER, file, runId, String(rounds)], { stdio: ['ignore', 'pipe', 'inherit'] });
 
 t.test('a run comes back as it was kept, sample values to the last bit', async (t) => {
   const store = openStore(join(t.testdir(), 'deep/er/mayfly.db'));
@@ -51,29 +52,57 @@ t.test('a run is kept piece by piece: rounds, archive, end', async (t) => {
   store.finishRun(whole.run_id, 'invalid', finished_at!, status_reason);
   t.strictSame(store.run(whole.run_id), whole);
   t.strictSame(store.runningRuns(), []);
-  t.strictSame(store.details(whole.run_id).map(({ round, detail }) => [round, detail]), [[1, { load: 1 }], [2, { load: 2 }], [3, { load: 3 }]]);
+  t.strictSame(
+    store.details(whole.run_id).map(({ round, detail }) => [round, detail]),
+    [
+      [1, { load: 1 }],
+      [2, { load: 2 }],
+      [3, { load: 3 }],
+    ],
+  );
 });
 
-t.test('a run of before Mayfly had a load generator of its own opens and shows: virtual users, a summary of k6', async (t) => {
-  const file = join(t.testdir(), 'mayfly.db');
-  const run = { ...makeComparison(1.02), load: K6_LOAD };
-  const { metrics } = JSON.parse(readFileSync(join(import.meta.dirname, '../fixtures/k6-summary-interleaved.json'), 'utf8'));
-  const before = openStore(file);
-  before.addRun({ ...run, rounds: [] });
-  for (const round of run.rounds) before.saveRound(run.run_id, round, { signals: {}, k6: metrics });
-  before.close();
-  const store = openStore(file);
-  t.teardown(() => store.close());
-  const opened = store.run(run.run_id);
-  t.strictSame(opened, run);
-  t.match(runTable(opened, { color: false }), '200 requests/s for each side for 20.0s after 5.0s of warm-up, by k6\n');
-  const validate = compile(JSON.parse(readFileSync(join(import.meta.dirname, '../../docs/schemas/mayfly.run.v1.json'), 'utf8')));
-  t.ok(validate(JSON.parse(JSON.stringify(opened))), JSON.stringify(validate.errors));
-  const [candidate, baseline] = latencyViews(opened, store.details(run.run_id));
-  t.match(candidate, { side: 'candidate', requests: 3 * 2001, rounds: { length: 3 } });
-  t.same(candidate!.quantiles.map(({ share, seconds }) => [share, seconds * 1000]), [[0, 0.180298], [0.5, 0.425338], [0.9, 0.665721], [0.95, 0.767668], [0.99, 2.460803], [0.999, 5.683113000000055], [1, 6.266256]]);
-  t.match(baseline, { side: 'baseline', requests: 6000 });
-});
+t.test(
+  'a run of before Mayfly had a load generator of its own opens and shows: virtual users, a summary of k6',
+  async (t) => {
+    const file = join(t.testdir(), 'mayfly.db');
+    const run = { ...makeComparison(1.02), load: K6_LOAD };
+    const { metrics } = JSON.parse(
+      readFileSync(join(import.meta.dirname, '../fixtures/k6-summary-interleaved.json'), 'utf8'),
+    );
+    const before = openStore(file);
+    before.addRun({ ...run, rounds: [] });
+    for (const round of run.rounds) before.saveRound(run.run_id, round, { signals: {}, k6: metrics });
+    before.close();
+    const store = openStore(file);
+    t.teardown(() => store.close());
+    const opened = store.run(run.run_id);
+    t.strictSame(opened, run);
+    t.match(
+      runTable(opened, { color: false }),
+      '200 requests/s for each side for 20.0s after 5.0s of warm-up, by k6\n',
+    );
+    const validate = compile(
+      JSON.parse(readFileSync(join(import.meta.dirname, '../../docs/schemas/mayfly.run.v1.json'), 'utf8')),
+    );
+    t.ok(validate(JSON.parse(JSON.stringify(opened))), JSON.stringify(validate.errors));
+    const [candidate, baseline] = latencyViews(opened, store.details(run.run_id));
+    t.match(candidate, { side: 'candidate', requests: 3 * 2001, rounds: { length: 3 } });
+    t.same(
+      candidate!.quantiles.map(({ share, seconds }) => [share, seconds * 1000]),
+      [
+        [0, 0.180298],
+        [0.5, 0.425338],
+        [0.9, 0.665721],
+        [0.95, 0.767668],
+        [0.99, 2.460803],
+        [0.999, 5.683113000000055],
+        [1, 6.266256],
+      ],
+    );
+    t.match(baseline, { side: 'baseline', requests: 6000 });
+  },
+);
 
 t.test('the same round again replaces the first', async (t) => {
   const store = openStore(join(t.testdir(), 'mayfly.db'));
@@ -90,7 +119,11 @@ t.test('a round with a sample that is no number is not kept at all', async (t) =
   t.teardown(() => store.close());
   const run = makeRun({ rounds: [] });
   store.addRun(run);
-  t.match(thrown(() => store.saveRound(run.run_id, makeRound('candidate', 1, { latency_avg: 1, latency_med: Number.NaN }))).message, /latency_med of round 1 is no number/);
+  t.match(
+    thrown(() => store.saveRound(run.run_id, makeRound('candidate', 1, { latency_avg: 1, latency_med: Number.NaN })))
+      .message,
+    /latency_med of round 1 is no number/,
+  );
   t.strictSame(store.run(run.run_id).rounds, []);
 });
 
@@ -98,7 +131,12 @@ t.test('finding a run', async (t) => {
   const store = openStore(join(t.testdir(), 'mayfly.db'));
   t.teardown(() => store.close());
   t.match(thrown(() => store.run('last')).message, /there is no run in the store yet/);
-  for (const [id, minute] of [['01AAA1', 1], ['01AAA2', 2], ['01B', 3]] as const) store.addRun(makeRun({ run_id: id, started_at: `2026-01-02T03:0${minute}:00.000Z` }));
+  for (const [id, minute] of [
+    ['01AAA1', 1],
+    ['01AAA2', 2],
+    ['01B', 3],
+  ] as const)
+    store.addRun(makeRun({ run_id: id, started_at: `2026-01-02T03:0${minute}:00.000Z` }));
   t.equal(store.run('01b').run_id, '01B', 'any case');
   t.equal(store.run('01AAA1').run_id, '01AAA1', 'whole');
   t.equal(store.run('last').run_id, '01B');
@@ -118,8 +156,24 @@ t.test('listing runs', async (t) => {
   t.teardown(() => store.close());
   const sides = (commit: string, ref: string) => ({ candidate: { ref, commit, images: [] } });
   store.addRun(makeRun({ run_id: '01A', started_at: '2026-01-01T00:00:00.000Z', sides: sides('abc123', 'main') }));
-  store.addRun(makeRun({ run_id: '01B', started_at: '2026-01-02T00:00:00.000Z', sides: sides('def456', 'HEAD'), labels: { pr: '7' }, archive: { bucket: '', blocks: [], verified: false, pending: true } }));
-  store.addRun(makeRun({ run_id: '01C', started_at: '2026-01-03T00:00:00.000Z', benchmark: 'caddy', sides: sides('v2.10.0', 'v2.10.0'), archive: undefined }));
+  store.addRun(
+    makeRun({
+      run_id: '01B',
+      started_at: '2026-01-02T00:00:00.000Z',
+      sides: sides('def456', 'HEAD'),
+      labels: { pr: '7' },
+      archive: { bucket: '', blocks: [], verified: false, pending: true },
+    }),
+  );
+  store.addRun(
+    makeRun({
+      run_id: '01C',
+      started_at: '2026-01-03T00:00:00.000Z',
+      benchmark: 'caddy',
+      sides: sides('v2.10.0', 'v2.10.0'),
+      archive: undefined,
+    }),
+  );
   const ids = (filter: Parameters<typeof store.runs>[0]) => store.runs(filter).map((run) => run.run_id);
   t.strictSame(ids({}), ['01C', '01B', '01A']);
   t.strictSame(ids({ limit: 1 }), ['01C']);
@@ -129,19 +183,43 @@ t.test('listing runs', async (t) => {
   t.strictSame(ids({ commit: '%' }), []);
   t.strictSame(ids({ labels: { pr: '7' } }), ['01B']);
   t.strictSame(ids({ labels: { pr: '8' } }), []);
-  t.match(store.runs(), [{ archive: 'none' }, { archive: 'pending' }, { archive: 'verified', observations: 3, valid_observations: 3 }]);
-  t.strictSame(store.pendingArchives(), [{ run_id: '01B', archive: { bucket: '', blocks: [], verified: false, pending: true } }]);
+  t.match(store.runs(), [
+    { archive: 'none' },
+    { archive: 'pending' },
+    { archive: 'verified', observations: 3, valid_observations: 3 },
+  ]);
+  t.strictSame(store.pendingArchives(), [
+    { run_id: '01B', archive: { bucket: '', blocks: [], verified: false, pending: true } },
+  ]);
 });
 
 t.test('every run, oldest first, with its labels and what became of its metrics', async (t) => {
   const store = openStore(join(t.testdir(), 'mayfly.db'));
   t.teardown(() => store.close());
-  for (let n = 30; n > 0; n--) store.addRun(makeRun({ run_id: `01A${n}`, started_at: new Date(Date.UTC(2026, 0, n)).toISOString(), benchmark: n % 2 ? 'shop' : 'caddy', labels: n === 2 ? { b: '2', a: '1' } : {}, archive: undefined }));
+  for (let n = 30; n > 0; n--)
+    store.addRun(
+      makeRun({
+        run_id: `01A${n}`,
+        started_at: new Date(Date.UTC(2026, 0, n)).toISOString(),
+        benchmark: n % 2 ? 'shop' : 'caddy',
+        labels: n === 2 ? { b: '2', a: '1' } : {},
+        archive: undefined,
+      }),
+    );
   store.saveArchive('01A1', { bucket: '', blocks: [], verified: false, pending: true });
   const stored = store.stored();
-  t.strictSame(stored.map(({ run_id }) => run_id), Array.from({ length: 30 }, (_, i) => `01A${i + 1}`));
-  t.strictSame(stored.filter(({ archive }) => archive).map(({ run_id, archive }) => [run_id, archive!.pending]), [['01A1', true]]);
-  t.strictSame(stored.filter(({ labels }) => Object.keys(labels).length > 0).map(({ run_id, labels }) => [run_id, labels]), [['01A2', { a: '1', b: '2' }]]);
+  t.strictSame(
+    stored.map(({ run_id }) => run_id),
+    Array.from({ length: 30 }, (_, i) => `01A${i + 1}`),
+  );
+  t.strictSame(
+    stored.filter(({ archive }) => archive).map(({ run_id, archive }) => [run_id, archive!.pending]),
+    [['01A1', true]],
+  );
+  t.strictSame(
+    stored.filter(({ labels }) => Object.keys(labels).length > 0).map(({ run_id, labels }) => [run_id, labels]),
+    [['01A2', { a: '1', b: '2' }]],
+  );
   t.ok(stored.every(({ observations, run_id }) => observations === store.run(run_id).rounds.length));
 });
 
@@ -149,25 +227,46 @@ t.test('a change point is added once and never changed', async (t) => {
   const store = openStore(join(t.testdir(), 'mayfly.db'));
   t.teardown(() => store.close());
   const point = (laid = {}) => ({
-    benchmark: 'shop', host_id: 'h0st', metric: 'latency_med', commit: 'b'.repeat(40), before: 'a'.repeat(40), run_id: '01B',
-    at: '2026-01-02T00:00:00.000Z', ratio: 1.0512345678901234, found_at: '2026-01-05T00:00:00.000Z', ...laid,
+    benchmark: 'shop',
+    host_id: 'h0st',
+    metric: 'latency_med',
+    commit: 'b'.repeat(40),
+    before: 'a'.repeat(40),
+    run_id: '01B',
+    at: '2026-01-02T00:00:00.000Z',
+    ratio: 1.0512345678901234,
+    found_at: '2026-01-05T00:00:00.000Z',
+    ...laid,
   });
   t.throws(() => store.addChangePoint(point()), /FOREIGN KEY/, 'its run must be known');
   for (const run_id of ['01A', '01B']) store.addRun(makeRun({ run_id }));
   store.addRun(makeRun({ run_id: '01C', benchmark: 'caddy' }));
-  const all = [point({ run_id: '01C', benchmark: 'caddy' }), point({ run_id: '01A', at: '2026-01-01T00:00:00.000Z', ratio: 0.5 }), point(), point({ metric: 'latency_p95' })];
+  const all = [
+    point({ run_id: '01C', benchmark: 'caddy' }),
+    point({ run_id: '01A', at: '2026-01-01T00:00:00.000Z', ratio: 0.5 }),
+    point(),
+    point({ metric: 'latency_p95' }),
+  ];
   for (const one of all.toReversed()) store.addChangePoint(one);
   store.addChangePoint(point({ ratio: 2, found_at: '2026-02-01T00:00:00.000Z' }));
   t.strictSame(store.changePoints(), all);
   t.strictSame(store.changePoints('caddy'), all.slice(0, 1));
   t.strictSame(store.changePoints('none'), []);
-  for (const ratio of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) t.throws(() => store.addChangePoint(point({ ratio })), /above 0/);
+  for (const ratio of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
+    t.throws(() => store.addChangePoint(point({ ratio })), /above 0/);
 });
 
 t.test('builds and events', async (t) => {
   const store = openStore(join(t.testdir(), 'mayfly.db'));
   t.teardown(() => store.close());
-  const build = { benchmark: 'shop', image: 'shop', commit: 'abc', recipeHash: 'r1', tag: 'mayfly/shop:abc', imageId: 'sha256:1' };
+  const build = {
+    benchmark: 'shop',
+    image: 'shop',
+    commit: 'abc',
+    recipeHash: 'r1',
+    tag: 'mayfly/shop:abc',
+    imageId: 'sha256:1',
+  };
   t.equal(store.findBuild(build), undefined);
   store.saveBuild(build);
   store.saveBuild({ ...build, imageId: 'sha256:2' });
@@ -175,9 +274,16 @@ t.test('builds and events', async (t) => {
   t.equal(store.findBuild({ ...build, recipeHash: 'r2' }), undefined);
   store.addEvent('swept', 'a run of another data folder', { containers: 3 });
   store.addEvent('noted', null, 'x');
-  t.match(store.events(), [{ kind: 'noted', run_id: null, detail: 'x' }, { kind: 'swept', detail: { containers: 3 } }]);
+  t.match(store.events(), [
+    { kind: 'noted', run_id: null, detail: 'x' },
+    { kind: 'swept', detail: { containers: 3 } },
+  ]);
   for (let i = 0; i < 50; i++) store.addEvent('many', null, i);
-  t.same(store.events(50).map(({ detail }) => detail), Array.from({ length: 50 }, (_, i) => 49 - i), 'in their order within a millisecond too');
+  t.same(
+    store.events(50).map(({ detail }) => detail),
+    Array.from({ length: 50 }, (_, i) => 49 - i),
+    'in their order within a millisecond too',
+  );
 });
 
 t.test('real processes that open a new file and write at once: nothing is lost', async (t) => {
@@ -206,7 +312,10 @@ t.test('a writer killed in the middle leaves whole rounds only, and every one th
     const { rounds } = store.run(id);
     store.close();
     t.ok(rounds.length >= reported, `${rounds.length} kept, ${reported} reported`);
-    t.ok(rounds.every((round) => Object.keys(round.samples).length === 50), 'each with all of its samples');
+    t.ok(
+      rounds.every((round) => Object.keys(round.samples).length === 50),
+      'each with all of its samples',
+    );
   }
 });
 
@@ -221,14 +330,24 @@ t.test('a file of an older schema is brought up to date and keeps its runs', asy
   const known = readdirSync(MIGRATIONS).length;
   const folder = join(dir, 'newer');
   cpSync(MIGRATIONS, folder, { recursive: true });
-  writeFileSync(join(folder, '999_note.sql'), `CREATE TABLE note (run_id TEXT); INSERT INTO note SELECT run_id FROM run;`);
+  writeFileSync(
+    join(folder, '999_note.sql'),
+    `CREATE TABLE note (run_id TEXT); INSERT INTO note SELECT run_id FROM run;`,
+  );
   const newer = openDatabase(file, { migrations: folder });
-  t.strictSame(newer.all('SELECT run_id FROM note').map((row) => row.run_id), [run.run_id]);
+  t.strictSame(
+    newer.all('SELECT run_id FROM note').map((row) => row.run_id),
+    [run.run_id],
+  );
   newer.close();
 
   const error = thrown(() => openStore(file));
   t.type(error, InfrastructureError);
-  t.match(error.message, `mayfly.db was written by a newer Mayfly (schema ${known + 1}; this one knows up to ${known})`, 'and the older Mayfly refuses it from then on');
+  t.match(
+    error.message,
+    `mayfly.db was written by a newer Mayfly (schema ${known + 1}; this one knows up to ${known})`,
+    'and the older Mayfly refuses it from then on',
+  );
   t.match(error.hint, /git pull/);
 });
 
@@ -242,9 +361,15 @@ t.test('a store of the first schema gets its change points and keeps its runs', 
   first.run(
     `INSERT INTO run (run_id, benchmark, status, started_at, pairing, host_id, stack_version, rounds_asked, host, load, cpusets, metrics, stack_images, compose)
      VALUES (?, 'shop', 'complete', ?, 'interleaved', 'h', 's', 1, '{}', '{}', '{}', '[]', '[]', '{}')`,
-    run.run_id, run.started_at,
+    run.run_id,
+    run.started_at,
   );
-  for (const side of ['candidate', 'baseline']) first.run(`INSERT INTO run_side (run_id, side, ref, commit_id, images) VALUES (?, ?, 'HEAD', 'c', '[]')`, run.run_id, side);
+  for (const side of ['candidate', 'baseline'])
+    first.run(
+      `INSERT INTO run_side (run_id, side, ref, commit_id, images) VALUES (?, ?, 'HEAD', 'c', '[]')`,
+      run.run_id,
+      side,
+    );
   t.throws(() => first.all('SELECT * FROM change_point'), /no such table/);
   first.close();
   const store = openStore(file);
@@ -253,7 +378,8 @@ t.test('a store of the first schema gets its change points and keeps its runs', 
   t.strictSame(store.changePoints(), []);
   const kept = store.run(run.run_id);
   t.equal(kept.pairing, 'interleaved', 'the pairing moves to a column that takes more of them');
-  for (const field of ['comparison', 'master', 'verdict', 'capacity', 'continues'] as const) t.equal(kept[field], undefined);
+  for (const field of ['comparison', 'master', 'verdict', 'capacity', 'continues'] as const)
+    t.equal(kept[field], undefined);
   store.amendRun(run.run_id, { pairing: 'alternating' });
   t.equal(store.run(run.run_id).pairing, 'alternating');
 });
@@ -261,15 +387,31 @@ t.test('a store of the first schema gets its change points and keeps its runs', 
 t.test('a comparison keeps its design, its verdict and where its rounds are from', async (t) => {
   const store = openStore(join(t.testdir(), 'mayfly.db'));
   t.teardown(() => store.close());
-  const before = { ...makeComparison(1.05), run_id: '01BEFORE', status: 'interrupted' as const, comparison: { design: 'sequential' as const, min: 6, max: 40 } };
+  const before = {
+    ...makeComparison(1.05),
+    run_id: '01BEFORE',
+    status: 'interrupted' as const,
+    comparison: { design: 'sequential' as const, min: 6, max: 40 },
+  };
   store.addRun(before);
   t.equal(store.continuedBy(before.run_id), undefined);
   const rounds = before.rounds.map((round) => ({ ...round, block: 2, rate: 7, from_run: before.run_id }));
-  const run = { ...before, run_id: '01AFTER', status: 'complete' as const, continues: before.run_id, master: true, rounds };
+  const run = {
+    ...before,
+    run_id: '01AFTER',
+    status: 'complete' as const,
+    continues: before.run_id,
+    master: true,
+    rounds,
+  };
   store.addRun(run);
   const verdict = judgeRun(store.run(run.run_id));
   store.saveVerdict(run.run_id, verdict);
-  t.strictSame(JSON.parse(JSON.stringify(store.run(run.run_id))), JSON.parse(JSON.stringify({ ...run, verdict })), 'all of it comes back');
+  t.strictSame(
+    JSON.parse(JSON.stringify(store.run(run.run_id))),
+    JSON.parse(JSON.stringify({ ...run, verdict })),
+    'all of it comes back',
+  );
   t.match(store.runs({ master: true }), [{ run_id: run.run_id, verdict: verdict.verdict, master: true }]);
   t.equal(store.continuedBy(before.run_id), run.run_id);
   const elsewhere = openStore(join(t.testdir({ other: {} }), 'other', 'mayfly.db'));
@@ -283,7 +425,17 @@ t.test('suspected changes are added once and settled once; bisections are kept a
   t.teardown(() => store.close());
   store.addRun(makeRun());
   const { run_id, started_at: at } = makeRun();
-  const change = { benchmark: 'shop', host_id: 'h0st', metric: 'latency_med', run_id, commit: 'b', before: 'a', at, ratio: 1.05, found_at: at };
+  const change = {
+    benchmark: 'shop',
+    host_id: 'h0st',
+    metric: 'latency_med',
+    run_id,
+    commit: 'b',
+    before: 'a',
+    at,
+    ratio: 1.05,
+    found_at: at,
+  };
   store.addSuspectedChange(change);
   store.addSuspectedChange({ ...change, ratio: 2 });
   t.strictSame(store.suspectedChanges('shop', 'h0st'), [{ ...change, state: 'open' }]);
@@ -309,7 +461,10 @@ t.test('a migration that fails leaves the file as it was', async (t) => {
 });
 
 t.test('files that are no store', async (t) => {
-  const dir = t.testdir({ 'text.db': 'this is a text file of some length, and no database at all\n'.repeat(20), file: '' });
+  const dir = t.testdir({
+    'text.db': 'this is a text file of some length, and no database at all\n'.repeat(20),
+    file: '',
+  });
   const foreign = new DatabaseSync(join(dir, 'foreign.db'));
   foreign.exec('CREATE TABLE customer (name TEXT)');
   foreign.close();
@@ -336,11 +491,23 @@ t.test('what SQLite reports becomes a sentence', async (t) => {
     if (pragma) db.exec(pragma);
     return () => explained(file, () => db.exec(`INSERT INTO benchmark VALUES ('${'x'.repeat(100_000)}')`));
   };
-  t.match(thrown(connect('PRAGMA max_page_count = 1')), { name: 'InfrastructureError', message: /the disk is full/, hint: /Make room/ });
+  t.match(thrown(connect('PRAGMA max_page_count = 1')), {
+    name: 'InfrastructureError',
+    message: /the disk is full/,
+    hint: /Make room/,
+  });
   t.match(thrown(connect('PRAGMA query_only = 1')), { name: 'InfrastructureError', message: /read-only/ });
   const blocker = new DatabaseSync(file);
   blocker.exec('BEGIN IMMEDIATE');
   t.match(thrown(connect('')), { name: 'InfrastructureError', message: /is locked/ });
   blocker.close();
-  t.equal(thrown(() => explained(file, () => { throw new RangeError('ours'); })).name, 'RangeError', 'a fault of our own stays one');
+  t.equal(
+    thrown(() =>
+      explained(file, () => {
+        throw new RangeError('ours');
+      }),
+    ).name,
+    'RangeError',
+    'a fault of our own stays one',
+  );
 });

@@ -1,7 +1,8 @@
 /** What must be true of the jobs of a history once it has come to rest. */
-import { ENDED } from '../../scripts/store/jobs.ts';
+
 import type { Job } from '../../scripts/documents/job.ts';
 import type { RunStatus } from '../../scripts/documents/run.ts';
+import { ENDED } from '../../scripts/store/jobs.ts';
 import type { HistoryGitHub } from './history-github.ts';
 
 export interface Rest {
@@ -21,13 +22,23 @@ export interface Rest {
 export function checkJobs(rest: Rest): string[] {
   const { jobs, asked, cancelled, benchmarks, github } = rest;
   const settled = (commit: string, kind: Job['kind'], benchmark: string) =>
-    jobs.some((job) => job.commit === commit && job.kind === kind && job.benchmark === benchmark && (job.state === 'done' || job.state === 'failed' || cancelled.has(job.job_id)));
+    jobs.some(
+      (job) =>
+        job.commit === commit &&
+        job.kind === kind &&
+        job.benchmark === benchmark &&
+        (job.state === 'done' || job.state === 'failed' || cancelled.has(job.job_id)),
+    );
   return [
     ...[...asked].filter((id) => !jobs.some(({ job_id }) => job_id === id)).map((id) => `job ${id} is lost`),
     ...jobs.flatMap((job) => checkJob(job, rest).map((what) => `job ${job.job_id} ${what}`)),
     ...benchmarks.flatMap((benchmark) => [
-      ...github.open.filter(({ head }) => !settled(head, 'new-test', benchmark)).map(({ head, number }) => `head ${head} of pull request ${number} was never measured with ${benchmark}`),
-      ...(settled(github.master.at(-1)!, 'new-master', benchmark) ? [] : [`the head of the default branch was never measured with ${benchmark}`]),
+      ...github.open
+        .filter(({ head }) => !settled(head, 'new-test', benchmark))
+        .map(({ head, number }) => `head ${head} of pull request ${number} was never measured with ${benchmark}`),
+      ...(settled(github.master.at(-1)!, 'new-master', benchmark)
+        ? []
+        : [`the head of the default branch was never measured with ${benchmark}`]),
     ]),
   ];
 }
@@ -39,7 +50,10 @@ function checkJob(job: Job, { cancelled, completed, statusOf }: Rest): string[] 
     [!ENDED.includes(state), `has not ended: it is ${state}`],
     [state === 'failed' && !reason, 'has failed without a reason'],
     [state === 'done' && statusOf(run_id!) !== 'complete', `is done, but its run ${run_id} is not complete`],
-    [state === 'cancelled' && !replaced_by && !cancelled.has(job_id) && reason !== 'its pull request was closed', `was cancelled by nobody: ${reason}`],
+    [
+      state === 'cancelled' && !replaced_by && !cancelled.has(job_id) && reason !== 'its pull request was closed',
+      `was cancelled by nobody: ${reason}`,
+    ],
     [losses > 2, 'was begun again after its worker was lost twice'],
     [(completed.get(job_id) ?? 0) > 1, `was measured ${completed.get(job_id)} times`],
   ];

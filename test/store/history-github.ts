@@ -1,8 +1,11 @@
-/** GitHub in a made-up history: what it holds, and what it has yet to deliver. And the chance that all of it is drawn from. */
+/**
+ * GitHub in a made-up history: what it holds, and what it has yet to deliver. And the chance that all of it is drawn
+ * from.
+ */
 import type { ServiceConfig } from '../../scripts/config/service.ts';
 import { watchedRepository } from '../../scripts/config/service.ts';
-import type { GitHub } from '../../scripts/service/tell/github-types.ts';
 import type { NewPullRequest, Told } from '../../scripts/service/server/webhook-events.ts';
+import type { GitHub } from '../../scripts/service/tell/github-types.ts';
 
 export const REPOSITORY = 'acme/shop';
 
@@ -65,7 +68,15 @@ export class HistoryGitHub {
 }
 
 const hash = (n: number) => `c${n.toString(16).padStart(39, '0')}`;
-const remote = ({ number, head, open, updated }: Pull): NewPullRequest => ({ repository: REPOSITORY, number, head, base_ref: 'main', from_fork: false, open, updated_ms: updated });
+const remote = ({ number, head, open, updated }: Pull): NewPullRequest => ({
+  repository: REPOSITORY,
+  number,
+  head,
+  base_ref: 'main',
+  from_fork: false,
+  open,
+  updated_ms: updated,
+});
 
 export class Chance {
   /** Evenly from 0 to 1. */

@@ -1,17 +1,18 @@
 /**
- * Made-up histories of the queue on a real store file: workers as scripts/work makes them, the server's own code for what
+ * Made-up histories of the queue on a real store file: workers as scripts/work makes them, the server's own code for
+ * what
  * GitHub tells, and a clock, all of which may fail at any point. What the queue does is held against what it may do.
  */
 import { copyFileSync } from 'node:fs';
 import type { ServiceConfig } from '../../scripts/config/service.ts';
-import type { GitHub } from '../../scripts/service/tell/github-types.ts';
-import { keep } from '../../scripts/service/server/webhook-events.ts';
+import { type Job, PRIORITY, type WorkerName } from '../../scripts/documents/job.ts';
 import { cancelPullRequest, queueRequest } from '../../scripts/service/server/queueing.ts';
 import { reconcile } from '../../scripts/service/server/reconcile.ts';
 import type { ServeContext } from '../../scripts/service/server/serve-context.ts';
+import { keep } from '../../scripts/service/server/webhook-events.ts';
+import type { GitHub } from '../../scripts/service/tell/github-types.ts';
 import { openStore, type Store } from '../../scripts/store/db.ts';
 import { ENDED, type Outcome, type Queue } from '../../scripts/store/jobs.ts';
-import { type Job, PRIORITY, type WorkerName } from '../../scripts/documents/job.ts';
 import { makeRun } from '../run-document.ts';
 import { checkJobs } from './history-checks.ts';
 import { Chance, HistoryGitHub, REPOSITORY } from './history-github.ts';
@@ -34,7 +35,9 @@ export interface Fault {
 }
 
 /** How often what happened, over all histories. */
-export interface Tally { [what: string]: number }
+export interface Tally {
+  [what: string]: number;
+}
 
 interface Held {
   job: Job;
@@ -83,15 +86,28 @@ export class History {
   private readonly completed = new Map<string, number>();
   private readonly ended = new Map<string, string>();
 
-  constructor(seed: number, files: { template: string; file: string }, { fault = {}, tally = {} }: { fault?: Fault; tally?: Tally } = {}) {
+  constructor(
+    seed: number,
+    files: { template: string; file: string },
+    { fault = {}, tally = {} }: { fault?: Fault; tally?: Tally } = {},
+  ) {
     this.chance = new Chance(seed);
     copyFileSync(files.template, files.file);
     this.file = files.file;
     this.fault = fault;
     this.tally = tally;
     const benchmarks = this.chance.of(0.3) ? ['shop', 'caddy'] : ['shop'];
-    const rules = new Map(benchmarks.map((name) => [name, { cancelRunning: this.chance.of(0.5), deadlineS: DEADLINE_S }]));
-    this.config = { file: undefined, site: 'https://mayfly.example.org', repositories: [{ name: REPOSITORY, benchmarks, eachPullRequest: true }], reconcileS: 300, alerts: [], rules };
+    const rules = new Map(
+      benchmarks.map((name) => [name, { cancelRunning: this.chance.of(0.5), deadlineS: DEADLINE_S }]),
+    );
+    this.config = {
+      file: undefined,
+      site: 'https://mayfly.example.org',
+      repositories: [{ name: REPOSITORY, benchmarks, eachPullRequest: true }],
+      reconcileS: 300,
+      alerts: [],
+      rules,
+    };
     this.github = new HistoryGitHub(this.chance, this.config);
   }
 
@@ -143,12 +159,17 @@ export class History {
   private async happen(): Promise<void> {
     const ways: [number, () => void | Promise<void>][] = [
       [30, () => this.stepOf(this.chance.oneOf(this.workers.filter(({ state }) => state === 'lives')))],
-      [8, () => this.github.change(this.real)], [12, () => this.deliver()], [2, () => this.reconciles()],
-      [5, () => this.kill(this.busyOne())], [3, () => this.stop(this.busyOne())],
+      [8, () => this.github.change(this.real)],
+      [12, () => this.deliver()],
+      [2, () => this.reconciles()],
+      [5, () => this.kill(this.busyOne())],
+      [3, () => this.stop(this.busyOne())],
       [4, () => this.goOn(this.chance.oneOf(this.workers.filter(({ state }) => state === 'stopped')))],
       [3, () => (this.workers.filter(({ state }) => state !== 'dead').length < 4 ? this.startWorker() : undefined)],
       [2, () => (this.server ? this.killServer() : this.startServer())],
-      [3, () => this.jump()], [6, () => this.byHand()], [2, () => this.tick(this.chance.below(3) === 0 ? 15 * MINUTE : 90 * SECOND)],
+      [3, () => this.jump()],
+      [6, () => this.byHand()],
+      [2, () => this.tick(this.chance.below(3) === 0 ? 15 * MINUTE : 90 * SECOND)],
     ];
     let left = this.chance.next() * ways.reduce((sum, [weight]) => sum + weight, 0);
     for (const [weight, act] of ways) if ((left -= weight) < 0) return act();
@@ -177,7 +198,19 @@ export class History {
     this.say('server killed');
   }
   private context(store: Store, github?: GitHub): ServeContext {
-    return { store, config: this.config, github, now: () => this.now, log: (line: string) => this.trace.push(line), signal: new AbortController().signal, wake: () => {}, site: '', githubSite: 'https://github.com', webhookSecret: undefined, actionToken: undefined } as unknown as ServeContext;
+    return {
+      store,
+      config: this.config,
+      github,
+      now: () => this.now,
+      log: (line: string) => this.trace.push(line),
+      signal: new AbortController().signal,
+      wake: () => {},
+      site: '',
+      githubSite: 'https://github.com',
+      webhookSecret: undefined,
+      actionToken: undefined,
+    } as unknown as ServeContext;
   }
 
   /** In any order; some never come, some come twice. The server may be killed before it has written all of one. */
@@ -217,11 +250,31 @@ export class History {
     const some = this.chance.oneOf(queue.jobs());
     const pull = this.chance.oneOf(this.github.open);
     const add = (commit: string, more: Partial<Job> = {}) => {
-      const { job, added } = queue.enqueue({ kind: 'new-test', benchmark: 'shop', commit, requested_by: 'hand', priority: PRIORITY.by_hand, deadline_s: DEADLINE_S, ...more }, { now: this.now, again: true, pinned: true });
+      const { job, added } = queue.enqueue(
+        {
+          kind: 'new-test',
+          benchmark: 'shop',
+          commit,
+          requested_by: 'hand',
+          priority: PRIORITY.by_hand,
+          deadline_s: DEADLINE_S,
+          ...more,
+        },
+        { now: this.now, again: true, pinned: true },
+      );
       this.asked.add(job.job_id);
       this.say(added ? 'added by hand' : 'already there');
     };
-    const request = { request_id: 'r', repository: REPOSITORY, pull_request: pull?.number ?? 0, comment_id: 1, author: 'a', text: '', written_ms: 0, failures: 0 };
+    const request = {
+      request_id: 'r',
+      repository: REPOSITORY,
+      pull_request: pull?.number ?? 0,
+      comment_id: 1,
+      author: 'a',
+      text: '',
+      written_ms: 0,
+      failures: 0,
+    };
     const cancelled = (job: Job) => {
       this.cancelled.add(job.job_id);
       this.say('cancelled', job.job_id);
@@ -229,11 +282,34 @@ export class History {
     const ways = [
       () => add(this.github.newCommit()),
       () => some && queue.cancel(some.job_id, 'cancelled by hand', this.now) && cancelled(some),
-      () => some && add(some.commit, { kind: some.kind, benchmark: some.benchmark, ...(ENDED.includes(some.state) ? { retry_of: some.job_id } : {}), ...(some.repository ? { repository: some.repository } : {}), ...(some.pull_request ? { pull_request: some.pull_request } : {}) }),
+      () =>
+        some &&
+        add(some.commit, {
+          kind: some.kind,
+          benchmark: some.benchmark,
+          ...(ENDED.includes(some.state) ? { retry_of: some.job_id } : {}),
+          ...(some.repository ? { repository: some.repository } : {}),
+          ...(some.pull_request ? { pull_request: some.pull_request } : {}),
+        }),
       () => queue.pause({ by: 'hand', at: new Date(this.now).toISOString() }),
       () => queue.resume(),
-      () => pull && queueRequest(request, { benchmarks: ['shop'], commit: pull.head, overrides: this.chance.of(0.5) ? { rate: '5' } : {}, pinned: false }, this.context(store)).forEach(({ job }) => this.asked.add(job.job_id)),
-      () => pull && cancelPullRequest(REPOSITORY, pull.number, { reason: 'cancelled by a comment' }, this.context(store)).forEach(cancelled),
+      () =>
+        pull &&
+        queueRequest(
+          request,
+          {
+            benchmarks: ['shop'],
+            commit: pull.head,
+            overrides: this.chance.of(0.5) ? { rate: '5' } : {},
+            pinned: false,
+          },
+          this.context(store),
+        ).forEach(({ job }) => this.asked.add(job.job_id)),
+      () =>
+        pull &&
+        cancelPullRequest(REPOSITORY, pull.number, { reason: 'cancelled by a comment' }, this.context(store)).forEach(
+          cancelled,
+        ),
     ];
     this.chance.oneOf(ways)!();
   }
@@ -243,14 +319,26 @@ export class History {
   private startWorker(): void {
     const store = openStore(this.file);
     const host = this.chance.of(0.7) ? 'bench' : `bench-${this.pids}`;
-    this.workers.push({ name: { host, pid: ++this.pids, pid_start: '1' }, store, queue: this.fault.queue?.(store, this.file) ?? store.queue, state: 'lives' });
+    this.workers.push({
+      name: { host, pid: ++this.pids, pid_start: '1' },
+      store,
+      queue: this.fault.queue?.(store, this.file) ?? store.queue,
+      state: 'lives',
+    });
     this.say('worker started', String(this.pids));
   }
   private kill(worker: Worker | undefined): void {
     if (!worker) return;
     worker.store.close();
     worker.state = 'dead';
-    this.say(worker.held ? (worker.held.outcome?.state === 'done' ? 'killed before the end was stored' : 'killed in a run') : 'killed idle', String(worker.name.pid));
+    this.say(
+      worker.held
+        ? worker.held.outcome?.state === 'done'
+          ? 'killed before the end was stored'
+          : 'killed in a run'
+        : 'killed idle',
+      String(worker.name.pid),
+    );
   }
   private stop(worker: Worker | undefined): void {
     if (!worker) return;
@@ -266,7 +354,8 @@ export class History {
 
   /** Which of the others are there, as the workers of one host see it. */
   private seenBy(worker: Worker) {
-    return ({ host, pid }: WorkerName): boolean | undefined => (host !== worker.name.host ? undefined : this.workers.some((one) => one.name.pid === pid && one.state !== 'dead'));
+    return ({ host, pid }: WorkerName): boolean | undefined =>
+      host !== worker.name.host ? undefined : this.workers.some((one) => one.name.pid === pid && one.state !== 'dead');
   }
 
   /** One look for lost workers. Who was looking on all the time knows whether the queue is right. */
@@ -277,22 +366,29 @@ export class History {
       this.leases.delete(job.job_id);
       this.say(`lost worker: ${job.state}`, job.job_id);
       if (!holder) this.wrong(`job ${job.job_id} was taken from nobody`);
-      else if (holder.state !== 'dead' && silent <= LONG_BEAT) this.wrong(`job ${job.job_id} was taken from a worker that was heard of ${silent / SECOND} s ago`);
+      else if (holder.state !== 'dead' && silent <= LONG_BEAT)
+        this.wrong(`job ${job.job_id} was taken from a worker that was heard of ${silent / SECOND} s ago`);
       const may = job.losses > 1 ? ['failed', 'cancelled'] : ['queued', 'cancelled'];
-      if (!may.includes(job.state) || !job.reason) this.wrong(`job ${job.job_id}, lost ${job.losses} times, is ${job.state} (${job.reason})`);
+      if (!may.includes(job.state) || !job.reason)
+        this.wrong(`job ${job.job_id}, lost ${job.losses} times, is ${job.state} (${job.reason})`);
     }
   }
 
   private beat(worker: Worker): void {
     const { held, queue } = worker;
     if (!held) return;
-    const { lost, cancel } = queue.renew(held.job.job_id, held.leaseId, this.now, { text: 'measures', at: new Date(this.now).toISOString() });
-    if (lost !== !this.isHolder(held)) this.wrong(`job ${held.job.job_id}: its worker is told ${lost ? 'that it is lost' : 'to go on'}`);
+    const { lost, cancel } = queue.renew(held.job.job_id, held.leaseId, this.now, {
+      text: 'measures',
+      at: new Date(this.now).toISOString(),
+    });
+    if (lost !== !this.isHolder(held))
+      this.wrong(`job ${held.job.job_id}: its worker is told ${lost ? 'that it is lost' : 'to go on'}`);
     if (lost) return this.abandon(worker);
     held.renewed = this.real;
     if (held.outcome) return;
     if (cancel !== undefined) held.outcome = { state: 'cancelled', reason: cancel };
-    else if (this.real - held.begun > DEADLINE_S * SECOND) held.outcome = { state: 'failed', fault: 'deadline', reason: 'it was not done after its deadline' };
+    else if (this.real - held.begun > DEADLINE_S * SECOND)
+      held.outcome = { state: 'failed', fault: 'deadline', reason: 'it was not done after its deadline' };
     if (held.outcome && held.run) worker.store.finishRun(held.run, 'interrupted', new Date(this.now).toISOString());
   }
   private isHolder = ({ job, leaseId }: Held): boolean => this.leases.get(job.job_id)?.leaseId === leaseId;
@@ -334,7 +430,14 @@ export class History {
     const { job, leaseId } = leased;
     if (this.leases.has(job.job_id)) this.wrong(`job ${job.job_id} was given to two workers`);
     this.leases.set(job.job_id, { worker, leaseId });
-    worker.held = { job, leaseId, rounds: 1 + this.chance.below(2), hangs: this.chance.of(0.04), begun: this.real, renewed: this.real };
+    worker.held = {
+      job,
+      leaseId,
+      rounds: 1 + this.chance.below(2),
+      hangs: this.chance.of(0.04),
+      begun: this.real,
+      renewed: this.real,
+    };
     this.say('claimed', `${job.job_id} by ${worker.name.pid}`);
   }
 
@@ -349,7 +452,16 @@ export class History {
     }
     held.run = `01RUN${String(++this.runs).padStart(6, '0')}`;
     const at = new Date(this.now).toISOString();
-    const run = makeRun({ run_id: held.run, benchmark: job.benchmark, status: 'running', started_at: at, sides: { candidate: { ref: job.commit, commit: job.commit, images: [] } }, labels: { job: job.job_id }, rounds: [], ...(job.kind === 'new-master' ? { master: true } : {}) });
+    const run = makeRun({
+      run_id: held.run,
+      benchmark: job.benchmark,
+      status: 'running',
+      started_at: at,
+      sides: { candidate: { ref: job.commit, commit: job.commit, images: [] } },
+      labels: { job: job.job_id },
+      rounds: [],
+      ...(job.kind === 'new-master' ? { master: true } : {}),
+    });
     worker.store.addRun({ ...run, archive: undefined, finished_at: undefined });
   }
 
@@ -359,7 +471,10 @@ export class History {
     const stored = worker.queue.endLease(job.job_id, leaseId, outcome, this.now);
     worker.held = undefined;
     this.say(stored ? `ended: ${outcome.state}` : 'fenced off', job.job_id);
-    if (stored !== mine) this.wrong(`job ${job.job_id}: its end was ${stored ? 'taken from a worker that no longer had it' : 'refused to its worker'}`);
+    if (stored !== mine)
+      this.wrong(
+        `job ${job.job_id}: its end was ${stored ? 'taken from a worker that no longer had it' : 'refused to its worker'}`,
+      );
     if (mine) this.leases.delete(job.job_id);
   }
 
@@ -379,7 +494,8 @@ export class History {
       await this.reconciles();
       for (let turn = 0; turn < 800 && under() > 0; turn++) {
         this.tick(LONG_BEAT);
-        for (const worker of this.workers) if (worker.state === 'lives' && (worker.held || this.chance.of(0.4))) this.stepOf(worker);
+        for (const worker of this.workers)
+          if (worker.state === 'lives' && (worker.held || this.chance.of(0.4))) this.stepOf(worker);
       }
     }
     for (const worker of this.workers) {
@@ -395,7 +511,8 @@ export class History {
   private checkEnded(): void {
     if (!this.server) return;
     const all = this.server.queue.jobs();
-    for (const [id, was] of this.ended) if (!all.some(({ job_id }) => job_id === id)) this.wrong(`job ${id} is gone: ${was}`);
+    for (const [id, was] of this.ended)
+      if (!all.some(({ job_id }) => job_id === id)) this.wrong(`job ${id} is gone: ${was}`);
     for (const job of all.filter(({ state }) => ENDED.includes(state))) {
       const is = JSON.stringify(job);
       const was = this.ended.get(job.job_id);
@@ -410,6 +527,15 @@ export class History {
     const jobs = server!.queue.jobs();
     this.tally.jobs = (this.tally.jobs ?? 0) + jobs.length;
     const { benchmarks } = this.config.repositories[0]!;
-    for (const what of checkJobs({ jobs, asked, cancelled, completed, benchmarks, github, statusOf: (runId) => server!.run(runId).status })) this.wrong(what);
+    for (const what of checkJobs({
+      jobs,
+      asked,
+      cancelled,
+      completed,
+      benchmarks,
+      github,
+      statusOf: (runId) => server!.run(runId).status,
+    }))
+      this.wrong(what);
   }
 }

@@ -1,10 +1,10 @@
 /** Each rule of the queue, by value, on a real store. */
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { type NewJob, PRIORITY, type WorkerName } from '../../scripts/documents/job.ts';
 import { openStore } from '../../scripts/store/db.ts';
 import type { EnqueueOptions, Queue } from '../../scripts/store/jobs.ts';
 import { FIRST_PAUSE_MS, LEASE_MS, SILENCE_MS } from '../../scripts/store/leases.ts';
-import { type NewJob, PRIORITY, type WorkerName } from '../../scripts/documents/job.ts';
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
@@ -14,8 +14,17 @@ const worker = (pid: number): WorkerName => ({ host: 'bench-1', pid, pid_start: 
 const [one, two] = [worker(1), worker(2)];
 const commit = (letter: string) => letter.repeat(40);
 
-const wanted = (more: Partial<NewJob> = {}): NewJob => ({ kind: 'new-test', benchmark: 'shop', commit: commit('a'), requested_by: 'test', priority: PRIORITY.pull_request, deadline_s: 3600, ...more });
-const ofPull = (letter: string, more: Partial<NewJob> = {}) => wanted({ repository: 'acme/shop', pull_request: 7, commit: commit(letter), ...more });
+const wanted = (more: Partial<NewJob> = {}): NewJob => ({
+  kind: 'new-test',
+  benchmark: 'shop',
+  commit: commit('a'),
+  requested_by: 'test',
+  priority: PRIORITY.pull_request,
+  deadline_s: 3600,
+  ...more,
+});
+const ofPull = (letter: string, more: Partial<NewJob> = {}) =>
+  wanted({ repository: 'acme/shop', pull_request: 7, commit: commit(letter), ...more });
 
 interface Opened {
   queue: Queue;
@@ -32,7 +41,8 @@ function open(t: Test): Opened {
   t.teardown(() => [first, second].forEach((store) => store.close()));
   const { queue } = first;
   return {
-    queue, other: second.queue,
+    queue,
+    other: second.queue,
     add: (job = wanted(), options = {}) => queue.enqueue(job, { now: START, ...options }),
     at: (id) => {
       const { state, reason } = queue.job(id)!;
@@ -50,13 +60,28 @@ function watch(queue: Queue, from: number, ms: number, alive: boolean | undefine
 
 t.test('a job comes back as it was asked for', async (t) => {
   const { queue, add } = open(t);
-  const { job, added, replaced, cancelling } = add(ofPull('a', { ref: 'topic', against: 'v1', overrides: { rate: '500', duration: '2m' } }));
+  const { job, added, replaced, cancelling } = add(
+    ofPull('a', { ref: 'topic', against: 'v1', overrides: { rate: '500', duration: '2m' } }),
+  );
   t.strictSame({ added, replaced, cancelling }, { added: true, replaced: [], cancelling: [] });
   const { job_id, ...rest } = job;
   t.match(job_id, /^[0-9A-HJKMNP-TV-Z]{26}$/);
   t.strictSame(rest, {
-    kind: 'new-test', state: 'queued', priority: 10, repository: 'acme/shop', benchmark: 'shop', commit: commit('a'), ref: 'topic', against: 'v1', pull_request: 7,
-    overrides: { duration: '2m', rate: '500' }, requested_by: 'test', created_at: '2026-01-02T03:04:05.000Z', deadline_s: 3600, losses: 0, failures: 0,
+    kind: 'new-test',
+    state: 'queued',
+    priority: 10,
+    repository: 'acme/shop',
+    benchmark: 'shop',
+    commit: commit('a'),
+    ref: 'topic',
+    against: 'v1',
+    pull_request: 7,
+    overrides: { duration: '2m', rate: '500' },
+    requested_by: 'test',
+    created_at: '2026-01-02T03:04:05.000Z',
+    deadline_s: 3600,
+    losses: 0,
+    failures: 0,
   });
   t.strictSame(queue.job(job_id), job);
 });
@@ -65,31 +90,65 @@ t.test('its way: queued, leased, done; another process sees the same', async (t)
   const { queue, other, add } = open(t);
   const { job_id } = add().job;
   const { job, leaseId } = other.claim(one, START + 1000)!;
-  t.match(job, { job_id, state: 'leased', worker: one, started_at: '2026-01-02T03:04:06.000Z', lease_until: '2026-01-02T03:05:06.000Z' });
+  t.match(job, {
+    job_id,
+    state: 'leased',
+    worker: one,
+    started_at: '2026-01-02T03:04:06.000Z',
+    lease_until: '2026-01-02T03:05:06.000Z',
+  });
   t.equal(queue.claim(two, START + 1000), undefined, 'it is taken once');
-  t.strictSame(other.renew(job_id, leaseId, START + 20_000, { text: 'round 1 of 10', at: '2026-01-02T03:04:25.000Z' }), { lost: false });
+  t.strictSame(
+    other.renew(job_id, leaseId, START + 20_000, { text: 'round 1 of 10', at: '2026-01-02T03:04:25.000Z' }),
+    { lost: false },
+  );
   t.match(queue.job(job_id), { lease_until: '2026-01-02T03:05:25.000Z', progress: { text: 'round 1 of 10' } });
   t.strictSame(other.renew(job_id, leaseId, START + 25_000), { lost: false });
   t.match(queue.job(job_id), { progress: { text: 'round 1 of 10' } }, 'what was told stays where nothing is told');
   t.equal(other.endLease(job_id, leaseId, { state: 'done', run_id: '01RUN', verdict: 'PASS' }, START + MINUTE), true);
   const ended = queue.job(job_id)!;
-  t.match(ended, { state: 'done', run_id: '01RUN', verdict: 'PASS', ended_at: '2026-01-02T03:05:05.000Z', worker: one });
+  t.match(ended, {
+    state: 'done',
+    run_id: '01RUN',
+    verdict: 'PASS',
+    ended_at: '2026-01-02T03:05:05.000Z',
+    worker: one,
+  });
   t.equal(ended.lease_until, undefined);
-  t.equal(other.endLease(job_id, leaseId, { state: 'failed', fault: 'other', reason: 'again' }, START + MINUTE), false, 'it ends once');
+  t.equal(
+    other.endLease(job_id, leaseId, { state: 'failed', fault: 'other', reason: 'again' }, START + MINUTE),
+    false,
+    'it ends once',
+  );
   t.strictSame(queue.renew(job_id, leaseId, START), { lost: true });
 });
 
-t.test('by hand goes before the default branch, that before pull requests; the older first, whatever the clock said', async (t) => {
-  const { queue, other } = open(t);
-  const add = (by: Queue, letter: string, priority: number, now: number) => by.enqueue(wanted({ commit: commit(letter), priority }), { now }).job.job_id;
-  const ids = [
-    add(queue, 'a', PRIORITY.pull_request, START), add(queue, 'b', PRIORITY.pull_request, START - 400 * DAY), add(other, 'c', PRIORITY.pull_request, START + DAY), add(queue, 'd', PRIORITY.pull_request, START),
-    add(queue, 'e', PRIORITY.master, START), add(queue, 'f', PRIORITY.by_hand, START),
-  ];
-  const order = [ids[5], ids[4], ids[0], ids[1], ids[2], ids[3]];
-  t.strictSame(queue.jobs().map(({ job_id }) => job_id), order, 'the list has the order in which they are taken');
-  t.strictSame(ids.map(() => queue.claim(one, START)!.job.job_id), order);
-});
+t.test(
+  'by hand goes before the default branch, that before pull requests; the older first, whatever the clock said',
+  async (t) => {
+    const { queue, other } = open(t);
+    const add = (by: Queue, letter: string, priority: number, now: number) =>
+      by.enqueue(wanted({ commit: commit(letter), priority }), { now }).job.job_id;
+    const ids = [
+      add(queue, 'a', PRIORITY.pull_request, START),
+      add(queue, 'b', PRIORITY.pull_request, START - 400 * DAY),
+      add(other, 'c', PRIORITY.pull_request, START + DAY),
+      add(queue, 'd', PRIORITY.pull_request, START),
+      add(queue, 'e', PRIORITY.master, START),
+      add(queue, 'f', PRIORITY.by_hand, START),
+    ];
+    const order = [ids[5], ids[4], ids[0], ids[1], ids[2], ids[3]];
+    t.strictSame(
+      queue.jobs().map(({ job_id }) => job_id),
+      order,
+      'the list has the order in which they are taken',
+    );
+    t.strictSame(
+      ids.map(() => queue.claim(one, START)!.job.job_id),
+      order,
+    );
+  },
+);
 
 t.test('what was measured, has failed or was declined is not queued again unless somebody asks', async (t) => {
   const { queue, add, at } = open(t);
@@ -100,7 +159,14 @@ t.test('what was measured, has failed or was declined is not queued again unless
   };
   const again = { again: true };
   const first = add().job.job_id;
-  t.match([add(), add(wanted(), again)], [{ added: false, job: { job_id: first } }, { added: false, job: { job_id: first } }], 'while it waits');
+  t.match(
+    [add(), add(wanted(), again)],
+    [
+      { added: false, job: { job_id: first } },
+      { added: false, job: { job_id: first } },
+    ],
+    'while it waits',
+  );
   const { leaseId } = queue.claim(one, START)!;
   t.match([add(), add(wanted(), again)], [{ added: false }, { added: false }], 'while it runs');
   queue.endLease(first, leaseId, { state: 'done', run_id: '01R' }, START);
@@ -115,18 +181,34 @@ t.test('what was measured, has failed or was declined is not queued again unless
 
   const fourth = add(wanted({ commit: commit('c') })).job.job_id;
   t.equal(queue.cancel(fourth, 'no', START), true);
-  t.match(add(wanted({ commit: commit('c') })), { added: false, job: { job_id: fourth, state: 'cancelled' } }, 'somebody said no to it');
+  t.match(
+    add(wanted({ commit: commit('c') })),
+    { added: false, job: { job_id: fourth, state: 'cancelled' } },
+    'somebody said no to it',
+  );
   const fifth = add(wanted({ commit: commit('c') }), again).job.job_id;
   queue.cancel(fifth, 'its pull request was closed', START, { mayReturn: true });
-  t.match(add(wanted({ commit: commit('c') })), { added: true }, 'that it was closed is no such no, and the one before is void since somebody has asked');
+  t.match(
+    add(wanted({ commit: commit('c') })),
+    { added: true },
+    'that it was closed is no such no, and the one before is void since somebody has asked',
+  );
   t.strictSame(at(fourth), ['cancelled', 'no']);
 });
 
 t.test('other settings are another job, in whatever order they are written', async (t) => {
   const { add } = open(t);
   add();
-  const variants: Partial<NewJob>[] = [{ benchmark: 'caddy' }, { kind: 'new-master' }, { against: 'v1' }, { overrides: { rate: '5' } }, { overrides: { rate: '5', duration: '2m' } }, { repository: 'acme/shop' }];
-  for (const variant of variants) t.match([add(wanted(variant)), add(wanted(variant))], [{ added: true }, { added: false }], JSON.stringify(variant));
+  const variants: Partial<NewJob>[] = [
+    { benchmark: 'caddy' },
+    { kind: 'new-master' },
+    { against: 'v1' },
+    { overrides: { rate: '5' } },
+    { overrides: { rate: '5', duration: '2m' } },
+    { repository: 'acme/shop' },
+  ];
+  for (const variant of variants)
+    t.match([add(wanted(variant)), add(wanted(variant))], [{ added: true }, { added: false }], JSON.stringify(variant));
   t.match(add(wanted({ overrides: { duration: '2m', rate: '5' } })), { added: false });
 });
 
@@ -134,7 +216,10 @@ t.test('asked for by hand, a job that waits comes forward', async (t) => {
   const { queue, add } = open(t);
   const id = add().job.job_id;
   add(wanted({ commit: commit('b'), priority: PRIORITY.master }));
-  t.match(add(wanted({ priority: PRIORITY.by_hand }), { again: true }), { added: false, job: { job_id: id, priority: 30 } });
+  t.match(add(wanted({ priority: PRIORITY.by_hand }), { again: true }), {
+    added: false,
+    job: { job_id: id, priority: 30 },
+  });
   t.match(add(), { added: false, job: { priority: 30 } }, 'and stays there');
   t.equal(queue.claim(one, START)!.job.job_id, id);
 });
@@ -142,7 +227,12 @@ t.test('asked for by hand, a job that waits comes forward', async (t) => {
 t.test('a newer push', async (t) => {
   t.test('replaces what waits of its pull request and benchmark', async (t) => {
     const { add, at } = open(t);
-    const [old, otherBenchmark, otherPull, master] = [add(ofPull('a')), add(ofPull('a', { benchmark: 'caddy' })), add(ofPull('e', { pull_request: 8 })), add(wanted({ kind: 'new-master', repository: 'acme/shop' }))].map(({ job }) => job.job_id);
+    const [old, otherBenchmark, otherPull, master] = [
+      add(ofPull('a')),
+      add(ofPull('a', { benchmark: 'caddy' })),
+      add(ofPull('e', { pull_request: 8 })),
+      add(wanted({ kind: 'new-master', repository: 'acme/shop' })),
+    ].map(({ job }) => job.job_id);
     const newer = add(ofPull('b'));
     t.strictSame(newer.replaced, [old]);
     t.strictSame(at(old!), ['cancelled', `replaced by job ${newer.job.job_id} of commit bbbbbbbbbbbb`]);
@@ -161,7 +251,10 @@ t.test('a newer push', async (t) => {
     t.match(queue.job(old), { replaced_by: newer.job.job_id });
   });
   t.test('else lets it run, but not come back into the queue', async (t) => {
-    for (const outcome of [{ state: 'handed back', reason: 'x' }, { state: 'retry', reason: 'x' }] as const) {
+    for (const outcome of [
+      { state: 'handed back', reason: 'x' },
+      { state: 'retry', reason: 'x' },
+    ] as const) {
       const { queue, add, at } = open(t);
       const old = add(ofPull('a')).job.job_id;
       const { leaseId } = queue.claim(one, START)!;
@@ -248,7 +341,10 @@ t.test('who ends hands back: somebody else takes it at once, and nothing is coun
   const { queue, add, at } = open(t);
   const { job_id } = add().job;
   const { leaseId } = queue.claim(one, START)!;
-  t.equal(queue.endLease(job_id, leaseId, { state: 'handed back', reason: 'its worker was asked to end' }, START), true);
+  t.equal(
+    queue.endLease(job_id, leaseId, { state: 'handed back', reason: 'its worker was asked to end' }, START),
+    true,
+  );
   t.strictSame(at(job_id), ['queued', 'its worker was asked to end']);
   t.match(queue.claim(two, START)!.job, { job_id, losses: 0, failures: 0, worker: two });
 });
@@ -258,14 +354,20 @@ t.test('a lost worker', async (t) => {
     const { queue, other, add, at } = open(t);
     const { job_id } = add().job;
     const { leaseId } = queue.claim(one, START)!;
-    t.match(other.recoverLost(START + 1, () => false), [{ job_id, state: 'queued', losses: 1 }]);
+    t.match(
+      other.recoverLost(START + 1, () => false),
+      [{ job_id, state: 'queued', losses: 1 }],
+    );
     t.strictSame(at(job_id), ['queued', 'its worker (bench-1, process 1) was lost']);
     const again = queue.claim(two, START + 2)!;
     t.strictSame(queue.renew(job_id, leaseId, START + 3), { lost: true }, 'the first one, had it lived, is out');
     t.equal(queue.endLease(job_id, leaseId, { state: 'done', run_id: '01R' }, START + 3), false);
     t.strictSame(at(job_id)[0], 'leased');
     queue.renew(job_id, again.leaseId, START + 4, { text: 'x', run_id: '01PART', at: new Date(START).toISOString() });
-    t.match(other.recoverLost(START + 5, () => false), [{ job_id, state: 'failed', losses: 2, run_id: '01PART' }]);
+    t.match(
+      other.recoverLost(START + 5, () => false),
+      [{ job_id, state: 'failed', losses: 2, run_id: '01PART' }],
+    );
     t.strictSame(at(job_id), ['failed', 'its worker (bench-1, process 2) was lost, the second time']);
   });
   t.test('on another host: when its lease was not renewed for its length', async (t) => {
@@ -303,10 +405,19 @@ t.test('no jump of the clock takes a job from a worker that lives', async (t) =>
       const { leaseId } = queue.claim(one, START)!;
       watch(other, START, MINUTE / 2, alive);
       const later = START + MINUTE / 2 + jump;
-      t.strictSame(watch(other, later, MINUTE / 4, alive), [], `${jump / MINUTE} minutes, alive ${alive}: looked at before its worker renews`);
+      t.strictSame(
+        watch(other, later, MINUTE / 4, alive),
+        [],
+        `${jump / MINUTE} minutes, alive ${alive}: looked at before its worker renews`,
+      );
       t.strictSame(queue.renew(job_id, leaseId, later + MINUTE / 4), { lost: false });
       t.strictSame(watch(other, later + MINUTE / 4, MINUTE / 2, alive), []);
-      if (alive === undefined) t.match(watch(other, later + MINUTE, MINUTE, alive), [{ job_id }], 'but one that is silent is found whatever the clock did');
+      if (alive === undefined)
+        t.match(
+          watch(other, later + MINUTE, MINUTE, alive),
+          [{ job_id }],
+          'but one that is silent is found whatever the clock did',
+        );
     }
   }
 });
@@ -347,10 +458,18 @@ t.test('paused: nothing is begun, what runs goes on, what comes is queued', asyn
 
 t.test('finding and listing', async (t) => {
   const { queue, add } = open(t);
-  const ids = [...'abcde'].map((letter, i) => add(wanted({ commit: commit(letter), benchmark: i < 2 ? 'caddy' : 'shop' }), { now: START + i }).job.job_id);
+  const ids = [...'abcde'].map(
+    (letter, i) =>
+      add(wanted({ commit: commit(letter), benchmark: i < 2 ? 'caddy' : 'shop' }), { now: START + i }).job.job_id,
+  );
   for (const [i, outcome] of (['done', 'failed'] as const).entries()) {
     const { job, leaseId } = queue.claim(one, START)!;
-    queue.endLease(job.job_id, leaseId, outcome === 'done' ? { state: 'done', run_id: '01R' } : { state: 'failed', fault: 'other', reason: 'x' }, START + i * MINUTE);
+    queue.endLease(
+      job.job_id,
+      leaseId,
+      outcome === 'done' ? { state: 'done', run_id: '01R' } : { state: 'failed', fault: 'other', reason: 'x' },
+      START + i * MINUTE,
+    );
   }
   queue.claim(one, START);
   const listed = (filter: Parameters<Queue['jobs']>[0]) => queue.jobs(filter).map(({ job_id }) => ids.indexOf(job_id));
@@ -359,10 +478,16 @@ t.test('finding and listing', async (t) => {
   t.strictSame(listed({ state: ['queued'], limit: 1, offset: 1 }), [4]);
   t.strictSame(listed({ benchmark: 'caddy' }), [1, 0]);
   t.strictSame(listed({ commit: commit('e') }), [4]);
-  t.strictSame([queue.count(), queue.count({ state: ['queued'] }), queue.count({ benchmark: 'caddy', state: ['done'] })], [5, 2, 1]);
+  t.strictSame(
+    [queue.count(), queue.count({ state: ['queued'] }), queue.count({ benchmark: 'caddy', state: ['done'] })],
+    [5, 2, 1],
+  );
   t.equal(queue.job(ids[0]!.toLowerCase())!.job_id, ids[0]);
   t.equal(queue.job(ids[0]!.slice(0, 4)), undefined, 'the beginning of several');
-  t.strictSame(queue.jobsBeginning(ids[0]!.slice(0, 4)).map(({ job_id }) => job_id), ids);
+  t.strictSame(
+    queue.jobsBeginning(ids[0]!.slice(0, 4)).map(({ job_id }) => job_id),
+    ids,
+  );
   for (const none of ['', '%', '_', '0', 'Z'.repeat(26)]) t.equal(queue.job(none), undefined, none);
 });
 
@@ -376,11 +501,22 @@ t.test('who works', async (t) => {
     { ...two, slots: 2, started_at: '2026-01-02T03:04:06.000Z', seen_at: '2026-01-02T03:04:06.000Z' },
   ]);
   queue.bye(two);
-  t.strictSame(queue.workers().map(({ pid }) => pid), [1]);
+  t.strictSame(
+    queue.workers().map(({ pid }) => pid),
+    [1],
+  );
   queue.hello(two, 1, START + DAY + 3000);
-  t.strictSame(queue.workers().map(({ pid }) => pid), [2], 'one that was killed is forgotten after a day');
+  t.strictSame(
+    queue.workers().map(({ pid }) => pid),
+    [2],
+    'one that was killed is forgotten after a day',
+  );
   queue.hello(one, 1, START - 10 * DAY);
-  t.strictSame(queue.workers().map(({ pid }) => pid), [1], 'or when it was seen by a clock that was wrong');
+  t.strictSame(
+    queue.workers().map(({ pid }) => pid),
+    [1],
+    'or when it was seen by a clock that was wrong',
+  );
 });
 
 t.test('a method that fails in the middle changes nothing', async (t) => {
@@ -388,5 +524,8 @@ t.test('a method that fails in the middle changes nothing', async (t) => {
   const old = add(ofPull('a')).job.job_id;
   t.throws(() => add(ofPull('b', { kind: 'nonsense' as 'new-test' })));
   t.throws(() => add(ofPull('b', { retry_of: '01NONE' })));
-  t.strictSame(queue.jobs().map(({ job_id, state }) => [job_id, state]), [[old, 'queued']]);
+  t.strictSame(
+    queue.jobs().map(({ job_id, state }) => [job_id, state]),
+    [[old, 'queued']],
+  );
 });

@@ -18,8 +18,13 @@ const ROUNDS = [-1, 0, 1];
 const hash = (number: number) => String(number).padStart(40, '0');
 
 /** Run number `i` (0 to 9999), a day after the one before; primary metrics of its candidate have the median `value`. */
-export function masterRun(i: number, value: number, { commit = i, against, ratio = 1, spread = 0.001, laid = {} }: MasterRunOptions = {}): RunDocument {
-  const round = (side: 'candidate' | 'baseline', place: number, of: number): RoundDocument => makeRound(side, place + 2, { latency_med: of, cpu_seconds_per_request: of / 2, memory_peak: 5e7 });
+export function masterRun(
+  i: number,
+  value: number,
+  { commit = i, against, ratio = 1, spread = 0.001, laid = {} }: MasterRunOptions = {},
+): RunDocument {
+  const round = (side: 'candidate' | 'baseline', place: number, of: number): RoundDocument =>
+    makeRound(side, place + 2, { latency_med: of, cpu_seconds_per_request: of / 2, memory_peak: 5e7 });
   const at = new Date(Date.UTC(2026, 0, 1) + i * 86_400_000).toISOString();
   return makeRun({
     run_id: `01JMASTER0000000000000${String(i).padStart(4, '0')}`,

@@ -1,4 +1,6 @@
-/** A process that writes rounds until it is ended: node writer.ts FILE RUN_ID ROUNDS. Prints each round when it is kept. */
+/**
+ * A process that writes rounds until it is ended: node writer.ts FILE RUN_ID ROUNDS. Prints each round when it is kept.
+ */
 import { openStore } from '../../scripts/store/db.ts';
 import { makeRound, makeRun } from '../run-document.ts';
 

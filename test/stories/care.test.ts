@@ -1,8 +1,21 @@
-/** The care of the archive with real runs: damage is found and mended, a run moves to another archive, and what may go goes. */
+/**
+ * The care of the archive with real runs: damage is found and mended, a run moves to another archive, and what may go
+ * goes.
+ */
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { bench, dataFolder, engine, mayfly, nothingLeft, probeBenchmark, SECRET, startGateway, type Ended } from '../e2e/helpers.ts';
+import {
+  bench,
+  dataFolder,
+  type Ended,
+  engine,
+  mayfly,
+  nothingLeft,
+  probeBenchmark,
+  SECRET,
+  startGateway,
+} from '../e2e/helpers.ts';
 
 t.teardown(() => engine.close());
 
@@ -23,13 +36,19 @@ function damage(file: string, position = 3000): void {
   writeFileSync(file, data);
 }
 
-const kinds = ({ document }: Answer) => document.findings.filter((finding: any) => finding.fault).map((finding: any) => finding.kind);
+const kinds = ({ document }: Answer) =>
+  document.findings.filter((finding: any) => finding.fault).map((finding: any) => finding.kind);
 
 /** A benchmark that a busy host does not make INVALID: what is measured is of no matter here. */
 const calm = (t: Test) => probeBenchmark(t, { load: { rate: 20, max_in_flight: 60 } });
 
 /** Runs of the probe benchmark in a data folder. */
-async function runsIn(t: Test, data: string, labels: string[], args: string[] = []): Promise<{ run_id: string; block: string }[]> {
+async function runsIn(
+  t: Test,
+  data: string,
+  labels: string[],
+  args: string[] = [],
+): Promise<{ run_id: string; block: string }[]> {
   const benchmark = calm(t);
   const runs = [];
   for (const label of labels) {
@@ -43,15 +62,26 @@ async function runsIn(t: Test, data: string, labels: string[], args: string[] = 
 t.test('a folder bucket: list, verify, damage, repair, export, import, prune', async (t) => {
   const data = dataFolder(t);
   const bucket = join(data, 'bucket');
-  const [a, b] = (await runsIn(t, data, ['release=1', ''])) as [{ run_id: string; block: string }, { run_id: string; block: string }];
+  const [a, b] = (await runsIn(t, data, ['release=1', ''])) as [
+    { run_id: string; block: string },
+    { run_id: string; block: string },
+  ];
 
   const list = await archive(data, 'ls');
-  t.match(list.document, { schema: 'mayfly.archive-list/v1', runs_found: 2, runs: [{ run_id: b.run_id, blocks: 1, known: true, marked: 'none' }, { run_id: a.run_id }], partial: [] });
+  t.match(list.document, {
+    schema: 'mayfly.archive-list/v1',
+    runs_found: 2,
+    runs: [{ run_id: b.run_id, blocks: 1, known: true, marked: 'none' }, { run_id: a.run_id }],
+    partial: [],
+  });
   t.ok(list.document.runs[0].samples > 100);
   t.equal((await archive(data, 'ls', '--limit=1')).document.runs.length, 1);
   t.equal((await archive(data, 'ls', '--benchmark=other')).document.runs_found, 0);
   t.equal((await archive(data, 'show', a.run_id.slice(0, 24).toLowerCase())).document.run_id, a.run_id);
-  t.match((await archive(data, 'show', 'last')).document, { run_id: b.run_id, blocks: [{ ulid: b.block, labels: { run_id: b.run_id, benchmark: 'probe' } }] });
+  t.match((await archive(data, 'show', 'last')).document, {
+    run_id: b.run_id,
+    blocks: [{ ulid: b.block, labels: { run_id: b.run_id, benchmark: 'probe' } }],
+  });
 
   const first = await archive(data, 'verify');
   t.equal(first.code, 0, first.stdout + first.stderr);
@@ -72,7 +102,10 @@ t.test('a folder bucket: list, verify, damage, repair, export, import, prune', a
   t.ok(existsSync(join(bucket, a.block, 'index')), 'a damaged block without another copy is kept');
   t.equal((await archive(data, 'verify', '--quick')).code, 0, 'the sizes are right');
   t.equal((await archive(data, 'verify', `--run=${b.run_id}`)).code, 0);
-  t.match((await archive(data, 'export', a.run_id, `--out=${join(data, 'c.tar')}`)).stderr, /is damaged: chunks\/000001/);
+  t.match(
+    (await archive(data, 'export', a.run_id, `--out=${join(data, 'c.tar')}`)).stderr,
+    /is damaged: chunks\/000001/,
+  );
   t.notOk(existsSync(join(data, 'c.tar')), 'no half export is left');
   t.match((await archive(data, 'import', out)).document, { run_id: a.run_id, new_run: false, blocks: [a.block] });
   t.equal((await archive(data, 'verify')).code, 0, 'whole again');
@@ -82,10 +115,17 @@ t.test('a folder bucket: list, verify, damage, repair, export, import, prune', a
   for (const trend of trendBlocks(bucket)) rmSync(join(bucket, trend), { recursive: true });
   t.same(kinds(await archive(data, 'verify')), ['damaged', 'no-trend']);
   const refused = await archive(data, 'prune', '--older-than=5w', '--yes');
-  t.match(refused.document.not_removed, /meta\.json of .* is damaged/, 'the clean-up does not take it for an upload that did not end');
+  t.match(
+    refused.document.not_removed,
+    /meta\.json of .* is damaged/,
+    'the clean-up does not take it for an upload that did not end',
+  );
   const mended = await archive(data, 'verify', '--repair');
   t.equal(mended.code, 0, mended.stdout + mended.stderr);
-  t.same(mended.document.repaired.map((finding: any) => finding.kind), ['damaged', 'no-trend']);
+  t.same(
+    mended.document.repaired.map((finding: any) => finding.kind),
+    ['damaged', 'no-trend'],
+  );
   t.ok(trendBlocks(bucket).length > 0);
 
   damage(join(bucket, trendBlocks(bucket)[0]!, 'index'), 60);
@@ -102,7 +142,11 @@ t.test('a folder bucket: list, verify, damage, repair, export, import, prune', a
   t.equal(imported.code, 0, imported.stderr);
   t.match(imported.document, { run_id: a.run_id, new_run: true, blocks: [a.block] });
   const twice = await Promise.all([archive(other, 'import', out), archive(other, 'import', out)]);
-  t.ok(twice.some(({ code }) => code === 0) && twice.every(({ code, stderr }) => code === 0 || (code === 4 && stderr.includes('another command'))), 'two at once: one does it; the other does it after, or says that it cannot now');
+  t.ok(
+    twice.some(({ code }) => code === 0) &&
+      twice.every(({ code, stderr }) => code === 0 || (code === 4 && stderr.includes('another command'))),
+    'two at once: one does it; the other does it after, or says that it cannot now',
+  );
   t.match(twice.find(({ code }) => code === 0)!.document, { new_run: false, blocks: [] });
   t.equal((await archive(other, 'verify')).code, 0);
   const shown = async (data: string) => {
@@ -115,13 +159,23 @@ t.test('a folder bucket: list, verify, damage, repair, export, import, prune', a
   t.match((await archive(data, 'import', out)).document, { blocks: [a.block] });
   const dry = await archive(data, 'prune', '--max-size=0B', '--keep-label=release');
   t.match(dry.document, { done: false, runs: [{ run_id: b.run_id }], kept: 1 });
-  t.ok(existsSync(join(bucket, b.block, 'index')) && !existsSync(join(bucket, b.block, 'deletion-mark.json')), 'nothing was changed');
+  t.ok(
+    existsSync(join(bucket, b.block, 'index')) && !existsSync(join(bucket, b.block, 'deletion-mark.json')),
+    'nothing was changed',
+  );
   const marked = await archive(data, 'prune', '--max-size=0B', '--keep-label=release', '--yes');
   t.equal(marked.code, 0, marked.stderr);
   t.ok(existsSync(join(bucket, b.block, 'deletion-mark.json')), 'marked, and there for two days more');
-  t.match(JSON.parse((await mayfly('show', [b.run_id, '--json'], data).done).stdout).archive, { removed_at: /^\d{4}-/, verified: true });
+  t.match(JSON.parse((await mayfly('show', [b.run_id, '--json'], data).done).stdout).archive, {
+    removed_at: /^\d{4}-/,
+    verified: true,
+  });
   t.equal((await archive(data, 'verify')).code, 0, 'no fault');
-  t.match((await archive(data, 'mark-delete', b.run_id, '--undo', '--yes')).document, { blocks: [b.block], marked: false, done: true });
+  t.match((await archive(data, 'mark-delete', b.run_id, '--undo', '--yes')).document, {
+    blocks: [b.block],
+    marked: false,
+    done: true,
+  });
   t.notOk(existsSync(join(bucket, b.block, 'deletion-mark.json')));
   t.notOk(JSON.parse((await mayfly('show', [b.run_id, '--json'], data).done).stdout).archive.removed_at);
   t.match((await archive(data, 'mark-delete', a.run_id)).document, { blocks: [a.block], done: false });
@@ -137,9 +191,16 @@ t.test('a folder bucket: list, verify, damage, repair, export, import, prune', a
 t.test('wrong use ends with exit code 2 and changes nothing', async (t) => {
   const data = dataFolder(t);
   for (const [args, said] of [
-    [['frobnicate'], /cannot "frobnicate"[^]*One of ls, show, verify/], [[], /needs to know what to do/], [['prune'], /prune needs to know what may go/], [['prune', '--older-than=90'], /--older-than must be/],
-    [['prune', '--keep-last=1', '--now'], /--now needs --yes/], [['show', 'XYZ'], /there is no run "XYZ"/], [['export', 'last'], /no run in the store/], [['import', '/nowhere.tar'], /there is no such file/],
-    [['mark-delete'], /needs one run/], [['ls', '--archive=nope'], /there is no archive "nope"/],
+    [['frobnicate'], /cannot "frobnicate"[^]*One of ls, show, verify/],
+    [[], /needs to know what to do/],
+    [['prune'], /prune needs to know what may go/],
+    [['prune', '--older-than=90'], /--older-than must be/],
+    [['prune', '--keep-last=1', '--now'], /--now needs --yes/],
+    [['show', 'XYZ'], /there is no run "XYZ"/],
+    [['export', 'last'], /no run in the store/],
+    [['import', '/nowhere.tar'], /there is no such file/],
+    [['mark-delete'], /needs one run/],
+    [['ls', '--archive=nope'], /there is no archive "nope"/],
   ] as [string[], RegExp][]) {
     const { code, stderr, stdout } = await mayfly('archive', args, data).done;
     t.equal(code, 2, args.join(' '));
@@ -153,11 +214,18 @@ t.test('an S3 store: verify reads a copy, and export, import and removal go the 
   const data = dataFolder(t);
   const { endpoint, bucket } = await startGateway(t);
   const objstore = join(data, 's3.yaml');
-  const configure = (secret: string) => writeFileSync(objstore, `type: S3\nprefix: team\nconfig: {bucket: runs, endpoint: "${endpoint}", access_key: key-of-the-test, secret_key: ${secret}, insecure: true, region: us-east-1}\n`);
+  const configure = (secret: string) =>
+    writeFileSync(
+      objstore,
+      `type: S3\nprefix: team\nconfig: {bucket: runs, endpoint: "${endpoint}", access_key: key-of-the-test, secret_key: ${secret}, insecure: true, region: us-east-1}\n`,
+    );
   configure(SECRET);
   const [a] = (await runsIn(t, data, [''], [`--objstore=${objstore}`])) as [{ run_id: string; block: string }];
   const s3 = `--objstore=${objstore}`;
-  t.match((await archive(data, 'ls', s3)).document, { bucket: /^S3 [^/]+\/runs/, runs: [{ run_id: a.run_id, known: true }] });
+  t.match((await archive(data, 'ls', s3)).document, {
+    bucket: /^S3 [^/]+\/runs/,
+    runs: [{ run_id: a.run_id, known: true }],
+  });
   const whole = await archive(data, 'verify', s3);
   t.equal(whole.code, 0, whole.stdout + whole.stderr);
   t.ok(whole.document.bytes_checked > 10_000, 'the contents were read');
@@ -182,15 +250,32 @@ t.test('an S3 store: verify reads a copy, and export, import and removal go the 
   const meta = JSON.parse(readFileSync(join(copy, 'meta.json'), 'utf8'));
   const torn = join(bucket, 'team', half!);
   cpSync(copy, torn, { recursive: true });
-  writeFileSync(join(torn, 'meta.json'), JSON.stringify({ ...meta, thanos: { labels: { stream: 'raw', run_id: waiting.run.run_id, benchmark: 'probe', host: waiting.run.host.id }, downsample: { resolution: 0 }, source: 'bucket.upload' } }));
+  writeFileSync(
+    join(torn, 'meta.json'),
+    JSON.stringify({
+      ...meta,
+      thanos: {
+        labels: { stream: 'raw', run_id: waiting.run.run_id, benchmark: 'probe', host: waiting.run.host.id },
+        downsample: { resolution: 0 },
+        source: 'bucket.upload',
+      },
+    }),
+  );
   cpSync(join(copy, 'index'), join(data, 'index-of-the-copy'));
   damage(join(torn, 'index'));
   t.same(kinds(await archive(data, 'verify', s3)), ['damaged', 'pending']);
   t.equal((await archive(data, 'mark-delete', waiting.run.run_id, s3)).code, 2, 'what waits is not marked');
   const shipped = await archive(data, 'verify', '--repair', s3);
   t.equal(shipped.code, 0, shipped.stdout + shipped.stderr);
-  t.match(shipped.document.repaired, [{ kind: 'damaged', blocks: [half] }, { kind: 'pending', run_id: waiting.run.run_id }]);
-  t.same(readFileSync(join(torn, 'index')), readFileSync(join(data, 'index-of-the-copy')), 'the good copy is in the bucket');
+  t.match(shipped.document.repaired, [
+    { kind: 'damaged', blocks: [half] },
+    { kind: 'pending', run_id: waiting.run.run_id },
+  ]);
+  t.same(
+    readFileSync(join(torn, 'index')),
+    readFileSync(join(data, 'index-of-the-copy')),
+    'the good copy is in the bucket',
+  );
   t.equal((await archive(data, 'ls', s3)).document.runs_found, 2);
 
   const gone = await archive(data, 'prune', '--max-size=0B', '--yes', '--now', s3);
@@ -207,6 +292,10 @@ t.test('an S3 store: verify reads a copy, and export, import and removal go the 
 function trendBlocks(bucket: string): string[] {
   return readdirSync(bucket).filter((name) => {
     const meta = join(bucket, name, 'meta.json');
-    return existsSync(meta) && JSON.parse(readFileSync(meta, 'utf8')).thanos.labels.stream === 'trend' && !existsSync(join(bucket, name, 'deletion-mark.json'));
+    return (
+      existsSync(meta) &&
+      JSON.parse(readFileSync(meta, 'utf8')).thanos.labels.stream === 'trend' &&
+      !existsSync(join(bucket, name, 'deletion-mark.json'))
+    );
   });
 }

@@ -3,12 +3,15 @@ import { join } from 'node:path';
 import t from 'tap';
 import { freePort } from '../../scripts/archive/archives.ts';
 import { dataFolder, engine, ROOT, run } from '../e2e/helpers.ts';
-import { queue, SECRET, start, until, type Place } from './service-place.ts';
+import { type Place, queue, SECRET, start, until } from './service-place.ts';
 
 t.teardown(() => engine.close());
 
 t.test('as containers: both are ready, the worker hands its job back when they end, and nothing is left', async (t) => {
-  const place: Place = { root: ROOT, env: { MAYFLY_DATA: dataFolder(t), MAYFLY_WEBHOOK_SECRET: SECRET, GITHUB_TOKEN: '', CANARY: 'of the harness' } };
+  const place: Place = {
+    root: ROOT,
+    env: { MAYFLY_DATA: dataFolder(t), MAYFLY_WEBHOOK_SECRET: SECRET, GITHUB_TOKEN: '', CANARY: 'of the harness' },
+  };
   const [port, workPort] = [await freePort(), await freePort()];
   t.teardown(() => start(place, 'service-down').done);
   const up = await start(place, 'service-up', `--port=${port}`, `--work-port=${workPort}`).done;
@@ -24,15 +27,41 @@ t.test('as containers: both are ready, the worker hands its job back when they e
     else t.notMatch(stdout, /docker\.sock/, 'the server cannot reach the engine');
   }
 
-  const added = await start(place, 'queue', 'add', '--benchmark=shop', '--commit=HEAD', '--master', '--rate=50', '--duration=1s', '--json').done;
+  const added = await start(
+    place,
+    'queue',
+    'add',
+    '--benchmark=shop',
+    '--commit=HEAD',
+    '--master',
+    '--rate=50',
+    '--duration=1s',
+    '--json',
+  ).done;
   t.equal(added.code, 0, added.stderr);
-  const runId = await until('the worker in the container measures', async () => (await queue(place)).find(({ state, progress }) => state === 'leased' && progress?.run_id !== undefined)?.progress?.run_id);
+  const runId = await until(
+    'the worker in the container measures',
+    async () =>
+      (await queue(place)).find(({ state, progress }) => state === 'leased' && progress?.run_id !== undefined)?.progress
+        ?.run_id,
+  );
   const down = await start(place, 'service-down').done;
   t.equal(down.code, 0, down.stderr);
   t.match(down.stdout, /removed 2 containers/);
   const [job] = await queue(place);
-  t.ok(job!.state === 'queued' || job!.state === 'done', `it was handed back, unless it was done already: ${job!.state}`);
+  t.ok(
+    job!.state === 'queued' || job!.state === 'done',
+    `it was handed back, unless it was done already: ${job!.state}`,
+  );
   t.same(await engine.containers(`dev.mayfly.folder=${join(place.env.MAYFLY_DATA!, 'service')}`), []);
-  const all = await Promise.all([engine.containers('dev.mayfly.run'), engine.networks('dev.mayfly.run'), engine.volumes('dev.mayfly.run')]);
-  t.same(all.flat().filter(({ labels }) => labels['dev.mayfly.run']!.startsWith(runId)), [], 'nor anything of the run that it was at');
+  const all = await Promise.all([
+    engine.containers('dev.mayfly.run'),
+    engine.networks('dev.mayfly.run'),
+    engine.volumes('dev.mayfly.run'),
+  ]);
+  t.same(
+    all.flat().filter(({ labels }) => labels['dev.mayfly.run']!.startsWith(runId)),
+    [],
+    'nor anything of the run that it was at',
+  );
 });

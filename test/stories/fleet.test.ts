@@ -1,4 +1,7 @@
-/** The overlays in compose/fleet/: each starts over a real bucket, becomes ready, answers as the plain archive does, and goes with it. */
+/**
+ * The overlays in compose/fleet/: each starts over a real bucket, becomes ready, answers as the plain archive does, and
+ * goes with it.
+ */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -31,8 +34,17 @@ t.test('what an overlay does not mean to change of a command is as in archive.ya
       const base = plain[name === 'store-2' ? 'store' : name]?.command;
       if (!command || !base) continue;
       compared++;
-      t.same(rest(base).filter((arg) => !command.includes(arg)), [], `${file}: ${name}`);
-      if (name !== 'store-2') t.same(base.filter((arg: string) => !command.includes(arg)), [], `${file}: ${name} stays where it is`);
+      t.same(
+        rest(base).filter((arg) => !command.includes(arg)),
+        [],
+        `${file}: ${name}`,
+      );
+      if (name !== 'store-2')
+        t.same(
+          base.filter((arg: string) => !command.includes(arg)),
+          [],
+          `${file}: ${name} stays where it is`,
+        );
     }
   }
   t.ok(compared >= 7, `${compared} commands`);
@@ -56,15 +68,26 @@ t.test('over a real bucket', async (t) => {
   const plain = await up(t, data, ['--overlay=none']);
   await seen(plain.query, runs);
   const expected = await answersOf(plain.query, real[0]!);
-  t.ok(Number(expected.all.length) === runs.length && expected.one.length > 0 && expected.quantiles.length > 0, `the plain archive has answers: ${JSON.stringify(expected).slice(0, 300)}`);
+  t.ok(
+    Number(expected.all.length) === runs.length && expected.one.length > 0 && expected.quantiles.length > 0,
+    `the plain archive has answers: ${JSON.stringify(expected).slice(0, 300)}`,
+  );
 
   await t.test('sharded', async (t) => {
     const { query, base } = await up(t, data, [overlay('sharded')]);
     await ready(base + PORT.store2);
     await seen(query, runs);
     t.same(await answersOf(query, real[0]!), expected);
-    t.equal(await loaded(base + PORT.store), runs.filter((id) => shardOf(id) === 0).length + trends, 'the first has its runs and the trends');
-    t.equal(await loaded(base + PORT.store2), runs.filter((id) => shardOf(id) === 1).length, 'the second has the others');
+    t.equal(
+      await loaded(base + PORT.store),
+      runs.filter((id) => shardOf(id) === 0).length + trends,
+      'the first has its runs and the trends',
+    );
+    t.equal(
+      await loaded(base + PORT.store2),
+      runs.filter((id) => shardOf(id) === 1).length,
+      'the second has the others',
+    );
   });
 
   await t.test('memcached', async (t) => {
@@ -75,10 +98,14 @@ t.test('over a real bucket', async (t) => {
     t.same(await answersOf(query, real[0]!), expected);
     const count = (metric: string) => counter(base + PORT.store, metric);
     const failures = await count('thanos_memcached_operation_failures_total');
-    await eventually(async () => {
-      if ((await count('thanos_store_index_cache_hits_total')) === 0) throw new Error('the index cache has not been asked for anything that it had');
-      if ((await count('thanos_cache_memcached_hits_total')) === 0) throw new Error('nor has that of the bucket');
-    }, async () => t.same(await answersOf(query, real[0]!), expected, 'again, from the cache'));
+    await eventually(
+      async () => {
+        if ((await count('thanos_store_index_cache_hits_total')) === 0)
+          throw new Error('the index cache has not been asked for anything that it had');
+        if ((await count('thanos_cache_memcached_hits_total')) === 0) throw new Error('nor has that of the bucket');
+      },
+      async () => t.same(await answersOf(query, real[0]!), expected, 'again, from the cache'),
+    );
     t.equal(await count('thanos_memcached_operation_failures_total'), failures, 'memcached fails at nothing');
   });
 
@@ -115,11 +142,16 @@ t.test('over a real bucket', async (t) => {
     const before = { ...expected, all: undefined };
     t.same({ ...(await answersOf(`http://127.0.0.1:${base + PORT.frontend}`, real[0]!)), all: undefined }, before);
     const services = ['store', 'store-2', 'query', 'compactor', 'retention', 'memcached', 'query-frontend'];
-    await eventually(async () => {
-      const parts = await partsOf(project);
-      const unwell = services.filter((name) => parts.get(name)?.health !== 'healthy');
-      if (unwell.length > 0) throw new Error(`not healthy: ${unwell.map((name) => `${name} ${parts.get(name)?.health}`).join(', ')}`);
-    }, undefined, 3 * DEADLINE_MS); // Docker asks every 30 s, and again 30 s later where the answer was late
+    await eventually(
+      async () => {
+        const parts = await partsOf(project);
+        const unwell = services.filter((name) => parts.get(name)?.health !== 'healthy');
+        if (unwell.length > 0)
+          throw new Error(`not healthy: ${unwell.map((name) => `${name} ${parts.get(name)?.health}`).join(', ')}`);
+      },
+      undefined,
+      3 * DEADLINE_MS,
+    ); // Docker asks every 30 s, and again 30 s later where the answer was late
     t.pass('every container is healthy');
 
     const down = await mayfly('archive-down', [], data).done;
@@ -146,12 +178,17 @@ function copyOf(bucket: string, block: string, runId: string): string {
   cpSync(join(bucket, block), join(bucket, id), { recursive: true });
   const file = join(bucket, id, 'meta.json');
   const meta = JSON.parse(readFileSync(file, 'utf8'));
-  writeFileSync(file, JSON.stringify({ ...meta, ulid: id, thanos: { ...meta.thanos, labels: { ...meta.thanos.labels, run_id: runId } } }));
+  writeFileSync(
+    file,
+    JSON.stringify({ ...meta, ulid: id, thanos: { ...meta.thanos, labels: { ...meta.thanos.labels, run_id: runId } } }),
+  );
   return runId;
 }
 
 const metasOf = (bucket: string): Record<string, string>[] =>
-  readdirSync(bucket).filter(isBlockName).map((id) => JSON.parse(readFileSync(join(bucket, id, 'meta.json'), 'utf8')).thanos.labels);
+  readdirSync(bucket)
+    .filter(isBlockName)
+    .map((id) => JSON.parse(readFileSync(join(bucket, id, 'meta.json'), 'utf8')).thanos.labels);
 
 /** Brings the archive up with these overlays; where it listens, and its Compose project. */
 async function up(t: Test, data: string, args: string[]): Promise<{ query: string; base: number; project: string }> {
@@ -160,7 +197,9 @@ async function up(t: Test, data: string, args: string[]): Promise<{ query: strin
   const { query_url, unhealthy } = JSON.parse(stdout);
   t.same(unhealthy, []);
   const base = Number(new URL(query_url).port) - PORT.query;
-  const [container] = (await engine.containers('com.docker.compose.service=store')).filter(({ labels }) => String(labels['com.docker.compose.project.config_files']).includes(data));
+  const [container] = (await engine.containers('com.docker.compose.service=store')).filter(({ labels }) =>
+    String(labels['com.docker.compose.project.config_files']).includes(data),
+  );
   return { query: query_url, base, project: container!.labels['com.docker.compose.project']! };
 }
 
@@ -177,9 +216,15 @@ async function answersOf(url: string, runId: string) {
   const now = String(start + 3600);
   return {
     one: await ask(url, 'query_range', { query: `count by (job, side) (up{run_id="${runId}"})`, ...range }),
-    quantiles: await ask(url, 'query_range', { query: `histogram_quantile(0.95, sum by (side) (rate(mayfly_request_duration_seconds{run_id="${runId}"}[10s])))`, ...range }),
+    quantiles: await ask(url, 'query_range', {
+      query: `histogram_quantile(0.95, sum by (side) (rate(mayfly_request_duration_seconds{run_id="${runId}"}[10s])))`,
+      ...range,
+    }),
     all: await ask(url, 'query', { query: 'count by (run_id) (last_over_time(up[2h]))', time: now }),
-    trend: await ask(url, 'query', { query: `last_over_time({__name__=~"mayfly_.+", run_id="${runId}"}[2h])`, time: now }),
+    trend: await ask(url, 'query', {
+      query: `last_over_time({__name__=~"mayfly_.+", run_id="${runId}"}[2h])`,
+      time: now,
+    }),
     runs: await labelValues(url, { match: `up{run_id="${runId}"}` }),
   };
 }
@@ -212,7 +257,8 @@ async function seen(url: string, runs: string[]): Promise<void> {
   await eventually(async () => {
     const all = await ask(url, 'query', { query: 'count by (run_id) (last_over_time(up[2h]))' });
     const ids = all.map((series) => JSON.parse(series as string).metric.run_id).sort();
-    if (ids.join() !== runs.toSorted().join()) throw new Error(`seen: ${ids.join(', ') || 'nothing'}; wanted: ${runs.join(', ')}`);
+    if (ids.join() !== runs.toSorted().join())
+      throw new Error(`seen: ${ids.join(', ') || 'nothing'}; wanted: ${runs.join(', ')}`);
   });
 }
 
@@ -243,7 +289,11 @@ async function counter(port: number, metric: string, label = ''): Promise<number
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }
 
-async function eventually(check: () => Promise<void>, before: () => Promise<unknown> = async () => {}, withinMs = DEADLINE_MS): Promise<void> {
+async function eventually(
+  check: () => Promise<void>,
+  before: () => Promise<unknown> = async () => {},
+  withinMs = DEADLINE_MS,
+): Promise<void> {
   for (const deadline = Date.now() + withinMs; ; await sleep(300)) {
     await before();
     try {

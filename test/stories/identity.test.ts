@@ -4,13 +4,22 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symli
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import t, { type Test } from 'tap';
-import { ownGenerator } from '../../scripts/measure/load/own-generator.ts';
+import type { Load } from '../../scripts/config/types.ts';
 import { ownerLabels } from '../../scripts/engine/owner.ts';
 import { IMAGES } from '../../scripts/images/images.ts';
+import { ownGenerator } from '../../scripts/measure/load/own-generator.ts';
 import type { SetupResult } from '../../scripts/setup/machine.ts';
-import type { Load } from '../../scripts/config/types.ts';
 import { context } from '../archive/trend-context.ts';
-import { dataFolder, engine, mayfly, nothingLeft, onEngine, probeBenchmark, probeRepository, run } from '../e2e/helpers.ts';
+import {
+  dataFolder,
+  engine,
+  mayfly,
+  nothingLeft,
+  onEngine,
+  probeBenchmark,
+  probeRepository,
+  run,
+} from '../e2e/helpers.ts';
 import { aConfig, aPlan } from '../fixtures/plan.ts';
 
 t.teardown(() => engine.close());
@@ -34,7 +43,8 @@ export default defineLoad(async ({ http, random }) => {
   'weights.json': '{"one": 1}\n',
   'old.cjs': `module.exports = { word: require('./word.cjs') };\n`,
   'word.cjs': `module.exports = 'word';\n`,
-  'node_modules/a-package/package.json': '{"name": "a-package", "version": "1.0.0", "type": "module", "exports": "./index.js"}\n',
+  'node_modules/a-package/package.json':
+    '{"name": "a-package", "version": "1.0.0", "type": "module", "exports": "./index.js"}\n',
   'node_modules/a-package/index.js': `export const greeting = 'hello';\n`,
   'data/products.csv': 'id,name\n1,lamp\n2,table\n',
   'data/limits.json': '{"limit": 2}\n',
@@ -62,50 +72,79 @@ function identifying(t: Test) {
   const machine = { images: { node: { ref: IMAGES.node.ref } } } as unknown as SetupResult;
   let tries = 0;
   const paths = { ...ctx.paths, cache: join(ctx.paths.data, 'cache-of-its-own') };
-  const counting = { ...ctx, paths, machine, engine: { ...engine, create: (spec: Parameters<typeof engine.create>[0]) => (tries++, engine.create(spec)) } };
+  const counting = {
+    ...ctx,
+    paths,
+    machine,
+    engine: { ...engine, create: (spec: Parameters<typeof engine.create>[0]) => (tries++, engine.create(spec)) },
+  };
   return async (dir: string, laid: Partial<Load> = {}): Promise<{ workload: string; tried: boolean }> => {
     const load: Load = { ...aConfig().load, generator: { kind: 'mayfly', script: join(dir, 'load.ts') }, ...laid };
     const before = tries;
-    const workload = await ownGenerator().identify(aPlan(['candidate'], { config: aConfig({ dir, load }), labels: ownerLabels('01TESTRUN'), project: `mayfly-test-identity-${process.pid}` }), counting);
+    const workload = await ownGenerator().identify(
+      aPlan(['candidate'], {
+        config: aConfig({ dir, load }),
+        labels: ownerLabels('01TESTRUN'),
+        project: `mayfly-test-identity-${process.pid}`,
+      }),
+      counting,
+    );
     return { workload, tried: tries > before };
   };
 }
 
-t.test('the script, every module that it imports and every file that it reads make it another workload; nothing else does', async (t) => {
-  const identify = identifying(t);
-  const folder = newFolder(t);
-  write(folder, FILES);
-  const first = await identify(folder);
-  t.match(first, { workload: /^[0-9a-f]{16}$/, tried: true });
-  t.same(await identify(folder), { ...first, tried: false }, 'the same files are not tried again');
+t.test(
+  'the script, every module that it imports and every file that it reads make it another workload; nothing else does',
+  async (t) => {
+    const identify = identifying(t);
+    const folder = newFolder(t);
+    write(folder, FILES);
+    const first = await identify(folder);
+    t.match(first, { workload: /^[0-9a-f]{16}$/, tried: true });
+    t.same(await identify(folder), { ...first, tried: false }, 'the same files are not tried again');
 
-  for (const name of ['README.md', 'benchmark.yaml', 'data/not-read.csv', 'new.ts']) {
-    write(folder, { [name]: 'something else\n' });
-    t.same(await identify(folder), { ...first, tried: false }, name);
-  }
-  const seen = new Set([first.workload]);
-  for (const name of ['load.ts', 'lib/paths.ts', 'lib/base.ts', 'lib/late.js', 'weights.json', 'old.cjs', 'word.cjs', 'node_modules/a-package/index.js', 'data/products.csv', 'data/limits.json']) {
-    write(folder, { [name]: `${FILES[name]}${name.endsWith('.csv') ? '3,chair\n' : '\n'}` });
-    const { workload, tried } = await identify(folder);
-    t.ok(tried && !seen.has(workload), `${name}: tried again, and another workload`);
-    seen.add(workload);
-    write(folder, { [name]: FILES[name]! });
-  }
-  t.equal((await identify(folder)).workload, first.workload, 'as it was before: the same one');
+    for (const name of ['README.md', 'benchmark.yaml', 'data/not-read.csv', 'new.ts']) {
+      write(folder, { [name]: 'something else\n' });
+      t.same(await identify(folder), { ...first, tried: false }, name);
+    }
+    const seen = new Set([first.workload]);
+    for (const name of [
+      'load.ts',
+      'lib/paths.ts',
+      'lib/base.ts',
+      'lib/late.js',
+      'weights.json',
+      'old.cjs',
+      'word.cjs',
+      'node_modules/a-package/index.js',
+      'data/products.csv',
+      'data/limits.json',
+    ]) {
+      write(folder, { [name]: `${FILES[name]}${name.endsWith('.csv') ? '3,chair\n' : '\n'}` });
+      const { workload, tried } = await identify(folder);
+      t.ok(tried && !seen.has(workload), `${name}: tried again, and another workload`);
+      seen.add(workload);
+      write(folder, { [name]: FILES[name]! });
+    }
+    t.equal((await identify(folder)).workload, first.workload, 'as it was before: the same one');
 
-  const copy = join(newFolder(t), 'of another name');
-  cpSync(folder, copy, { recursive: true });
-  t.equal((await identify(copy)).workload, first.workload, 'wherever the folder lies');
-  renameSync(join(copy, 'lib/base.ts'), join(copy, 'lib/basis.ts'));
-  write(copy, { 'lib/paths.ts': FILES['lib/paths.ts']!.replace('base.ts', 'basis.ts') });
-  t.not((await identify(copy)).workload, first.workload);
-  t.same(await onEngine(), []);
-});
+    const copy = join(newFolder(t), 'of another name');
+    cpSync(folder, copy, { recursive: true });
+    t.equal((await identify(copy)).workload, first.workload, 'wherever the folder lies');
+    renameSync(join(copy, 'lib/base.ts'), join(copy, 'lib/basis.ts'));
+    write(copy, { 'lib/paths.ts': FILES['lib/paths.ts']!.replace('base.ts', 'basis.ts') });
+    t.not((await identify(copy)).workload, first.workload);
+    t.same(await onEngine(), []);
+  },
+);
 
 t.test('a file of requests is part of the workload, with a script and without', async (t) => {
   const identify = identifying(t);
   const folder = newFolder(t);
-  write(folder, { 'log.csv': 'at,method,path\n0,GET,/\n1,GET,/a\n', 'load.ts': `import { defineLoad } from 'mayfly/load';\nexport default defineLoad(({ http, row }) => http.get(row!.path!));\n` });
+  write(folder, {
+    'log.csv': 'at,method,path\n0,GET,/\n1,GET,/a\n',
+    'load.ts': `import { defineLoad } from 'mayfly/load';\nexport default defineLoad(({ http, row }) => http.get(row!.path!));\n`,
+  });
   const model = { kind: 'open', arrivals: 'file', file: join(folder, 'log.csv'), rate: 1, durationS: 2 } as const;
   const [alone, scripted] = [{ model, generator: { kind: 'mayfly', script: null } } as const, { model }];
   const before = [await identify(folder, alone), await identify(folder, scripted)];
@@ -117,28 +156,73 @@ t.test('a file of requests is part of the workload, with a script and without', 
 });
 
 const WITH = (what: string) => `import { defineLoad } from 'mayfly/load';\n${what}\n`;
-const OK = 'export default defineLoad(({ http }) => http.get(\'/\'));';
+const OK = "export default defineLoad(({ http }) => http.get('/'));";
 /** What is wrong -> the script, what is said, and what hint is given. */
 const BROKEN: [what: string, script: string, said: RegExp, hint?: RegExp][] = [
-  ['it does not parse', WITH(`export default defineLoad(({ http }) => http.get('/');`), /probe\/load\.ts:2 .*(Expected|Unexpected|missing)/],
+  [
+    'it does not parse',
+    WITH(`export default defineLoad(({ http }) => http.get('/');`),
+    /probe\/load\.ts:2 .*(Expected|Unexpected|missing)/,
+  ],
   ['it is no TypeScript that can be run as it is', WITH(`enum Colour { red }\n${OK}`), /probe\/load\.ts:2 .*enum/],
-  ['it throws when it is loaded', WITH(`const table: number[] = [];\ntable.at(0)!.toFixed();\n${OK}`), /probe\/load\.ts:3 .*undefined/],
-  ['a request that is none', WITH(`export default defineLoad(({ http }) => {\n  http.get('products');\n});`), /probe\/load\.ts:3 the path must begin with \//],
-  ['no default export', WITH('export const load = defineLoad(({ http }) => http.get(\'/\'));'), /probe\/load\.ts:1 has no default export/, /export default defineLoad/],
-  ['an unknown option', WITH(`export default defineLoad({ cookeis: true }, ({ http }) => http.get('/'));`), /probe\/load\.ts:2 defineLoad has no option cookeis/, /It takes setUp, http, tls, grpc, cookies/],
-  ['an unknown option of a request', WITH(`export default defineLoad(({ http }) =>\n  http.get('/', { nmae: 'x' }));`), /probe\/load\.ts:3 http\.get has no option nmae/, /It takes name,/],
+  [
+    'it throws when it is loaded',
+    WITH(`const table: number[] = [];\ntable.at(0)!.toFixed();\n${OK}`),
+    /probe\/load\.ts:3 .*undefined/,
+  ],
+  [
+    'a request that is none',
+    WITH(`export default defineLoad(({ http }) => {\n  http.get('products');\n});`),
+    /probe\/load\.ts:3 the path must begin with \//,
+  ],
+  [
+    'no default export',
+    WITH("export const load = defineLoad(({ http }) => http.get('/'));"),
+    /probe\/load\.ts:1 has no default export/,
+    /export default defineLoad/,
+  ],
+  [
+    'an unknown option',
+    WITH(`export default defineLoad({ cookeis: true }, ({ http }) => http.get('/'));`),
+    /probe\/load\.ts:2 defineLoad has no option cookeis/,
+    /It takes setUp, http, tls, grpc, cookies/,
+  ],
+  [
+    'an unknown option of a request',
+    WITH(`export default defineLoad(({ http }) =>\n  http.get('/', { nmae: 'x' }));`),
+    /probe\/load\.ts:3 http\.get has no option nmae/,
+    /It takes name,/,
+  ],
   ['a module that is not there', WITH(`import './lib/none.ts';\n${OK}`), /probe\/?.*lib\/none\.ts/],
-  ['a data file that is not there', WITH(`import { csv } from 'mayfly/load';\nconst rows = csv('none.csv');\n${OK}`), /probe\/load\.ts:3 there is no file none\.csv in the benchmark's folder/],
-  ['a data file outside of the folder', WITH(`import { text } from 'mayfly/load';\nconst rows = text('../compose.yaml');\n${OK}`), /probe\/load\.ts:3 \.\.\/compose\.yaml is outside of the benchmark's folder/],
-  ['a proto that is not there', WITH(`export default defineLoad({ grpc: { protos: ['none.proto'] } }, ({ grpc }) => grpc.unary('a.B/C', {}));`), /probe\/load\.ts:2 there is no file none\.proto/],
-  ['it ends the process', WITH(`process.exit(0);\n${OK}`), /probe: load\.ts ended a thread of the load generator: does it call process\.exit\(\)\?/],
+  [
+    'a data file that is not there',
+    WITH(`import { csv } from 'mayfly/load';\nconst rows = csv('none.csv');\n${OK}`),
+    /probe\/load\.ts:3 there is no file none\.csv in the benchmark's folder/,
+  ],
+  [
+    'a data file outside of the folder',
+    WITH(`import { text } from 'mayfly/load';\nconst rows = text('../compose.yaml');\n${OK}`),
+    /probe\/load\.ts:3 \.\.\/compose\.yaml is outside of the benchmark's folder/,
+  ],
+  [
+    'a proto that is not there',
+    WITH(`export default defineLoad({ grpc: { protos: ['none.proto'] } }, ({ grpc }) => grpc.unary('a.B/C', {}));`),
+    /probe\/load\.ts:2 there is no file none\.proto/,
+  ],
+  [
+    'it ends the process',
+    WITH(`process.exit(0);\n${OK}`),
+    /probe: load\.ts ended a thread of the load generator: does it call process\.exit\(\)\?/,
+  ],
 ];
 
 t.test('a bad load script ends with exit code 2, file and line, before anything is built', async (t) => {
   const { folder } = await probeRepository(t, [{}]);
   const data = dataFolder(t);
   const benchmarks = BROKEN.map(([what, script, said, hint]) => {
-    const benchmark = probeBenchmark(t, { build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile', args: { WHAT: what } } } });
+    const benchmark = probeBenchmark(t, {
+      build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile', args: { WHAT: what } } },
+    });
     writeFileSync(join(benchmark, 'load.ts'), script);
     return { what, benchmark, said, hint };
   });
@@ -149,29 +233,56 @@ t.test('a bad load script ends with exit code 2, file and line, before anything 
       t.match({ code, stdout }, { code: 2, stdout: '' }, stderr);
       t.match(stderr, said);
       if (hint) t.match(stderr, hint);
-      t.notMatch(stderr, /^\s+at |\/mayfly\/loadgen|file:\/\//m, 'neither a stack trace nor a path that only the container knows');
+      t.notMatch(
+        stderr,
+        /^\s+at |\/mayfly\/loadgen|file:\/\//m,
+        'neither a stack trace nor a path that only the container knows',
+      );
       t.notMatch(stderr, /build probe|start the stack/);
     });
   }
   await t.test('nothing was built, and nothing is left', async (t) => {
-    t.notOk((await run('docker', ['images', '--format', '{{.Repository}}:{{.Tag}}']).done).stdout.includes((await run('git', ['-C', folder, 'rev-parse', '--short=12', 'HEAD']).done).stdout.trim()), 'no image of its commit');
+    t.notOk(
+      (await run('docker', ['images', '--format', '{{.Repository}}:{{.Tag}}']).done).stdout.includes(
+        (await run('git', ['-C', folder, 'rev-parse', '--short=12', 'HEAD']).done).stdout.trim(),
+      ),
+      'no image of its commit',
+    );
     t.same(JSON.parse((await mayfly('runs', ['--json'], data).done).stdout).runs, []);
     await nothingLeft(t, data);
   });
 });
 
-t.test('what a load script says of itself is not believed, and no file outside of its folder is looked at', async (t) => {
-  const identify = identifying(t);
-  const folder = newFolder(t);
-  const elsewhere = join(newFolder(t), 'file-of-the-host');
-  writeFileSync(elsewhere, 'a secret of the host');
-  symlinkSync(elsewhere, join(folder, 'link'));
-  symlinkSync('/dev/zero', join(folder, 'endless'));
-  const sha256 = createHash('sha256').update(readFileSync(elsewhere)).digest('hex');
-  const up = relative(folder, '/');
-  for (const files of [{}, { 'load.ts': '0'.repeat(64) }, { [relative(folder, elsewhere)]: sha256 }, { link: sha256 }, { [`${up}/dev/zero`]: sha256 }, { endless: sha256 }, { '.': sha256 }, { '': sha256 }]) {
-    const forged = JSON.stringify(`${JSON.stringify({ event: 'checked', files })}\n`);
-    write(folder, { 'load.ts': `import { defineLoad } from 'mayfly/load';\nimport { writeSync } from 'node:fs';\nwriteSync(1, ${forged});\nexport default defineLoad(({ http }) => http.get('/'));\n` });
-    await t.rejects(identify(folder), { name: 'UsageError', message: /the load script's files have changed while it was tried/ }, JSON.stringify(files));
-  }
-});
+t.test(
+  'what a load script says of itself is not believed, and no file outside of its folder is looked at',
+  async (t) => {
+    const identify = identifying(t);
+    const folder = newFolder(t);
+    const elsewhere = join(newFolder(t), 'file-of-the-host');
+    writeFileSync(elsewhere, 'a secret of the host');
+    symlinkSync(elsewhere, join(folder, 'link'));
+    symlinkSync('/dev/zero', join(folder, 'endless'));
+    const sha256 = createHash('sha256').update(readFileSync(elsewhere)).digest('hex');
+    const up = relative(folder, '/');
+    for (const files of [
+      {},
+      { 'load.ts': '0'.repeat(64) },
+      { [relative(folder, elsewhere)]: sha256 },
+      { link: sha256 },
+      { [`${up}/dev/zero`]: sha256 },
+      { endless: sha256 },
+      { '.': sha256 },
+      { '': sha256 },
+    ]) {
+      const forged = JSON.stringify(`${JSON.stringify({ event: 'checked', files })}\n`);
+      write(folder, {
+        'load.ts': `import { defineLoad } from 'mayfly/load';\nimport { writeSync } from 'node:fs';\nwriteSync(1, ${forged});\nexport default defineLoad(({ http }) => http.get('/'));\n`,
+      });
+      await t.rejects(
+        identify(folder),
+        { name: 'UsageError', message: /the load script's files have changed while it was tried/ },
+        JSON.stringify(files),
+      );
+    }
+  },
+);

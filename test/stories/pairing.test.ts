@@ -10,25 +10,54 @@ const SHORT = ['--duration=1s', '--warmup=0s'];
 
 t.test('a fixed number of rounds, alternating: the rounds of a block, and one look', async (t) => {
   const data = dataFolder(t);
-  const refused = await mayfly('bench', [`--benchmark=${probeBenchmark(t)}`, '--against=HEAD', `--markdown=${join(data, 'not', 'there.md')}`], data).done;
+  const refused = await mayfly(
+    'bench',
+    [`--benchmark=${probeBenchmark(t)}`, '--against=HEAD', `--markdown=${join(data, 'not', 'there.md')}`],
+    data,
+  ).done;
   t.equal(refused.code, 2);
   t.match(refused.stderr, /there\.md/);
   t.notOk(existsSync(join(data, 'mayfly.db')), 'refused before anything is started');
 
   const benchmark = probeBenchmark(t, { top: { metrics: [{ name: 'latency_med', primary: true }] } });
-  const { code, stderr, run } = await bench(benchmark, data, ['--commit=HEAD', '--against=HEAD', '--pairing=alternating', '--rounds=1', '--strict', ...SHORT]);
+  const { code, stderr, run } = await bench(benchmark, data, [
+    '--commit=HEAD',
+    '--against=HEAD',
+    '--pairing=alternating',
+    '--rounds=1',
+    '--strict',
+    ...SHORT,
+  ]);
   t.equal(code, 1, stderr);
-  t.match(run, { pairing: 'alternating', verdict: { verdict: 'INCONCLUSIVE', observations: 1, method: { design: 'fixed', looks: [1] } } });
-  t.same(run.rounds.map(({ round }) => round), run.rounds.map((_, index) => index + 1));
-  t.same(run.rounds.filter(({ valid }) => valid).map(({ block, side }) => `${block} ${side}`), ['1 candidate', '1 baseline', '1 baseline', '1 candidate'], 'one that is INVALID is measured again in its place');
+  t.match(run, {
+    pairing: 'alternating',
+    verdict: { verdict: 'INCONCLUSIVE', observations: 1, method: { design: 'fixed', looks: [1] } },
+  });
+  t.same(
+    run.rounds.map(({ round }) => round),
+    run.rounds.map((_, index) => index + 1),
+  );
+  t.same(
+    run.rounds.filter(({ valid }) => valid).map(({ block, side }) => `${block} ${side}`),
+    ['1 candidate', '1 baseline', '1 baseline', '1 candidate'],
+    'one that is INVALID is measured again in its place',
+  );
   t.match(run.verdict!.notes.join(), /both sides are the same build/);
   await nothingLeft(t, data);
 });
 
 t.test('both sides near the limit of the CPUs: alternating by itself', async (t) => {
   const data = dataFolder(t);
-  const benchmark = probeBenchmark(t, { top: { metrics: [{ name: 'latency_med', primary: true }] }, allow: { saturation: 0 } });
-  const { code, stderr, run } = await bench(benchmark, data, ['--commit=HEAD', '--against=HEAD', '--rounds=1', ...SHORT]);
+  const benchmark = probeBenchmark(t, {
+    top: { metrics: [{ name: 'latency_med', primary: true }] },
+    allow: { saturation: 0 },
+  });
+  const { code, stderr, run } = await bench(benchmark, data, [
+    '--commit=HEAD',
+    '--against=HEAD',
+    '--rounds=1',
+    ...SHORT,
+  ]);
   t.equal(code, 0, stderr);
   t.match(stderr, /going on with alternating rounds/);
   t.equal(run.pairing, 'alternating');

@@ -4,18 +4,40 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { VERSION } from '../../loadgen/version.ts';
 import { compile } from '../../scripts/config/schema.ts';
-import { bench, dataFolder, dumpBlock, engine, mayfly, nothingLeft, probeBenchmark, probeRepository, rawBlocks, run } from '../e2e/helpers.ts';
+import {
+  bench,
+  dataFolder,
+  dumpBlock,
+  engine,
+  mayfly,
+  nothingLeft,
+  probeBenchmark,
+  probeRepository,
+  rawBlocks,
+  run,
+} from '../e2e/helpers.ts';
 
 t.teardown(() => engine.close());
 
 t.test('one commit is measured, stored, shipped, and nothing is left', async (t) => {
   const data = dataFolder(t);
   const lives = await watchLives(t);
-  const { code, stderr, run: doc } = await bench(probeBenchmark(t, { top: { rounds: 2 } }), data, ['--label', 'purpose=test']);
+  const {
+    code,
+    stderr,
+    run: doc,
+  } = await bench(probeBenchmark(t, { top: { rounds: 2 } }), data, ['--label', 'purpose=test']);
   t.equal(code, 0, stderr);
 
   t.same(faults(doc), [], 'the document is what its schema says');
-  t.match(doc, { schema: 'mayfly.run/v1', benchmark: /./, status: 'complete', pairing: 'solo', labels: { purpose: 'test' }, host: { cores: Number, kernel: String, engine: String, cpu_model: String } });
+  t.match(doc, {
+    schema: 'mayfly.run/v1',
+    benchmark: /./,
+    status: 'complete',
+    pairing: 'solo',
+    labels: { purpose: 'test' },
+    host: { cores: Number, kernel: String, engine: String, cpu_model: String },
+  });
   t.match(doc.sides.candidate, { ref: 'HEAD', commit: /^[0-9a-f]{40}$/, images: [{ name: 'probe', id: /^sha256:/ }] });
   const rounds = doc.rounds.filter(({ valid }) => valid);
   t.equal(rounds.length, 2, JSON.stringify(doc.rounds.map(({ reasons }) => reasons)));
@@ -30,8 +52,19 @@ t.test('one commit is measured, stored, shipped, and nothing is left', async (t)
     t.ok(round.samples.memory_peak!.value > 5e6);
     t.equal(round.samples.failed_requests!.value, 0);
   }
-  t.match(doc.load, { generator: `mayfly ${VERSION}`, model: 'open', rate: 50, max_in_flight: 100, workload: /^[0-9a-f]{16}$/ });
-  t.same(Object.keys(doc.compose).sort().map((name) => name.replace(/^mayfly-[0-9a-z]{26}/, 'run')), ['run', 'run-candidate']);
+  t.match(doc.load, {
+    generator: `mayfly ${VERSION}`,
+    model: 'open',
+    rate: 50,
+    max_in_flight: 100,
+    workload: /^[0-9a-f]{16}$/,
+  });
+  t.same(
+    Object.keys(doc.compose)
+      .sort()
+      .map((name) => name.replace(/^mayfly-[0-9a-z]{26}/, 'run')),
+    ['run', 'run-candidate'],
+  );
 
   t.match(doc.archive, { bucket: join(data, 'bucket'), verified: true, pending: false });
   t.equal(doc.archive!.blocks.length, 1);
@@ -40,22 +73,44 @@ t.test('one commit is measured, stored, shipped, and nothing is left', async (t)
   t.same(meta.thanos.labels, { stream: 'raw', run_id: doc.run_id, benchmark: doc.benchmark, host: doc.host.id });
   t.ok(meta.stats.numSamples > 500);
   const dump = await dumpBlock(t, block);
-  for (const name of ['mayfly_request_duration_seconds', 'mayfly_response_time_seconds', 'mayfly_start_lag_seconds', 'mayfly_requests_total', 'container_cpu_usage_seconds_total', 'container_memory_working_set_bytes', 'probe_requests_total', 'up']) {
-    t.ok(new RegExp(`__name__="${name}"[^}]*round="2"[^}]*side="candidate"`).test(dump), `${name} of round 2 is in the block`);
+  for (const name of [
+    'mayfly_request_duration_seconds',
+    'mayfly_response_time_seconds',
+    'mayfly_start_lag_seconds',
+    'mayfly_requests_total',
+    'container_cpu_usage_seconds_total',
+    'container_memory_working_set_bytes',
+    'probe_requests_total',
+    'up',
+  ]) {
+    t.ok(
+      new RegExp(`__name__="${name}"[^}]*round="2"[^}]*side="candidate"`).test(dump),
+      `${name} of round 2 is in the block`,
+    );
   }
   await nothingLeft(t, data);
 
   const life = lives(doc.run_id);
   const last = Math.max(...doc.rounds.map(({ round }) => round));
-  t.ok(life[2]!.firstCreated < life[1]!.lastGone, `the containers of round 2 start while round 1 settles: ${JSON.stringify(life)}`);
-  t.same(Object.keys(life), Array.from({ length: last }, (_, i) => String(i + 1)), 'no round is started that is not wanted');
+  t.ok(
+    life[2]!.firstCreated < life[1]!.lastGone,
+    `the containers of round 2 start while round 1 settles: ${JSON.stringify(life)}`,
+  );
+  t.same(
+    Object.keys(life),
+    Array.from({ length: last }, (_, i) => String(i + 1)),
+    'no round is started that is not wanted',
+  );
 
   const list = await mayfly('runs', [], data).done;
   t.match(list.stdout, doc.run_id);
   const shown = await mayfly('show', [doc.run_id, '--json'], data).done;
   t.same(JSON.parse(shown.stdout), doc, 'what is stored is what was printed');
 
-  t.ok(new RegExp(`__name__="mayfly_requests_total"[^}]*commit="${doc.sides.candidate.commit}"`).test(dump), 'what the load generator counted carries the commit');
+  t.ok(
+    new RegExp(`__name__="mayfly_requests_total"[^}]*commit="${doc.sides.candidate.commit}"`).test(dump),
+    'what the load generator counted carries the commit',
+  );
   t.notOk(/__name__="mayfly_request_duration_seconds_bucket"/.test(dump), 'histograms are native ones');
 
   const again = await bench(probeBenchmark(t), data);
@@ -67,18 +122,39 @@ t.test('one commit is measured, stored, shipped, and nothing is left', async (t)
 });
 
 t.test('two sides are measured in the same rounds and get the same requests', async (t) => {
-  const { folder, commits } = await probeRepository(t, [{}, { 'server.js': readFileSync('test/fixtures/probe/service/server.js', 'utf8').replace("'probe\\n'", "'other\\n'") }]);
+  const { folder, commits } = await probeRepository(t, [
+    {},
+    { 'server.js': readFileSync('test/fixtures/probe/service/server.js', 'utf8').replace("'probe\\n'", "'other\\n'") },
+  ]);
   const data = dataFolder(t);
-  const benchmark = probeBenchmark(t, { build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile' } } });
-  const { code, stderr, run: doc } = await bench(benchmark, data, [`--commit=${commits[1]}`, `--against=${commits[0]!.slice(0, 10)}`, '--rounds=2']);
+  const benchmark = probeBenchmark(t, {
+    build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile' } },
+  });
+  const {
+    code,
+    stderr,
+    run: doc,
+  } = await bench(benchmark, data, [`--commit=${commits[1]}`, `--against=${commits[0]!.slice(0, 10)}`, '--rounds=2']);
   t.equal(code, 0, stderr);
   t.same(faults(doc), [], 'the document is what its schema says');
   t.equal(doc.pairing, 'interleaved');
   t.same([doc.sides.candidate.commit, doc.sides.baseline!.commit], [commits[1], commits[0]]);
   t.not(doc.sides.candidate.images[0]!.id, doc.sides.baseline!.images[0]!.id);
-  const rounds = [...Map.groupBy(doc.rounds, ({ round }) => round).values()].filter((sides) => sides.every(({ valid }) => valid));
-  t.same(rounds.map((sides) => sides.map(({ side }) => side).sort()), [['baseline', 'candidate'], ['baseline', 'candidate']]);
-  for (const round of rounds.flat()) t.ok(Math.abs(round.samples.request_rate!.value - 50) < 1, `each side gets the whole rate: ${round.samples.request_rate!.value}`);
+  const rounds = [...Map.groupBy(doc.rounds, ({ round }) => round).values()].filter((sides) =>
+    sides.every(({ valid }) => valid),
+  );
+  t.same(
+    rounds.map((sides) => sides.map(({ side }) => side).sort()),
+    [
+      ['baseline', 'candidate'],
+      ['baseline', 'candidate'],
+    ],
+  );
+  for (const round of rounds.flat())
+    t.ok(
+      Math.abs(round.samples.request_rate!.value - 50) < 1,
+      `each side gets the whole rate: ${round.samples.request_rate!.value}`,
+    );
   const table = await mayfly('show', [doc.run_id], data).done;
   t.match(table.stdout, /baseline/);
   await nothingLeft(t, data);
@@ -88,10 +164,22 @@ t.test('the uncommitted state is measured without a commit', async (t) => {
   const { folder } = await probeRepository(t, [{}]);
   await run('sh', ['-c', 'echo "// new" > new.js'], { cwd: folder }).done;
   const data = dataFolder(t);
-  const { code, stderr, run: doc } = await bench(probeBenchmark(t, { build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile' } } }), data, ['--commit=worktree']);
+  const {
+    code,
+    stderr,
+    run: doc,
+  } = await bench(
+    probeBenchmark(t, { build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile' } } }),
+    data,
+    ['--commit=worktree'],
+  );
   t.equal(code, 0, stderr);
   t.match(doc.sides.candidate.commit, /^worktree-[0-9a-f]{40}$/);
-  t.equal((await run('git', ['status', '--porcelain'], { cwd: folder }).done).stdout, '?? new.js\n', "the user's index is not touched");
+  t.equal(
+    (await run('git', ['status', '--porcelain'], { cwd: folder }).done).stdout,
+    '?? new.js\n',
+    "the user's index is not touched",
+  );
 });
 
 t.test('two runs at the same time share nothing', async (t) => {
@@ -109,7 +197,19 @@ t.test('two runs at the same time share nothing', async (t) => {
 
 t.test('code under test reaches nothing but its own network', async (t) => {
   const data = dataFolder(t);
-  const benchmark = probeBenchmark(t, { mode: 'curious', top: { metrics: [{ name: 'reached', promql: 'max(max_over_time(probe_reached{$selector}[$window]))', unit: 'count', primary: true }] } });
+  const benchmark = probeBenchmark(t, {
+    mode: 'curious',
+    top: {
+      metrics: [
+        {
+          name: 'reached',
+          promql: 'max(max_over_time(probe_reached{$selector}[$window]))',
+          unit: 'count',
+          primary: true,
+        },
+      ],
+    },
+  });
   const { code, stderr, run: doc } = await bench(benchmark, data);
   t.equal(code, 0, stderr);
   for (const { round, valid, samples } of doc.rounds) {
@@ -131,7 +231,9 @@ t.test('a repository by URL, a branch that only the remote has', async (t) => {
   const { folder, commits } = await probeRepository(t, [{}]);
   await run('git', ['branch', 'feature/$(id>x)'], { cwd: folder }).done;
   const data = dataFolder(t);
-  const benchmark = probeBenchmark(t, { build: { git: { repository: `file://${folder}`, context: '.', dockerfile: 'Dockerfile' } } });
+  const benchmark = probeBenchmark(t, {
+    build: { git: { repository: `file://${folder}`, context: '.', dockerfile: 'Dockerfile' } },
+  });
   const { code, stderr, run: doc } = await bench(benchmark, data, ['--commit=feature/$(id>x)']);
   t.equal(code, 0, stderr);
   t.equal(doc.sides.candidate.commit, commits[0]);
@@ -142,12 +244,34 @@ t.test('any other load generator: vegeta, judged by its own metrics', async (t) 
   const load = {
     script: undefined,
     image: 'mayfly/vegeta:12.12.0',
-    command: ['attack', '-targets=/benchmark/targets', '-rate=${RATE}', '-duration=${DURATION}', '-prometheus-addr=0.0.0.0:8880', '-output=/dev/null'],
+    command: [
+      'attack',
+      '-targets=/benchmark/targets',
+      '-rate=${RATE}',
+      '-duration=${DURATION}',
+      '-prometheus-addr=0.0.0.0:8880',
+      '-output=/dev/null',
+    ],
     scrape: { port: 8880, path: '/metrics' },
-    requests: 'sum(max_over_time(probe_requests_total{$selector}[$window]) - min_over_time(probe_requests_total{$selector}[$window]))',
-    warmup: '1s', duration: '5s', rate: 10, // vegeta leaves out the last request where it comes after the end: at this rate it is due 100 ms before
+    requests:
+      'sum(max_over_time(probe_requests_total{$selector}[$window]) - min_over_time(probe_requests_total{$selector}[$window]))',
+    warmup: '1s',
+    duration: '5s',
+    rate: 10, // vegeta leaves out the last request where it comes after the end: at this rate it is due 100 ms before
   };
-  const benchmark = probeBenchmark(t, { load, top: { rounds: 1, metrics: [{ name: 'vegeta_p95', promql: 'histogram_quantile(0.95, sum by (le) (rate(request_seconds_bucket{$selector}[$window])))', unit: 's' }] } });
+  const benchmark = probeBenchmark(t, {
+    load,
+    top: {
+      rounds: 1,
+      metrics: [
+        {
+          name: 'vegeta_p95',
+          promql: 'histogram_quantile(0.95, sum by (le) (rate(request_seconds_bucket{$selector}[$window])))',
+          unit: 's',
+        },
+      ],
+    },
+  });
   writeFileSync(join(benchmark, 'targets'), 'GET http://probe.candidate:8080/\n');
   const { run: doc, stderr } = await bench(benchmark, data);
   t.equal(doc.load?.generator, 'mayfly/vegeta:12.12.0', stderr);
@@ -159,18 +283,45 @@ t.test('any other load generator: vegeta, judged by its own metrics', async (t) 
   await nothingLeft(t, data);
 });
 
-/** Follows what the engine makes and removes; gives for a run, by round, when the first of its containers was made and the last one was gone. */
-async function watchLives(t: Test): Promise<(runId: string) => Record<string, { firstCreated: number; lastGone: number }>> {
-  const events = spawn('docker', ['events', '--filter=type=container', '--filter=label=dev.mayfly.round', '--filter=event=create', '--filter=event=destroy', '--format={{json .}}', '--since=1s'], { stdio: ['ignore', 'pipe', 'inherit'] });
+/**
+ * Follows what the engine makes and removes; gives for a run, by round, when the first of its containers was made and
+ * the last one was gone.
+ */
+async function watchLives(
+  t: Test,
+): Promise<(runId: string) => Record<string, { firstCreated: number; lastGone: number }>> {
+  const events = spawn(
+    'docker',
+    [
+      'events',
+      '--filter=type=container',
+      '--filter=label=dev.mayfly.round',
+      '--filter=event=create',
+      '--filter=event=destroy',
+      '--format={{json .}}',
+      '--since=1s',
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
   t.teardown(() => events.kill());
   let text = '';
   events.stdout.on('data', (chunk) => (text += chunk));
   await new Promise<void>((resolve, reject) => events.once('spawn', resolve).once('error', reject));
   return (runId) => {
-    const all = text.split('\n').filter(Boolean).map((line) => JSON.parse(line)).filter(({ Actor: { Attributes } }) => Attributes['dev.mayfly.run'] === runId);
+    const all = text
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line))
+      .filter(({ Actor: { Attributes } }) => Attributes['dev.mayfly.run'] === runId);
     const rounds = Map.groupBy(all, ({ Actor: { Attributes } }) => Attributes['dev.mayfly.round'] as string);
-    const at = (events: any[], action: string) => events.filter(({ Action }) => Action === action).map(({ timeNano }) => timeNano as number);
-    return Object.fromEntries([...rounds].map(([round, events]) => [round, { firstCreated: Math.min(...at(events, 'create')), lastGone: Math.max(...at(events, 'destroy')) }]));
+    const at = (events: any[], action: string) =>
+      events.filter(({ Action }) => Action === action).map(({ timeNano }) => timeNano as number);
+    return Object.fromEntries(
+      [...rounds].map(([round, events]) => [
+        round,
+        { firstCreated: Math.min(...at(events, 'create')), lastGone: Math.max(...at(events, 'destroy')) },
+      ]),
+    );
   };
 }
 

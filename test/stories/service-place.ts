@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { stringify } from 'yaml';
 import type { Job } from '../../scripts/documents/job.ts';
-import { probeBenchmark, ROOT, run, type Running } from '../e2e/helpers.ts';
+import { probeBenchmark, ROOT, type Running, run } from '../e2e/helpers.ts';
 
 /** Of the webhook. */
 export const SECRET = 'secret of the webhook';
@@ -17,15 +17,34 @@ const TIMEOUT_MS = 600_000;
 export function checkout(t: Test, repository: string): string {
   const root = mkdtempSync(join(tmpdir(), 'mayfly-checkout-'));
   t.teardown(() => rmSync(root, { recursive: true, force: true }));
-  for (const name of ['scripts', 'loadgen', 'compose', 'prometheus', 'thanos', 'grafana', 'docs', 'package.json', 'package-lock.json']) cpSync(join(ROOT, name), join(root, name), { recursive: true, preserveTimestamps: true });
+  for (const name of [
+    'scripts',
+    'loadgen',
+    'compose',
+    'prometheus',
+    'thanos',
+    'grafana',
+    'docs',
+    'package.json',
+    'package-lock.json',
+  ])
+    cpSync(join(ROOT, name), join(root, name), { recursive: true, preserveTimestamps: true });
   symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
   const probe = probeBenchmark(t, {
     build: { git: { repository, context: '.', dockerfile: 'Dockerfile' } },
     load: { duration: '1s', warmup: '0s' },
-    top: { retries: 10, comparison: { pairing: 'interleaved' }, metrics: [{ name: 'latency_med', primary: true, margin: '5%' }], jobs: { cancel_running: true, deadline: '20m' } },
+    top: {
+      retries: 10,
+      comparison: { pairing: 'interleaved' },
+      metrics: [{ name: 'latency_med', primary: true, margin: '5%' }],
+      jobs: { cancel_running: true, deadline: '20m' },
+    },
   });
   cpSync(probe, join(root, 'benchmarks', 'probe'), { recursive: true });
-  writeFileSync(join(root, 'mayfly.yaml'), stringify({ repositories: { 'acme/probe': { benchmarks: ['probe'] } }, reconcile: '10s' }));
+  writeFileSync(
+    join(root, 'mayfly.yaml'),
+    stringify({ repositories: { 'acme/probe': { benchmarks: ['probe'] } }, reconcile: '10s' }),
+  );
   return root;
 }
 
@@ -34,7 +53,8 @@ export interface Place {
   env: Record<string, string>;
 }
 
-export const start = ({ root, env }: Place, entry: string, ...args: string[]): Running => run('sh', ['scripts/run.sh', entry, ...args], { cwd: root, env });
+export const start = ({ root, env }: Place, entry: string, ...args: string[]): Running =>
+  run('sh', ['scripts/run.sh', entry, ...args], { cwd: root, env });
 
 export async function queue(place: Place, ...args: string[]): Promise<Job[]> {
   const { code, stdout, stderr } = await start(place, 'queue', 'list', '--json', '--all', ...args).done;
@@ -54,10 +74,23 @@ export function urlOf({ child, done }: Running): Promise<string> {
   });
 }
 
-export async function deliver(url: string, event: string, payload: unknown): Promise<{ status: number; queued: string[] }> {
+export async function deliver(
+  url: string,
+  event: string,
+  payload: unknown,
+): Promise<{ status: number; queued: string[] }> {
   const body = JSON.stringify(payload);
   const signature = `sha256=${createHmac('sha256', SECRET).update(body).digest('hex')}`;
-  const answer = await fetch(`${url}/webhooks/github`, { method: 'POST', body, headers: { 'content-type': 'application/json', 'x-github-event': event, 'x-github-delivery': randomUUID(), 'x-hub-signature-256': signature } });
+  const answer = await fetch(`${url}/webhooks/github`, {
+    method: 'POST',
+    body,
+    headers: {
+      'content-type': 'application/json',
+      'x-github-event': event,
+      'x-github-delivery': randomUUID(),
+      'x-hub-signature-256': signature,
+    },
+  });
   return { queued: [], ...((await answer.json()) as object), status: answer.status };
 }
 

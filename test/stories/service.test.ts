@@ -1,10 +1,13 @@
-/** The whole service as a team uses it: a pull request and a merge, from GitHub's webhook to the report, over a killed worker. */
+/**
+ * The whole service as a team uses it: a pull request and a merge, from GitHub's webhook to the report, over a killed
+ * worker.
+ */
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import type { RunDocument } from '../../scripts/documents/run.ts';
 import { dataFolder, engine, nothingLeft, probeRepository, run } from '../e2e/helpers.ts';
 import { startGitHub } from '../service/server/github-standin.ts';
-import { checkout, deliver, queue, SECRET, start, until, urlOf, type Place } from './service-place.ts';
+import { checkout, deliver, type Place, queue, SECRET, start, until, urlOf } from './service-place.ts';
 
 t.teardown(() => engine.close());
 
@@ -13,25 +16,47 @@ const SERVER = readFileSync('test/fixtures/probe/service/server.js', 'utf8');
 const slower = { 'server.js': SERVER.replace('  requests++;\n', '  requests++;\n  compute(8);\n') };
 
 t.test('a pull request and a merge are measured, judged and reported, though the worker is killed', async (t) => {
-  const { folder, commits: [base, slow] } = await probeRepository(t, [{}, slower]);
+  const {
+    folder,
+    commits: [base, slow],
+  } = await probeRepository(t, [{}, slower]);
   const git = (...args: string[]) => run('git', ['-C', folder, ...args]).done;
   await git('update-ref', 'refs/pull/7/head', slow!);
   await git('reset', '--quiet', '--hard', base!); // the default branch does not hold it
   await using github = await startGitHub();
   const remote = github.addRepository('acme/probe', base);
   remote.roles.set('ada', 'write');
-  const place: Place = { root: checkout(t, folder), env: { MAYFLY_DATA: dataFolder(t), MAYFLY_WEBHOOK_SECRET: SECRET, ...(github.env.actions as Record<string, string>) } };
+  const place: Place = {
+    root: checkout(t, folder),
+    env: {
+      MAYFLY_DATA: dataFolder(t),
+      MAYFLY_WEBHOOK_SECRET: SECRET,
+      ...(github.env.actions as Record<string, string>),
+    },
+  };
 
   // Before the server is there: GitHub's webhook of this push is lost, and made up for.
   const server = start(place, 'serve', '--port=0');
   t.teardown(() => server.child.kill('SIGKILL'));
   const url = await urlOf(server);
-  const [master] = await until('the head of the default branch is queued', async () => ((await queue(place)).length > 0 ? queue(place) : undefined));
+  const [master] = await until('the head of the default branch is queued', async () =>
+    (await queue(place)).length > 0 ? queue(place) : undefined,
+  );
   t.match(master, { kind: 'new-master', state: 'queued', commit: base, repository: 'acme/probe', benchmark: 'probe' });
 
   const repository = { id: 1, full_name: 'acme/probe', default_branch: 'main' };
   remote.addPull({ number: 7, head: slow! });
-  const opened = { action: 'opened', repository, pull_request: { number: 7, state: 'open', updated_at: new Date().toISOString(), head: { sha: slow, repo: { id: 1 } }, base: { ref: 'main' } } };
+  const opened = {
+    action: 'opened',
+    repository,
+    pull_request: {
+      number: 7,
+      state: 'open',
+      updated_at: new Date().toISOString(),
+      head: { sha: slow, repo: { id: 1 } },
+      base: { ref: 'main' },
+    },
+  };
   const { status, queued } = await deliver(url, 'pull_request', opened);
   t.equal(status, 202);
   t.equal(queued.length, 1);
@@ -47,27 +72,51 @@ t.test('a pull request and a merge are measured, judged and reported, though the
 
   const second = start(place, 'work', '--port=0');
   t.teardown(() => second.child.kill('SIGKILL'));
-  const concluded = await until('the check run is concluded', () => remote.checkRuns.find(({ head_sha, status }) => head_sha === slow && status === 'completed'));
+  const concluded = await until('the check run is concluded', () =>
+    remote.checkRuns.find(({ head_sha, status }) => head_sha === slow && status === 'completed'),
+  );
   t.match(concluded, { conclusion: 'failure', external_id: queued[0], name: 'mayfly: probe' });
   t.match(concluded.summary, /REGRESSION/);
   t.equal(remote.checkRuns.filter(({ head_sha }) => head_sha === slow).length, 1, 'one check run, updated in place');
-  const comments = await until('the comment tells the verdict', () => (remote.comments.some(({ body }) => /REGRESSION/.test(body)) ? remote.comments : undefined));
+  const comments = await until('the comment tells the verdict', () =>
+    remote.comments.some(({ body }) => /REGRESSION/.test(body)) ? remote.comments : undefined,
+  );
   t.equal(comments.length, 1, 'one comment, updated in place');
 
   const [job] = (await queue(place)).filter(({ job_id }) => job_id === queued[0]);
   t.match(job, { state: 'done', verdict: 'REGRESSION', losses: 1, failures: 0 });
-  const measured = (await fetch(`${url}/api/runs/${job!.run_id}`).then((answer) => answer.json())) as { run: RunDocument } & RunDocument;
+  const measured = (await fetch(`${url}/api/runs/${job!.run_id}`).then((answer) => answer.json())) as {
+    run: RunDocument;
+  } & RunDocument;
   const document = measured.run ?? measured;
   t.ok(document.continues, 'the rounds that the killed worker had finished are taken over');
   t.match(await fetch(`${url}/runs/${job!.run_id}`).then((page) => page.text()), /REGRESSION/);
 
-  const commented = { action: 'created', repository, issue: { number: 7, pull_request: {} }, comment: { id: remote.addComment(7, 'ada', '/bench hlep'), body: '/bench hlep', created_at: new Date().toISOString(), user: { login: 'ada', type: 'User' } } };
+  const commented = {
+    action: 'created',
+    repository,
+    issue: { number: 7, pull_request: {} },
+    comment: {
+      id: remote.addComment(7, 'ada', '/bench hlep'),
+      body: '/bench hlep',
+      created_at: new Date().toISOString(),
+      user: { login: 'ada', type: 'User' },
+    },
+  };
   t.equal((await deliver(url, 'issue_comment', commented)).status, 202);
-  await until('a wrong command gets its answer', () => remote.comments.find(({ body, author }) => author !== 'ada' && /hlep/.test(body)));
+  await until('a wrong command gets its answer', () =>
+    remote.comments.find(({ body, author }) => author !== 'ada' && /hlep/.test(body)),
+  );
 
-  const [merged] = await until('the default branch is measured', async () => ((await queue(place)).some(({ job_id, state }) => job_id === master!.job_id && state === 'done') ? (await queue(place)).filter(({ job_id }) => job_id === master!.job_id) : undefined));
+  const [merged] = await until('the default branch is measured', async () =>
+    (await queue(place)).some(({ job_id, state }) => job_id === master!.job_id && state === 'done')
+      ? (await queue(place)).filter(({ job_id }) => job_id === master!.job_id)
+      : undefined,
+  );
   t.ok(merged!.run_id);
-  await until('the commit of the default branch has its check run', () => remote.checkRuns.find(({ head_sha, status }) => head_sha === base && status === 'completed'));
+  await until('the commit of the default branch has its check run', () =>
+    remote.checkRuns.find(({ head_sha, status }) => head_sha === base && status === 'completed'),
+  );
   t.same(github.faults, [], 'every request was one that GitHub describes');
 
   for (const { child, done } of [second, server]) {

@@ -1,10 +1,26 @@
-/** Where the metrics of a run end up: a real S3 store, a sidecar that ships while the run goes on, and the data of a Prometheus that is gone. */
+/**
+ * Where the metrics of a run end up: a real S3 store, a sidecar that ships while the run goes on, and the data of a
+ * Prometheus that is gone.
+ */
 import { cpSync, existsSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { IMAGES } from '../../scripts/images/images.ts';
-import { bench, dataFolder, dumpBlock, engine, inWindow, mayfly, nothingLeft, probeBenchmark, rawBlocks, run, SECRET, startGateway } from '../e2e/helpers.ts';
+import {
+  bench,
+  dataFolder,
+  dumpBlock,
+  engine,
+  inWindow,
+  mayfly,
+  nothingLeft,
+  probeBenchmark,
+  rawBlocks,
+  run,
+  SECRET,
+  startGateway,
+} from '../e2e/helpers.ts';
 
 t.teardown(() => engine.close());
 
@@ -12,7 +28,11 @@ t.test('an S3 store: shipped and proven; a wrong key lets it wait; pushing again
   const data = dataFolder(t);
   const { endpoint, bucket } = await startGateway(t);
   const objstore = join(data, 's3.yaml');
-  const configure = (secret: string) => writeFileSync(objstore, `type: S3\nprefix: team\nconfig: {bucket: runs, endpoint: "${endpoint}", access_key: key-of-the-test, secret_key: ${secret}, insecure: true, region: us-east-1}\n`);
+  const configure = (secret: string) =>
+    writeFileSync(
+      objstore,
+      `type: S3\nprefix: team\nconfig: {bucket: runs, endpoint: "${endpoint}", access_key: key-of-the-test, secret_key: ${secret}, insecure: true, region: us-east-1}\n`,
+    );
   const benchmark = probeBenchmark(t);
 
   configure(SECRET);
@@ -25,8 +45,16 @@ t.test('an S3 store: shipped and proven; a wrong key lets it wait; pushing again
   configure('another-secret-of-the-test');
   const second = await bench(benchmark, data, [`--objstore=${objstore}`]);
   t.equal(second.code, 0, second.stderr);
-  t.match(second.run.archive, { verified: false, pending: true, error: /^the metrics could not be shipped to S3 [^/]+\/runs\/team: .*: Access Denied\.$/ });
-  t.notMatch(`${second.stderr}${second.stdout}`, /secret-of-the-test|key-of-the-test/, 'no credential is shown or stored');
+  t.match(second.run.archive, {
+    verified: false,
+    pending: true,
+    error: /^the metrics could not be shipped to S3 [^/]+\/runs\/team: .*: Access Denied\.$/,
+  });
+  t.notMatch(
+    `${second.stderr}${second.stdout}`,
+    /secret-of-the-test|key-of-the-test/,
+    'no credential is shown or stored',
+  );
   const folder = join(data, 'runs', second.run.run_id);
   cpSync(folder, join(data, 'copy'), { recursive: true });
 
@@ -49,7 +77,11 @@ t.test('an S3 store: shipped and proven; a wrong key lets it wait; pushing again
 t.test('the sidecar ships a finished block while the run goes on, and nothing is there twice', async (t) => {
   const data = dataFolder(t);
   // Prometheus looks for new blocks once a minute: the run must be longer for the last snapshot to hold the block too.
-  const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { load: { duration: '64s' } })}`, '--live', '--json'], data);
+  const running = mayfly(
+    'bench',
+    [`--benchmark=${probeBenchmark(t, { load: { duration: '64s' } })}`, '--live', '--json'],
+    data,
+  );
   let ended = false;
   void running.done.then(() => (ended = true));
   await running.said(/round 1 of 1/);
@@ -72,18 +104,24 @@ t.test('the sidecar ships a finished block while the run goes on, and nothing is
   await nothingLeft(t, data);
 });
 
-t.test('kill -9 in the second round: the metrics of the first are read from what Prometheus has left, and shipped once', async (t) => {
-  const data = dataFolder(t);
-  const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { top: { rounds: 2 } })}`], data);
-  await inWindow(running, data, 2);
-  running.child.kill('SIGKILL');
-  await running.done;
-  const swept = await mayfly('sweep', [], data).done;
-  t.equal(swept.code, 0, swept.stderr);
-  t.match(swept.stderr, /metrics of the finished rounds of run \w+ wait on this host: npm run archive:push ships them/);
-  t.match(swept.stderr, /run \w+ was killed/);
-  await shippedOnce(t, data, 'interrupted');
-});
+t.test(
+  'kill -9 in the second round: the metrics of the first are read from what Prometheus has left, and shipped once',
+  async (t) => {
+    const data = dataFolder(t);
+    const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { top: { rounds: 2 } })}`], data);
+    await inWindow(running, data, 2);
+    running.child.kill('SIGKILL');
+    await running.done;
+    const swept = await mayfly('sweep', [], data).done;
+    t.equal(swept.code, 0, swept.stderr);
+    t.match(
+      swept.stderr,
+      /metrics of the finished rounds of run \w+ wait on this host: npm run archive:push ships them/,
+    );
+    t.match(swept.stderr, /run \w+ was killed/);
+    await shippedOnce(t, data, 'interrupted');
+  },
+);
 
 t.test('Prometheus is killed in the second round: the metrics of the first wait', async (t) => {
   const data = dataFolder(t);
@@ -99,7 +137,10 @@ t.test('Prometheus is killed in the second round: the metrics of the first wait'
   await shippedOnce(t, data, 'failed');
 });
 
-/** The snapshot that waits is shipped by the next push, with the samples of round 1; two pushes at once make one copy and one truth. */
+/**
+ * The snapshot that waits is shipped by the next push, with the samples of round 1; two pushes at once make one copy
+ * and one truth.
+ */
 async function shippedOnce(t: Test, data: string, status: string): Promise<void> {
   await nothingLeft(t, data, { waiting: 1 });
   const pushes = await Promise.all([mayfly('archive-push', [], data).done, mayfly('archive-push', [], data).done]);
@@ -120,7 +161,21 @@ async function finishedBlock(t: Test): Promise<string> {
   const start = Math.floor(Date.now() / 7_200_000) * 7200 - 4 * 3600;
   const samples = Array.from({ length: 60 }, (_, minute) => `finished ${minute} ${start + minute * 60}`);
   writeFileSync(join(folder, 'metrics'), ['# TYPE finished gauge', ...samples, '# EOF', ''].join('\n'));
-  const made = await run('docker', ['run', '--rm', '--network=none', `--user=${process.getuid!()}:${process.getgid!()}`, '--volume', `${folder}:/work`, '--entrypoint=promtool', IMAGES.prometheus.ref, 'tsdb', 'create-blocks-from', 'openmetrics', '/work/metrics', '/work/out']).done;
+  const made = await run('docker', [
+    'run',
+    '--rm',
+    '--network=none',
+    `--user=${process.getuid!()}:${process.getgid!()}`,
+    '--volume',
+    `${folder}:/work`,
+    '--entrypoint=promtool',
+    IMAGES.prometheus.ref,
+    'tsdb',
+    'create-blocks-from',
+    'openmetrics',
+    '/work/metrics',
+    '/work/out',
+  ]).done;
   t.equal(made.code, 0, made.stderr);
   const blocks = rawBlocks(join(folder, 'out'));
   t.equal(blocks.length, 1);
@@ -129,6 +184,8 @@ async function finishedBlock(t: Test): Promise<string> {
 
 /** Every file with its size and time of writing. */
 function filesOf(folder: string): string[] {
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
   return files.sort().map((file) => `${file} ${statSync(file).size} ${statSync(file).mtimeMs}`);
 }

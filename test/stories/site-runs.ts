@@ -1,12 +1,15 @@
 /** A store as a service of a few weeks leaves it, with texts in it that would harm a careless page. */
 import { createHash } from 'node:crypto';
 import { ulid } from 'ulid';
+import type { RunDocument } from '../../scripts/documents/run.ts';
 import { judgeRun } from '../../scripts/judge/judge-run.ts';
 import type { Store } from '../../scripts/store/db.ts';
-import type { RunDocument } from '../../scripts/documents/run.ts';
 import { makeJudged, makeRun, sideResult } from '../run-document.ts';
 
-/** What each would do, it must not: end the script or the attribute that it stands in, load, run, or turn the text round. */
+/**
+ * What each would do, it must not: end the script or the attribute that it stands in, load, run, or turn the text
+ * round.
+ */
 export const HOSTILE = {
   subject: `</script><img src=x onerror=alert(1)>"'><b>bold</b> \u202Egnp.exe\u2066`,
   ref: `feature/"onmouseover="alert(1)`,
@@ -37,29 +40,104 @@ export function fillStore(store: Store, now: number, commits = 24): FilledStore 
   const first = now - commits * DAY_MS;
   const master = Array.from({ length: commits }, (_, i) => addMaster(store, i, first + i * DAY_MS));
   const changed = 14;
-  const point = { benchmark: 'shop', host_id: 'h0st', metric: 'latency_med', commit: hash(changed + 1), before: hash(changed), run_id: master[changed]!, at: new Date(first + changed * DAY_MS).toISOString(), ratio: 1.06, found_at: new Date(now - DAY_MS).toISOString() };
+  const point = {
+    benchmark: 'shop',
+    host_id: 'h0st',
+    metric: 'latency_med',
+    commit: hash(changed + 1),
+    before: hash(changed),
+    run_id: master[changed]!,
+    at: new Date(first + changed * DAY_MS).toISOString(),
+    ratio: 1.06,
+    found_at: new Date(now - DAY_MS).toISOString(),
+  };
   store.addChangePoint(point);
-  store.addSuspectedChange({ ...point, run_id: master[commits - 3]!, commit: hash(commits - 2), before: hash(commits - 3), at: new Date(first + (commits - 3) * DAY_MS).toISOString(), ratio: 0.98 });
-  const slower = add(store, makeJudged({ ...times(now - 5 * 3600_000), seed: 91, factors: { latency_med: 1.045, cpu_seconds_per_request: 1.02 }, sides: { candidate: side(1001, 'faster-search', 'Make search faster'), baseline: side(commits) } }), true);
+  store.addSuspectedChange({
+    ...point,
+    run_id: master[commits - 3]!,
+    commit: hash(commits - 2),
+    before: hash(commits - 3),
+    at: new Date(first + (commits - 3) * DAY_MS).toISOString(),
+    ratio: 0.98,
+  });
+  const slower = add(
+    store,
+    makeJudged({
+      ...times(now - 5 * 3600_000),
+      seed: 91,
+      factors: { latency_med: 1.045, cpu_seconds_per_request: 1.02 },
+      sides: { candidate: side(1001, 'faster-search', 'Make search faster'), baseline: side(commits) },
+    }),
+    true,
+  );
   const hostile = addHostile(store, now - 3 * 3600_000, commits);
-  add(store, makeRun({ ...times(now - 2 * 3600_000), benchmark: HOSTILE.benchmark, sides: { candidate: side(1002, HOSTILE.ref, HOSTILE.subject) } }));
-  const { finished_at: _, archive: __, ...begun } = makeRun({ ...times(now - 60_000), status: 'running', labels: {}, rounds_asked: 5, sides: { candidate: side(1003, 'by-hand') } });
+  add(
+    store,
+    makeRun({
+      ...times(now - 2 * 3600_000),
+      benchmark: HOSTILE.benchmark,
+      sides: { candidate: side(1002, HOSTILE.ref, HOSTILE.subject) },
+    }),
+  );
+  const {
+    finished_at: _,
+    archive: __,
+    ...begun
+  } = makeRun({
+    ...times(now - 60_000),
+    status: 'running',
+    labels: {},
+    rounds_asked: 5,
+    sides: { candidate: side(1003, 'by-hand') },
+  });
   const running = add(store, begun);
   return { master, hostile, slower, running, ...addJobs(store, now, slower) };
 }
 
-const times = (at: number) => ({ run_id: ulid(at), started_at: new Date(at).toISOString(), finished_at: new Date(at + 310_000).toISOString() });
-const side = (number: number, ref = 'main', subject?: string) => ({ ref, commit: hash(number), ...(subject === undefined ? {} : { subject }), images: [] });
+const times = (at: number) => ({
+  run_id: ulid(at),
+  started_at: new Date(at).toISOString(),
+  finished_at: new Date(at + 310_000).toISOString(),
+});
+const side = (number: number, ref = 'main', subject?: string) => ({
+  ref,
+  commit: hash(number),
+  ...(subject === undefined ? {} : { subject }),
+  images: [],
+});
 
 /** One commit of the default branch against the one before it; number 14 is 6 % slower. */
 function addMaster(store: Store, i: number, at: number): string {
   const factor = i === 14 ? 1.06 : 1;
-  return add(store, makeJudged({ ...times(at), seed: 10 + i, count: 8, factors: { latency_med: factor, cpu_seconds_per_request: factor }, master: true, sides: { candidate: side(i + 1, 'main', `Change ${i + 1} of the shop`), baseline: side(i) } }), true);
+  return add(
+    store,
+    makeJudged({
+      ...times(at),
+      seed: 10 + i,
+      count: 8,
+      factors: { latency_med: factor, cpu_seconds_per_request: factor },
+      master: true,
+      sides: { candidate: side(i + 1, 'main', `Change ${i + 1} of the shop`), baseline: side(i) },
+    }),
+    true,
+  );
 }
 
 function addHostile(store: Store, at: number, commits: number): string {
-  const { verdict: _, ...run } = makeJudged({ ...times(at), seed: 5, count: 9, labels: { branch: HOSTILE.label, repository: 'acme/shop', pull_request: '7' }, status_reason: HOSTILE.reason, compose: { run: { services: { shop: { image: HOSTILE.label } } } }, sides: { candidate: side(1004, HOSTILE.ref, HOSTILE.subject), baseline: side(commits, 'main', HOSTILE.subject) } });
-  const rounds = run.rounds.map((round) => (round.round === 4 && round.side === 'candidate' ? { ...round, valid: false, reasons: [{ code: 'host-load' as const, message: HOSTILE.reason }] } : round));
+  const { verdict: _, ...run } = makeJudged({
+    ...times(at),
+    seed: 5,
+    count: 9,
+    labels: { branch: HOSTILE.label, repository: 'acme/shop', pull_request: '7' },
+    status_reason: HOSTILE.reason,
+    compose: { run: { services: { shop: { image: HOSTILE.label } } } },
+    sides: { candidate: side(1004, HOSTILE.ref, HOSTILE.subject), baseline: side(commits, 'main', HOSTILE.subject) },
+  });
+  const rounds = run.rounds.map((round) =>
+    round.round === 4 && round.side === 'candidate'
+      ? { ...round, valid: false, reasons: [{ code: 'host-load' as const, message: HOSTILE.reason }] }
+      : round,
+  );
   return add(store, { ...run, rounds, verdict: judgeRun({ ...run, rounds }) }, true);
 }
 
@@ -67,17 +145,40 @@ function addHostile(store: Store, at: number, commits: number): string {
 function add(store: Store, run: RunDocument, latency = false): string {
   store.transaction(() => {
     store.addRun({ ...run, rounds: [] });
-    for (const round of run.rounds) store.saveRound(run.run_id, { ...round, started_at: new Date(Date.parse(run.started_at) + round.round * 25_000).toISOString() }, latency ? { signals: {}, load: sideResult(round.side, 0.0004 * (1 + round.round / 40)) } : undefined);
+    for (const round of run.rounds)
+      store.saveRound(
+        run.run_id,
+        { ...round, started_at: new Date(Date.parse(run.started_at) + round.round * 25_000).toISOString() },
+        latency ? { signals: {}, load: sideResult(round.side, 0.0004 * (1 + round.round / 40)) } : undefined,
+      );
   });
   return run.run_id;
 }
 
 function addJobs(store: Store, now: number, runId: string): Pick<FilledStore, 'jobs' | 'alive'> {
   const { queue } = store;
-  const job = (number: number, more: object = {}) => queue.enqueue({ kind: 'new-test', benchmark: 'shop', commit: hash(2000 + number), ref: `topic-${number}`, repository: 'acme/shop', pull_request: number, requested_by: 'ann', priority: 10, deadline_s: 3600, ...more }, { now: now - 600_000 + number * 1000 }).job.job_id;
+  const job = (number: number, more: object = {}) =>
+    queue.enqueue(
+      {
+        kind: 'new-test',
+        benchmark: 'shop',
+        commit: hash(2000 + number),
+        ref: `topic-${number}`,
+        repository: 'acme/shop',
+        pull_request: number,
+        requested_by: 'ann',
+        priority: 10,
+        deadline_s: 3600,
+        ...more,
+      },
+      { now: now - 600_000 + number * 1000 },
+    ).job.job_id;
   const worker = { host: 'bench-1', pid: 4242, pid_start: '777' };
   const done = (outcome: Parameters<typeof queue.endLease>[2]) => {
-    const { job: { job_id }, leaseId } = queue.claim(worker, now - 300_000)!;
+    const {
+      job: { job_id },
+      leaseId,
+    } = queue.claim(worker, now - 300_000)!;
     queue.endLease(job_id, leaseId, outcome, now - 200_000);
     return job_id;
   };
@@ -89,7 +190,12 @@ function addJobs(store: Store, now: number, runId: string): Pick<FilledStore, 'j
   const { leaseId } = queue.claim(worker, now)!;
   const alive = (at: number, text: string, roundsDone: number) => {
     queue.hello(worker, 1, at);
-    queue.renew(running, leaseId, at, { text, rounds_done: roundsDone, rounds_most: 12, at: new Date(at).toISOString() });
+    queue.renew(running, leaseId, at, {
+      text,
+      rounds_done: roundsDone,
+      rounds_most: 12,
+      at: new Date(at).toISOString(),
+    });
   };
   alive(now, `round 4 of 12: 64 %, measuring ${HOSTILE.label}`, 3);
   const queued = job(4);

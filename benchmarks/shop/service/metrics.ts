@@ -1,4 +1,4 @@
-import { Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 
 /** Everything on /metrics: the default metrics of the process, garbage collection included, and our own. */
 export const registry = new Registry();

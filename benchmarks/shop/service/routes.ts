@@ -93,7 +93,10 @@ function wholeNumber(name: string, text: string): number {
 }
 
 function searchWords(text: string): string[] {
-  const words = text.slice(0, 100).toLowerCase().match(/[\p{L}\p{N}]+/gu);
+  const words = text
+    .slice(0, 100)
+    .toLowerCase()
+    .match(/[\p{L}\p{N}]+/gu);
   if (!words) throw new HttpError(400, 'q must contain at least one word to look for');
   return words;
 }

@@ -2,10 +2,10 @@
  * The shop over HTTP. Environment: PORT (8080; 0 takes a free one), HOST (0.0.0.0), DATABASE (a new file; in memory
  * without). SIGTERM: takes no more connections, finishes what is under way, exits 0 within a second.
  */
-import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { requestDuration } from './metrics.ts';
-import { type Answer, HttpError, type Route, json, routes } from './routes.ts';
+import { type Answer, HttpError, json, type Route, routes } from './routes.ts';
 import { Shop } from './shop.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;

@@ -57,7 +57,9 @@ export class Shop {
       WHERE product_text MATCH ? ORDER BY t.rank LIMIT ${SEARCH_LIMIT}`);
     this.#price = db.prepare('SELECT price_cents FROM product WHERE id = ?');
     this.#addOrder = db.prepare('INSERT INTO "order" (total_cents) VALUES (?)');
-    this.#addLine = db.prepare('INSERT INTO order_line (order_id, product_id, quantity, price_cents) VALUES (?, ?, ?, ?)');
+    this.#addLine = db.prepare(
+      'INSERT INTO order_line (order_id, product_id, quantity, price_cents) VALUES (?, ?, ?, ?)',
+    );
     this.#sell = db.prepare('UPDATE product SET sold = sold + ? WHERE id = ?');
   }
 
@@ -139,8 +141,32 @@ const SCHEMA = `
 
 const MATERIALS = ['oak', 'steel', 'linen', 'glass', 'cork', 'wool', 'copper', 'paper', 'leather', 'bamboo'];
 const COLOURS = ['red', 'green', 'blue', 'white', 'black', 'yellow', 'grey', 'brown'];
-const THINGS = ['lamp', 'table', 'chair', 'kettle', 'blanket', 'notebook', 'basket', 'mirror', 'clock', 'shelf', 'bottle', 'bag'];
-const PRAISE = ['light', 'sturdy', 'handmade', 'foldable', 'washable', 'compact', 'elegant', 'quiet', 'waterproof', 'simple'];
+const THINGS = [
+  'lamp',
+  'table',
+  'chair',
+  'kettle',
+  'blanket',
+  'notebook',
+  'basket',
+  'mirror',
+  'clock',
+  'shelf',
+  'bottle',
+  'bag',
+];
+const PRAISE = [
+  'light',
+  'sturdy',
+  'handmade',
+  'foldable',
+  'washable',
+  'compact',
+  'elegant',
+  'quiet',
+  'waterproof',
+  'simple',
+];
 const ROOMS = ['kitchen', 'garden', 'office', 'bedroom', 'hall', 'balcony', 'workshop', 'bathroom'];
 
 function seed(db: DatabaseSync): void {

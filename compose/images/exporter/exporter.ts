@@ -40,24 +40,80 @@ function get(path: string): Promise<any> {
 
 const sum = (values: (number | undefined)[]) => values.reduce<number>((a, b) => a + (b ?? 0), 0);
 const blkio = (s: Stats, op: string) =>
-  sum((s.blkio_stats?.io_service_bytes_recursive ?? []).filter((e: any) => e.op.toLowerCase() === op).map((e: any) => e.value));
-/** Memory that the kernel could not take back at once: usage less inactive file pages, as cAdvisor computes it (cgroup v1 and v2). */
+  sum(
+    (s.blkio_stats?.io_service_bytes_recursive ?? [])
+      .filter((e: any) => e.op.toLowerCase() === op)
+      .map((e: any) => e.value),
+  );
+/**
+ * Memory that the kernel could not take back at once: usage less inactive file pages, as cAdvisor computes it (cgroup
+ * v1 and v2).
+ */
 const workingSet = (s: Stats) =>
-  Math.max(0, (s.memory_stats?.usage ?? 0) - (s.memory_stats?.stats?.total_inactive_file ?? s.memory_stats?.stats?.inactive_file ?? 0));
+  Math.max(
+    0,
+    (s.memory_stats?.usage ?? 0) -
+      (s.memory_stats?.stats?.total_inactive_file ?? s.memory_stats?.stats?.inactive_file ?? 0),
+  );
 
 const METRICS: [name: string, type: 'counter' | 'gauge', help: string, value: (s: Stats) => number | undefined][] = [
-  ['container_cpu_usage_seconds_total', 'counter', 'CPU time used, seconds.', (s) => s.cpu_stats?.cpu_usage?.total_usage / 1e9],
-  ['container_cpu_user_seconds_total', 'counter', 'CPU time used in user mode, seconds.', (s) => s.cpu_stats?.cpu_usage?.usage_in_usermode / 1e9],
-  ['container_cpu_system_seconds_total', 'counter', 'CPU time used in the kernel, seconds.', (s) => s.cpu_stats?.cpu_usage?.usage_in_kernelmode / 1e9],
-  ['container_cpu_cfs_periods_total', 'counter', 'CFS periods that have passed.', (s) => s.cpu_stats?.throttling_data?.periods],
-  ['container_cpu_cfs_throttled_periods_total', 'counter', 'CFS periods in which the container was throttled.', (s) => s.cpu_stats?.throttling_data?.throttled_periods],
-  ['container_cpu_cfs_throttled_seconds_total', 'counter', 'Time throttled, seconds.', (s) => s.cpu_stats?.throttling_data?.throttled_time / 1e9],
+  [
+    'container_cpu_usage_seconds_total',
+    'counter',
+    'CPU time used, seconds.',
+    (s) => s.cpu_stats?.cpu_usage?.total_usage / 1e9,
+  ],
+  [
+    'container_cpu_user_seconds_total',
+    'counter',
+    'CPU time used in user mode, seconds.',
+    (s) => s.cpu_stats?.cpu_usage?.usage_in_usermode / 1e9,
+  ],
+  [
+    'container_cpu_system_seconds_total',
+    'counter',
+    'CPU time used in the kernel, seconds.',
+    (s) => s.cpu_stats?.cpu_usage?.usage_in_kernelmode / 1e9,
+  ],
+  [
+    'container_cpu_cfs_periods_total',
+    'counter',
+    'CFS periods that have passed.',
+    (s) => s.cpu_stats?.throttling_data?.periods,
+  ],
+  [
+    'container_cpu_cfs_throttled_periods_total',
+    'counter',
+    'CFS periods in which the container was throttled.',
+    (s) => s.cpu_stats?.throttling_data?.throttled_periods,
+  ],
+  [
+    'container_cpu_cfs_throttled_seconds_total',
+    'counter',
+    'Time throttled, seconds.',
+    (s) => s.cpu_stats?.throttling_data?.throttled_time / 1e9,
+  ],
   ['container_memory_usage_bytes', 'gauge', 'Memory used, page cache included.', (s) => s.memory_stats?.usage],
   ['container_memory_working_set_bytes', 'gauge', 'Memory in use less inactive file pages.', workingSet],
-  ['container_memory_rss', 'gauge', 'Anonymous memory.', (s) => s.memory_stats?.stats?.total_rss ?? s.memory_stats?.stats?.anon],
+  [
+    'container_memory_rss',
+    'gauge',
+    'Anonymous memory.',
+    (s) => s.memory_stats?.stats?.total_rss ?? s.memory_stats?.stats?.anon,
+  ],
   ['container_spec_memory_limit_bytes', 'gauge', 'Memory limit.', (s) => s.memory_stats?.limit],
-  ['container_network_receive_bytes_total', 'counter', 'Bytes received.', (s) => sum(Object.values<any>(s.networks ?? {}).map((n) => n.rx_bytes))],
-  ['container_network_transmit_bytes_total', 'counter', 'Bytes sent.', (s) => sum(Object.values<any>(s.networks ?? {}).map((n) => n.tx_bytes))],
+  [
+    'container_network_receive_bytes_total',
+    'counter',
+    'Bytes received.',
+    (s) => sum(Object.values<any>(s.networks ?? {}).map((n) => n.rx_bytes)),
+  ],
+  [
+    'container_network_transmit_bytes_total',
+    'counter',
+    'Bytes sent.',
+    (s) => sum(Object.values<any>(s.networks ?? {}).map((n) => n.tx_bytes)),
+  ],
   ['container_fs_reads_bytes_total', 'counter', 'Bytes read from block devices.', (s) => blkio(s, 'read')],
   ['container_fs_writes_bytes_total', 'counter', 'Bytes written to block devices.', (s) => blkio(s, 'write')],
   ['container_processes', 'gauge', 'Processes and threads.', (s) => s.pids_stats?.current],
@@ -75,7 +131,9 @@ function labelsOf(container: Container): string {
     round: l['dev.mayfly.round'] ?? '',
     commit: l['dev.mayfly.commit'] ?? '',
   };
-  return Object.entries(labels).map(([name, value]) => `${name}="${escape(value)}"`).join(',');
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}="${escape(value)}"`)
+    .join(',');
 }
 
 /**
@@ -112,7 +170,8 @@ async function expose(): Promise<string> {
     for (const container of containers) {
       const stats = latest.get(container.Id);
       const number = stats ? value(stats) : undefined;
-      if (typeof number === 'number' && Number.isFinite(number)) lines.push(`${name}{${labelsOf(container)}} ${number}`);
+      if (typeof number === 'number' && Number.isFinite(number))
+        lines.push(`${name}{${labelsOf(container)}} ${number}`);
     }
   }
   return `${lines.join('\n')}\n`;

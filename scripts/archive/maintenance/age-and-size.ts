@@ -7,20 +7,23 @@ const SIZES: Record<string, number> = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e1
 /** "90d" -> milliseconds. */
 export function parseAge(flag: string, text: string): number {
   const [, number, unit] = /^(\d+)([mhdw])$/.exec(text) ?? [];
-  if (number === undefined) throw new UsageError(`--${flag} must be a number with m, h, d or w, like 90d, got ${JSON.stringify(text)}`);
+  if (number === undefined)
+    throw new UsageError(`--${flag} must be a number with m, h, d or w, like 90d, got ${JSON.stringify(text)}`);
   return Number(number) * AGES[unit!]!;
 }
 
 /** "50GB" -> bytes. */
 export function parseSize(flag: string, text: string): number {
   const [, number, unit] = /^(\d+(?:\.\d+)?)(B|kB|MB|GB|TB)$/.exec(text) ?? [];
-  if (number === undefined) throw new UsageError(`--${flag} must be a number with B, kB, MB, GB or TB, like 50GB, got ${JSON.stringify(text)}`);
+  if (number === undefined)
+    throw new UsageError(`--${flag} must be a number with B, kB, MB, GB or TB, like 50GB, got ${JSON.stringify(text)}`);
   return Number(number) * SIZES[unit!]!;
 }
 
 /** A whole number of at least `least`. */
 export function parseCount(flag: string, text: string, least: number): number {
-  if (!/^\d{1,9}$/.test(text) || Number(text) < least) throw new UsageError(`--${flag} must be a whole number of at least ${least}, got ${JSON.stringify(text)}`);
+  if (!/^\d{1,9}$/.test(text) || Number(text) < least)
+    throw new UsageError(`--${flag} must be a whole number of at least ${least}, got ${JSON.stringify(text)}`);
   return Number(text);
 }
 

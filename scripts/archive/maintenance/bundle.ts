@@ -35,7 +35,9 @@ export function isBundlePath(path: string): boolean {
   return block !== undefined && isBlockName(block) && isBlockFile(file!);
 }
 
-/** Writes the list of checksums beside the files of `folder`, and all of it as a tar to `file`, which must not be there. */
+/**
+ * Writes the list of checksums beside the files of `folder`, and all of it as a tar to `file`, which must not be there.
+ */
 export async function writeBundle(folder: string, runId: string, file: string): Promise<Manifest> {
   const paths = (await filesIn(folder)).filter(isBundlePath);
   const files: Manifest['files'] = {};
@@ -47,11 +49,20 @@ export async function writeBundle(folder: string, runId: string, file: string): 
   return manifest;
 }
 
-/** Unpacks an export into `folder` (empty) and checks every file by its checksum. Throws UsageError for a file that is damaged, no export, or holds what an export does not. */
+/**
+ * Unpacks an export into `folder` (empty) and checks every file by its checksum. Throws UsageError for a file that is
+ * damaged, no export, or holds what an export does not.
+ */
 export async function readBundle(file: string, folder: string): Promise<Manifest> {
   const size = await stat(file).catch(() => null);
-  if (!size?.isFile()) throw new UsageError(`${file}: there is no such file`, { hint: 'npm run archive -- export RUN --out=FILE writes one.' });
-  const refuse = (what: string): UsageError => new UsageError(`${file} is no whole export of a run: ${what}`, { hint: 'Nothing was imported. Export the run again, or copy the file again.' });
+  if (!size?.isFile())
+    throw new UsageError(`${file}: there is no such file`, {
+      hint: 'npm run archive -- export RUN --out=FILE writes one.',
+    });
+  const refuse = (what: string): UsageError =>
+    new UsageError(`${file} is no whole export of a run: ${what}`, {
+      hint: 'Nothing was imported. Export the run again, or copy the file again.',
+    });
   const seen = new Set<string>();
   let wrong: string | null = null;
   const look = (path: string, type: string) => {
@@ -61,14 +72,19 @@ export async function readBundle(file: string, folder: string): Promise<Manifest
     seen.add(path);
   };
   // Looked through whole before anything is written.
-  await list({ file, strict: true, onReadEntry: (entry) => look(entry.path, entry.type) }).catch((error: Error) => (wrong ??= error.message));
+  await list({ file, strict: true, onReadEntry: (entry) => look(entry.path, entry.type) }).catch(
+    (error: Error) => (wrong ??= error.message),
+  );
   if (wrong) throw refuse(wrong);
   if (!seen.has(MANIFEST_FILE)) throw refuse(`${MANIFEST_FILE} is missing`);
-  await extract({ file, cwd: folder, strict: true, preserveOwner: false, filter: (path) => isBundlePath(path) }).catch((error: Error) => {
-    throw (error as NodeJS.ErrnoException).code?.startsWith('TAR_') ? refuse(error.message) : error;
-  });
+  await extract({ file, cwd: folder, strict: true, preserveOwner: false, filter: (path) => isBundlePath(path) }).catch(
+    (error: Error) => {
+      throw (error as NodeJS.ErrnoException).code?.startsWith('TAR_') ? refuse(error.message) : error;
+    },
+  );
   const manifest = await readManifest(folder, refuse);
-  for (const path of seen) if (path !== MANIFEST_FILE && !Object.hasOwn(manifest.files, path)) throw refuse(`${path} is not in its list`);
+  for (const path of seen)
+    if (path !== MANIFEST_FILE && !Object.hasOwn(manifest.files, path)) throw refuse(`${path} is not in its list`);
   for (const [path, said] of Object.entries(manifest.files)) {
     const found = seen.has(path) ? await checksum(join(folder, path)) : null;
     if (!found) throw refuse(`${path} is missing`);
@@ -84,18 +100,38 @@ async function readManifest(folder: string, refuse: (what: string) => UsageError
   } catch (error) {
     throw refuse(`${MANIFEST_FILE}: ${(error as Error).message}`);
   }
-  if (typeof manifest?.schema === 'string' && manifest.schema !== SCHEMA && manifest.schema.startsWith('mayfly.export/')) {
-    throw new UsageError(`the export was written by a newer Mayfly (${manifest.schema}; this one knows ${SCHEMA})`, { hint: 'Update this checkout (git pull).' });
+  if (
+    typeof manifest?.schema === 'string' &&
+    manifest.schema !== SCHEMA &&
+    manifest.schema.startsWith('mayfly.export/')
+  ) {
+    throw new UsageError(`the export was written by a newer Mayfly (${manifest.schema}; this one knows ${SCHEMA})`, {
+      hint: 'Update this checkout (git pull).',
+    });
   }
-  if (manifest?.schema !== SCHEMA || !isBlockName(String(manifest.run_id)) || typeof manifest.files !== 'object' || manifest.files === null || !Array.isArray(manifest.blocks) || !manifest.blocks.every((id: unknown) => typeof id === 'string' && isBlockName(id))) throw refuse(`${MANIFEST_FILE} is not of schema ${SCHEMA}`);
+  if (
+    manifest?.schema !== SCHEMA ||
+    !isBlockName(String(manifest.run_id)) ||
+    typeof manifest.files !== 'object' ||
+    manifest.files === null ||
+    !Array.isArray(manifest.blocks) ||
+    !manifest.blocks.every((id: unknown) => typeof id === 'string' && isBlockName(id))
+  )
+    throw refuse(`${MANIFEST_FILE} is not of schema ${SCHEMA}`);
   return manifest;
 }
 
-/** Checks an export that was just written by reading it back. Throws InfrastructureError where the disk has kept something else. */
+/**
+ * Checks an export that was just written by reading it back. Throws InfrastructureError where the disk has kept
+ * something else.
+ */
 export async function proveBundle(file: string, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   await readBundle(file, folder).catch((error: Error) => {
-    throw new InfrastructureError(`the export cannot be read back: ${error.message}`, { hint: `Look at the disk of ${dirname(file)}.`, cause: error });
+    throw new InfrastructureError(`the export cannot be read back: ${error.message}`, {
+      hint: `Look at the disk of ${dirname(file)}.`,
+      cause: error,
+    });
   });
 }
 
@@ -108,5 +144,8 @@ async function checksum(file: string): Promise<{ bytes: number; sha256: string }
 /** Files below a folder, by path in it, sorted. */
 async function filesIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  return entries.filter((entry) => entry.isFile()).map((entry) => relative(folder, join(entry.parentPath, entry.name))).sort();
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .sort();
 }

@@ -10,6 +10,9 @@ export async function alone<T>(ctx: Context, work: () => Promise<T>): Promise<T>
   const folder = join(ctx.paths.cache, 'care');
   await mkdir(folder, { recursive: true });
   await using lock = await lockRun(folder);
-  if (!lock) throw new InfrastructureError('another command of this data folder is changing the archive', { hint: `Nothing was changed by this one. Try again when the other has ended; ${join(folder, LOCK_FILE)} names it. One of a host that is gone: remove that file.` });
+  if (!lock)
+    throw new InfrastructureError('another command of this data folder is changing the archive', {
+      hint: `Nothing was changed by this one. Try again when the other has ended; ${join(folder, LOCK_FILE)} names it. One of a host that is gone: remove that file.`,
+    });
   return await work();
 }

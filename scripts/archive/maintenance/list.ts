@@ -2,15 +2,15 @@
 import { join } from 'node:path';
 import type { Context } from '../../app/context.ts';
 import { UsageError } from '../../core/errors.ts';
-import { columns } from '../../report/columns.ts';
-import { formatValue } from '../../report/units.ts';
 import { plainText, plural } from '../../core/text.ts';
 import type { ArchiveDocument } from '../../documents/run.ts';
-import { isTrend, listBlocks, type Block } from '../blocks.ts';
+import { columns } from '../../report/columns.ts';
+import { formatValue } from '../../report/units.ts';
+import { type Block, isTrend, listBlocks } from '../blocks.ts';
 import type { Bucket } from '../bucket.ts';
-import { knownRun } from '../recovery/recover.ts';
 import { roundInBlock } from '../carried-requests.ts';
-import { findRunId, groupRuns, sumOf, type ArchivedRun } from './archived-runs.ts';
+import { knownRun } from '../recovery/recover.ts';
+import { type ArchivedRun, findRunId, groupRuns, sumOf } from './archived-runs.ts';
 
 export interface ListedRun {
   run_id: string;
@@ -24,7 +24,10 @@ export interface ListedRun {
   series: number;
   samples: number;
   bytes: number;
-  /** Its single requests: how many, as the store says, and the size of their files, which is part of `bytes`. Absent where there are none. */
+  /**
+   * Its single requests: how many, as the store says, and the size of their files, which is part of `bytes`. Absent
+   * where there are none.
+   */
   requests?: { rows?: number; bytes: number };
   /** The store of this data folder has its record. */
   known: boolean;
@@ -49,7 +52,11 @@ export interface ArchiveList {
 }
 
 /** Reads the bucket's list of runs. */
-export async function listRuns(bucket: Bucket, filter: { benchmark?: string; limit: number }, ctx: Context): Promise<ArchiveList> {
+export async function listRuns(
+  bucket: Bucket,
+  filter: { benchmark?: string; limit: number },
+  ctx: Context,
+): Promise<ArchiveList> {
   const { blocks, partial } = await listBlocks(bucket, ctx);
   const runs = groupRuns(blocks).filter((run) => filter.benchmark === undefined || run.benchmark === filter.benchmark);
   const trends = blocks.filter(isTrend);
@@ -58,9 +65,21 @@ export async function listRuns(bucket: Bucket, filter: { benchmark?: string; lim
   return {
     schema: 'mayfly.archive-list/v1',
     bucket: bucket.name,
-    runs: runs.slice(0, filter.limit).map((run) => listed(run, known.has(run.run_id), known.get(run.run_id)?.requests?.rows)),
+    runs: runs
+      .slice(0, filter.limit)
+      .map((run) => listed(run, known.has(run.run_id), known.get(run.run_id)?.requests?.rows)),
     runs_found: runs.length,
-    trend: { blocks: count, samples, bytes, ...(count > 0 ? { from: iso(Math.min(...trends.map(({ minTime }) => minTime))), to: iso(Math.max(...trends.map(({ maxTime }) => maxTime))) } : {}) },
+    trend: {
+      blocks: count,
+      samples,
+      bytes,
+      ...(count > 0
+        ? {
+            from: iso(Math.min(...trends.map(({ minTime }) => minTime))),
+            to: iso(Math.max(...trends.map(({ maxTime }) => maxTime))),
+          }
+        : {}),
+    },
     others: blocks.filter((block) => !isTrend(block) && !block.labels.run_id).length,
     partial,
     bytes: sumOf(blocks).bytes,
@@ -72,24 +91,62 @@ function listed(run: ArchivedRun, known: boolean, rows: number | undefined): Lis
   const { run_id, benchmark, host } = run;
   const bytes = requestBytes(run.blocks);
   const requests = bytes > 0 ? { requests: { ...(rows === undefined ? {} : { rows }), bytes } } : {};
-  return { run_id, benchmark, host, from: iso(run.from), to: iso(run.to), ...sumOf(run.blocks), ...requests, known, marked: marked === 0 ? 'none' : marked === run.blocks.length ? 'all' : 'some' };
+  return {
+    run_id,
+    benchmark,
+    host,
+    from: iso(run.from),
+    to: iso(run.to),
+    ...sumOf(run.blocks),
+    ...requests,
+    known,
+    marked: marked === 0 ? 'none' : marked === run.blocks.length ? 'all' : 'some',
+  };
 }
 
 /** Size of the files of single requests. */
-const requestBytes = (blocks: readonly Pick<Block, 'files'>[]) => blocks.flatMap(({ files }) => Object.entries(files)).reduce((sum, [path, bytes]) => sum + (roundInBlock(path) === null ? 0 : bytes), 0);
+const requestBytes = (blocks: readonly Pick<Block, 'files'>[]) =>
+  blocks
+    .flatMap(({ files }) => Object.entries(files))
+    .reduce((sum, [path, bytes]) => sum + (roundInBlock(path) === null ? 0 : bytes), 0);
 
 export function listText(list: ArchiveList, color: boolean): string {
   const rows = list.runs.map((run) => [
-    run.run_id, run.benchmark, run.from.slice(0, 16).replace('T', ' '), String(run.blocks), String(run.series), String(run.samples), run.requests ? (run.requests.rows?.toLocaleString('en') ?? '?') : '', formatValue(run.bytes, 'bytes'),
-    [run.known ? '' : 'not in the store', { all: 'marked for deletion', some: 'partly marked for deletion', none: '' }[run.marked]].filter(Boolean).join(', '),
+    run.run_id,
+    run.benchmark,
+    run.from.slice(0, 16).replace('T', ' '),
+    String(run.blocks),
+    String(run.series),
+    String(run.samples),
+    run.requests ? (run.requests.rows?.toLocaleString('en') ?? '?') : '',
+    formatValue(run.bytes, 'bytes'),
+    [
+      run.known ? '' : 'not in the store',
+      { all: 'marked for deletion', some: 'partly marked for deletion', none: '' }[run.marked],
+    ]
+      .filter(Boolean)
+      .join(', '),
   ]);
   const { trend } = list;
   return [
-    ...(rows.length > 0 ? [columns(['run', 'benchmark', 'started', 'blocks', 'series', 'samples', 'requests', 'size', ''], rows.map((row) => row.map(plainText)), { left: 3, color }), ''] : []),
+    ...(rows.length > 0
+      ? [
+          columns(
+            ['run', 'benchmark', 'started', 'blocks', 'series', 'samples', 'requests', 'size', ''],
+            rows.map((row) => row.map(plainText)),
+            { left: 3, color },
+          ),
+          '',
+        ]
+      : []),
     `${plainText(list.bucket)}: ${plural(list.runs_found, 'run')}${list.runs_found > rows.length ? ` (${rows.length} shown; --limit shows more)` : ''}, ${formatValue(list.bytes, 'bytes')} in all`,
     `trend: ${plural(trend.blocks, 'block')}, ${trend.samples} samples, ${formatValue(trend.bytes, 'bytes')}${trend.from ? `, ${trend.from.slice(0, 10)} to ${trend.to!.slice(0, 10)}` : ''}`,
     ...(list.others > 0 ? [`${plural(list.others, 'block')} of something else than Mayfly`] : []),
-    ...(list.partial.length > 0 ? [`${plural(list.partial.length, 'folder')} without a meta.json that can be read; npm run archive -- verify looks at them`] : []),
+    ...(list.partial.length > 0
+      ? [
+          `${plural(list.partial.length, 'folder')} without a meta.json that can be read; npm run archive -- verify looks at them`,
+        ]
+      : []),
   ].join('\n');
 }
 
@@ -119,7 +176,13 @@ export async function showRun(wanted: string, bucket: Bucket, ctx: Context): Pro
     ...(stored?.archive ? { archive: stored.archive } : {}),
     blocks: blocks.map((block) => {
       const { minTime, maxTime, ...rest } = block;
-      return { ...rest, from: iso(minTime), to: iso(maxTime), bytes: sumOf([block]).bytes, ...(bucket.folder === null ? {} : { path: join(bucket.folder, block.ulid) }) };
+      return {
+        ...rest,
+        from: iso(minTime),
+        to: iso(maxTime),
+        bytes: sumOf([block]).bytes,
+        ...(bucket.folder === null ? {} : { path: join(bucket.folder, block.ulid) }),
+      };
     }),
   };
 }
@@ -130,7 +193,9 @@ export function showText(run: ArchiveRun, links: string[]): string {
     '',
     `block ${block.ulid}${block.marked ? ' (marked for deletion)' : ''}`,
     `  ${block.from} to ${block.to}, ${block.series} series, ${block.samples} samples, ${block.chunks} chunks, ${formatValue(block.bytes, 'bytes')}`,
-    `  ${Object.entries(block.labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(', ')}`,
+    `  ${Object.entries(block.labels)
+      .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
+      .join(', ')}`,
     ...Object.entries(block.files).map(([file, bytes]) => `  ${file}  ${formatValue(bytes, 'bytes')}`),
     ...(block.path ? [`  in ${block.path}`] : []),
   ]);
@@ -142,14 +207,22 @@ export function showText(run: ArchiveRun, links: string[]): string {
     ...blocks,
     '',
     'How to look at it:',
-    ...[...(run.known ? [`npm run show -- ${run.run_id}`] : []), ...(run.blocks.length > 0 ? [`PromQL: {stream="raw",run_id="${run.run_id}",__name__=~".+"}`] : []), ...links].map((line) => `  ${line}`),
-  ].map(plainText).join('\n');
+    ...[
+      ...(run.known ? [`npm run show -- ${run.run_id}`] : []),
+      ...(run.blocks.length > 0 ? [`PromQL: {stream="raw",run_id="${run.run_id}",__name__=~".+"}`] : []),
+      ...links,
+    ].map((line) => `  ${line}`),
+  ]
+    .map(plainText)
+    .join('\n');
 }
 
 function requestsText({ run_id, archive, blocks, known }: ArchiveRun): string[] {
   const bytes = requestBytes(blocks);
   if (bytes === 0) return [];
-  return [`its requests one by one: ${archive?.requests ? `${plural(archive.requests.rows, 'request')}, ` : ''}${formatValue(bytes, 'bytes')}${known ? `; npm run requests -- ${run_id}` : ''}`];
+  return [
+    `its requests one by one: ${archive?.requests ? `${plural(archive.requests.rows, 'request')}, ` : ''}${formatValue(bytes, 'bytes')}${known ? `; npm run requests -- ${run_id}` : ''}`,
+  ];
 }
 
 const iso = (ms: number) => new Date(ms).toISOString();

@@ -1,8 +1,9 @@
 /** Shipping what waits on this host: the work of `npm run archive:push` and of `npm run archive -- push`. */
-import { EXIT } from '../../core/errors.ts';
+
 import type { Context } from '../../app/context.ts';
+import { EXIT } from '../../core/errors.ts';
 import { sweepLeftovers } from '../recovery/leftovers.ts';
-import { pushPending, type Pushed } from '../ship.ts';
+import { type Pushed, pushPending } from '../ship.ts';
 
 export const PUSH_ABOUT = 'Ships the snapshots of runs that could not be shipped when they ended.';
 export const PUSH_SCHEMA = 'mayfly.push/v1';
@@ -17,8 +18,15 @@ export const pushDocument = (runs: Pushed[]) => ({ schema: PUSH_SCHEMA, runs });
 
 export function pushText(pushed: Pushed[]): string {
   if (pushed.length === 0) return 'nothing waits to be shipped';
-  return pushed.map(({ run_id, archive }) => (archive.pending ? `${run_id}  still waits: ${archive.error}` : `${run_id}  shipped to ${archive.bucket} (${archive.blocks.join(', ')})`)).join('\n');
+  return pushed
+    .map(({ run_id, archive }) =>
+      archive.pending
+        ? `${run_id}  still waits: ${archive.error}`
+        : `${run_id}  shipped to ${archive.bucket} (${archive.blocks.join(', ')})`,
+    )
+    .join('\n');
 }
 
 /** infrastructure where any run still waits. */
-export const pushExit = (pushed: Pushed[]): number => (pushed.some(({ archive }) => archive.pending) ? EXIT.infrastructure : EXIT.pass);
+export const pushExit = (pushed: Pushed[]): number =>
+  pushed.some(({ archive }) => archive.pending) ? EXIT.infrastructure : EXIT.pass;

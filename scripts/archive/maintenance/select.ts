@@ -1,7 +1,7 @@
 /** Which runs' blocks go: by age, number, size and label. Pure. */
 import { decodeTime, isValid } from 'ulid';
-import { sizeOf, type Block } from '../blocks.ts';
 import type { StoredRun } from '../../store/db.ts';
+import { type Block, sizeOf } from '../blocks.ts';
 import type { ArchivedRun } from './archived-runs.ts';
 
 /** What the user asked for. Without any of olderThanMs, keepLast, maxBytes nothing goes. */
@@ -58,14 +58,25 @@ export function selectRuns(runs: ArchivedRun[], stored: StoredRun[], criteria: C
   if (criteria.olderThanMs !== undefined) {
     for (const run of scope) if (now - run.to > criteria.olderThanMs) choose(run, `ended ${days(now - run.to)} ago`);
   } else if (criteria.keepLast !== undefined && criteria.maxBytes === undefined) {
-    for (const run of scope) if (!last.has(run.run_id)) choose(run, `not among the newest ${criteria.keepLast} of ${run.benchmark}`);
+    for (const run of scope)
+      if (!last.has(run.run_id)) choose(run, `not among the newest ${criteria.keepLast} of ${run.benchmark}`);
   }
-  let over = criteria.maxBytes === undefined ? 0 : scope.filter((run) => !chosen.has(run.run_id)).reduce((sum, run) => sum + bytesOf(run), 0) - criteria.maxBytes;
+  let over =
+    criteria.maxBytes === undefined
+      ? 0
+      : scope.filter((run) => !chosen.has(run.run_id)).reduce((sum, run) => sum + bytesOf(run), 0) - criteria.maxBytes;
   for (const run of scope) {
     if (over <= 0) break;
     if (!chosen.has(run.run_id) && choose(run, 'the archive is larger than asked for')) over -= bytesOf(run);
   }
-  return { chosen: scope.flatMap((run) => chosen.get(run.run_id) ?? []), kept: scope.length - chosen.size, protected: Object.fromEntries(Object.entries(Object.groupBy(held.values(), (why) => why)).map(([why, all]) => [why, all!.length])), overBytes: Math.max(0, over) };
+  return {
+    chosen: scope.flatMap((run) => chosen.get(run.run_id) ?? []),
+    kept: scope.length - chosen.size,
+    protected: Object.fromEntries(
+      Object.entries(Object.groupBy(held.values(), (why) => why)).map(([why, all]) => [why, all!.length]),
+    ),
+    overBytes: Math.max(0, over),
+  };
 }
 
 /** Trend blocks whose last sample is older. */
@@ -74,23 +85,38 @@ export function selectTrends(trends: Block[], olderThanMs: number, now: number):
 }
 
 /** Why a run must stay, or null. */
-function protection(run: ArchivedRun, stored: StoredRun | undefined, last: Set<string>, criteria: Criteria, now: number): string | null {
+function protection(
+  run: ArchivedRun,
+  stored: StoredRun | undefined,
+  last: Set<string>,
+  criteria: Criteria,
+  now: number,
+): string | null {
   if (last.has(run.run_id)) return `among the newest ${criteria.keepLast} of their benchmark`;
   if (!stored) {
     if (!criteria.unknown) return 'not known to the store of this data folder (--unknown takes them too)';
     if (criteria.keepLabels.length > 0) return 'not known to the store, so their labels are not either';
-    return now - startOf(run, new Map()) < UNKNOWN_MIN_AGE_MS ? 'of another store and younger than two days: they may still be going on' : null;
+    return now - startOf(run, new Map()) < UNKNOWN_MIN_AGE_MS
+      ? 'of another store and younger than two days: they may still be going on'
+      : null;
   }
   if (stored.status === 'running') return 'still running';
   if (stored.archive?.pending) return 'waiting to be shipped';
-  const label = criteria.keepLabels.find(({ name, value }) => name in stored.labels && (value === undefined || stored.labels[name] === value));
+  const label = criteria.keepLabels.find(
+    ({ name, value }) => name in stored.labels && (value === undefined || stored.labels[name] === value),
+  );
   return label ? `labelled ${label.name}${label.value === undefined ? '' : `=${label.value}`}` : null;
 }
 
 /** The newest runs of each benchmark. Those that the store does not know do not count: they would push others out. */
 function newest(scope: ArchivedRun[], known: Map<string, StoredRun>, keepLast: number | undefined): Set<string> {
-  const byBenchmark = Map.groupBy(scope.filter((run) => known.has(run.run_id)), (run) => run.benchmark);
-  return new Set(keepLast ? [...byBenchmark.values()].flatMap((runs) => runs.slice(-keepLast).map((run) => run.run_id)) : []);
+  const byBenchmark = Map.groupBy(
+    scope.filter((run) => known.has(run.run_id)),
+    (run) => run.benchmark,
+  );
+  return new Set(
+    keepLast ? [...byBenchmark.values()].flatMap((runs) => runs.slice(-keepLast).map((run) => run.run_id)) : [],
+  );
 }
 
 /** Milliseconds since the epoch: as the store says, else as the id does, since the clock of a block may be wrong. */
@@ -100,5 +126,6 @@ function startOf(run: ArchivedRun, known: Map<string, StoredRun>): number {
   return isValid(run.run_id) ? decodeTime(run.run_id) : run.from;
 }
 
-const bytesOf = (run: ArchivedRun) => run.blocks.filter((block) => !block.marked).reduce((sum, block) => sum + sizeOf(block), 0);
+const bytesOf = (run: ArchivedRun) =>
+  run.blocks.filter((block) => !block.marked).reduce((sum, block) => sum + sizeOf(block), 0);
 const days = (ms: number) => `${Math.floor(ms / 86_400_000)} days`;

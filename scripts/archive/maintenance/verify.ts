@@ -1,21 +1,24 @@
-/** Is the archive whole? Every block is read, and the bucket and the store are held against each other; with `repair` what can be mended is. */
+/**
+ * Is the archive whole? Every block is read, and the bucket and the store are held against each other; with `repair`
+ * what can be mended is.
+ */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../../app/context.ts';
-import { plainText, plural } from '../../core/text.ts';
 import { inStep } from '../../core/step.ts';
+import { plainText, plural } from '../../core/text.ts';
 import { runOwner } from '../../stack/run-folder.ts';
-import { restoreMeta, type BlockReport } from '../block-check.ts';
-import { isTrend, listBlocks, markForDeletion, removeNow } from '../blocks.ts';
 import { archivesOver, retentionMs } from '../archives.ts';
+import { type BlockReport, restoreMeta } from '../block-check.ts';
+import { isTrend, listBlocks, markForDeletion, removeNow } from '../blocks.ts';
 import type { Bucket } from '../bucket.ts';
 import { rebuildTrends } from '../rebuild-trends.ts';
 import { rawLabels } from '../upload.ts';
-import { judge, type Evidence, type Finding } from './assess.ts';
+import { recordRemoval } from './archived-runs.ts';
+import { type Evidence, type Finding, judge } from './assess.ts';
 import { TREND_PRUNED } from './prune.ts';
 import { push } from './push.ts';
 import { checkBlocks } from './read.ts';
-import { recordRemoval } from './archived-runs.ts';
 
 export interface VerifyOptions {
   /** Id of the only run to look at. */
@@ -73,19 +76,36 @@ interface Inspection {
 
 /**
  * Other commands may write meanwhile. What the store has is read before the bucket is listed, since blocks are recorded
- * after they are there; and what looks like a fault is one only if it still is by a second list and the records of then.
+ * after they are there; and what looks like a fault is one only if it still is by a second list and the records of
+ * then.
  */
 async function inspect(bucket: Bucket, options: VerifyOptions, ctx: Context): Promise<Inspection> {
   const before = await gather(bucket, options, ctx);
-  const wanted = before.blocks.filter((block) => !block.marked && (isTrend(block) || (options.run === undefined ? block.labels.run_id !== undefined : block.labels.run_id === options.run))); // others may use the bucket too
+  const wanted = before.blocks.filter(
+    (block) =>
+      !block.marked &&
+      (isTrend(block) ||
+        (options.run === undefined ? block.labels.run_id !== undefined : block.labels.run_id === options.run)),
+  ); // others may use the bucket too
   const started = performance.now();
-  const reports = await inStep(ctx.progress, `check ${plural(wanted.length, 'block')}`, (step) => checkBlocks(wanted, bucket, options, step, ctx));
+  const reports = await inStep(ctx.progress, `check ${plural(wanted.length, 'block')}`, (step) =>
+    checkBlocks(wanted, bucket, options, step, ctx),
+  );
   const seconds = (performance.now() - started) / 1000;
   const partial = new Set(before.partial.map(({ ulid }) => ulid));
   const findings = judge({ ...before, reports });
   if (!findings.some(({ fault }) => fault)) return { findings, partial, reports, seconds };
-  const still = new Set(judge({ ...(await gather(bucket, options, ctx)), reports }).filter(({ fault }) => fault).map(keyOf));
-  return { findings: findings.filter((finding) => !finding.fault || still.has(keyOf(finding))), partial, reports, seconds };
+  const still = new Set(
+    judge({ ...(await gather(bucket, options, ctx)), reports })
+      .filter(({ fault }) => fault)
+      .map(keyOf),
+  );
+  return {
+    findings: findings.filter((finding) => !finding.fault || still.has(keyOf(finding))),
+    partial,
+    reports,
+    seconds,
+  };
 }
 
 async function gather(bucket: Bucket, options: VerifyOptions, ctx: Context): Promise<Omit<Evidence, 'reports'>> {
@@ -94,14 +114,23 @@ async function gather(bucket: Bucket, options: VerifyOptions, ctx: Context): Pro
   const ids = new Set(stored.map(({ run_id }) => run_id));
   const strange = blocks.some(({ labels }) => labels.run_id && !ids.has(labels.run_id));
   // Begun after the store was read: known, but not yet to be held against the bucket.
-  const added = strange ? ctx.store.stored().filter(({ run_id }) => !ids.has(run_id)).map(({ archive: _later, ...run }) => run) : [];
-  const pruned = ctx.store.events(Number.MAX_SAFE_INTEGER).filter(({ kind, detail }) => kind === TREND_PRUNED && (detail as { bucket: string }).bucket === bucket.name);
+  const added = strange
+    ? ctx.store
+        .stored()
+        .filter(({ run_id }) => !ids.has(run_id))
+        .map(({ archive: _later, ...run }) => run)
+    : [];
+  const pruned = ctx.store
+    .events(Number.MAX_SAFE_INTEGER)
+    .filter(({ kind, detail }) => kind === TREND_PRUNED && (detail as { bucket: string }).bucket === bucket.name);
   const { trend, ...retired } = await retiredBefore(bucket, ctx);
   const trendSince = [...pruned.map(({ detail }) => (detail as { before: string }).before), ...trend];
   return {
     bucket: bucket.name,
     blocks,
-    partial: await Promise.all(partial.map(async (ulid) => ({ ulid, ageS: await secondsSinceWritten(join(bucket.folder!, ulid), ctx) }))),
+    partial: await Promise.all(
+      partial.map(async (ulid) => ({ ulid, ageS: await secondsSinceWritten(join(bucket.folder!, ulid), ctx) })),
+    ),
     stored: [...stored, ...added],
     shipping: await shippingNow(ctx),
     ...retired,
@@ -114,15 +143,24 @@ async function gather(bucket: Bucket, options: VerifyOptions, ctx: Context): Pro
 /** Up to when the retention of the archive that keeps this bucket has removed raw and trend blocks by now; ISO 8601. */
 async function retiredBefore(bucket: Bucket, ctx: Context): Promise<{ retiredBefore?: string; trend: string[] }> {
   const keepers = (await archivesOver(bucket, ctx.paths)).filter((archive) => !archive.read_only);
-  const before = (ages: number[]) => ages.filter(Number.isFinite).map((ms) => new Date(ctx.now() - ms).toISOString()).sort();
+  const before = (ages: number[]) =>
+    ages
+      .filter(Number.isFinite)
+      .map((ms) => new Date(ctx.now() - ms).toISOString())
+      .sort();
   const raw = before(keepers.map((archive) => retentionMs(archive.retention_raw))).at(-1);
-  return { ...(raw ? { retiredBefore: raw } : {}), trend: before(keepers.map((archive) => retentionMs(archive.retention_trend))) };
+  return {
+    ...(raw ? { retiredBefore: raw } : {}),
+    trend: before(keepers.map((archive) => retentionMs(archive.retention_trend))),
+  };
 }
 
 /** Runs whose folder a live process has: it ships them itself. */
 async function shippingNow(ctx: Context): Promise<string[]> {
   const names = await readdir(ctx.paths.runs).catch(() => [] as string[]);
-  const owners = await Promise.all(names.map(async (name) => ({ name, owner: await runOwner(join(ctx.paths.runs, name)) })));
+  const owners = await Promise.all(
+    names.map(async (name) => ({ name, owner: await runOwner(join(ctx.paths.runs, name)) })),
+  );
   return owners.filter(({ owner }) => owner === 'live').map(({ name }) => name);
 }
 
@@ -130,47 +168,90 @@ async function shippingNow(ctx: Context): Promise<string[]> {
 async function secondsSinceWritten(folder: string, ctx: Context): Promise<number> {
   const entries = await readdir(folder, { recursive: true }).catch(() => null);
   if (entries === null) return Infinity;
-  const times = await Promise.all(['.', ...entries].map((entry) => stat(join(folder, entry)).then(({ mtimeMs }) => mtimeMs, () => 0)));
+  const times = await Promise.all(
+    ['.', ...entries].map((entry) =>
+      stat(join(folder, entry)).then(
+        ({ mtimeMs }) => mtimeMs,
+        () => 0,
+      ),
+    ),
+  );
   return (ctx.now() - Math.max(...times)) / 1000;
 }
 
 /** Mends what can be mended; true where anything was done. A failure is a warning: the finding stays. */
-async function repair({ findings, partial }: Inspection, bucket: Bucket, options: VerifyOptions, ctx: Context): Promise<boolean> {
+async function repair(
+  { findings, partial }: Inspection,
+  bucket: Bucket,
+  options: VerifyOptions,
+  ctx: Context,
+): Promise<boolean> {
   const of = (kind: Finding['kind']) => findings.filter((finding) => finding.kind === kind);
   const waiting = await waitingBlocks(ctx);
   const damagedIds = of('damaged').flatMap(({ blocks }) => blocks);
   const replaceable = damagedIds.filter((id) => waiting.has(id) && !partial.has(id));
-  const damagedTrends = options.quick ? [] : of('damaged').filter(({ run_id }) => run_id === undefined).flatMap(({ blocks }) => blocks);
-  const withoutMeta = of('damaged').filter(({ run_id, blocks }) => run_id && bucket.folder !== null && blocks.every((id) => partial.has(id) && !waiting.has(id)));
+  const damagedTrends = options.quick
+    ? []
+    : of('damaged')
+        .filter(({ run_id }) => run_id === undefined)
+        .flatMap(({ blocks }) => blocks);
+  const withoutMeta = of('damaged').filter(
+    ({ run_id, blocks }) =>
+      run_id && bucket.folder !== null && blocks.every((id) => partial.has(id) && !waiting.has(id)),
+  );
   let done = false;
   /** false: it failed, and said so. */
   const mend = async (title: string, wanted: boolean, work: () => Promise<unknown>): Promise<boolean> => {
     if (!wanted) return true;
     done = true;
-    return inStep(ctx.progress, title, work).then(() => true, (error: Error) => {
-      ctx.signal.throwIfAborted();
-      ctx.progress.warn(`${title}: ${error.message}`);
-      return false;
-    });
+    return inStep(ctx.progress, title, work).then(
+      () => true,
+      (error: Error) => {
+        ctx.signal.throwIfAborted();
+        ctx.progress.warn(`${title}: ${error.message}`);
+        return false;
+      },
+    );
   };
-  // The shipper leaves a block alone that has a meta.json in the bucket: a damaged one must be gone before, or the push would count it as shipped.
-  const cleared = await mend(`remove ${plural(replaceable.length, 'damaged block')} of which copies wait on this host`, replaceable.length > 0, () => removeNow(bucket, replaceable, 'damaged; a copy waits on the host of the run', ctx));
+  // The shipper leaves a block alone that has a meta.json in the bucket: a damaged one must be gone before, or the push
+  // would count it as shipped.
+  const cleared = await mend(
+    `remove ${plural(replaceable.length, 'damaged block')} of which copies wait on this host`,
+    replaceable.length > 0,
+    () => removeNow(bucket, replaceable, 'damaged; a copy waits on the host of the run', ctx),
+  );
   await mend('ship what waits on this host', cleared && of('pending').some(({ fault }) => fault), () => push(ctx));
-  await mend('mark blocks that are there twice', of('duplicate').length > 0, () => markForDeletion(bucket, of('duplicate').flatMap(({ blocks }) => blocks), 'a duplicate of a block that the store names', ctx));
+  await mend('mark blocks that are there twice', of('duplicate').length > 0, () =>
+    markForDeletion(
+      bucket,
+      of('duplicate').flatMap(({ blocks }) => blocks),
+      'a duplicate of a block that the store names',
+      ctx,
+    ),
+  );
   await mend('record what was removed', of('unrecorded').length > 0, async () => {
     for (const { run_id } of of('unrecorded')) recordRemoval(run_id!, new Date(ctx.now()).toISOString(), ctx);
   });
   await mend('write meta.json anew from index and chunks', withoutMeta.length > 0, async () => {
-    for (const finding of withoutMeta) await restoreMeta(join(bucket.folder!, finding.blocks[0]!), labelsOf(finding.run_id!, ctx));
+    for (const finding of withoutMeta)
+      await restoreMeta(join(bucket.folder!, finding.blocks[0]!), labelsOf(finding.run_id!, ctx));
   });
-  await mend('remove damaged trend blocks', damagedTrends.length > 0, () => removeNow(bucket, damagedTrends, 'damaged; made anew from the store', ctx));
-  await mend('rebuild the trend', !options.quick && (damagedTrends.length > 0 || of('no-trend').length > 0), () => rebuildTrends(bucket, ctx));
+  await mend('remove damaged trend blocks', damagedTrends.length > 0, () =>
+    removeNow(bucket, damagedTrends, 'damaged; made anew from the store', ctx),
+  );
+  await mend('rebuild the trend', !options.quick && (damagedTrends.length > 0 || of('no-trend').length > 0), () =>
+    rebuildTrends(bucket, ctx),
+  );
   return done;
 }
 
 /** Blocks of snapshots that wait on this host. */
 async function waitingBlocks(ctx: Context): Promise<Set<string>> {
-  const found = await Promise.all(ctx.store.pendingArchives().map(({ run_id }) => readdir(join(ctx.paths.runs, run_id, 'snapshot')).catch(() => [] as string[])));
+  const found = await Promise.all(
+    ctx.store
+      .pendingArchives()
+      .map(({ run_id }) => readdir(join(ctx.paths.runs, run_id, 'snapshot')).catch(() => [] as string[])),
+  );
   return new Set(found.flat());
 }
 
@@ -185,8 +266,14 @@ const SHOWN = 20;
 
 export function verifyText(document: VerifyDocument): string {
   const { findings, repaired, blocks_checked, bytes_checked, seconds } = document;
-  const line = ({ kind, fault, run_id, blocks, message }: Finding) => plainText(`${fault ? 'FAULT' : 'note '}  ${kind}${run_id ? `  run ${run_id}` : ''}${blocks.length > 0 ? `  ${blocks.join(', ')}` : ''}: ${message}`);
-  const some = (alike: Finding[]) => [...alike.slice(0, SHOWN).map(line), ...(alike.length > SHOWN ? [`       and ${alike.length - SHOWN} more; --json prints all`] : [])];
+  const line = ({ kind, fault, run_id, blocks, message }: Finding) =>
+    plainText(
+      `${fault ? 'FAULT' : 'note '}  ${kind}${run_id ? `  run ${run_id}` : ''}${blocks.length > 0 ? `  ${blocks.join(', ')}` : ''}: ${message}`,
+    );
+  const some = (alike: Finding[]) => [
+    ...alike.slice(0, SHOWN).map(line),
+    ...(alike.length > SHOWN ? [`       and ${alike.length - SHOWN} more; --json prints all`] : []),
+  ];
   const faults = findings.filter(({ fault }) => fault).length;
   return [
     ...repaired.map((finding) => line(finding).replace(/^\S+ */, 'mended ')),
@@ -194,4 +281,3 @@ export function verifyText(document: VerifyDocument): string {
     `${plural(blocks_checked, 'block')} checked${document.quick ? ' by size only' : ` (${(bytes_checked / 1e6).toFixed(1)} MB)`} in ${seconds.toFixed(1)} s${seconds > 0 ? `, ${(blocks_checked / seconds).toFixed(0)} blocks/s` : ''}; ${faults === 0 ? 'nothing is wrong' : plural(faults, 'fault')}`,
   ].join('\n');
 }
-

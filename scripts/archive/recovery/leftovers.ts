@@ -8,11 +8,11 @@ import { LABEL } from '../../engine/names.ts';
 import { isAlive, processStart } from '../../engine/owner.ts';
 import { removeAll } from '../../engine/remove.ts';
 import { PENDING_FILE, runOwner } from '../../stack/run-folder.ts';
-import { sweep } from './sweep-stacks.ts';
 import { showLiveRuns } from '../live.ts';
-import { lockRun } from '../run-lock.ts';
 import { moved, readPending, removeTheRest } from '../pending.ts';
+import { lockRun } from '../run-lock.ts';
 import { isRecoverable, recoverSnapshot } from './recover.ts';
+import { sweep } from './sweep-stacks.ts';
 
 /** A folder of a run is named by a ULID; whatever else lies among them is not ours. */
 export const RUN_ID = /^[0-9A-HJKMNP-TV-Z]{26}$/;
@@ -20,25 +20,34 @@ export const RUN_ID = /^[0-9A-HJKMNP-TV-Z]{26}$/;
 /** Beginning of the name of a temporary folder in the cache: the sweep removes it when the process is gone. */
 export const temporaryPrefix = (purpose: string) => `temporary-${process.pid}-${processStart(process.pid)}-${purpose}-`;
 
-/** Removes temporary folders of dead processes, and lasting containers whose folder is gone: nothing else could take them down. */
+/**
+ * Removes temporary folders of dead processes, and lasting containers whose folder is gone: nothing else could take
+ * them down.
+ */
 async function sweepTemporary(ctx: Context): Promise<void> {
   for (const name of await readdir(ctx.paths.cache).catch(() => [] as string[])) {
     const [, pid, start] = /^temporary-(\d+)-(\d+)-/.exec(name) ?? [];
     if (pid && !isAlive(Number(pid), start!)) await rm(join(ctx.paths.cache, name), { recursive: true, force: true });
   }
-  const lost = (await ctx.engine.containers(LABEL.lasting)).filter(({ labels }) => labels[LABEL.folder] && !existsSync(labels[LABEL.folder]!));
+  const lost = (await ctx.engine.containers(LABEL.lasting)).filter(
+    ({ labels }) => labels[LABEL.folder] && !existsSync(labels[LABEL.folder]!),
+  );
   for (const project of new Set(lost.map(({ labels }) => labels[LABEL.lasting]!))) {
     await removeAll(ctx.engine, [`${LABEL.lasting}=${project}`], 0);
     ctx.progress.warn(`removed ${project}: its folder is gone`);
   }
 }
 
-/** Removes what dead runs have left and says so; the metrics of their finished rounds wait for upload from now on. Returns the runs that were on the engine. */
+/**
+ * Removes what dead runs have left and says so; the metrics of their finished rounds wait for upload from now on.
+ * Returns the runs that were on the engine.
+ */
 export async function sweepLeftovers(ctx: Context): Promise<string[]> {
   const dead = await sweep(ctx);
   for (const runId of (await readdir(ctx.paths.runs).catch(() => [] as string[])).filter((name) => RUN_ID.test(name))) {
     const owner = await runOwner(join(ctx.paths.runs, runId));
-    if (owner === 'unreadable') ctx.progress.warn(`the folder of run ${runId} does not say which process it belongs to: it is taken for dead`);
+    if (owner === 'unreadable')
+      ctx.progress.warn(`the folder of run ${runId} does not say which process it belongs to: it is taken for dead`);
     if (owner === 'dead' || owner === 'unreadable') await settleFolder(runId, ctx);
   }
   await endDeadRuns(ctx);
@@ -54,13 +63,16 @@ export async function sweepLeftovers(ctx: Context): Promise<string[]> {
 export async function settleFolder(runId: string, ctx: Context): Promise<void> {
   const runDir = join(ctx.paths.runs, runId);
   const recoverable = !(await waits(runDir)) && (await isRecoverable(runId, runDir, ctx));
-  if (!recoverable && !(await waits(runDir))) return rm(runDir, { recursive: true, force: true }); // without a lock, which a full disk may not take
+  // without a lock, which a full disk may not take
+  if (!recoverable && !(await waits(runDir))) return rm(runDir, { recursive: true, force: true });
   await using lock = await lockRun(runDir);
   if (!lock) return;
   try {
     if (recoverable && !(await waits(runDir))) {
       await recoverSnapshot(runId, runDir, ctx);
-      ctx.progress.warn(`the metrics of the finished rounds of run ${runId} wait on this host: npm run archive:push ships them`);
+      ctx.progress.warn(
+        `the metrics of the finished rounds of run ${runId} wait on this host: npm run archive:push ships them`,
+      );
     }
     const pending = await readPending(runDir);
     if (!pending) return; // another process has shipped it meanwhile
@@ -72,7 +84,11 @@ export async function settleFolder(runId: string, ctx: Context): Promise<void> {
   }
 }
 
-const waits = (runDir: string) => access(join(runDir, PENDING_FILE)).then(() => true, () => false);
+const waits = (runDir: string) =>
+  access(join(runDir, PENDING_FILE)).then(
+    () => true,
+    () => false,
+  );
 
 /** Ends the record of every run whose process is gone. */
 async function endDeadRuns(ctx: Context): Promise<void> {

@@ -1,15 +1,18 @@
-/** Prometheus' data without its Prometheus -> a snapshot that waits: a second Prometheus that scrapes nothing reads the write-ahead log. */
+/**
+ * Prometheus' data without its Prometheus -> a snapshot that waits: a second Prometheus that scrapes nothing reads the
+ * write-ahead log.
+ */
 import { access, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { PrometheusClient } from '../../measure/collect/prometheus.ts';
 import type { Context } from '../../app/context.ts';
 import { InfrastructureError, UsageError } from '../../core/errors.ts';
+import { inStep } from '../../core/step.ts';
+import type { RunDocument } from '../../documents/run.ts';
+import type { ContainerSpec } from '../../engine/engine.ts';
 import { LABEL } from '../../engine/names.ts';
 import { ownerLabels, thisUser } from '../../engine/owner.ts';
-import { inStep } from '../../core/step.ts';
-import type { ContainerSpec } from '../../engine/engine.ts';
-import type { RunDocument } from '../../documents/run.ts';
+import type { PrometheusClient } from '../../measure/collect/prometheus.ts';
 import { readDestination, takeSnapshot } from '../pending.ts';
 import type { Snapshot } from '../snapshot.ts';
 
@@ -21,7 +24,10 @@ const CONFIG = '/etc/prometheus/prometheus.yml';
 export async function isRecoverable(runId: string, runDir: string, ctx: Context): Promise<boolean> {
   const run = knownRun(runId, ctx);
   if (!run?.rounds.some(({ from_run }) => from_run === undefined) || run.archive?.verified) return false;
-  return access(join(runDir, 'tsdb', 'wal')).then(() => true, () => false);
+  return access(join(runDir, 'tsdb', 'wal')).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** The run as the store has it; null where it has none. */
@@ -34,13 +40,18 @@ export function knownRun(runId: string, ctx: Context): RunDocument | null {
   }
 }
 
-/** Reads the data that is left in the run's folder and marks it as waiting. No other Prometheus may have it open. Throws InfrastructureError. */
+/**
+ * Reads the data that is left in the run's folder and marks it as waiting. No other Prometheus may have it open. Throws
+ * InfrastructureError.
+ */
 export async function recoverSnapshot(runId: string, runDir: string, ctx: Context): Promise<Snapshot> {
   return inStep(ctx.progress, `read what the Prometheus of run ${runId} has left`, async () => {
     const destination = await readDestination(runDir);
     const config = join(runDir, 'recover.yml');
     await writeFile(config, 'global: {}\n');
-    const id = await ctx.engine.create(readerSpec(runId, join(runDir, 'tsdb'), config, ctx.machine.images.prometheus!.ref));
+    const id = await ctx.engine.create(
+      readerSpec(runId, join(runDir, 'tsdb'), config, ctx.machine.images.prometheus!.ref),
+    );
     try {
       await ctx.engine.start(id);
       return await takeSnapshot(await ready(id, ctx), runDir, destination, ctx);
@@ -55,7 +66,15 @@ export function readerSpec(runId: string, tsdb: string, config: string, image: s
   return {
     name: `mayfly-${runId.toLowerCase()}-recover-${process.pid}`,
     image,
-    cmd: [`--config.file=${CONFIG}`, '--storage.tsdb.path=/prometheus', '--storage.tsdb.retention.time=100y', '--storage.tsdb.min-block-duration=2h', '--storage.tsdb.max-block-duration=2h', '--web.enable-admin-api', '--log.level=warn'],
+    cmd: [
+      `--config.file=${CONFIG}`,
+      '--storage.tsdb.path=/prometheus',
+      '--storage.tsdb.retention.time=100y',
+      '--storage.tsdb.min-block-duration=2h',
+      '--storage.tsdb.max-block-duration=2h',
+      '--web.enable-admin-api',
+      '--log.level=warn',
+    ],
     user: thisUser(),
     labels: { ...ownerLabels(`${runId}-recover`), [LABEL.service]: 'prometheus' },
     binds: [`${tsdb}:/prometheus`, `${config}:${CONFIG}:ro`],
@@ -69,9 +88,15 @@ async function ready(id: string, ctx: Context): Promise<PrometheusClient> {
   const deadline = ctx.now() + READY_TIMEOUT_MS;
   for (;;) {
     const { running, ports, exitCode } = await ctx.engine.inspect(id);
-    if (!running) throw new InfrastructureError(`Prometheus cannot read the data (exit code ${exitCode}): ${(await ctx.engine.logs(id, 3)).all.trim()}`);
+    if (!running)
+      throw new InfrastructureError(
+        `Prometheus cannot read the data (exit code ${exitCode}): ${(await ctx.engine.logs(id, 3)).all.trim()}`,
+      );
     const client = ctx.prometheus(`http://127.0.0.1:${ports[PORT]}`);
-    const failure = await client.query('1').then(() => null, (error: Error) => error);
+    const failure = await client.query('1').then(
+      () => null,
+      (error: Error) => error,
+    );
     if (!failure) return client;
     if (ctx.now() > deadline) throw failure;
     await sleep(200);

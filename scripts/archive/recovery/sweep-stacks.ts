@@ -5,7 +5,10 @@ import { LABEL } from '../../engine/names.ts';
 import { isAlive } from '../../engine/owner.ts';
 import { removeAll } from '../../engine/remove.ts';
 
-/** Removes the objects of runs whose process is gone, and says so. Another live run's are never touched, nor those that --keep asked to stay. */
+/**
+ * Removes the objects of runs whose process is gone, and says so. Another live run's are never touched, nor those that
+ * --keep asked to stay.
+ */
 export async function sweep(ctx: Context): Promise<string[]> {
   const dead = await deadRuns(ctx);
   for (const runId of dead) {
@@ -20,7 +23,11 @@ export async function sweep(ctx: Context): Promise<string[]> {
 
 /** Runs with an object on the engine whose process on this host is gone. */
 async function deadRuns(ctx: Context): Promise<string[]> {
-  const lists = await Promise.all([ctx.engine.containers(LABEL.run), ctx.engine.networks(LABEL.run), ctx.engine.volumes(LABEL.run)]);
+  const lists = await Promise.all([
+    ctx.engine.containers(LABEL.run),
+    ctx.engine.networks(LABEL.run),
+    ctx.engine.volumes(LABEL.run),
+  ]);
   const dead = new Set<string>();
   for (const { labels } of lists.flat()) {
     const ours = labels[LABEL.hostname] === hostname() && labels[LABEL.keep] !== 'true';

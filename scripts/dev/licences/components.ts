@@ -1,7 +1,7 @@
 /** Every npm package and every Go module that an image, or Mayfly itself, is built from, with its licence. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { TABLE, type Component } from './allowed.ts';
+import { type Component, TABLE } from './allowed.ts';
 
 /** `name@version` -> licence: of Go modules, and of npm packages whose lock file does not say it. */
 export type Table = Record<'go' | 'npm', Record<string, string>>;
@@ -16,7 +16,14 @@ interface LockedPackage {
 
 /** Files that ask for packages, from the top of the checkout: those of images and of services, and Mayfly's own. */
 export const filesNamed = (root: string, name: string): string[] =>
-  ['', 'compose', 'benchmarks'].flatMap((folder) => globSync(join(folder, folder ? '**' : '', name), { cwd: root, exclude: (path) => path.split('/').includes('node_modules') })).sort();
+  ['', 'compose', 'benchmarks']
+    .flatMap((folder) =>
+      globSync(join(folder, folder ? '**' : '', name), {
+        cwd: root,
+        exclude: (path) => path.split('/').includes('node_modules'),
+      }),
+    )
+    .sort();
 
 export function readTable(root: string): Table {
   return JSON.parse(readFileSync(join(root, TABLE), 'utf8')) as Table;
@@ -41,7 +48,12 @@ export function npmComponents(lock: string, askedBy: string, table: Table): Comp
 
 /** All that go.mod requires, whether it ends in a program or not; what is replaced counts as what replaces it. */
 export function goComponents(goMod: string, askedBy: string, table: Table): Component[] {
-  return requiredModules(goMod).map(({ name, version }) => ({ name, version, askedBy, licence: table.go[`${name}@${version}`] ?? null }));
+  return requiredModules(goMod).map(({ name, version }) => ({
+    name,
+    version,
+    askedBy,
+    licence: table.go[`${name}@${version}`] ?? null,
+  }));
 }
 
 interface Module {
@@ -57,7 +69,12 @@ export function requiredModules(goMod: string): Module[] {
   });
   return directives(goMod, 'require').map((line) => {
     const [name, version] = line.split(' ') as [string, string];
-    return replaced.find((one) => one.name === name && (one.version === undefined || one.version === version))?.by ?? { name, version };
+    return (
+      replaced.find((one) => one.name === name && (one.version === undefined || one.version === version))?.by ?? {
+        name,
+        version,
+      }
+    );
   });
 }
 
@@ -65,7 +82,10 @@ export function requiredModules(goMod: string): Module[] {
 function directives(goMod: string, kind: string): string[] {
   const found: string[] = [];
   let block: string | undefined;
-  for (const line of goMod.split('\n').map((text) => text.replace(/\/\/.*/, '').trim()).filter(Boolean)) {
+  for (const line of goMod
+    .split('\n')
+    .map((text) => text.replace(/\/\/.*/, '').trim())
+    .filter(Boolean)) {
     const opening = /^(\w+) \($/.exec(line);
     if (opening) block = opening[1];
     else if (line === ')') block = undefined;

@@ -1,13 +1,23 @@
-/** Which licences a text holds, by words that only they have. It knows the ones that Mayfly does not take as well, so that they are named. */
+/**
+ * Which licences a text holds, by words that only they have. It knows the ones that Mayfly does not take as well, so
+ * that they are named.
+ */
 
 const BSD = /redistribution and use in source and binary forms/;
 const SIGNS: Record<string, RegExp[]> = {
   'Apache-2.0': [/licensed under the apache license, version 2\.0|apache license,? version 2\.0, january 2004/],
   'BSD-2-Clause': [BSD, /^(?!.*to endorse or promote products derived)/s],
   'BSD-3-Clause': [BSD, /to endorse or promote products derived/],
-  MIT: [/permission is hereby granted, free of charge, to any person obtaining a copy/, /the software is provided "as is"/],
-  ISC: [/permission to use, copy, modify,? and(\/or)? distribute this software for any purpose with or without fee is hereby granted, provided that/],
-  '0BSD': [/permission to use, copy, modify,? and(\/or)? distribute this software for any purpose with or without fee is hereby granted\./],
+  MIT: [
+    /permission is hereby granted, free of charge, to any person obtaining a copy/,
+    /the software is provided "as is"/,
+  ],
+  ISC: [
+    /permission to use, copy, modify,? and(\/or)? distribute this software for any purpose with or without fee is hereby granted, provided that/,
+  ],
+  '0BSD': [
+    /permission to use, copy, modify,? and(\/or)? distribute this software for any purpose with or without fee is hereby granted\./,
+  ],
   'MPL-2.0': [/mozilla public license,? version 2\.0/],
   'BlueOak-1.0.0': [/blue oak model license/],
   'CC0-1.0': [/cc0 1\.0 universal/],
@@ -38,14 +48,20 @@ export function licencesIn(text: string): string[] {
     .replace(/[“”]|''|``/g, '"')
     .replace(/(^|\n)[ \t]*(\/\/|[*#>]+)/g, '\n')
     .replace(/\s+/g, ' ')
-    .replace(/"secondary license" means .*?those licenses\./, ''); // the Mozilla licence names the GNU ones without being one
-  return Object.keys(SIGNS).filter((id) => SIGNS[id]!.every((sign) => sign.test(plain))).sort();
+    // the Mozilla licence names the GNU ones without being one
+    .replace(/"secondary license" means .*?those licenses\./, '');
+  return Object.keys(SIGNS)
+    .filter((id) => SIGNS[id]!.every((sign) => sign.test(plain)))
+    .sort();
 }
 
 /** Whether a file of this name holds the licence of the code beside it. LICENSE.docs is that of a manual. */
-export const isLicenceFile = (name: string): boolean => /(^|[-_.])(licen[cs]es?|copying|unlicense)([-_.]|$)/i.test(name) && !/\.(go|sh|docs)$/i.test(name);
+export const isLicenceFile = (name: string): boolean =>
+  /(^|[-_.])(licen[cs]es?|copying|unlicense)([-_.]|$)/i.test(name) && !/\.(go|sh|docs)$/i.test(name);
 
-/** What stands in a table: all of them hold. NONE: there is no text; NOASSERTION: there is one that is not recognised. */
+/**
+ * What stands in a table: all of them hold. NONE: there is no text; NOASSERTION: there is one that is not recognised.
+ */
 export function expressionOf(texts: string[]): string {
   const ids = texts.map(licencesIn);
   if (texts.length === 0) return 'NONE';

@@ -1,8 +1,21 @@
-/** What perf:archive asks of Query, as the dashboards ask it, and what must come back: an answer that is not whole is an error, never a time. */
+/**
+ * What perf:archive asks of Query, as the dashboards ask it, and what must come back: an answer that is not whole is an
+ * error, never a time.
+ */
 import { request } from 'undici';
-import { EVER, failedShare, garbageCollection, heapUsed, medians, percentile, rateOf, RAW, starts } from '../../../grafana/src/queries.ts';
-import { requestDuration, requests } from '../../measure/collect/load-metrics.ts';
+import {
+  EVER,
+  failedShare,
+  garbageCollection,
+  heapUsed,
+  medians,
+  percentile,
+  RAW,
+  rateOf,
+  starts,
+} from '../../../grafana/src/queries.ts';
 import { InfrastructureError } from '../../core/errors.ts';
+import { requestDuration, requests } from '../../measure/collect/load-metrics.ts';
 import type { Made, MadeRun } from './archive-bucket.ts';
 
 const TIMEOUT_MS = 120_000;
@@ -27,8 +40,15 @@ export interface Kind {
   asks(number: number): Ask[];
 }
 
-/** Sends one request to Query. Throws InfrastructureError for a refusal, and for a warning: the answer is in part then. */
-export async function ask<T = any>(url: string, path: string, form: Record<string, string>, signal: AbortSignal): Promise<T> {
+/**
+ * Sends one request to Query. Throws InfrastructureError for a refusal, and for a warning: the answer is in part then.
+ */
+export async function ask<T = any>(
+  url: string,
+  path: string,
+  form: Record<string, string>,
+  signal: AbortSignal,
+): Promise<T> {
   const isForm = path.startsWith('query');
   const search = new URLSearchParams(form).toString();
   const { statusCode, body } = await request(`${url}/api/v1/${path}${isForm ? '' : `?${search}`}`, {
@@ -47,8 +67,12 @@ export async function ask<T = any>(url: string, path: string, form: Record<strin
   } catch {
     throw new InfrastructureError(`Query answered ${statusCode}: ${text.slice(0, 200)}`);
   }
-  if (answer.status !== 'success') throw new InfrastructureError(`Query refused ${form.query ?? path}: ${answer.error}`);
-  if (answer.warnings?.length > 0) throw new InfrastructureError(`Query answered ${form.query ?? path} in part: ${answer.warnings.join('; ').slice(0, 300)}`);
+  if (answer.status !== 'success')
+    throw new InfrastructureError(`Query refused ${form.query ?? path}: ${answer.error}`);
+  if (answer.warnings?.length > 0)
+    throw new InfrastructureError(
+      `Query answered ${form.query ?? path} in part: ${answer.warnings.join('; ').slice(0, 300)}`,
+    );
   return answer.data;
 }
 
@@ -69,7 +93,10 @@ export function kindsOf(made: Made, random: () => number): Kind[] {
   const { runs } = made;
   const pick = <T>(all: T[]): T => all[Math.floor(random() * all.length)]!;
   // Each number another run, as far as there are enough; and another metric.
-  const order = runs.map((run) => ({ run, at: random() })).sort((a, b) => a.at - b.at).map(({ run }) => run);
+  const order = runs
+    .map((run) => ({ run, at: random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ run }) => run);
   const runAt = (number: number) => order[number % order.length]!;
   const metricAt = (number: number) => made.trend.metrics[number % made.trend.metrics.length]!.name;
   const tenth = Math.ceil(runs.length / 10);
@@ -80,7 +107,11 @@ export function kindsOf(made: Made, random: () => number): Kind[] {
     { name: 'one run, whole dashboard', goal: 0.5, asks: (number) => dashboard(runAt(number), made) },
     { name: 'two runs two years apart', goal: 1, asks: () => compared(pick(oldest), pick(newest), made) },
     { name: 'history, all benchmarks', goal: 2, asks: (number) => [history(metricAt(number), '', runs)] },
-    { name: 'history, one benchmark', goal: 2, asks: (number) => [historyOf(metricAt(number), pick(benchmarks), runs)] },
+    {
+      name: 'history, one benchmark',
+      goal: 2,
+      asks: (number) => [historyOf(metricAt(number), pick(benchmarks), runs)],
+    },
     { name: 'history, all, 500 steps', goal: 2, asks: (number) => [historyInSteps(metricAt(number), runs)] },
     { name: 'list of all runs', asks: () => [list(runs)] },
     { name: 'label values of run_id', asks: () => [labelValues(runs)] },
@@ -92,18 +123,25 @@ const filled = (expression: string) => expression.replaceAll('$__rate_interval',
 const all = 'scenario="measure"';
 
 function overRun(run: MadeRun, query: string, wrong: Ask['wrong']): Ask {
-  return { path: 'query_range', form: { query, start: secondsOf(run.start_ms), end: secondsOf(run.end_ms), step: secondsOf(STEP_MS) }, wrong };
+  return {
+    path: 'query_range',
+    form: { query, start: secondsOf(run.start_ms), end: secondsOf(run.end_ms), step: secondsOf(STEP_MS) },
+    wrong,
+  };
 }
 
 function latency(run: MadeRun, made: Made, over: MadeRun = run): Ask {
   const shift = over === run ? '' : ` offset ${Math.round((over.start_ms - run.start_ms) / 1000)}s`;
   const query = filled(percentile(0.95, requestDuration(`${RAW},run_id="${run.run_id}"`), 'side', shift));
   // An offset is in whole seconds here, so the moments of the other run lie up to half a second beside its own.
-  const moved = over === run ? 0 : over.start_ms - run.start_ms - 1000 * Math.round((over.start_ms - run.start_ms) / 1000);
+  const moved =
+    over === run ? 0 : over.start_ms - run.start_ms - 1000 * Math.round((over.start_ms - run.start_ms) / 1000);
   return overRun(over, query, (data) => wrongPoints(data, expectedPoints(run, made, moved)));
 }
 
-/** Side -> how many points a rate over RATE has, by the moments of the template's samples: two of one series are needed. */
+/**
+ * Side -> how many points a rate over RATE has, by the moments of the template's samples: two of one series are needed.
+ */
 function expectedPoints(run: MadeRun, made: Made, movedMs = 0): Record<string, number> {
   const points: Record<string, Set<number>> = {};
   const windowMs = 1000 * Number.parseInt(RATE, 10);
@@ -120,7 +158,11 @@ function expectedPoints(run: MadeRun, made: Made, movedMs = 0): Record<string, n
 
 function wrongPoints(data: any, expected: Record<string, number>): string | null {
   const got = Object.fromEntries((data.result as any[]).map(({ metric, values }) => [metric.side, values.length]));
-  const text = (points: Record<string, number>) => Object.entries(points).sort().map(([side, count]) => `${side} ${count}`).join(', ') || 'none';
+  const text = (points: Record<string, number>) =>
+    Object.entries(points)
+      .sort()
+      .map(([side, count]) => `${side} ${count}`)
+      .join(', ') || 'none';
   return text(got) === text(expected) ? null : `points: ${text(got)}; expected: ${text(expected)}`;
 }
 
@@ -129,9 +171,12 @@ function dashboard(run: MadeRun, made: Made): Ask[] {
   const selector = `${RAW},run_id="${run.run_id}"`;
   const containers = `${selector},job="containers"`;
   // A service need not have telemetry: then the panels about it are empty, and rightly so.
-  const measured = (expression: string) => made.template.metrics.some((name) => new RegExp(`\\b${name}\\b`).test(expression));
-  const points = (data: any) => data.result.reduce((sum: number, one: any) => sum + (one.values ?? one.histograms).length, 0);
-  const wrong = (expression: string) => (data: any) => (points(data) > 0 === measured(expression) ? null : `${points(data)} points`);
+  const measured = (expression: string) =>
+    made.template.metrics.some((name) => new RegExp(`\\b${name}\\b`).test(expression));
+  const points = (data: any) =>
+    data.result.reduce((sum: number, one: any) => sum + (one.values ?? one.histograms).length, 0);
+  const wrong = (expression: string) => (data: any) =>
+    points(data) > 0 === measured(expression) ? null : `${points(data)} points`;
   const expressions = [
     percentile(0.5, requestDuration(selector), 'side'),
     percentile(0.99, requestDuration(selector), 'side'),
@@ -156,12 +201,19 @@ function compared(before: MadeRun, after: MadeRun, made: Made): Ask[] {
 /** A point for each run, as the dashboard History asks for it. */
 function history(metric: string, more: string, runs: MadeRun[]): Ask {
   const query = medians(`metric="${metric}",side="candidate"${more}`, window(runs));
-  return { path: 'query', form: { query, time: secondsOf(endOf(runs)) }, wrong: (data) => wrongCount(data.result.length, runs.length) };
+  return {
+    path: 'query',
+    form: { query, time: secondsOf(endOf(runs)) },
+    wrong: (data) => wrongCount(data.result.length, runs.length),
+  };
 }
 
 function historyOf(metric: string, benchmark: string, runs: MadeRun[]): Ask {
   const own = runs.filter((run) => run.benchmark === benchmark);
-  return { ...history(metric, `,benchmark="${benchmark}"`, runs), wrong: (data) => wrongCount(data.result.length, own.length) };
+  return {
+    ...history(metric, `,benchmark="${benchmark}"`, runs),
+    wrong: (data) => wrongCount(data.result.length, own.length),
+  };
 }
 
 /** The same as one line of averages. Every step in which a run has a round has a point. */
@@ -174,16 +226,27 @@ function historyInSteps(metric: string, runs: MadeRun[]): Ask {
     path: 'query_range',
     form: { query, start: secondsOf(start), end: secondsOf(start + HISTORY_STEPS * stepMs), step: secondsOf(stepMs) },
     // A run on the edge of a step may have its first round in the next one.
-    wrong: (data) => (Math.abs((data.result[0]?.values.length ?? 0) - steps.size) <= 0.02 * steps.size + 1 ? null : `${data.result[0]?.values.length ?? 0} points, expected ${steps.size}`),
+    wrong: (data) =>
+      Math.abs((data.result[0]?.values.length ?? 0) - steps.size) <= 0.02 * steps.size + 1
+        ? null
+        : `${data.result[0]?.values.length ?? 0} points, expected ${steps.size}`,
   };
 }
 
 function list(runs: MadeRun[]): Ask {
-  return { path: 'query', form: { query: starts('run_id!=""', EVER), time: secondsOf(endOf(runs)) }, wrong: (data) => wrongCount(data.result.length, runs.length) };
+  return {
+    path: 'query',
+    form: { query: starts('run_id!=""', EVER), time: secondsOf(endOf(runs)) },
+    wrong: (data) => wrongCount(data.result.length, runs.length),
+  };
 }
 
 function labelValues(runs: MadeRun[]): Ask {
-  const form = { 'match[]': 'mayfly_run_start_timestamp_seconds{stream="trend"}', start: secondsOf(runs[0]!.start_ms), end: secondsOf(endOf(runs)) };
+  const form = {
+    'match[]': 'mayfly_run_start_timestamp_seconds{stream="trend"}',
+    start: secondsOf(runs[0]!.start_ms),
+    end: secondsOf(endOf(runs)),
+  };
   return { path: 'label/run_id/values', form, wrong: (data) => wrongCount(data.length, runs.length) };
 }
 

@@ -1,6 +1,7 @@
 /**
  * npm run perf:archive: does the archive stay fast when it holds every run of two years? Store and Query, as
- * compose/archive.yaml has them, over buckets of 100, 1,000 and 10,000 made-up runs: start, memory, upload, and how long
+ * compose/archive.yaml has them, over buckets of 100, 1,000 and 10,000 made-up runs: start, memory, upload, and how
+ * long
  * the dashboards' questions take, cold and warm. A real run of the shop is the template; every other differs from it.
  * A missed goal is told, not an error; an answer that is not whole is one.
  */
@@ -8,20 +9,20 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openBucket, type Bucket } from '../../archive/bucket.ts';
+import { command, type Given } from '../../app/command.ts';
+import type { Context } from '../../app/context.ts';
+import { withContext } from '../../app/open.ts';
+import { type Bucket, openBucket } from '../../archive/bucket.ts';
 import { temporaryPrefix } from '../../archive/recovery/leftovers.ts';
 import type { Snapshot } from '../../archive/snapshot.ts';
 import { uploadSnapshot } from '../../archive/upload.ts';
-import { command, type Given } from '../../app/command.ts';
-import { requests } from '../../measure/collect/load-metrics.ts';
-import { median } from '../../judge/statistics.ts';
-import type { Context } from '../../app/context.ts';
 import { EXIT, InfrastructureError, UsageError } from '../../core/errors.ts';
-import { withContext } from '../../app/open.ts';
+import { median } from '../../judge/statistics.ts';
+import { requests } from '../../measure/collect/load-metrics.ts';
 import { columns } from '../../report/columns.ts';
-import { makeBucket, oneMore, templateBlock, type MadeBucket, type MadeRun } from './archive-bucket.ts';
-import { ask, kindsOf, timed, type Kind } from './archive-queries.ts';
-import { dropPageCache, startArchive, type ArchiveUnderTest, type Changes, type Memory } from './measured-archive.ts';
+import { type MadeBucket, type MadeRun, makeBucket, oneMore, templateBlock } from './archive-bucket.ts';
+import { ask, type Kind, kindsOf, timed } from './archive-queries.ts';
+import { type ArchiveUnderTest, type Changes, dropPageCache, type Memory, startArchive } from './measured-archive.ts';
 
 const UPLOADS = 5;
 const VISIBLE_TIMEOUT_MS = 300_000;
@@ -72,25 +73,44 @@ interface Options {
 }
 
 const folderBucket = (folder: string, ctx: Context) => openBucket(undefined, { ...ctx.paths, bucket: folder });
-const memoryOf = async (archive: ArchiveUnderTest) => ({ store: await archive.memory('store'), query: await archive.memory('query') });
+const memoryOf = async (archive: ArchiveUnderTest) => ({
+  store: await archive.memory('store'),
+  query: await archive.memory('query'),
+});
 const seconds = (value: number) => (value < 1 ? `${(value * 1000).toFixed(0)} ms` : `${value.toFixed(2)} s`);
 const bytes = (value: number) => (value < 1e6 ? `${(value / 1e3).toFixed(1)} kB` : `${(value / 1e6).toFixed(2)} MB`);
-const mebibytes = ({ anon, file }: Memory) => `${((anon + file) / 2 ** 20).toFixed(0)} MiB (${(anon / 2 ** 20).toFixed(0)} + ${(file / 2 ** 20).toFixed(0)} of files)`;
+const mebibytes = ({ anon, file }: Memory) =>
+  `${((anon + file) / 2 ** 20).toFixed(0)} MiB (${(anon / 2 ** 20).toFixed(0)} + ${(file / 2 ** 20).toFixed(0)} of files)`;
 const total = ({ anon, file }: Memory) => anon + file;
-const timesLine = (times: Times) => `${times.name}: first ${seconds(times.first)}, cold p50 ${seconds(times.cold.p50)} p95 ${seconds(times.cold.p95)}, warm p50 ${seconds(times.warm.p50)} p95 ${seconds(times.warm.p95)}`;
+const timesLine = (times: Times) =>
+  `${times.name}: first ${seconds(times.first)}, cold p50 ${seconds(times.cold.p50)} p95 ${seconds(times.cold.p95)}, warm p50 ${seconds(times.warm.p50)} p95 ${seconds(times.warm.p95)}`;
 const host = () => ({ cpus: cpus().length, model: cpus()[0]?.model ?? '', memory_bytes: totalmem() });
 
 await command(
   {
     name: 'perf:archive',
-    about: 'Measures the archive with made-up runs: start, memory, upload and queries. Takes a quarter of an hour, and 6 GB of disk for 10,000 runs. Do nothing else on the machine meanwhile.',
+    about:
+      'Measures the archive with made-up runs: start, memory, upload and queries. Takes a quarter of an hour, and 6 GB of disk for 10,000 runs. Do nothing else on the machine meanwhile.',
     flags: [
       { name: 'runs', value: 'N,N', help: 'how many runs, for each measurement; default 100,1000,10000' },
       { name: 'queries', value: 'N', help: 'queries of each kind, cold and warm; default 100' },
-      { name: 'keep-bucket', value: 'FOLDER', help: 'keep the template and the buckets there, and take those that are there; default: made anew and removed' },
-      { name: 'template', value: 'BLOCK', help: 'folder of the block of a real run; default: the shop is measured for five minutes' },
+      {
+        name: 'keep-bucket',
+        value: 'FOLDER',
+        help: 'keep the template and the buckets there, and take those that are there; default: made anew and removed',
+      },
+      {
+        name: 'template',
+        value: 'BLOCK',
+        help: 'folder of the block of a real run; default: the shop is measured for five minutes',
+      },
       { name: 'only', value: 'TEXT', help: 'only the questions whose name has this in it, for example history' },
-      { name: 'store-flag', value: '--FLAG', many: true, help: 'try another setting of Store than compose/archive.yaml has' },
+      {
+        name: 'store-flag',
+        value: '--FLAG',
+        many: true,
+        help: 'try another setting of Store than compose/archive.yaml has',
+      },
       { name: 'query-flag', value: '--FLAG', many: true, help: 'likewise of Query' },
       { name: 'env', value: 'NAME=VALUE', many: true, help: 'set in the environment of both' },
       { name: 'json', help: 'print the figures as one JSON document' },
@@ -107,7 +127,11 @@ await command(
         await rm(temporary, { recursive: true, force: true, maxRetries: 3 });
       }
     });
-    io.stdout(given.has('json') ? JSON.stringify({ host: host(), queries: options.queries, changes: options.changes, figures }, null, 2) : table(figures, options));
+    io.stdout(
+      given.has('json')
+        ? JSON.stringify({ host: host(), queries: options.queries, changes: options.changes, figures }, null, 2)
+        : table(figures, options),
+    );
     return EXIT.pass;
   },
 );
@@ -115,7 +139,8 @@ await command(
 function readOptions(given: Given): Options {
   const whole = (flag: string, text: string) => {
     const number = Number(text);
-    if (!Number.isInteger(number) || number < 1) throw new UsageError(`--${flag} must be whole numbers from 1 on, got ${JSON.stringify(text)}`);
+    if (!Number.isInteger(number) || number < 1)
+      throw new UsageError(`--${flag} must be whole numbers from 1 on, got ${JSON.stringify(text)}`);
     return number;
   };
   const keep = given.text('keep-bucket');
@@ -125,15 +150,25 @@ function readOptions(given: Given): Options {
     template: given.text('template'),
     keep: keep === undefined ? undefined : resolve(keep),
     only: given.text('only') ?? '',
-    changes: { store: given.values['store-flag'] ?? [], query: given.values['query-flag'] ?? [], env: given.values.env ?? [] },
+    changes: {
+      store: given.values['store-flag'] ?? [],
+      query: given.values['query-flag'] ?? [],
+      env: given.values.env ?? [],
+    },
   };
 }
 
-async function measureAll(options: Options, temporary: string, say: (text: string) => void, ctx: Context): Promise<Figures[]> {
+async function measureAll(
+  options: Options,
+  temporary: string,
+  say: (text: string) => void,
+  ctx: Context,
+): Promise<Figures[]> {
   const folder = options.keep ?? temporary;
   await mkdir(folder, { recursive: true });
   const template = await templateBlock(options.template, join(folder, 'template'), say, ctx);
-  if (!(await dropPageCache())) say('only root may drop the page cache: what is called cold here has the files in memory');
+  if (!(await dropPageCache()))
+    say('only root may drop the page cache: what is called cold here has the files in memory');
   const all: Figures[] = [];
   for (const n of options.runs) {
     const bucket = await makeBucket(n, template, folder, say, ctx);
@@ -143,7 +178,14 @@ async function measureAll(options: Options, temporary: string, say: (text: strin
   return all;
 }
 
-async function measure({ folder, made }: MadeBucket, template: string, options: Options, temporary: string, say: (text: string) => void, ctx: Context): Promise<Figures> {
+async function measure(
+  { folder, made }: MadeBucket,
+  template: string,
+  options: Options,
+  temporary: string,
+  say: (text: string) => void,
+  ctx: Context,
+): Promise<Figures> {
   const n = made.runs.length;
   const bucket = await folderBucket(folder, ctx);
   const more = await oneMore(n, template, join(temporary, 'one'), ctx);
@@ -204,11 +246,21 @@ async function timesOf(kind: Kind, count: number, archive: ArchiveUnderTest, ctx
     cold.push(await timed(archive.queryUrl, asks, ctx.signal));
   }
   for (const asks of all) warm.push(await timed(archive.queryUrl, asks, ctx.signal));
-  return { name: kind.name, ...(kind.goal === undefined ? {} : { goal: kind.goal }), first: cold[0]!, cold: percentiles(cold), warm: percentiles(warm) };
+  return {
+    name: kind.name,
+    ...(kind.goal === undefined ? {} : { goal: kind.goal }),
+    first: cold[0]!,
+    cold: percentiles(cold),
+    warm: percentiles(warm),
+  };
 }
 
 /** Median seconds of the upload of one run, each time as if it were not there yet. The last one stays. */
-async function uploadTime({ run, snapshot }: { run: MadeRun; snapshot: Snapshot }, bucket: Bucket, ctx: Context): Promise<number> {
+async function uploadTime(
+  { run, snapshot }: { run: MadeRun; snapshot: Snapshot },
+  bucket: Bucket,
+  ctx: Context,
+): Promise<number> {
   const times: number[] = [];
   for (let repeat = 0; repeat < UPLOADS; repeat++) {
     await rm(join(bucket.folder!, run.block), { recursive: true, force: true });
@@ -226,7 +278,10 @@ async function untilVisible(run: MadeRun, archive: ArchiveUnderTest, ctx: Contex
   for (;;) {
     const { result } = await ask(archive.queryUrl, 'query', { query, time: String(run.end_ms / 1000) }, ctx.signal);
     if (result.length > 0) return (performance.now() - started) / 1000;
-    if (performance.now() - started > VISIBLE_TIMEOUT_MS) throw new InfrastructureError(`the run that was uploaded is not visible after ${VISIBLE_TIMEOUT_MS / 1000} s\n${await archive.unwell()}`);
+    if (performance.now() - started > VISIBLE_TIMEOUT_MS)
+      throw new InfrastructureError(
+        `the run that was uploaded is not visible after ${VISIBLE_TIMEOUT_MS / 1000} s\n${await archive.unwell()}`,
+      );
     await sleep(POLL_MS, undefined, { signal: ctx.signal }).catch(() => ctx.signal.throwIfAborted());
   }
 }
@@ -257,14 +312,49 @@ interface Row {
 
 function table(all: Figures[], options: Options): string {
   const rows: Row[] = [
-    { name: 'Store ready, cold', goal: `< ${GOAL.cold} s`, text: (one) => seconds(one.ready_cold), met: (one) => one.ready_cold < GOAL.cold },
-    { name: 'Store ready, warm', goal: `< ${GOAL.warm} s`, text: (one) => seconds(one.ready_warm), met: (one) => one.ready_warm < GOAL.warm },
-    { name: 'memory of Store, ready', goal: '< 1536 MiB', text: (one) => mebibytes(one.memory_ready.store), met: (one) => total(one.memory_ready.store) < GOAL.memory },
-    { name: 'memory of Store, after the queries', goal: '< 1536 MiB', text: (one) => mebibytes(one.memory_queried.store), met: (one) => total(one.memory_queried.store) < GOAL.memory },
+    {
+      name: 'Store ready, cold',
+      goal: `< ${GOAL.cold} s`,
+      text: (one) => seconds(one.ready_cold),
+      met: (one) => one.ready_cold < GOAL.cold,
+    },
+    {
+      name: 'Store ready, warm',
+      goal: `< ${GOAL.warm} s`,
+      text: (one) => seconds(one.ready_warm),
+      met: (one) => one.ready_warm < GOAL.warm,
+    },
+    {
+      name: 'memory of Store, ready',
+      goal: '< 1536 MiB',
+      text: (one) => mebibytes(one.memory_ready.store),
+      met: (one) => total(one.memory_ready.store) < GOAL.memory,
+    },
+    {
+      name: 'memory of Store, after the queries',
+      goal: '< 1536 MiB',
+      text: (one) => mebibytes(one.memory_queried.store),
+      met: (one) => total(one.memory_queried.store) < GOAL.memory,
+    },
     { name: 'memory of Query, after the queries', text: (one) => mebibytes(one.memory_queried.query) },
-    { name: 'upload of one run', goal: `< ${GOAL.upload} s`, text: (one) => seconds(one.upload), met: (one) => one.upload < GOAL.upload },
-    { name: '  against an empty bucket', goal: `< ${GOAL.flat}`, text: (one) => (one.upload / one.upload_first).toFixed(2), met: (one) => one.upload / one.upload_first < GOAL.flat },
-    { name: 'a run is visible after its upload', goal: `< ${GOAL.visible} s`, text: (one) => seconds(one.visible), met: (one) => one.visible < GOAL.visible },
+    {
+      name: 'upload of one run',
+      goal: `< ${GOAL.upload} s`,
+      text: (one) => seconds(one.upload),
+      met: (one) => one.upload < GOAL.upload,
+    },
+    {
+      name: '  against an empty bucket',
+      goal: `< ${GOAL.flat}`,
+      text: (one) => (one.upload / one.upload_first).toFixed(2),
+      met: (one) => one.upload / one.upload_first < GOAL.flat,
+    },
+    {
+      name: 'a run is visible after its upload',
+      goal: `< ${GOAL.visible} s`,
+      text: (one) => seconds(one.visible),
+      met: (one) => one.visible < GOAL.visible,
+    },
     ...all[0]!.queries.flatMap(({ name, goal }, index) => queryRows(name, goal, index)),
     { name: 'bytes per run, raw', text: (one) => bytes(one.raw_bytes_per_run) },
     { name: 'bytes per run, trend', text: (one) => bytes(one.trend_bytes_per_run) },
@@ -284,7 +374,9 @@ function table(all: Figures[], options: Options): string {
 function queryRows(name: string, goal: number | undefined, index: number): Row[] {
   return (['cold', 'warm'] as const).map((state) => ({
     name: `${name}, ${state}`,
-    ...(goal === undefined ? {} : { goal: `< ${seconds(goal)}`, met: (one: Figures) => one.queries[index]![state].p95 < goal }),
+    ...(goal === undefined
+      ? {}
+      : { goal: `< ${seconds(goal)}`, met: (one: Figures) => one.queries[index]![state].p95 < goal }),
     text: (one: Figures) => {
       const times = one.queries[index]!;
       return `${seconds(times[state].p50)} / ${seconds(times[state].p95)}${state === 'cold' ? ` (first ${seconds(times.first)})` : ''}`;

@@ -1,6 +1,7 @@
 /** Figures of a load generator, and what two of them have to do with each other. Pure. */
-import { quantile, median } from '../../judge/statistics.ts';
+
 import { InfrastructureError } from '../../core/errors.ts';
+import { median, quantile } from '../../judge/statistics.ts';
 
 /** CPU time of a container so far. */
 export interface CpuReading {
@@ -30,9 +31,14 @@ export interface Sent {
 export function cpuBetween(readings: readonly CpuReading[], fromMs: number, toMs: number): number {
   const at = (ms: number) => {
     const next = readings.findIndex(({ atMs }) => atMs >= ms);
-    if (next <= 0) throw new InfrastructureError('the CPU time at an edge of the window was not read', { hint: 'Is the host overloaded? Try again.' });
+    if (next <= 0)
+      throw new InfrastructureError('the CPU time at an edge of the window was not read', {
+        hint: 'Is the host overloaded? Try again.',
+      });
     const [before, after] = [readings[next - 1]!, readings[next]!];
-    return before.cpuSeconds + (after.cpuSeconds - before.cpuSeconds) * ((ms - before.atMs) / (after.atMs - before.atMs));
+    return (
+      before.cpuSeconds + (after.cpuSeconds - before.cpuSeconds) * ((ms - before.atMs) / (after.atMs - before.atMs))
+    );
   };
   return at(toMs) - at(fromMs);
 }
@@ -45,13 +51,26 @@ export function startRate(times: readonly number[]): number {
 }
 
 /** What happened between two moments, seconds since the epoch. */
-export function measuredOf(sent: readonly Sent[], { fromS, toS, failed, cpuSeconds }: { fromS: number; toS: number; failed: number; cpuSeconds: number }): Measured {
+export function measuredOf(
+  sent: readonly Sent[],
+  { fromS, toS, failed, cpuSeconds }: { fromS: number; toS: number; failed: number; cpuSeconds: number },
+): Measured {
   const inside = sent.filter(({ atS }) => atS >= fromS && atS < toS);
   const latencies = inside.map(({ latencyS }) => latencyS).sort((a, b) => a - b);
-  return { requests: inside.length, lost: failed, rate: startRate(inside.map(({ atS }) => atS)), cpuPer1000: (cpuSeconds / inside.length) * 1000, p50: quantile(latencies, 0.5), p99: quantile(latencies, 0.99) };
+  return {
+    requests: inside.length,
+    lost: failed,
+    rate: startRate(inside.map(({ atS }) => atS)),
+    cpuPer1000: (cpuSeconds / inside.length) * 1000,
+    p50: quantile(latencies, 0.5),
+    p99: quantile(latencies, 0.99),
+  };
 }
 
-/** vegeta's results as `vegeta encode --to=csv` writes them: nanoseconds since the epoch, status, nanoseconds of latency, and more. */
+/**
+ * vegeta's results as `vegeta encode --to=csv` writes them: nanoseconds since the epoch, status, nanoseconds of
+ * latency, and more.
+ */
 export function readVegeta(csv: string): { sent: Sent[]; failed: number } {
   const sent: Sent[] = [];
   let failed = 0;
@@ -69,7 +88,9 @@ export function pairedRatio<T>(pairs: readonly { ours: T; other: T }[], of: (one
   return median(pairs.map(({ ours, other }) => of(ours) / of(other)))!;
 }
 
-/** The half of the pairs in which the other one was disturbed least, by its own p99; of an odd number the greater half. */
+/**
+ * The half of the pairs in which the other one was disturbed least, by its own p99; of an odd number the greater half.
+ */
 export function quieterHalf<P extends { other: Measured }>(pairs: readonly P[]): P[] {
   return pairs.toSorted((a, b) => a.other.p99 - b.other.p99).slice(0, Math.ceil(pairs.length / 2));
 }
@@ -79,4 +100,5 @@ export interface Goal {
   met: boolean;
 }
 
-export const goalLines = (goals: readonly Goal[]): string[] => goals.map(({ text, met }) => `goal ${met ? 'met' : 'MISSED'}: ${text}`);
+export const goalLines = (goals: readonly Goal[]): string[] =>
+  goals.map(({ text, met }) => `goal ${met ? 'met' : 'MISSED'}: ${text}`);

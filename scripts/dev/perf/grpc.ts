@@ -1,18 +1,20 @@
 /**
- * npm run perf:grpc: what a gRPC call costs with our load generator, beside what it costs with @grpc/grpc-js alone: a bare
- * loop that makes calls at an even rate and keeps nothing but their latencies, on the same server, in turn, both alone on
+ * npm run perf:grpc: what a gRPC call costs with our load generator, beside what it costs with @grpc/grpc-js alone: a
+ * bare
+ * loop that makes calls at an even rate and keeps nothing but their latencies, on the same server, in turn, both alone
+ * on
  * core 0. ghz, which one would hold it against, cannot be taken: a module that it is built from has no licence file
  * (github.com/jinzhu/configor). Goal: nothing lost; what the ratio should be nobody has said.
  */
 import { join } from 'node:path';
 import { command, wholeNumber } from '../../app/command.ts';
-import { median } from '../../judge/statistics.ts';
 import type { Context } from '../../app/context.ts';
-import { EXIT } from '../../core/errors.ts';
 import { ROOT } from '../../app/open.ts';
+import { EXIT } from '../../core/errors.ts';
+import { median } from '../../judge/statistics.ts';
 import type { Sides } from '../../stack/run-stack.ts';
 import { runBeside } from './beside.ts';
-import { cpuBetween, goalLines, pairedRatio, type Goal } from './figures.ts';
+import { cpuBetween, type Goal, goalLines, pairedRatio } from './figures.ts';
 import { APART, driveOwn, TARGETS, withLoad, withProbeStack } from './probe.ts';
 
 const RATE = 1000;
@@ -27,12 +29,14 @@ interface Figures {
 }
 
 const ms = (seconds: number) => `${(seconds * 1000).toFixed(3)} ms`;
-const line = ({ cpuPer1000, p50, p99, lost }: Figures) => `${cpuPer1000.toFixed(3)} CPU s per 1,000, median ${ms(p50)}, p99 ${ms(p99)}${lost > 0 ? `, ${lost} lost` : ''}`;
+const line = ({ cpuPer1000, p50, p99, lost }: Figures) =>
+  `${cpuPer1000.toFixed(3)} CPU s per 1,000, median ${ms(p50)}, p99 ${ms(p99)}${lost > 0 ? `, ${lost} lost` : ''}`;
 
 await command(
   {
     name: 'perf:grpc',
-    about: 'Holds gRPC calls of the load generator against a bare loop of @grpc/grpc-js. Takes about four minutes. Do nothing else on the machine meanwhile.',
+    about:
+      'Holds gRPC calls of the load generator against a bare loop of @grpc/grpc-js. Takes about four minutes. Do nothing else on the machine meanwhile.',
     flags: [
       { name: 'pairs', value: 'N', help: 'pairs; default 6' },
       { name: 'seconds', value: 'N', help: 'length of each window; default 12' },
@@ -49,7 +53,13 @@ await command(
         const pair: Partial<(typeof measured)[number]> = {};
         const own = async () => {
           const { side, cpuSeconds } = await driveOwn(stack, sides, withLoad(stack.built.plan, load), ctx);
-          pair.ours = { calls: side.requests, lost: side.dropped.measure + side.failed, cpuPer1000: (cpuSeconds / side.requests) * 1000, p50: side.latency!.med, p99: side.latency!.p99 };
+          pair.ours = {
+            calls: side.requests,
+            lost: side.dropped.measure + side.failed,
+            cpuPer1000: (cpuSeconds / side.requests) * 1000,
+            p50: side.latency!.med,
+            p99: side.latency!.p99,
+          };
         };
         const bare = async () => void (pair.other = await driveBare(sides, durationS, ctx));
         for (const one of round % 2 === 1 ? [own, bare] : [bare, own]) await one();
@@ -65,11 +75,26 @@ await command(
 
 /** The bare loop, in the node image as ours. */
 async function driveBare(sides: Sides, durationS: number, ctx: Context): Promise<Figures> {
-  const { stdout, cpu } = await runBeside(sides, {
-    name: 'bare', image: ctx.machine.images.node!.ref, entrypoint: ['node'], cmd: ['/perf/scripts/servers/echo-client.ts', 'probe.candidate:8080', String(RATE), String(durationS)],
-    env: { WARMUP_S: String(WARMUP_S), NODE_NO_WARNINGS: '1' }, binds: Object.entries(TARGETS.echo.mounts).map(([from, to]) => `${join(ROOT, from)}:${to}:ro`),
-  }, ctx);
-  const { startMs, endMs, calls, failed, p50, p99 } = JSON.parse(stdout) as { startMs: number; endMs: number; calls: number; failed: number; p50: number; p99: number };
+  const { stdout, cpu } = await runBeside(
+    sides,
+    {
+      name: 'bare',
+      image: ctx.machine.images.node!.ref,
+      entrypoint: ['node'],
+      cmd: ['/perf/scripts/servers/echo-client.ts', 'probe.candidate:8080', String(RATE), String(durationS)],
+      env: { WARMUP_S: String(WARMUP_S), NODE_NO_WARNINGS: '1' },
+      binds: Object.entries(TARGETS.echo.mounts).map(([from, to]) => `${join(ROOT, from)}:${to}:ro`),
+    },
+    ctx,
+  );
+  const { startMs, endMs, calls, failed, p50, p99 } = JSON.parse(stdout) as {
+    startMs: number;
+    endMs: number;
+    calls: number;
+    failed: number;
+    p50: number;
+    p99: number;
+  };
   return { calls, lost: failed, cpuPer1000: (cpuBetween(cpu, startMs, endMs) / calls) * 1000, p50, p99 };
 }
 
@@ -82,7 +107,11 @@ function result(pairs: { ours: Figures; other: Figures }[], durationS: number): 
   const goals: Goal[] = [{ met: lost === 0, text: `nothing lost (${lost})` }];
   const lines = [
     `${`${RATE}/s for ${durationS} s, ${pairs.length} pairs`.padEnd(28)}${'ours'.padStart(14)}${'bare grpc-js'.padStart(14)}   ratio`,
-    row('CPU s per 1,000 calls', ({ cpuPer1000 }) => cpuPer1000, (value) => value.toFixed(3)),
+    row(
+      'CPU s per 1,000 calls',
+      ({ cpuPer1000 }) => cpuPer1000,
+      (value) => value.toFixed(3),
+    ),
     row('median', ({ p50 }) => p50, ms),
     row('p99', ({ p99 }) => p99, ms),
     ...goalLines(goals),

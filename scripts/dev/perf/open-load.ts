@@ -1,4 +1,7 @@
-/** Requests at scheduled times, whether the server keeps up or not; latency counts from the scheduled time, so that a stall cannot hide. */
+/**
+ * Requests at scheduled times, whether the server keeps up or not; latency counts from the scheduled time, so that a
+ * stall cannot hide.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import { quantile } from '../../judge/statistics.ts';
@@ -20,7 +23,10 @@ export interface Times {
 }
 
 /** Sends `rate` requests a second for `seconds`; `check` looks at each answer, and what it throws is thrown. */
-export async function drive(next: (index: number) => Wanted, { rate, seconds, check }: { rate: number; seconds: number; check?: (status: number, index: number) => void }): Promise<Times> {
+export async function drive(
+  next: (index: number) => Wanted,
+  { rate, seconds, check }: { rate: number; seconds: number; check?: (status: number, index: number) => void },
+): Promise<Times> {
   const agent = new Agent({ connections: 64, pipelining: 1 });
   const count = Math.round(rate * seconds);
   const start = performance.now() + 50;
@@ -36,7 +42,13 @@ export async function drive(next: (index: number) => Wanted, { rate, seconds, ch
   };
   try {
     const sorted = (await Promise.all(Array.from({ length: count }, (_, index) => one(index)))).sort((a, b) => a - b);
-    return { requests: count, p50: quantile(sorted, 0.5), p95: quantile(sorted, 0.95), p99: quantile(sorted, 0.99), max: sorted.at(-1)! };
+    return {
+      requests: count,
+      p50: quantile(sorted, 0.5),
+      p95: quantile(sorted, 0.95),
+      p99: quantile(sorted, 0.99),
+      max: sorted.at(-1)!,
+    };
   } finally {
     await agent.close();
   }

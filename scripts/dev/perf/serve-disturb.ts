@@ -1,9 +1,12 @@
-/** Whether the site's load disturbs what is measured beside it: rounds of the shop with and without that load, in blocks A B B A / B A A B, judged as any two sides. */
+/**
+ * Whether the site's load disturbs what is measured beside it: rounds of the shop with and without that load, in blocks
+ * A B B A / B A A B, judged as any two sides.
+ */
 import { join } from 'node:path';
-import { BLOCK, sideInBlock } from '../../judge/observations.ts';
-import { judgeRun } from '../../judge/judge-run.ts';
 import type { RoundDocument, RunDocument } from '../../documents/run.ts';
 import type { VerdictDocument } from '../../documents/verdict.ts';
+import { judgeRun } from '../../judge/judge-run.ts';
+import { BLOCK, sideInBlock } from '../../judge/observations.ts';
 import { measureRound, tolerantShop } from './shop-run.ts';
 
 /** Iterations per second: two cores have room for them beside the load. */
@@ -20,7 +23,10 @@ export interface Disturbance {
 }
 
 /** `candidate`: beside the load; `baseline`: without it. */
-export async function measureDisturbance(folder: string, { blocks, load, told, signal }: Disturbance): Promise<VerdictDocument> {
+export async function measureDisturbance(
+  folder: string,
+  { blocks, load, told, signal }: Disturbance,
+): Promise<VerdictDocument> {
   const benchmark = await tolerantShop(folder, (spec) => ({ ...spec, allow: { ...spec.allow, ...ALLOW } }));
   const rounds: RoundDocument[] = [];
   let run: RunDocument | undefined;
@@ -31,13 +37,20 @@ export async function measureDisturbance(folder: string, { blocks, load, told, s
     const failed = new AbortController(); // without its load the round is not what it is called
     const loading = side === 'candidate' ? load(stop.signal).catch((error) => failed.abort(error)) : Promise.resolve();
     try {
-      ({ run } = await measureRound(benchmark, { data: join(folder, 'runs'), flags: ['--against=none', `--rate=${RATE}`], what: 'a run', stop: AbortSignal.any([signal, failed.signal]) }));
+      ({ run } = await measureRound(benchmark, {
+        data: join(folder, 'runs'),
+        flags: ['--against=none', `--rate=${RATE}`],
+        what: 'a run',
+        stop: AbortSignal.any([signal, failed.signal]),
+      }));
     } finally {
       stop.abort();
       await loading;
     }
     rounds.push({ ...run.rounds.at(-1)!, round: number + 1, block, side });
-    told(`round ${number + 1} of ${blocks * BLOCK}, ${side === 'candidate' ? 'with' : 'without'} the load: ${(rounds.at(-1)!.samples.cpu_seconds_per_request!.value * 1e6).toFixed(0)} µs of CPU per request`);
+    told(
+      `round ${number + 1} of ${blocks * BLOCK}, ${side === 'candidate' ? 'with' : 'without'} the load: ${(rounds.at(-1)!.samples.cpu_seconds_per_request!.value * 1e6).toFixed(0)} µs of CPU per request`,
+    );
   }
   return judgeRun(asComparison(run!, rounds, blocks));
 }
@@ -46,7 +59,11 @@ export async function measureDisturbance(folder: string, { blocks, load, told, s
 export function asComparison(run: RunDocument, rounds: RoundDocument[], blocks: number): RunDocument {
   const { images, commit } = run.sides.candidate;
   return {
-    ...run, pairing: 'alternating', status: 'complete', rounds, comparison: { design: 'fixed', min: blocks, max: blocks },
+    ...run,
+    pairing: 'alternating',
+    status: 'complete',
+    rounds,
+    comparison: { design: 'fixed', min: blocks, max: blocks },
     sides: { candidate: { ref: 'with the load', commit, images }, baseline: { ref: 'without', commit, images } },
     metrics: run.metrics.map((metric) => ({ ...metric, primary: metric.name === 'cpu_seconds_per_request' })),
   };

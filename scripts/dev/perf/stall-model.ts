@@ -1,6 +1,9 @@
 /** What a schedule must show of a target that stands still: computed, not measured. Pure. */
 
-/** Moments that the target tells, in seconds since the epoch: it stopped, went on, gave its first answer after that, and its answer number DRAINED. */
+/**
+ * Moments that the target tells, in seconds since the epoch: it stopped, went on, gave its first answer after that, and
+ * its answer number DRAINED.
+ */
 export interface Stall {
   start: number;
   end: number;
@@ -8,7 +11,9 @@ export interface Stall {
   drained: number;
 }
 
-/** Answers after the stall that the target counts, to tell how fast it works off what has piled up. At 200/s 200 have. */
+/**
+ * Answers after the stall that the target counts, to tell how fast it works off what has piled up. At 200/s 200 have.
+ */
 export const DRAINED = 150;
 
 export interface Scheduled {
@@ -21,7 +26,8 @@ export interface Scheduled {
 export const onePiledUp = ({ first, drained }: Stall): number => (drained - first) / (DRAINED - 1);
 
 /**
- * Response time of every request of the schedule, ascending, for a target that answers in order and not at all from the stall's
+ * Response time of every request of the schedule, ascending, for a target that answers in order and not at all from the
+ * stall's
  * start to its first answer after it: completion = max(arrival, that of the one before + time for one);
  * response = completion - arrival + floor.
  */

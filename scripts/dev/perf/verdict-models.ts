@@ -1,14 +1,16 @@
 /**
- * Made-up measurements with a known answer, for `npm run perf:verdict`: seven ways in which rounds can be noisy, scaled to what
+ * Made-up measurements with a known answer, for `npm run perf:verdict`: seven ways in which rounds can be noisy, scaled
+ * to what
  * was measured on a small shared machine (docs/verdict.md). Pure and seeded.
  *
- * A value is exp(host + noise of the side + effect). What the host does is shared by both sides of an interleaved round, to
+ * A value is exp(host + noise of the side + effect). What the host does is shared by both sides of an interleaved
+ * round, to
  * the last bit, and not by two runs of one side each. All noise is of the logarithm.
  */
 import { generator } from '../../../loadgen/schedule.ts';
-import type { MetricPairs } from '../../judge/verdict.ts';
-import type { Pair } from '../../judge/observations.ts';
 import type { Metric } from '../../documents/run.ts';
+import type { Pair } from '../../judge/observations.ts';
+import type { MetricPairs } from '../../judge/verdict.ts';
 
 /** The three primary metrics: standard deviation of a round's log ratio, and the margin. */
 export const METRICS = [
@@ -43,16 +45,39 @@ interface SideNoise {
   own(): number;
 }
 
-const plain = (draw: (random: Random) => number) => (random: Random): SideNoise => ({ common: draw(random), own: () => draw(random) });
+const plain =
+  (draw: (random: Random) => number) =>
+  (random: Random): SideNoise => ({ common: draw(random), own: () => draw(random) });
 
 export const MODELS: readonly Model[] = [
   { name: 'normal', about: 'independent, normal; the host is still', quiet: true, noise: plain(normal) },
-  { name: 'drift', about: 'normal; the host drifts (AR(1), 0.9), which both sides of a round share', noise: plain(normal) },
-  { name: 'start', about: 'drift, and three of ten starts of a side are slower, by twice the rest of the noise', noise: startLuck },
-  { name: 'heavy', about: 'drift, and Student t with 3 degrees of freedom', noise: plain((random) => studentT3(random) / Math.sqrt(3)) },
+  {
+    name: 'drift',
+    about: 'normal; the host drifts (AR(1), 0.9), which both sides of a round share',
+    noise: plain(normal),
+  },
+  {
+    name: 'start',
+    about: 'drift, and three of ten starts of a side are slower, by twice the rest of the noise',
+    noise: startLuck,
+  },
+  {
+    name: 'heavy',
+    about: 'drift, and Student t with 3 degrees of freedom',
+    noise: plain((random) => studentT3(random) / Math.sqrt(3)),
+  },
   { name: 'outliers', about: 'drift, and 5 % of the rounds have ten times the noise, on either side', noise: outliers },
-  { name: 'correlated', about: 'drift, and the ratios hang together from round to round (AR(1), 0.3)', carry: 0.3, noise: plain(normal) },
-  { name: 'skewed', about: 'drift, and log-normal noise of each side: never much faster, at times much slower', noise: plain(skewed) },
+  {
+    name: 'correlated',
+    about: 'drift, and the ratios hang together from round to round (AR(1), 0.3)',
+    carry: 0.3,
+    noise: plain(normal),
+  },
+  {
+    name: 'skewed',
+    about: 'drift, and log-normal noise of each side: never much faster, at times much slower',
+    noise: plain(skewed),
+  },
 ];
 
 export function normal(random: Random): number {
@@ -67,7 +92,9 @@ function studentT3(random: Random): number {
 /** Log-normal with shape 0.8, brought to mean 0 and standard deviation 1: skewness 3.7. */
 function skewed(random: Random): number {
   const variance = 0.8 ** 2;
-  return (Math.exp(0.8 * normal(random)) - Math.exp(variance / 2)) / Math.sqrt((Math.exp(variance) - 1) * Math.exp(variance));
+  return (
+    (Math.exp(0.8 * normal(random)) - Math.exp(variance / 2)) / Math.sqrt((Math.exp(variance) - 1) * Math.exp(variance))
+  );
 }
 
 /** Brought to standard deviation 1: the start has 0.3 x 0.7 x 2² of the variance, the rest 1. */
@@ -121,14 +148,22 @@ export function interleaved(model: Model, effects: Effects, rounds: number, rand
     const [candidate, baseline] = [sides[0](), sides[1]()];
     for (const [i, { sd }] of METRICS.entries()) {
       const scale = sd / Math.SQRT2; // two sides make a ratio
-      pairs[i]!.push({ candidate: Math.exp(level + effects[i]! + scale * candidate[i]!), baseline: Math.exp(level + scale * baseline[i]!) });
+      pairs[i]!.push({
+        candidate: Math.exp(level + effects[i]! + scale * candidate[i]!),
+        baseline: Math.exp(level + scale * baseline[i]!),
+      });
     }
   }
   return METRICS.map(({ name, margin }, i) => ({ metric: metric(name, margin), pairs: pairs[i]! }));
 }
 
 /** Solo runs of the baseline, one after the other, and then one of the candidate: values of each metric. */
-export function soloRuns(model: Model, effects: Effects, earlier: number, random: Random): { history: number[][]; candidate: number[] } {
+export function soloRuns(
+  model: Model,
+  effects: Effects,
+  earlier: number,
+  random: Random,
+): { history: number[][]; candidate: number[] } {
   const host = hostNoise(model, random);
   const own = sideNoise(model, random);
   const history: number[][] = METRICS.map(() => []);

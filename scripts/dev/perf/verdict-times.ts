@@ -1,8 +1,8 @@
 /** How long the pure functions take: one decision, one point of a history. */
 import { MOST } from '../../config/types.ts';
 import { createDetector } from '../../judge/changes.ts';
-import { judge, LEAST, type MetricPairs } from '../../judge/verdict.ts';
 import { median } from '../../judge/statistics.ts';
+import { judge, LEAST, type MetricPairs } from '../../judge/verdict.ts';
 import { normal, randomOf } from './verdict-models.ts';
 
 export interface Times {
@@ -23,12 +23,16 @@ export function decisionTimes(seed: number): Times {
   for (let repeat = 0; repeat < DECISIONS; repeat++) {
     const input: MetricPairs[] = Array.from({ length: 20 }, (_, i) => ({
       metric: { name: `metric_${i}`, unit: 's', better: 'lower', primary: i < 5, margin: 0.001 },
-      pairs: Array.from({ length: MOST.interleaved }, () => ({ candidate: Math.exp(0.01 * normal(random)), baseline: Math.exp(0.01 * normal(random)) })),
+      pairs: Array.from({ length: MOST.interleaved }, () => ({
+        candidate: Math.exp(0.01 * normal(random)),
+        baseline: Math.exp(0.01 * normal(random)),
+      })),
     }));
     const started = performance.now();
     const { observations } = judge(input, { design: 'sequential', min: LEAST, max: MOST.interleaved }, true);
     times.push(performance.now() - started);
-    if (observations !== MOST.interleaved) throw new Error('a margin of 0.1 % was decided early: this is no longer the longest walk');
+    if (observations !== MOST.interleaved)
+      throw new Error('a margin of 0.1 % was decided early: this is no longer the longest walk');
   }
   return { what: 'one decision, 40 rounds, 20 metrics', goal: 50, p50: median(times)!, max: Math.max(...times) };
 }

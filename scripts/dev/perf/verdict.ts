@@ -1,17 +1,18 @@
 /**
- * npm run perf:verdict: how often is the judge wrong? Made-up comparisons with known answers (verdict-models.ts), the rules
+ * npm run perf:verdict: how often is the judge wrong? Made-up comparisons with known answers (verdict-models.ts), the
+ * rules
  * of others on the same data, and how long a decision takes. Seeded: the same call prints the same shares. No Docker.
  * A missed goal is told, and is exit code 1.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { command, type Given } from '../../app/command.ts';
-import { ALPHA } from '../../judge/verdict.ts';
-import { EXIT, UsageError } from '../../core/errors.ts';
 import { ROOT } from '../../app/open.ts';
-import { inMarkdown, onTerminal, withTables, type Results } from './verdict-tables.ts';
+import { EXIT, UsageError } from '../../core/errors.ts';
+import { ALPHA } from '../../judge/verdict.ts';
 import { METRICS, MODELS } from './verdict-models.ts';
-import { simulate, simulatePeers, type Cell } from './verdict-simulate.ts';
+import { type Cell, simulate, simulatePeers } from './verdict-simulate.ts';
+import { inMarkdown, onTerminal, type Results, withTables } from './verdict-tables.ts';
 import { changePointTimes, decisionTimes } from './verdict-times.ts';
 
 const SEED = 5;
@@ -26,9 +27,14 @@ const PAGE = join(ROOT, 'docs', 'verdict.md');
 await command(
   {
     name: 'perf:verdict',
-    about: 'Simulates comparisons with known answers: false alarms, power, coverage, beside the rules of others. Takes three to four minutes on one core.',
+    about:
+      'Simulates comparisons with known answers: false alarms, power, coverage, beside the rules of others. Takes three to four minutes on one core.',
     flags: [
-      { name: 'trials', value: 'N', help: `comparisons of each noise and effect; ${AGAINST_ITSELF} times as many without an effect; default ${TRIALS}` },
+      {
+        name: 'trials',
+        value: 'N',
+        help: `comparisons of each noise and effect; ${AGAINST_ITSELF} times as many without an effect; default ${TRIALS}`,
+      },
       { name: 'quick', help: `${QUICK_TRIALS} trials: a look, not a figure` },
       { name: 'seed', value: 'N', help: `whole number; default ${SEED}` },
       { name: 'write', help: 'put the tables into docs/verdict.md' },
@@ -51,7 +57,9 @@ await command(
     }
     if (given.has('write')) await writeFile(PAGE, withTables(await readFile(PAGE, 'utf8'), inMarkdown(results)));
     io.stdout(given.has('json') ? JSON.stringify(results, null, 2) : onTerminal(results));
-    const met = results.judged.every(({ effect, shares }) => effect !== 0 || shares.REGRESSION.share <= ALPHA) && Object.values(times).every(({ goal, p50 }) => p50 < goal);
+    const met =
+      results.judged.every(({ effect, shares }) => effect !== 0 || shares.REGRESSION.share <= ALPHA) &&
+      Object.values(times).every(({ goal, p50 }) => p50 < goal);
     return met ? EXIT.pass : EXIT.regression;
   },
 );
@@ -68,6 +76,7 @@ function whole(given: Given, flag: string): number | undefined {
   const text = given.text(flag);
   if (text === undefined) return undefined;
   const number = Number(text);
-  if (!Number.isInteger(number) || number < 1) throw new UsageError(`--${flag} must be a whole number from 1 on, got ${JSON.stringify(text)}`);
+  if (!Number.isInteger(number) || number < 1)
+    throw new UsageError(`--${flag} must be a whole number from 1 on, got ${JSON.stringify(text)}`);
   return number;
 }

@@ -1,12 +1,13 @@
 /** LoadResult -> RoundDocument: every sample of the round, and whether it may be trusted. */
-import type { Context } from '../../app/context.ts';
-import type { Edge } from '../load/edges.ts';
+
 import type { SideResult } from '../../../loadgen/result.ts';
-import type { LoadResult } from '../load/generator.ts';
-import { cpuCount } from '../../plan/cpusets.ts';
-import { fillPromql } from '../../engine/names.ts';
-import type { Sides, Stack } from '../../stack/run-stack.ts';
+import type { Context } from '../../app/context.ts';
 import type { RoundDocument, Sample, SideName } from '../../documents/run.ts';
+import { fillPromql } from '../../engine/names.ts';
+import { cpuCount } from '../../plan/cpusets.ts';
+import type { Sides, Stack } from '../../stack/run-stack.ts';
+import type { Edge } from '../load/edges.ts';
+import type { LoadResult } from '../load/generator.ts';
 import { failuresOf } from './failures.ts';
 import type { PrometheusClient } from './prometheus.ts';
 import { judgeValidity, type ServiceSignals, type Signals } from './validity.ts';
@@ -21,13 +22,20 @@ export async function collect(load: LoadResult, sides: Sides, stack: Stack, ctx:
   return Promise.all(sides.plan.sides.map((side) => collectSide(side.name, load, sides, stack, ctx)));
 }
 
-async function collectSide(side: SideName, load: LoadResult, sides: Sides, stack: Stack, ctx: Context): Promise<CollectedRound> {
+async function collectSide(
+  side: SideName,
+  load: LoadResult,
+  sides: Sides,
+  stack: Stack,
+  ctx: Context,
+): Promise<CollectedRound> {
   const { plan } = sides;
   const { prometheus } = await stack.ready;
   const prom = within(prometheus, { fromMs: load.startMs, toMs: load.endMs }, side, sides.round);
   const measured = load.result?.sides.find((one) => one.side === side) ?? null;
   const requests = measured?.requests ?? 0;
-  const failedShare = measured && measured.failed > 0 ? Math.min(1, measured.failed / Math.max(1, requests)) : 0; // an iteration that threw has failed too, and may have made no request
+  // an iteration that threw has failed too, and may have made no request
+  const failedShare = measured && measured.failed > 0 ? Math.min(1, measured.failed / Math.max(1, requests)) : 0;
   const containers = sides.containers.filter((container) => container.side === side);
   const cpuSeconds = containers.reduce((total, { id }) => total + grown(load, id, 'cpuSeconds'), 0);
 
@@ -38,7 +46,11 @@ async function collectSide(side: SideName, load: LoadResult, sides: Sides, stack
   put('request_rate', requests / ((load.endMs - load.startMs) / 1000), '1/s');
   put('failed_requests', failedShare, 'ratio');
   if (requests > 0) put('cpu_seconds_per_request', cpuSeconds / requests, 's');
-  put('memory_peak', await prom('max_over_time(sum(container_memory_working_set_bytes{job="containers",$selector})[$window:1s])'), 'bytes');
+  put(
+    'memory_peak',
+    await prom('max_over_time(sum(container_memory_working_set_bytes{job="containers",$selector})[$window:1s])'),
+    'bytes',
+  );
   for (const metric of plan.config.metrics) {
     if (metric.promql) put(metric.name, await prom(metric.promql), metric.unit);
   }
@@ -48,14 +60,18 @@ async function collectSide(side: SideName, load: LoadResult, sides: Sides, stack
     iterations: measured?.iterations ?? 0,
     dropped: measured?.dropped ?? { warmup: 0, measure: 0 },
     startLagP99: samples.start_lag_p99?.value ?? null,
-    sharedLagP99: plan.sides.length === 2 ? Math.min(...(load.result?.sides.map(({ startLag }) => startLag?.p99 ?? 0) ?? [0])) : 0,
+    sharedLagP99:
+      plan.sides.length === 2 ? Math.min(...(load.result?.sides.map(({ startLag }) => startLag?.p99 ?? 0) ?? [0])) : 0,
     failedShare,
-    failures: measured?.failures.map(({ kind, detail, count }) => ({ what: detail ? `${kind} ${detail}` : kind, count })) ?? [],
+    failures:
+      measured?.failures.map(({ kind, detail, count }) => ({ what: detail ? `${kind} ${detail}` : kind, count })) ?? [],
     services: await serviceSignals(side, load, sides, ctx),
     ...hostShares(load.before, load.after),
     saturation: plan.sides.length === 2 ? saturation(load, sides) : null,
     generatorFailure: load.failure,
-    missing: plan.config.metrics.filter((metric) => metric.primary && !samples[metric.name]).map((metric) => metric.name),
+    missing: plan.config.metrics
+      .filter((metric) => metric.primary && !samples[metric.name])
+      .map((metric) => metric.name),
   };
   const reasons = judgeValidity(signals, plan.config.load, plan.config.allow);
   const failures = failuresOf(measured);
@@ -75,7 +91,12 @@ async function collectSide(side: SideName, load: LoadResult, sides: Sides, stack
 }
 
 /** Evaluates PromQL over a span for one side; several series are put together only by the expression itself. */
-function within(prometheus: PrometheusClient, span: { fromMs: number; toMs: number }, side: SideName, round: number): (promql: string) => Promise<number | null> {
+function within(
+  prometheus: PrometheusClient,
+  span: { fromMs: number; toMs: number },
+  side: SideName,
+  round: number,
+): (promql: string) => Promise<number | null> {
   return (promql) => prometheus.value(fillPromql(promql, side, round, (span.toMs - span.fromMs) / 1000), span.toMs);
 }
 
@@ -106,36 +127,51 @@ function grown(load: LoadResult, id: string, counter: Counter): number {
 async function serviceSignals(side: SideName, load: LoadResult, sides: Sides, ctx: Context): Promise<ServiceSignals[]> {
   const incidents = sides.incidents(side);
   return Promise.all(
-    sides.containers.filter((container) => container.side === side).map(async (container) => {
-      const state = await ctx.engine.inspect(container.id);
-      const own = incidents.filter((incident) => incident.service === container.service);
-      const periods = grown(load, container.id, 'cfsPeriods');
-      return {
-        service: container.service,
-        outOfMemory: state.oomKilled || own.some((incident) => incident.action === 'oom'),
-        ended: !state.running ? state.exitCode : (own.find((incident) => incident.action !== 'oom')?.exitCode ?? null),
-        throttledShare: periods > 0 ? grown(load, container.id, 'cfsThrottledPeriods') / periods : 0,
-      };
-    }),
+    sides.containers
+      .filter((container) => container.side === side)
+      .map(async (container) => {
+        const state = await ctx.engine.inspect(container.id);
+        const own = incidents.filter((incident) => incident.service === container.service);
+        const periods = grown(load, container.id, 'cfsPeriods');
+        return {
+          service: container.service,
+          outOfMemory: state.oomKilled || own.some((incident) => incident.action === 'oom'),
+          ended: !state.running
+            ? state.exitCode
+            : (own.find((incident) => incident.action !== 'oom')?.exitCode ?? null),
+          throttledShare: periods > 0 ? grown(load, container.id, 'cfsThrottledPeriods') / periods : 0,
+        };
+      }),
   );
 }
 
-/** Share of the CPU time of the services' CPUs that all services used; where these have no set of their own, share of the host that the whole run used. What others use is host-load. */
+/**
+ * Share of the CPU time of the services' CPUs that all services used; where these have no set of their own, share of
+ * the host that the whole run used. What others use is host-load.
+ */
 function saturation(load: LoadResult, { plan, containers }: Sides): number {
   const { services } = plan.cpusets;
   const used = (ids: Iterable<string>) => [...ids].reduce((total, id) => total + grown(load, id, 'cpuSeconds'), 0);
-  if (services !== null) return used(containers.map(({ id }) => id)) / (((load.endMs - load.startMs) / 1000) * cpuCount(services, plan.host.cores));
+  if (services !== null)
+    return (
+      used(containers.map(({ id }) => id)) /
+      (((load.endMs - load.startMs) / 1000) * cpuCount(services, plan.host.cores))
+    );
   const total = load.after.host.total - load.before.host.total;
   return total > 0 ? used(load.after.containers.keys()) / total : 0;
 }
 
-/** Shares of the host's CPU time over the window: stolen by the hypervisor, and used by anything but this run and its harness. */
+/**
+ * Shares of the host's CPU time over the window: stolen by the hypervisor, and used by anything but this run and its
+ * harness.
+ */
 export function hostShares(before: Edge, after: Edge): { steal: number; outsideLoad: number } {
   const total = after.host.total - before.host.total;
   if (total <= 0) return { steal: 0, outsideLoad: 0 };
   const steal = after.host.steal - before.host.steal;
   const busy = total - (after.host.idle - before.host.idle) - steal;
   let own = after.harness - before.harness;
-  for (const [id, stats] of after.containers) own += Math.max(0, stats.cpuSeconds - (before.containers.get(id)?.cpuSeconds ?? stats.cpuSeconds));
+  for (const [id, stats] of after.containers)
+    own += Math.max(0, stats.cpuSeconds - (before.containers.get(id)?.cpuSeconds ?? stats.cpuSeconds));
   return { steal: Math.max(0, steal) / total, outsideLoad: Math.max(0, busy - own) / total };
 }

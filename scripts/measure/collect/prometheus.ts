@@ -17,7 +17,12 @@ const HINT = 'Run the benchmark again; with --keep the stack stays up to look at
 
 /** `signal` ends every request, and its reason is thrown then. */
 export function connectPrometheus(url: string, signal?: AbortSignal) {
-  async function call(method: 'GET' | 'POST', path: string, form: Record<string, string>, ends: AbortSignal | undefined = signal): Promise<any> {
+  async function call(
+    method: 'GET' | 'POST',
+    path: string,
+    form: Record<string, string>,
+    ends: AbortSignal | undefined = signal,
+  ): Promise<any> {
     let response: Awaited<ReturnType<typeof request>>;
     try {
       response = await request(`${url}${path}`, {
@@ -30,24 +35,42 @@ export function connectPrometheus(url: string, signal?: AbortSignal) {
     } catch (error) {
       await sleep(NEWS_MS, undefined, ends ? { signal: ends } : {}).catch(() => {});
       ends?.throwIfAborted();
-      throw new InfrastructureError(`the run's Prometheus does not answer: ${(error as Error).message || (error as { code?: string }).code}`, { hint: HINT });
+      throw new InfrastructureError(
+        `the run's Prometheus does not answer: ${(error as Error).message || (error as { code?: string }).code}`,
+        { hint: HINT },
+      );
     }
     const text = await response.body.text();
     let answer: any;
     try {
       answer = JSON.parse(text);
     } catch {
-      throw new InfrastructureError(`the run's Prometheus answered ${response.statusCode}: ${text.slice(0, 200).trim()}`, { hint: HINT });
+      throw new InfrastructureError(
+        `the run's Prometheus answered ${response.statusCode}: ${text.slice(0, 200).trim()}`,
+        { hint: HINT },
+      );
     }
-    if (answer.status !== 'success') throw new InfrastructureError(`the run's Prometheus refused: ${answer.error ?? text.slice(0, 200)}`, { hint: 'Is it the PromQL of a metric in benchmark.yaml?' });
+    if (answer.status !== 'success')
+      throw new InfrastructureError(`the run's Prometheus refused: ${answer.error ?? text.slice(0, 200)}`, {
+        hint: 'Is it the PromQL of a metric in benchmark.yaml?',
+      });
     return answer.data;
   }
 
-  /** Evaluates an expression at one moment (milliseconds since the epoch; now where absent). A scalar is one series without labels. */
+  /**
+   * Evaluates an expression at one moment (milliseconds since the epoch; now where absent). A scalar is one series
+   * without labels.
+   */
   async function query(expression: string, atMs?: number): Promise<Series[]> {
-    const data = await call('POST', '/api/v1/query', { query: expression, ...(atMs === undefined ? {} : { time: String(atMs / 1000) }) });
+    const data = await call('POST', '/api/v1/query', {
+      query: expression,
+      ...(atMs === undefined ? {} : { time: String(atMs / 1000) }),
+    });
     if (data.resultType === 'scalar') return [{ labels: {}, value: Number(data.result[1]) }];
-    if (data.resultType !== 'vector') throw new InfrastructureError(`the expression ${expression} gives a ${data.resultType}, not one value`, { hint: 'Mend the PromQL in benchmark.yaml: it must give one number.' });
+    if (data.resultType !== 'vector')
+      throw new InfrastructureError(`the expression ${expression} gives a ${data.resultType}, not one value`, {
+        hint: 'Mend the PromQL in benchmark.yaml: it must give one number.',
+      });
     return data.result.map((series: any) => ({ labels: series.metric, value: Number(series.value[1]) }));
   }
 
@@ -57,10 +80,16 @@ export function connectPrometheus(url: string, signal?: AbortSignal) {
     /** Waits until it serves queries; its log says why, where it does not. */
     async ready(timeoutMs: number): Promise<void> {
       for (const deadline = Date.now() + timeoutMs; ; ) {
-        const status = await request(`${url}/-/ready`, { signal: signal ?? null }).then(async ({ statusCode, body }) => (await body.dump(), statusCode), () => 0);
+        const status = await request(`${url}/-/ready`, { signal: signal ?? null }).then(
+          async ({ statusCode, body }) => (await body.dump(), statusCode),
+          () => 0,
+        );
         signal?.throwIfAborted();
         if (status === 200) return;
-        if (Date.now() > deadline) throw new InfrastructureError(`the run's Prometheus is not ready after ${timeoutMs / 1000} s`, { hint: HINT });
+        if (Date.now() > deadline)
+          throw new InfrastructureError(`the run's Prometheus is not ready after ${timeoutMs / 1000} s`, {
+            hint: HINT,
+          });
         await sleep(50);
       }
     },
@@ -70,7 +99,10 @@ export function connectPrometheus(url: string, signal?: AbortSignal) {
       const value = series[0]?.value;
       return series.length === 1 && value !== undefined && Number.isFinite(value) ? value : null;
     },
-    /** Writes a snapshot of everything, the head included, and gives its folder's name under <tsdb>/snapshots. Not ended by the signal: after an interrupt it is what keeps the metrics. */
+    /**
+     * Writes a snapshot of everything, the head included, and gives its folder's name under <tsdb>/snapshots. Not ended
+     * by the signal: after an interrupt it is what keeps the metrics.
+     */
     async snapshot(): Promise<string> {
       return (await call('POST', '/api/v1/admin/tsdb/snapshot', {}, new AbortController().signal)).name;
     },

@@ -1,9 +1,15 @@
-/** Why a round cannot be trusted: pure, from the signals of one side of one round. Validity comes before verdict (design 5). */
+/**
+ * Why a round cannot be trusted: pure, from the signals of one side of one round. Validity comes before verdict (design
+ * 5).
+ */
 import type { Allowances, Load } from '../../config/types.ts';
 import type { InvalidReason } from '../../documents/run.ts';
 
 export interface Signals {
-  /** Iterations that were due in the window, and those that ended; requests where the generator is another one than ours. */
+  /**
+   * Iterations that were due in the window, and those that ended; requests where the generator is another one than
+   * ours.
+   */
   due: number;
   iterations: number;
   /** Iterations that were due and never started. */
@@ -48,33 +54,66 @@ export function judgeValidity(signals: Signals, load: Load, allow: Allowances): 
   for (const phase of ['warmup', 'measure'] as const) {
     const dropped = signals.dropped[phase];
     if (dropped > 0) {
-      add('dropped-iterations', `the load generator dropped ${dropped} iterations ${phase === 'warmup' ? 'in the warm-up' : 'in the window'}: ${why(load, phase)}`);
+      add(
+        'dropped-iterations',
+        `the load generator dropped ${dropped} iterations ${phase === 'warmup' ? 'in the warm-up' : 'in the window'}: ${why(load, phase)}`,
+      );
     }
   }
   const { due, iterations } = signals;
   if (iterations < RATE_FLOOR * due && due - iterations > 1) {
     const perSecond = (count: number) => (count / load.durationS).toFixed(1);
-    add('rate-missed', load.model.kind === 'closed' ? `${iterations} of ${due} iterations ended` : `${perSecond(iterations)} iterations per second ended, ${perSecond(due)} were due (at least ${(RATE_FLOOR * 100).toFixed(1)} % is needed)`);
+    add(
+      'rate-missed',
+      load.model.kind === 'closed'
+        ? `${iterations} of ${due} iterations ended`
+        : `${perSecond(iterations)} iterations per second ended, ${perSecond(due)} were due (at least ${(RATE_FLOOR * 100).toFixed(1)} % is needed)`,
+    );
   }
   const lagMs = ((signals.startLagP99 ?? 0) - signals.sharedLagP99) * 1000;
   if (lagMs > allow.startLagMs) {
-    const later = signals.sharedLagP99 > 0 ? `${lagMs.toFixed(1)} ms later than those of the other side did` : `${lagMs.toFixed(1)} ms after their time`;
-    add('start-lag', `1 % of the iterations started more than ${later} (at most ${allow.startLagMs} ms is allowed): the load generator had too little CPU`);
+    const later =
+      signals.sharedLagP99 > 0
+        ? `${lagMs.toFixed(1)} ms later than those of the other side did`
+        : `${lagMs.toFixed(1)} ms after their time`;
+    add(
+      'start-lag',
+      `1 % of the iterations started more than ${later} (at most ${allow.startLagMs} ms is allowed): the load generator had too little CPU`,
+    );
   }
   for (const service of signals.services) {
-    if (service.outOfMemory) add('out-of-memory', `${service.service} went over its memory limit and the kernel killed a process of it`);
-    if (service.ended !== null) add('restarted', `${service.service} ended in the middle of the round with exit code ${service.ended}`);
+    if (service.outOfMemory)
+      add('out-of-memory', `${service.service} went over its memory limit and the kernel killed a process of it`);
+    if (service.ended !== null)
+      add('restarted', `${service.service} ended in the middle of the round with exit code ${service.ended}`);
     if (service.throttledShare > allow.throttledPeriods) {
-      add('throttled', `${service.service} was held back by its CPU limit in ${percent(service.throttledShare)} of the scheduler's periods (at most ${percent(allow.throttledPeriods)} is allowed)`);
+      add(
+        'throttled',
+        `${service.service} was held back by its CPU limit in ${percent(service.throttledShare)} of the scheduler's periods (at most ${percent(allow.throttledPeriods)} is allowed)`,
+      );
     }
   }
-  if (signals.failedShare > allow.failedRequests) add('failed-requests', `${percent(signals.failedShare)} of the requests failed (at most ${percent(allow.failedRequests)} is allowed)${howTheyFailed(signals.failures)}`);
-  if (signals.steal > allow.steal) add('host-steal', `other machines took ${percent(signals.steal)} of this host's CPU time (at most ${percent(allow.steal)} is allowed)`);
+  if (signals.failedShare > allow.failedRequests)
+    add(
+      'failed-requests',
+      `${percent(signals.failedShare)} of the requests failed (at most ${percent(allow.failedRequests)} is allowed)${howTheyFailed(signals.failures)}`,
+    );
+  if (signals.steal > allow.steal)
+    add(
+      'host-steal',
+      `other machines took ${percent(signals.steal)} of this host's CPU time (at most ${percent(allow.steal)} is allowed)`,
+    );
   if (signals.outsideLoad > allow.outsideLoad) {
-    add('host-load', `processes outside of the run used ${percent(signals.outsideLoad)} of this host's CPU time (at most ${percent(allow.outsideLoad)} is allowed)`);
+    add(
+      'host-load',
+      `processes outside of the run used ${percent(signals.outsideLoad)} of this host's CPU time (at most ${percent(allow.outsideLoad)} is allowed)`,
+    );
   }
   if (signals.saturation !== null && signals.saturation > allow.saturation) {
-    add('saturated', `both sides together came near the limit of the CPUs: ${percent(signals.saturation)} was used (at most ${percent(allow.saturation)} is allowed), where a slow side slows the other; --pairing=alternating measures them apart`);
+    add(
+      'saturated',
+      `both sides together came near the limit of the CPUs: ${percent(signals.saturation)} was used (at most ${percent(allow.saturation)} is allowed), where a slow side slows the other; --pairing=alternating measures them apart`,
+    );
   }
   for (const metric of signals.missing) add('no-samples', `there is no value for the primary metric ${metric}`);
   return reasons;
@@ -86,7 +125,10 @@ const percent = (share: number) => `${Number((share * 100).toPrecision(3))} %`;
 function howTheyFailed(failures: Signals['failures']): string {
   if (failures.length === 0) return '';
   const more = failures.length > 3 ? `, and ${failures.length - 3} more ways` : '';
-  return `: ${failures.slice(0, 3).map(({ what, count }) => `${what} (${count})`).join(', ')}${more}`;
+  return `: ${failures
+    .slice(0, 3)
+    .map(({ what, count }) => `${what} (${count})`)
+    .join(', ')}${more}`;
 }
 
 const why = (load: Load, phase: 'warmup' | 'measure') =>

@@ -1,6 +1,8 @@
-/** Cumulative counters at the edges of the measured window: of every container of the run, of the host, of the harness. */
+/**
+ * Cumulative counters at the edges of the measured window: of every container of the run, of the host, of the harness.
+ */
 import { readFile } from 'node:fs/promises';
-import { readCounters, type ContainerCpu, type Counted } from '../../stack/counters.ts';
+import { type ContainerCpu, type Counted, readCounters } from '../../stack/counters.ts';
 
 /** CPU time of the whole host since boot, in seconds over all cores. */
 export interface HostCpu {
@@ -20,13 +22,29 @@ export interface Edge {
 
 /** Reads all counters at once. */
 export async function readEdge(containers: Counted[]): Promise<Edge> {
-  const [read, host] = await Promise.all([Promise.all(containers.map(async ({ id, files }) => [id, await readCounters(files)] as const)), readFile('/proc/stat', 'utf8')]);
+  const [read, host] = await Promise.all([
+    Promise.all(containers.map(async ({ id, files }) => [id, await readCounters(files)] as const)),
+    readFile('/proc/stat', 'utf8'),
+  ]);
   const { user, system } = process.cpuUsage();
-  return { atMs: Date.now(), containers: new Map(read.filter((entry): entry is [string, ContainerCpu] => entry[1] !== null)), host: parseProcStat(host), harness: (user + system) / 1e6 };
+  return {
+    atMs: Date.now(),
+    containers: new Map(read.filter((entry): entry is [string, ContainerCpu] => entry[1] !== null)),
+    host: parseProcStat(host),
+    harness: (user + system) / 1e6,
+  };
 }
 
-/** The first line of /proc/stat, in ticks of 10 ms: user nice system idle iowait irq softirq steal (proc(5)). Guest time is part of user. */
+/**
+ * The first line of /proc/stat, in ticks of 10 ms: user nice system idle iowait irq softirq steal (proc(5)). Guest time
+ * is part of user.
+ */
 export function parseProcStat(text: string): HostCpu {
-  const [user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, softirq = 0, steal = 0] = text.split('\n')[0]!.trim().split(/\s+/).slice(1).map((ticks) => Number(ticks) / 100);
+  const [user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, softirq = 0, steal = 0] = text
+    .split('\n')[0]!
+    .trim()
+    .split(/\s+/)
+    .slice(1)
+    .map((ticks) => Number(ticks) / 100);
   return { total: user + nice + system + idle + iowait + irq + softirq + steal, idle: idle + iowait, steal };
 }

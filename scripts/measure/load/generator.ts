@@ -7,10 +7,10 @@
  */
 import type { LoadResultDocument } from '../../../loadgen/result.ts';
 import type { Context } from '../../app/context.ts';
-import type { Plan } from '../../plan/plan.ts';
-import type { Sides, Stack } from '../../stack/run-stack.ts';
 import type { Load } from '../../config/types.ts';
 import type { ProgressStep } from '../../core/progress.ts';
+import type { Plan } from '../../plan/plan.ts';
+import type { Sides, Stack } from '../../stack/run-stack.ts';
 import type { Edge } from './edges.ts';
 import { imageGenerator } from './image-generator.ts';
 import { ownGenerator } from './own-generator.ts';
@@ -18,7 +18,10 @@ import { ownGenerator } from './own-generator.ts';
 export interface Generator {
   /** As a run names it. */
   name: string;
-  /** Hash of all that decides what is sent: the script and its files, or the image and its command. Refuses what cannot be loaded, before anything is built. */
+  /**
+   * Hash of all that decides what is sent: the script and its files, or the image and its command. Refuses what cannot
+   * be loaded, before anything is built.
+   */
   identify(plan: Plan, ctx: Context): Promise<string>;
   /** Its containers for this round, as far as they can be ready before the services are. */
   prepare(round: number, plan: Plan, stack: Stack, ctx: Context): Promise<PreparedLoad>;
@@ -54,4 +57,5 @@ export interface LoadResult {
   failure: string | null;
 }
 
-export const generatorFor = (load: Load): Generator => (load.generator.kind === 'image' ? imageGenerator(load.generator.image) : ownGenerator());
+export const generatorFor = (load: Load): Generator =>
+  load.generator.kind === 'image' ? imageGenerator(load.generator.image) : ownGenerator();

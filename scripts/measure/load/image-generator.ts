@@ -1,20 +1,23 @@
-/** Any other load generator, as an image: one container for each side, first for the warm-up, then for the window. It tells what it did by its metrics, or the service does. */
+/**
+ * Any other load generator, as an image: one container for each side, first for the warm-up, then for the window. It
+ * tells what it did by its metrics, or the service does.
+ */
 import { createHash } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadResultDocument, SideResult } from '../../../loadgen/result.ts';
 import type { Context } from '../../app/context.ts';
+import type { ImageLoad } from '../../config/types.ts';
 import { InfrastructureError } from '../../core/errors.ts';
+import type { ProgressStep } from '../../core/progress.ts';
+import type { SideName } from '../../documents/run.ts';
+import type { ContainerSpec } from '../../engine/engine.ts';
 import { fillPromql, LABEL, sideNetwork, sideTarget } from '../../engine/names.ts';
 import type { Plan } from '../../plan/plan.ts';
 import { obtain } from '../../stack/build.ts';
-import { findCounters, readCounters, type ContainerCpu } from '../../stack/counters.ts';
-import type { ContainerSpec } from '../../engine/engine.ts';
-import { scraped, type Sides, type Stack } from '../../stack/run-stack.ts';
-import type { ImageLoad } from '../../config/types.ts';
-import type { ProgressStep } from '../../core/progress.ts';
-import type { SideName } from '../../documents/run.ts';
+import { type ContainerCpu, findCounters, readCounters } from '../../stack/counters.ts';
+import { type Sides, type Stack, scraped } from '../../stack/run-stack.ts';
 import { readEdge } from './edges.ts';
 import type { Generator, LoadResult } from './generator.ts';
 import { lastLines, runCounters, until } from './watch.ts';
@@ -28,7 +31,10 @@ export const imageGenerator = (image: string): Generator => ({
   name: image,
   identify: async (plan, ctx) => {
     const { id } = await obtain('generator', image, ctx);
-    return createHash('sha256').update(JSON.stringify([id, imageLoad(plan).command])).digest('hex').slice(0, 16);
+    return createHash('sha256')
+      .update(JSON.stringify([id, imageLoad(plan).command]))
+      .digest('hex')
+      .slice(0, 16);
   },
   prepare: async (_round, _plan, stack, ctx) => ({
     hold: async () => true, // there is nothing yet
@@ -45,10 +51,19 @@ function imageLoad(plan: Plan): ImageLoad {
 }
 
 /** Name of a generator's container, which is also its name for Prometheus. */
-export const generatorName = (plan: Plan, side: SideName, round: number, phase: 'warmup' | 'measure') => `${plan.project}-load-${side}-${round}-${phase}`;
+export const generatorName = (plan: Plan, side: SideName, round: number, phase: 'warmup' | 'measure') =>
+  `${plan.project}-load-${side}-${round}-${phase}`;
 
-/** It gets RATE (requests per second), DURATION (seconds with the unit, 20s), TARGET (URL), and more (docs/benchmark.md). */
-export function generatorContainer(plan: Plan, side: SideName, round: number, phase: 'warmup' | 'measure'): ContainerSpec {
+/**
+ * It gets RATE (requests per second), DURATION (seconds with the unit, 20s), TARGET (URL), and more
+ * (docs/benchmark.md).
+ */
+export function generatorContainer(
+  plan: Plan,
+  side: SideName,
+  round: number,
+  phase: 'warmup' | 'measure',
+): ContainerSpec {
   const { load } = plan.config;
   const { image, command } = imageLoad(plan);
   const seconds = phase === 'warmup' ? load.warmupS : load.durationS;
@@ -66,7 +81,9 @@ export function generatorContainer(plan: Plan, side: SideName, round: number, ph
   return {
     name: generatorName(plan, side, round, phase),
     image,
-    cmd: command.map((word) => word.replace(/\$\{(\w+)\}/g, (whole, name: string) => (env as Record<string, string>)[name] ?? whole)),
+    cmd: command.map((word) =>
+      word.replace(/\$\{(\w+)\}/g, (whole, name: string) => (env as Record<string, string>)[name] ?? whole),
+    ),
     env,
     labels: { ...plan.labels, [LABEL.service]: 'loadgen', [LABEL.round]: String(round) },
     binds: [`${plan.config.dir}:/benchmark:ro`],
@@ -76,13 +93,22 @@ export function generatorContainer(plan: Plan, side: SideName, round: number, ph
   };
 }
 
-async function drive(stack: Stack, sides: Sides, step: ProgressStep, measured: () => void, ctx: Context): Promise<LoadResult> {
+async function drive(
+  stack: Stack,
+  sides: Sides,
+  step: ProgressStep,
+  measured: () => void,
+  ctx: Context,
+): Promise<LoadResult> {
   const { load } = sides.plan.config;
   await scraped(sides, stack, ctx);
   if (load.warmupS > 0) {
     step.update('warm-up', 0);
     const { failure } = await runGenerators(stack, sides, 'warmup', ctx);
-    if (failure) throw new InfrastructureError(`the load generator failed in the warm-up: ${failure}`, { hint: 'Check load/image and load/command in benchmark.yaml.' });
+    if (failure)
+      throw new InfrastructureError(`the load generator failed in the warm-up: ${failure}`, {
+        hint: 'Check load/image and load/command in benchmark.yaml.',
+      });
   }
   await quiet(stack);
   const counters = await runCounters(stack, sides);
@@ -105,19 +131,53 @@ async function drive(stack: Stack, sides: Sides, step: ProgressStep, measured: (
   return { ...window, before, after, result, failure };
 }
 
-const quiet = (stack: Stack) => sleep(QUIET_S * 1000, undefined, { signal: stack.signal }).catch(() => stack.signal.throwIfAborted());
+const quiet = (stack: Stack) =>
+  sleep(QUIET_S * 1000, undefined, { signal: stack.signal }).catch(() => stack.signal.throwIfAborted());
 
 /** What Prometheus has counted, as a result: without times, which nobody has measured one by one. */
-async function counted({ plan, round }: Sides, window: { startMs: number; endMs: number }, span: { fromMs: number; toMs: number }, stack: Stack): Promise<LoadResultDocument> {
+async function counted(
+  { plan, round }: Sides,
+  window: { startMs: number; endMs: number },
+  span: { fromMs: number; toMs: number },
+  stack: Stack,
+): Promise<LoadResultDocument> {
   const { prometheus } = await stack.ready;
   const { image, requests, failed, dropped } = imageLoad(plan);
   const { rate, durationS } = plan.config.load;
-  const one = async (promql: string | undefined, side: SideName) => (promql === undefined ? 0 : ((await prometheus.value(fillPromql(promql, side, round, (span.toMs - span.fromMs) / 1000), span.toMs)) ?? 0));
-  const sides = await Promise.all(plan.sides.map(async ({ name }): Promise<SideResult> => {
-    const [made, bad, lost] = await Promise.all([one(requests, name), one(failed, name), one(dropped, name)]);
-    return { side: name, due: Math.round(rate * durationS), iterations: made, dropped: { warmup: 0, measure: Math.round(lost) }, requests: made, failed: bad, bytesReceived: 0, latency: null, response: null, startLag: null, names: [], journeys: [], failures: [] };
-  }));
-  return { schema: 'mayfly.load/v1', generator: image, model: 'open', round, seed: 0, window, sides, kept: { rows: 0, of: 0 } };
+  const one = async (promql: string | undefined, side: SideName) =>
+    promql === undefined
+      ? 0
+      : ((await prometheus.value(fillPromql(promql, side, round, (span.toMs - span.fromMs) / 1000), span.toMs)) ?? 0);
+  const sides = await Promise.all(
+    plan.sides.map(async ({ name }): Promise<SideResult> => {
+      const [made, bad, lost] = await Promise.all([one(requests, name), one(failed, name), one(dropped, name)]);
+      return {
+        side: name,
+        due: Math.round(rate * durationS),
+        iterations: made,
+        dropped: { warmup: 0, measure: Math.round(lost) },
+        requests: made,
+        failed: bad,
+        bytesReceived: 0,
+        latency: null,
+        response: null,
+        startLag: null,
+        names: [],
+        journeys: [],
+        failures: [],
+      };
+    }),
+  );
+  return {
+    schema: 'mayfly.load/v1',
+    generator: image,
+    model: 'open',
+    round,
+    seed: 0,
+    window,
+    sides,
+    kept: { rows: 0, of: 0 },
+  };
 }
 
 interface GeneratorsEnded {
@@ -128,7 +188,12 @@ interface GeneratorsEnded {
   cpu: Map<string, ContainerCpu>;
 }
 
-async function runGenerators(stack: Stack, sides: Sides, phase: 'warmup' | 'measure', ctx: Context): Promise<GeneratorsEnded> {
+async function runGenerators(
+  stack: Stack,
+  sides: Sides,
+  phase: 'warmup' | 'measure',
+  ctx: Context,
+): Promise<GeneratorsEnded> {
   const { plan } = sides;
   const { load } = plan.config;
   const ids: string[] = [];
@@ -137,12 +202,15 @@ async function runGenerators(stack: Stack, sides: Sides, phase: 'warmup' | 'meas
   const overdue = AbortSignal.timeout(((phase === 'warmup' ? load.warmupS : load.durationS) + SLACK_S) * 1000);
   const watching = new AbortController();
   try {
-    for (const side of plan.sides) ids.push(await ctx.engine.create(generatorContainer(plan, side.name, sides.round, phase)));
+    for (const side of plan.sides)
+      ids.push(await ctx.engine.create(generatorContainer(plan, side.name, sides.round, phase)));
     if (phase === 'measure') await writeFile(targets, JSON.stringify(generatorTargets(plan, sides.round)));
     await Promise.all(ids.map((id) => ctx.engine.start(id)));
     const startMs = ctx.now();
     const counting = Promise.all(ids.map((id) => followCpu(id, cpu, watching.signal, ctx)));
-    const codes = await Promise.all(ids.map((id) => ctx.engine.wait(id, AbortSignal.any([stack.signal, overdue])))).catch((error) => {
+    const codes = await Promise.all(
+      ids.map((id) => ctx.engine.wait(id, AbortSignal.any([stack.signal, overdue]))),
+    ).catch((error) => {
       stack.signal.throwIfAborted();
       if (!overdue.aborted) throw error;
       return null;
@@ -151,7 +219,10 @@ async function runGenerators(stack: Stack, sides: Sides, phase: 'warmup' | 'meas
     await counting;
     if (codes === null) return { startMs, cpu, failure: `it did not end ${SLACK_S} s after its load should have` };
     const bad = codes.findIndex((code) => code !== 0);
-    const failure = bad < 0 ? null : `that of ${plan.sides[bad]!.name} ended with exit code ${codes[bad]}: ${lastLines((await ctx.engine.logs(ids[bad]!, 20)).all)}`;
+    const failure =
+      bad < 0
+        ? null
+        : `that of ${plan.sides[bad]!.name} ended with exit code ${codes[bad]}: ${lastLines((await ctx.engine.logs(ids[bad]!, 20)).all)}`;
     return { startMs, cpu, failure };
   } finally {
     watching.abort();
@@ -175,6 +246,16 @@ function generatorTargets(plan: Plan, round: number): { targets: string[]; label
   const { scrape } = imageLoad(plan);
   if (!scrape) return [];
   const { port, path } = scrape;
-  const labels = (side: SideName) => ({ __metrics_path__: path, side, round: String(round), commit: plan.sides.find((s) => s.name === side)!.commit, service: 'loadgen', instance: 'loadgen' });
-  return plan.sides.map((side) => ({ targets: [`${generatorName(plan, side.name, round, 'measure')}:${port}`], labels: labels(side.name) }));
+  const labels = (side: SideName) => ({
+    __metrics_path__: path,
+    side,
+    round: String(round),
+    commit: plan.sides.find((s) => s.name === side)!.commit,
+    service: 'loadgen',
+    instance: 'loadgen',
+  });
+  return plan.sides.map((side) => ({
+    targets: [`${generatorName(plan, side.name, round, 'measure')}:${port}`],
+    labels: labels(side.name),
+  }));
 }

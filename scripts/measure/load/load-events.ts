@@ -1,4 +1,8 @@
-/** The events of a generator: lines of its standard output that it has written so far, and those to come. The generator runs code of the benchmark's author, who may print what he likes: nothing of it is taken for granted, or kept without a bound. */
+/**
+ * The events of a generator: lines of its standard output that it has written so far, and those to come. The generator
+ * runs code of the benchmark's author, who may print what he likes: nothing of it is taken for granted, or kept without
+ * a bound.
+ */
 import type { LoadEvent } from '../../../loadgen/result.ts';
 
 /** A line that is longer is none of ours. */
@@ -46,7 +50,10 @@ export class EventStream {
     return this.#events.get(name) as Named<N> | undefined;
   }
 
-  /** The event of this name, or a fault, whichever is first; null when the stream ends without. The signal's reason is thrown. */
+  /**
+   * The event of this name, or a fault, whichever is first; null when the stream ends without. The signal's reason is
+   * thrown.
+   */
   async wait<N extends Name>(name: N, signal: AbortSignal): Promise<Named<N> | Named<'fault'> | null> {
     for (;;) {
       signal.throwIfAborted();
@@ -81,17 +88,33 @@ function readEvent(line: string): LoadEvent | null {
   }
 }
 
-/** The event, where it holds what one of its name holds. Whether the result is one is judged by its schema (check-result.ts). */
+/**
+ * The event, where it holds what one of its name holds. Whether the result is one is judged by its schema
+ * (check-result.ts).
+ */
 function eventOf(given: Record<string, unknown>): LoadEvent | null {
   const { event, startMs, endMs, files, kind, message, hint, result } = given;
   if (event === 'ready') return { event };
-  if (event === 'checked') return isRecord(files) && Object.values(files).every((hash) => typeof hash === 'string') ? { event, files: files as Record<string, string> } : null;
+  if (event === 'checked')
+    return isRecord(files) && Object.values(files).every((hash) => typeof hash === 'string')
+      ? { event, files: files as Record<string, string> }
+      : null;
   if (event === 'window') return isTime(startMs) && isTime(endMs) ? { event, startMs, endMs } : null;
   if (event === 'ended') return isTime(endMs) ? { event, endMs } : null;
-  if (event === 'fault') return (kind === 'usage' || kind === 'generator') && typeof message === 'string' ? { event, kind, message: message.slice(0, LONGEST_MESSAGE), ...(typeof hint === 'string' ? { hint: hint.slice(0, LONGEST_MESSAGE) } : {}) } : null;
-  if (event === 'result') return isRecord(result) ? { event, result: result as unknown as Named<'result'>['result'] } : null;
+  if (event === 'fault')
+    return (kind === 'usage' || kind === 'generator') && typeof message === 'string'
+      ? {
+          event,
+          kind,
+          message: message.slice(0, LONGEST_MESSAGE),
+          ...(typeof hint === 'string' ? { hint: hint.slice(0, LONGEST_MESSAGE) } : {}),
+        }
+      : null;
+  if (event === 'result')
+    return isRecord(result) ? { event, result: result as unknown as Named<'result'>['result'] } : null;
   return null;
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 const isTime = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);

@@ -1,14 +1,14 @@
 /** From the flags of `npm run load` to the load that is tried. It looks at the disk for the script and nothing else. */
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
+import type { BenchmarkSpec } from '../../config/benchmark.types.ts';
 import { checkSpec } from '../../config/check.ts';
 import type { Flag } from '../../config/flags.ts';
 import { chooseLoad } from '../../config/load-config.ts';
 import { checkBenchmark } from '../../config/schema.ts';
+import type { Load } from '../../config/types.ts';
 import type { YamlPath } from '../../config/yaml-file.ts';
 import { UsageError } from '../../core/errors.ts';
-import type { BenchmarkSpec } from '../../config/benchmark.types.ts';
-import type { Load } from '../../config/types.ts';
 
 export interface Trial {
   /** Absolute; the load generator sees it and nothing else. */
@@ -26,14 +26,30 @@ export const TRIAL_FLAGS: readonly Flag[] = [
   { name: 'target', value: 'URL', help: 'where the requests go: http://127.0.0.1:8080; an address of this machine' },
   { name: 'i-own-this-target', help: 'allow any other target: it is yours, or its owner knows' },
   { name: 'rate', value: 'N', help: 'iterations per second; with --stages that of the start' },
-  { name: 'duration', value: 'TIME', help: 'length of the window: 5s, 2m; with --users the most that it may take; default 10s' },
+  {
+    name: 'duration',
+    value: 'TIME',
+    help: 'length of the window: 5s, 2m; with --users the most that it may take; default 10s',
+  },
   { name: 'warmup', value: 'TIME', help: 'load before the window, not measured; default 0s' },
-  { name: 'stages', value: 'RATE:TIME,...', help: 'in place of --duration: the rate moves evenly to each rate in its time, for example 10:5s,50:10s' },
+  {
+    name: 'stages',
+    value: 'RATE:TIME,...',
+    help: 'in place of --duration: the rate moves evenly to each rate in its time, for example 10:5s,50:10s',
+  },
   { name: 'poisson', help: 'iterations come at random, at the same rate on average' },
-  { name: 'users', value: 'N', help: 'a closed model in place of a rate: so many users, each with its next iteration when it has the answer' },
+  {
+    name: 'users',
+    value: 'N',
+    help: 'a closed model in place of a rate: so many users, each with its next iteration when it has the answer',
+  },
   { name: 'iterations', value: 'N', help: 'of each user; default 1' },
   { name: 'think', value: 'TIME', help: 'time that a user waits between two iterations' },
-  { name: 'max-in-flight', value: 'N', help: 'iterations that may be under way at once; default a quarter of the rate, at least 10' },
+  {
+    name: 'max-in-flight',
+    value: 'N',
+    help: 'iterations that may be under way at once; default a quarter of the rate, at least 10',
+  },
   { name: 'timeout', value: 'TIME', help: 'after it a request has failed; default 30s' },
   { name: 'workers', value: 'N', help: 'threads that send; default 1' },
   { name: 'requests-out', value: 'FILE', help: 'write every request to this Parquet file (docs/requests.md)' },
@@ -49,12 +65,21 @@ interface Given {
 /** UsageError with everything that is wrong, in the words of the flags. `cwd`: where paths count from. */
 export function readTrial(script: string, given: Given, cwd: string): Trial {
   const file = resolve(cwd, script);
-  if (!existsSync(file) || !statSync(file).isFile()) throw new UsageError(`there is no file ${script}`, { hint: 'Name a load script, for example benchmarks/shop/load.ts.' });
+  if (!existsSync(file) || !statSync(file).isFile())
+    throw new UsageError(`there is no file ${script}`, {
+      hint: 'Name a load script, for example benchmarks/shop/load.ts.',
+    });
   const target = checkTarget(given.text('target'), given.has('i-own-this-target'));
   const dir = benchmarkFolder(file);
   const load = chooseLoad(checkedSpec(specOf(relative(dir, file), target, given), dir), dir, {}, cwd);
   const out = given.text('requests-out');
-  return { dir, script: relative(cwd, file) || file, target, load, ...(out === undefined ? {} : { requestsOut: outFile(out, cwd) }) };
+  return {
+    dir,
+    script: relative(cwd, file) || file,
+    target,
+    load,
+    ...(out === undefined ? {} : { requestsOut: outFile(out, cwd) }),
+  };
 }
 
 /** The nearest folder upwards with a benchmark.yaml, else the script's own. */
@@ -65,59 +90,115 @@ export function benchmarkFolder(file: string): string {
   }
 }
 
-/** The target without a slash at its end. Refuses one of another machine unless its owner says so: a load is an attack on whoever did not ask for it. */
+/**
+ * The target without a slash at its end. Refuses one of another machine unless its owner says so: a load is an attack
+ * on whoever did not ask for it.
+ */
 export function checkTarget(target: string | undefined, owned: boolean): string {
-  if (target === undefined) throw new UsageError('--target must be given: where the requests go', { hint: 'For example --target=http://127.0.0.1:8080' });
+  if (target === undefined)
+    throw new UsageError('--target must be given: where the requests go', {
+      hint: 'For example --target=http://127.0.0.1:8080',
+    });
   const url = URL.canParse(target) ? new URL(target) : null;
-  if (!url || !['http:', 'https:'].includes(url.protocol)) throw new UsageError(`--target must be a URL such as http://127.0.0.1:8080, got ${JSON.stringify(target)}`, { hint: HELP });
-  if (url.username || url.password) throw new UsageError('--target must not hold a user or a password', { hint: 'A script sends credentials as a header: docs/loadgen.md.' });
-  if (url.pathname !== '/' || url.search || url.hash) throw new UsageError(`--target must end after host and port, got ${JSON.stringify(target)}`, { hint: 'The paths are in the script.' });
+  if (!url || !['http:', 'https:'].includes(url.protocol))
+    throw new UsageError(`--target must be a URL such as http://127.0.0.1:8080, got ${JSON.stringify(target)}`, {
+      hint: HELP,
+    });
+  if (url.username || url.password)
+    throw new UsageError('--target must not hold a user or a password', {
+      hint: 'A script sends credentials as a header: docs/loadgen.md.',
+    });
+  if (url.pathname !== '/' || url.search || url.hash)
+    throw new UsageError(`--target must end after host and port, got ${JSON.stringify(target)}`, {
+      hint: 'The paths are in the script.',
+    });
   if (!owned && !isLoopback(url.hostname)) {
-    throw new UsageError(`--target=${url.origin} is not this machine`, { hint: 'Try the script on a service of this machine (127.0.0.1, [::1], localhost). Only where the target is yours, or its owner knows: add --i-own-this-target.' });
+    throw new UsageError(`--target=${url.origin} is not this machine`, {
+      hint: 'Try the script on a service of this machine (127.0.0.1, [::1], localhost). Only where the target is yours, or its owner knows: add --i-own-this-target.',
+    });
   }
   return url.origin;
 }
 
 /** 127.0.0.0/8, ::1 and localhost, as URL writes them: every other form of an IPv4 address has become four numbers. */
-export const isLoopback = (hostname: string): boolean => hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+export const isLoopback = (hostname: string): boolean =>
+  hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 
 /** The load as benchmark.yaml would have it: the same words, and the same rules. */
 function specOf(script: string, target: string, given: Given): Record<string, unknown> {
   const text = (name: string) => given.text(name);
   const users = text('users');
-  if (text('rate') === undefined && text('stages') === undefined && users === undefined) throw new UsageError('--rate, --stages or --users must say how many requests are made', { hint: 'For example --rate=50 --duration=5s' });
+  if (text('rate') === undefined && text('stages') === undefined && users === undefined)
+    throw new UsageError('--rate, --stages or --users must say how many requests are made', {
+      hint: 'For example --rate=50 --duration=5s',
+    });
   const duration = text('duration') ?? (text('stages') === undefined && users === undefined ? '10s' : undefined);
   const warmup = text('warmup') ?? (users === undefined ? '0s' : undefined);
   const spec = {
-    script, target, duration, warmup, rate: number(text('rate')), stages: text('stages')?.split(',').map(stage), arrivals: given.has('poisson') ? 'poisson' : undefined,
-    users: number(users), iterations: number(text('iterations')), think: text('think'), max_in_flight: number(text('max-in-flight')), timeout: text('timeout'), workers: number(text('workers')),
+    script,
+    target,
+    duration,
+    warmup,
+    rate: number(text('rate')),
+    stages: text('stages')?.split(',').map(stage),
+    arrivals: given.has('poisson') ? 'poisson' : undefined,
+    users: number(users),
+    iterations: number(text('iterations')),
+    think: text('think'),
+    max_in_flight: number(text('max-in-flight')),
+    timeout: text('timeout'),
+    workers: number(text('workers')),
   };
   return Object.fromEntries(Object.entries(spec).filter(([, value]) => value !== undefined));
 }
 
 /** Plain decimal numbers only; what is none stays as it is, and is refused as such. */
-const number = (text: string | undefined): number | string | undefined => (text !== undefined && /^\d+(\.\d+)?$/.test(text) ? Number(text) : text);
+const number = (text: string | undefined): number | string | undefined =>
+  text !== undefined && /^\d+(\.\d+)?$/.test(text) ? Number(text) : text;
 
 function stage(text: string): { rate: number | string | undefined; duration: string } {
   const [rate = '', duration = '', ...more] = text.split(':');
-  if (!rate || !duration || more.length > 0) throw new UsageError(`--stages must be RATE:TIME, several separated by commas, got ${JSON.stringify(text)}`, { hint: 'For example --stages=10:5s,50:10s' });
+  if (!rate || !duration || more.length > 0)
+    throw new UsageError(`--stages must be RATE:TIME, several separated by commas, got ${JSON.stringify(text)}`, {
+      hint: 'For example --stages=10:5s,50:10s',
+    });
   return { rate: number(rate), duration };
 }
 
 function checkedSpec(load: Record<string, unknown>, dir: string): BenchmarkSpec['load'] {
   const checked = checkBenchmark({ build: { none: { image: 'none:${commit}' } }, services: 'none.yaml', load });
-  const faults = 'faults' in checked ? checked.faults : checkSpec(checked.spec, { root: dir, dir, services: null }, (path, text) => ({ file: '', line: 0, path, text }));
+  const faults =
+    'faults' in checked
+      ? checked.faults
+      : checkSpec(checked.spec, { root: dir, dir, services: null }, (path, text) => ({
+          file: '',
+          line: 0,
+          path,
+          text,
+        }));
   const own = faults.filter(({ path }) => path[0] === 'load');
-  if (own.length > 0 || 'faults' in checked) throw new UsageError(own.map(({ path, text }) => `${flagOf(path)} ${text}`).join('\n'), { hint: HELP });
+  if (own.length > 0 || 'faults' in checked)
+    throw new UsageError(own.map(({ path, text }) => `${flagOf(path)} ${text}`).join('\n'), { hint: HELP });
   return checked.spec.load;
 }
 
 /** The flag behind a field of `load`. */
-const flagOf = ([, field]: YamlPath): string => (field === undefined ? 'the load' : field === 'script' ? 'the script' : field === 'arrivals' ? '--poisson' : `--${String(field).replaceAll('_', '-')}`);
+const flagOf = ([, field]: YamlPath): string =>
+  field === undefined
+    ? 'the load'
+    : field === 'script'
+      ? 'the script'
+      : field === 'arrivals'
+        ? '--poisson'
+        : `--${String(field).replaceAll('_', '-')}`;
 
 function outFile(name: string, cwd: string): string {
   const file = resolve(cwd, name);
-  if (existsSync(file)) throw new UsageError(`--requests-out=${name}: it is there already`, { hint: 'Name another file, or remove it.' });
-  if (!existsSync(dirname(file)) || !statSync(dirname(file)).isDirectory()) throw new UsageError(`--requests-out=${name}: there is no folder ${JSON.stringify(dirname(name))}`, { hint: 'Name a file in a folder that is there.' });
+  if (existsSync(file))
+    throw new UsageError(`--requests-out=${name}: it is there already`, { hint: 'Name another file, or remove it.' });
+  if (!existsSync(dirname(file)) || !statSync(dirname(file)).isDirectory())
+    throw new UsageError(`--requests-out=${name}: there is no folder ${JSON.stringify(dirname(name))}`, {
+      hint: 'Name a file in a folder that is there.',
+    });
   return file;
 }

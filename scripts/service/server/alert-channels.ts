@@ -13,4 +13,5 @@ export function channelOf(alert: Alert): string {
 
 /** Whether changes of a benchmark go this way. An issue needs a repository to be made in. */
 export const concerns = ({ kind, benchmarks }: Alert, benchmark: string, { repositories }: ServiceConfig): boolean =>
-  (benchmarks?.includes(benchmark) ?? true) && (kind !== 'issue' || repositories.some((one) => one.benchmarks.includes(benchmark)));
+  (benchmarks?.includes(benchmark) ?? true) &&
+  (kind !== 'issue' || repositories.some((one) => one.benchmarks.includes(benchmark)));

@@ -1,11 +1,14 @@
-/** Who is told of a confirmed change of a default branch: what each way is to say, each change once, and how it goes out. */
-import { watchedRepository, type Alert, type ServiceConfig } from '../../config/service.ts';
+/**
+ * Who is told of a confirmed change of a default branch: what each way is to say, each change once, and how it goes
+ * out.
+ */
+import { type Alert, type ServiceConfig, watchedRepository } from '../../config/service.ts';
 import { UsageError } from '../../core/errors.ts';
-import { alertMarkdown, alertMarker, alertOf, alertText, alertTitle, type AlertDocument } from '../tell/alert.ts';
+import type { ChangePoint } from '../../store/db.ts';
+import { type AlertDocument, alertMarkdown, alertMarker, alertOf, alertText, alertTitle } from '../tell/alert.ts';
 import { sendEmail, smtpServer } from '../tell/email.ts';
 import { SendError } from '../tell/send-error.ts';
 import { postJson, slackMessage } from '../tell/slack.ts';
-import type { ChangePoint } from '../../store/db.ts';
 import { channelOf, concerns } from './alert-channels.ts';
 import type { Sender, Senders } from './outbox.ts';
 import type { ServeContext } from './serve-context.ts';
@@ -24,7 +27,9 @@ export function wantAlerts(ctx: ServeContext): void {
   for (const alert of ctx.config.alerts) {
     const channel = channelOf(alert);
     const since = knownSince(alert, ctx);
-    const own = points.filter(({ benchmark, found_at }) => concerns(alert, benchmark, ctx.config) && found_at >= since(benchmark));
+    const own = points.filter(
+      ({ benchmark, found_at }) => concerns(alert, benchmark, ctx.config) && found_at >= since(benchmark),
+    );
     for (const [change, together] of Map.groupBy(own, changeName)) {
       if (together.some(({ found_at }) => Math.abs(ctx.now() - Date.parse(found_at)) < SETTLE_MS)) continue;
       if (untold(channel, change, together, ctx).fresh.length > 0) tell(alert, change, together, ctx);
@@ -32,19 +37,29 @@ export function wantAlerts(ctx: ServeContext): void {
   }
 }
 
-const changeName = ({ benchmark, host_id, before, commit }: ChangePoint): string => `${benchmark} ${host_id} ${before}..${commit}`;
+const changeName = ({ benchmark, host_id, before, commit }: ChangePoint): string =>
+  `${benchmark} ${host_id} ${before}..${commit}`;
 
-/** When the server first saw this way (ISO 8601): what was found before is old news to it. For issues: this way for a benchmark: a repository may be named later. */
+/**
+ * When the server first saw this way (ISO 8601): what was found before is old news to it. For issues: this way for a
+ * benchmark: a repository may be named later.
+ */
 function knownSince(alert: Alert, { store, config, now }: ServeContext): (benchmark: string) => string {
   const nameOf = (benchmark: string) => `since ${channelOf(alert)}${alert.kind === 'issue' ? ` ${benchmark}` : ''}`;
   const started = new Date(now()).toISOString();
-  const names = alert.kind === 'issue' ? config.repositories.flatMap(({ benchmarks }) => benchmarks.map(nameOf)) : [nameOf('')];
+  const names =
+    alert.kind === 'issue' ? config.repositories.flatMap(({ benchmarks }) => benchmarks.map(nameOf)) : [nameOf('')];
   for (const name of names) if (store.hub.setting(name) === undefined) store.hub.saveSetting(name, started);
   return (benchmark) => store.hub.setting(nameOf(benchmark))!;
 }
 
 /** The points that no message of the change holds, and the subject that is free for them. */
-function untold(channel: string, change: string, points: readonly ChangePoint[], { store }: ServeContext): { fresh: ChangePoint[]; subject: string } {
+function untold(
+  channel: string,
+  change: string,
+  points: readonly ChangePoint[],
+  { store }: ServeContext,
+): { fresh: ChangePoint[]; subject: string } {
   const told = new Set<string>();
   for (let number = 1; ; number++) {
     const subject = number === 1 ? change : `${change} ${number}`;
@@ -63,7 +78,13 @@ function tell(alert: Alert, change: string, points: readonly ChangePoint[], ctx:
     if (once.length === 0) return;
     const run = store.run(once[0]!.run_id);
     const repository = repositoryOf(run.benchmark, run.labels.repository, config);
-    const document = alertOf(subject, once, { run, bisections: store.bisections(run.benchmark), repository, site, github: ctx.githubSite });
+    const document = alertOf(subject, once, {
+      run,
+      bisections: store.bisections(run.benchmark),
+      repository,
+      site,
+      github: ctx.githubSite,
+    });
     store.hub.want(channel, subject, JSON.stringify(document));
   });
 }
@@ -74,7 +95,10 @@ function repositoryOf(benchmark: string, label: string | undefined, config: Serv
   return labelled?.name ?? config.repositories.find(({ benchmarks }) => benchmarks.includes(benchmark))?.name;
 }
 
-/** UsageError where a way needs a variable of the environment that is not set, or that holds something else than an address. */
+/**
+ * UsageError where a way needs a variable of the environment that is not set, or that holds something else than an
+ * address.
+ */
 export function checkAlerts(config: ServiceConfig, env: NodeJS.ProcessEnv): void {
   for (const [index, alert] of config.alerts.entries()) {
     const where = `alerts/${index} in ${config.file}`;
@@ -85,28 +109,50 @@ export function checkAlerts(config: ServiceConfig, env: NodeJS.ProcessEnv): void
 }
 
 function checkIssues(alert: Alert, config: ServiceConfig, env: NodeJS.ProcessEnv, where: string): void {
-  if (!env.GITHUB_TOKEN && !env.GITHUB_APP_ID) throw new UsageError(`${where} is of kind issue, but GITHUB_TOKEN is not set`, { hint: 'Set it, or GITHUB_APP_ID and its key; docs/github.md says how.' });
-  const homeless = alert.benchmarks?.find((name) => !config.repositories.some(({ benchmarks }) => benchmarks.includes(name)));
-  if (homeless !== undefined || config.repositories.length === 0) throw new UsageError(`${where} is of kind issue, but no repository in it has ${homeless === undefined ? 'a benchmark' : `the benchmark ${homeless}`}`, { hint: 'Name it under repositories: the issue is made there.' });
+  if (!env.GITHUB_TOKEN && !env.GITHUB_APP_ID)
+    throw new UsageError(`${where} is of kind issue, but GITHUB_TOKEN is not set`, {
+      hint: 'Set it, or GITHUB_APP_ID and its key; docs/github.md says how.',
+    });
+  const homeless = alert.benchmarks?.find(
+    (name) => !config.repositories.some(({ benchmarks }) => benchmarks.includes(name)),
+  );
+  if (homeless !== undefined || config.repositories.length === 0)
+    throw new UsageError(
+      `${where} is of kind issue, but no repository in it has ${homeless === undefined ? 'a benchmark' : `the benchmark ${homeless}`}`,
+      { hint: 'Name it under repositories: the issue is made there.' },
+    );
 }
 
 function valueOf(name: string, env: NodeJS.ProcessEnv, where: string): string {
   const value = env[name];
-  if (!value) throw new UsageError(`${where} takes its address from ${name}, which is not set`, { hint: `Set ${name} in the environment of the server; docs/alerts.md says what it holds.` });
+  if (!value)
+    throw new UsageError(`${where} takes its address from ${name}, which is not set`, {
+      hint: `Set ${name} in the environment of the server; docs/alerts.md says what it holds.`,
+    });
   return value;
 }
 
 /** The addresses are secrets: no message holds them. */
 function webhookOf(alert: Alert, env: NodeJS.ProcessEnv, where = 'an alert'): string {
   const url = valueOf(alert.url_from!, env, where);
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) throw new UsageError(`${where} takes its address from ${alert.url_from}, which holds no URL that begins with https:// or http://`);
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+    throw new UsageError(
+      `${where} takes its address from ${alert.url_from}, which holds no URL that begins with https:// or http://`,
+    );
   return url;
 }
 
 function mailServerOf(alert: Alert, env: NodeJS.ProcessEnv, where = 'an alert') {
   const server = smtpServer(valueOf(alert.smtp_from!, env, where));
-  if (!server) throw new UsageError(`${where} takes its address from ${alert.smtp_from}, which holds no URL such as smtps://user:password@mail.example.org`, { hint: 'Signs in user and password that mean something in a URL are written as %40 and the like; docs/alerts.md has what else may stand there.' });
-  if (!/^[^\p{Cc}]*[^\s\p{Cc}@<>,;]+@[^\s\p{Cc}@<>,;]+>?$/u.test(alert.from!)) throw new UsageError(`${where}: from must be an address such as mayfly@example.org or Mayfly <mayfly@example.org>`);
+  if (!server)
+    throw new UsageError(
+      `${where} takes its address from ${alert.smtp_from}, which holds no URL such as smtps://user:password@mail.example.org`,
+      {
+        hint: 'Signs in user and password that mean something in a URL are written as %40 and the like; docs/alerts.md has what else may stand there.',
+      },
+    );
+  if (!/^[^\p{Cc}]*[^\s\p{Cc}@<>,;]+@[^\s\p{Cc}@<>,;]+>?$/u.test(alert.from!))
+    throw new UsageError(`${where}: from must be an address such as mayfly@example.org or Mayfly <mayfly@example.org>`);
   return server;
 }
 
@@ -129,13 +175,27 @@ function senderOf(alert: Alert, ctx: ServeContext, env: NodeJS.ProcessEnv): Send
       const server = mailServerOf(alert, env);
       return async ({ wanted, channel }) => {
         const document = JSON.parse(wanted) as AlertDocument;
-        const { messageId, rejected } = await sendEmail({ from: alert.from!, to: alert.to!, subject: `[mayfly] ${alertTitle(document)}`, text: alertText(document), id: document.id }, server);
-        if (rejected.length > 0) ctx.log(`${channel}: the mail server did not take ${rejected.join(', ')}; the others have got alert ${document.id}`);
+        const { messageId, rejected } = await sendEmail(
+          {
+            from: alert.from!,
+            to: alert.to!,
+            subject: `[mayfly] ${alertTitle(document)}`,
+            text: alertText(document),
+            id: document.id,
+          },
+          server,
+        );
+        if (rejected.length > 0)
+          ctx.log(
+            `${channel}: the mail server did not take ${rejected.join(', ')}; the others have got alert ${document.id}`,
+          );
         return { remoteId: messageId };
       };
     }
     case 'issue':
-      return async ({ wanted }) => ({ remoteId: await openIssue(JSON.parse(wanted) as AlertDocument, alert.labels, ctx) });
+      return async ({ wanted }) => ({
+        remoteId: await openIssue(JSON.parse(wanted) as AlertDocument, alert.labels, ctx),
+      });
   }
 }
 
@@ -143,5 +203,8 @@ function senderOf(alert: Alert, ctx: ServeContext, env: NodeJS.ProcessEnv): Send
 async function openIssue(document: AlertDocument, labels: string[], { github }: ServeContext): Promise<string> {
   if (!github) throw new SendError('unavailable', 'GITHUB_TOKEN is not set');
   const found = await github.findIssue(document.repository!, alertMarker(document));
-  return found ?? github.createIssue(document.repository!, { title: alertTitle(document), body: alertMarkdown(document), labels });
+  return (
+    found ??
+    github.createIssue(document.repository!, { title: alertTitle(document), body: alertMarkdown(document), labels })
+  );
 }

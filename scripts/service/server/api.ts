@@ -4,12 +4,12 @@ import type { JobState } from '../../documents/job.ts';
 import * as schemas from './api-schemas.ts';
 import { ASKED, PARAMS, type Schema } from './api-schemas.ts';
 import { compareView } from './data/compare-data.ts';
+import type { HistoryAsked, JobsAsked, RunsAsked, SeriesName } from './data/data-types.ts';
 import { history } from './data/history-data.ts';
 import { jobsView, jobView } from './data/jobs-data.ts';
 import { overview } from './data/overview-data.ts';
 import { runView } from './data/run-data.ts';
 import { changesView, runsView } from './data/runs-data.ts';
-import type { HistoryAsked, JobsAsked, RunsAsked, SeriesName } from './data/data-types.ts';
 import type { Http, HttpReply, HttpRequest } from './http.ts';
 import { seriesView } from './run-series.ts';
 import type { ServeContext } from './serve-context.ts';
@@ -44,7 +44,9 @@ export function apiRoutes(http: Http, ctx: ServeContext): void {
     // The schemas describe and are tested; they do not shape: nothing is left out of an answer in silence.
     api.setSerializerCompiler(() => (data) => JSON.stringify(data));
     api.addHook('preValidation', async (request) => refuseUnknown(request));
-    api.addHook('onSend', async (request, reply, payload) => (typeof payload === 'string' ? tagged(request, reply, payload) : payload));
+    api.addHook('onSend', async (request, reply, payload) =>
+      typeof payload === 'string' ? tagged(request, reply, payload) : payload,
+    );
     for (const route of routesOf(ctx)) add(api, route);
     if (api.hasDecorator('swagger')) api.get('/openapi.json', { schema: { hide: true } }, async () => api.swagger());
   });
@@ -52,24 +54,116 @@ export function apiRoutes(http: Http, ctx: ServeContext): void {
 
 function routesOf(ctx: ServeContext): Route[] {
   return [
-    { path: '/api/overview', tag: 'site', summary: 'What there is, what runs, what waits', answer: schemas.overview, give: () => overview(ctx) },
-    { path: '/api/benchmarks', tag: 'benchmarks', summary: 'Every benchmark with its last run of the default branch', answer: schemas.benchmarks, give: () => ({ benchmarks: overview(ctx).benchmarks }) },
-    { path: '/api/benchmarks/:name/history', tag: 'benchmarks', summary: 'The default branch over time, one point a commit', params: PARAMS.benchmark, query: ASKED.history, answer: schemas.history, give: ({ name, ...asked }) => history(ctx, { ...(asked as Omit<HistoryAsked, 'benchmark'>), benchmark: name }) },
-    { path: '/api/changes', tag: 'benchmarks', summary: 'Confirmed and suspected changes of the default branches', query: ASKED.changes, answer: schemas.changes, give: ({ benchmark }) => changesView(ctx, benchmark) },
-    { path: '/api/runs', tag: 'runs', summary: 'Runs, newest first, page by page', query: ASKED.runs, answer: schemas.runs, give: (asked, reply) => pageOfRuns(ctx, asked as RunsAsked, reply) },
-    { path: '/api/runs/:id', tag: 'runs', summary: 'One run, whole', params: PARAMS.run, answer: schemas.run, give: ({ id }, reply) => ended(runView(ctx, id), reply) },
-    { path: '/api/runs/:id/series', tag: 'runs', summary: 'CPU, memory and latency of a run over time', params: PARAMS.run, query: ASKED.series, answer: schemas.series, give: ({ id, names }) => seriesView(ctx, id, names?.split(',') as SeriesName[] | undefined) },
-    { path: '/api/runs/:id/requests', tag: 'runs', summary: 'Every request of a run: percentiles, distribution, single requests over time', params: PARAMS.run, answer: schemas.requests, give: ({ id }) => requestsView(ctx, id) },
-    { path: '/api/compare', tag: 'runs', summary: 'Two runs or commits, judged', query: ASKED.compare, required: ['a', 'b'], answer: schemas.compare, give: (asked) => compareView(ctx, asked) },
-    { path: '/api/jobs', tag: 'jobs', summary: 'What runs, waits and has ended', query: ASKED.jobs, answer: schemas.jobs, give: ({ state, ...asked }) => jobsView(ctx, { ...(asked as JobsAsked), state: state?.split(',') as JobState[] | undefined }) },
-    { path: '/api/jobs/:id', tag: 'jobs', summary: 'One job', params: PARAMS.job, answer: schemas.jobLine, give: ({ id }) => jobView(ctx, id) },
+    {
+      path: '/api/overview',
+      tag: 'site',
+      summary: 'What there is, what runs, what waits',
+      answer: schemas.overview,
+      give: () => overview(ctx),
+    },
+    {
+      path: '/api/benchmarks',
+      tag: 'benchmarks',
+      summary: 'Every benchmark with its last run of the default branch',
+      answer: schemas.benchmarks,
+      give: () => ({ benchmarks: overview(ctx).benchmarks }),
+    },
+    {
+      path: '/api/benchmarks/:name/history',
+      tag: 'benchmarks',
+      summary: 'The default branch over time, one point a commit',
+      params: PARAMS.benchmark,
+      query: ASKED.history,
+      answer: schemas.history,
+      give: ({ name, ...asked }) => history(ctx, { ...(asked as Omit<HistoryAsked, 'benchmark'>), benchmark: name }),
+    },
+    {
+      path: '/api/changes',
+      tag: 'benchmarks',
+      summary: 'Confirmed and suspected changes of the default branches',
+      query: ASKED.changes,
+      answer: schemas.changes,
+      give: ({ benchmark }) => changesView(ctx, benchmark),
+    },
+    {
+      path: '/api/runs',
+      tag: 'runs',
+      summary: 'Runs, newest first, page by page',
+      query: ASKED.runs,
+      answer: schemas.runs,
+      give: (asked, reply) => pageOfRuns(ctx, asked as RunsAsked, reply),
+    },
+    {
+      path: '/api/runs/:id',
+      tag: 'runs',
+      summary: 'One run, whole',
+      params: PARAMS.run,
+      answer: schemas.run,
+      give: ({ id }, reply) => ended(runView(ctx, id), reply),
+    },
+    {
+      path: '/api/runs/:id/series',
+      tag: 'runs',
+      summary: 'CPU, memory and latency of a run over time',
+      params: PARAMS.run,
+      query: ASKED.series,
+      answer: schemas.series,
+      give: ({ id, names }) => seriesView(ctx, id, names?.split(',') as SeriesName[] | undefined),
+    },
+    {
+      path: '/api/runs/:id/requests',
+      tag: 'runs',
+      summary: 'Every request of a run: percentiles, distribution, single requests over time',
+      params: PARAMS.run,
+      answer: schemas.requests,
+      give: ({ id }) => requestsView(ctx, id),
+    },
+    {
+      path: '/api/compare',
+      tag: 'runs',
+      summary: 'Two runs or commits, judged',
+      query: ASKED.compare,
+      required: ['a', 'b'],
+      answer: schemas.compare,
+      give: (asked) => compareView(ctx, asked),
+    },
+    {
+      path: '/api/jobs',
+      tag: 'jobs',
+      summary: 'What runs, waits and has ended',
+      query: ASKED.jobs,
+      answer: schemas.jobs,
+      give: ({ state, ...asked }) =>
+        jobsView(ctx, { ...(asked as JobsAsked), state: state?.split(',') as JobState[] | undefined }),
+    },
+    {
+      path: '/api/jobs/:id',
+      tag: 'jobs',
+      summary: 'One job',
+      params: PARAMS.job,
+      answer: schemas.jobLine,
+      give: ({ id }) => jobView(ctx, id),
+    },
   ];
 }
 
 function add(api: Http, { path, tag, summary, params, query = {}, required = [], answer, give }: Route): void {
-  const asks = (properties: Record<string, Schema>, needed: readonly string[]) => ({ type: 'object', properties, required: needed, additionalProperties: false });
-  const schema = { tags: [tag], summary, querystring: asks(query, required), ...(params ? { params: asks(params, Object.keys(params)) } : {}), response: { 200: answer, 400: schemas.failure, 404: schemas.failure } };
-  api.get(path, { schema }, async (request, reply) => give({ ...(request.params as object), ...(request.query as object) } as Asked, reply));
+  const asks = (properties: Record<string, Schema>, needed: readonly string[]) => ({
+    type: 'object',
+    properties,
+    required: needed,
+    additionalProperties: false,
+  });
+  const schema = {
+    tags: [tag],
+    summary,
+    querystring: asks(query, required),
+    ...(params ? { params: asks(params, Object.keys(params)) } : {}),
+    response: { 200: answer, 400: schemas.failure, 404: schemas.failure },
+  };
+  api.get(path, { schema }, async (request, reply) =>
+    give({ ...(request.params as object), ...(request.query as object) } as Asked, reply),
+  );
 }
 
 /** An answer that the asker has already is not sent again. */
@@ -78,7 +172,8 @@ function tagged(request: HttpRequest, reply: HttpReply, payload: string): string
   const tag = `"${createHash('sha256').update(payload).digest('base64url').slice(0, 27)}"`;
   reply.header('etag', tag);
   if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-cache');
-  if (!(request.headers['if-none-match'] ?? '').split(/,\s*/).some((known) => known.replace(/^W\//, '') === tag)) return payload;
+  if (!(request.headers['if-none-match'] ?? '').split(/,\s*/).some((known) => known.replace(/^W\//, '') === tag))
+    return payload;
   reply.code(304).removeHeader('content-length');
   return '';
 }
@@ -92,7 +187,9 @@ async function ended<T extends { ended: boolean }>(made: Promise<T>, reply: Http
 
 function pageOfRuns(ctx: ServeContext, asked: RunsAsked, reply: HttpReply) {
   const page = runsView(ctx, asked);
-  const given = Object.entries({ ...asked, after: page.next }).filter(([, value]) => value !== undefined).map(([name, value]): [string, string] => [name, String(value)]);
+  const given = Object.entries({ ...asked, after: page.next })
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]): [string, string] => [name, String(value)]);
   if (page.next !== undefined) reply.header('link', `</api/runs?${new URLSearchParams(given)}>; rel="next"`);
   return page;
 }

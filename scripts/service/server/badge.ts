@@ -1,11 +1,12 @@
 /** A badge for other pages: what the last verdict on the default branch said. */
-import { titleOf } from '../../judge/effect-text.ts';
+
 import { plainText } from '../../core/text.ts';
 import type { MetricVerdict, Verdict } from '../../documents/verdict.ts';
-import { readRun } from './data/run-data.ts';
+import { titleOf } from '../../judge/effect-text.ts';
 import { needBenchmark } from './data/history-data.ts';
+import { readRun } from './data/run-data.ts';
 import { html } from './html.ts';
-import { HttpError, type Http } from './http.ts';
+import { type Http, HttpError } from './http.ts';
 import type { ServeContext } from './serve-context.ts';
 
 /** Seconds that a badge may be shown before it is asked for again. */
@@ -20,7 +21,13 @@ export interface Badge {
 /** White text is read on each of them: a contrast of at least 4.5 (WCAG 2.2, 1.4.3). */
 const COLOURS = { good: '#2e7d32', better: '#1565c0', bad: '#c62828', open: '#8a5a00', none: '#595959' };
 const LABEL_COLOUR = '#3c3c3c';
-const COLOUR_OF: Record<Verdict, Badge['colour']> = { PASS: 'good', IMPROVEMENT: 'better', REGRESSION: 'bad', INCONCLUSIVE: 'open', INVALID: 'none' };
+const COLOUR_OF: Record<Verdict, Badge['colour']> = {
+  PASS: 'good',
+  IMPROVEMENT: 'better',
+  REGRESSION: 'bad',
+  INCONCLUSIVE: 'open',
+  INVALID: 'none',
+};
 
 /** GET /badge/BENCHMARK.svg?metric=NAME */
 export function badgeRoutes(http: Http, ctx: ServeContext): void {
@@ -28,13 +35,24 @@ export function badgeRoutes(http: Http, ctx: ServeContext): void {
     const file = (request.params as { file: string }).file;
     const { metric } = request.query as { metric?: unknown };
     if (!file.endsWith('.svg')) throw new HttpError(404, 'there is nothing at this address');
-    const { badge, status } = badgeOf(file.slice(0, -'.svg'.length), typeof metric === 'string' && metric !== '' ? metric : undefined, ctx);
-    return reply.code(status).type('image/svg+xml; charset=utf-8').header('cache-control', `max-age=${status === 200 ? FRESH_S : 60}`).send(badgeSvg(badge));
+    const { badge, status } = badgeOf(
+      file.slice(0, -'.svg'.length),
+      typeof metric === 'string' && metric !== '' ? metric : undefined,
+      ctx,
+    );
+    return reply
+      .code(status)
+      .type('image/svg+xml; charset=utf-8')
+      .header('cache-control', `max-age=${status === 200 ? FRESH_S : 60}`)
+      .send(badgeSvg(badge));
   });
 }
 
 function badgeOf(benchmark: string, metric: string | undefined, ctx: ServeContext): { badge: Badge; status: number } {
-  const unknown = (label: string, message: string) => ({ status: 404, badge: { label, message, colour: 'none' as const } });
+  const unknown = (label: string, message: string) => ({
+    status: 404,
+    badge: { label, message, colour: 'none' as const },
+  });
   try {
     needBenchmark(ctx, benchmark);
   } catch {
@@ -42,7 +60,13 @@ function badgeOf(benchmark: string, metric: string | undefined, ctx: ServeContex
   }
   const id = ctx.store.site.judgedMaster(benchmark);
   const verdict = id === undefined ? undefined : readRun(ctx.store, id).run.verdict;
-  if (metric === undefined) return { status: 200, badge: verdict ? { label: benchmark, message: verdict.verdict, colour: COLOUR_OF[verdict.verdict] } : noVerdict(benchmark) };
+  if (metric === undefined)
+    return {
+      status: 200,
+      badge: verdict
+        ? { label: benchmark, message: verdict.verdict, colour: COLOUR_OF[verdict.verdict] }
+        : noVerdict(benchmark),
+    };
   const found = verdict?.metrics.find(({ name }) => name === metric);
   if (found) return { status: 200, badge: ofMetric(benchmark, found) };
   return verdict ? unknown(benchmark, 'no such metric') : { status: 200, badge: noVerdict(benchmark) };
@@ -50,7 +74,11 @@ function badgeOf(benchmark: string, metric: string | undefined, ctx: ServeContex
 
 const noVerdict = (label: string): Badge => ({ label, message: 'no verdict yet', colour: 'none' });
 
-const ofMetric = (benchmark: string, { name, words, verdict }: MetricVerdict): Badge => ({ label: `${benchmark} ${titleOf(name)}`, message: words, colour: verdict ? COLOUR_OF[verdict] : 'none' });
+const ofMetric = (benchmark: string, { name, words, verdict }: MetricVerdict): Badge => ({
+  label: `${benchmark} ${titleOf(name)}`,
+  message: words,
+  colour: verdict ? COLOUR_OF[verdict] : 'none',
+});
 
 const HEIGHT = 20;
 /** Space beside each text. */
@@ -62,7 +90,8 @@ export function badgeSvg({ label, message, colour }: Badge): string {
   const [left, right] = [shortened(label), shortened(message)];
   const [leftWidth, rightWidth] = [textWidth(left), textWidth(right)];
   const [split, width] = [leftWidth + 2 * PAD, leftWidth + rightWidth + 4 * PAD];
-  const text = (at: number, length: number, words: string) => html`<text x="${at}" y="14" textLength="${length}" lengthAdjust="spacingAndGlyphs">${words}</text>`;
+  const text = (at: number, length: number, words: string) =>
+    html`<text x="${at}" y="14" textLength="${length}" lengthAdjust="spacingAndGlyphs">${words}</text>`;
   return html`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${HEIGHT}" role="img" aria-label="${left}: ${right}"><title>${left}: ${right}</title><rect width="${width}" height="${HEIGHT}" rx="3" fill="${COLOURS[colour]}"/><path d="M3 0H${split}V${HEIGHT}H3A3 3 0 0 1 0 ${HEIGHT - 3}V3A3 3 0 0 1 3 0Z" fill="${LABEL_COLOUR}"/><g fill="#fff" font-family="Verdana,DejaVu Sans,Geneva,sans-serif" font-size="11">${text(PAD, leftWidth, left)}${text(split + PAD, rightWidth, right)}</g></svg>`.toString();
 }
 
@@ -72,10 +101,22 @@ function shortened(text: string): string {
 }
 
 /** Pixels of text in Verdana of 11 pixels, to a pixel or two. */
-export const textWidth = (text: string): number => Math.ceil([...text].reduce((sum, sign) => sum + (WIDTHS.get(sign) ?? (sign.codePointAt(0)! < 0x2000 ? 7.5 : 11)), 0));
+export const textWidth = (text: string): number =>
+  Math.ceil([...text].reduce((sum, sign) => sum + (WIDTHS.get(sign) ?? (sign.codePointAt(0)! < 0x2000 ? 7.5 : 11)), 0));
 
 /** Groups of letters of about the same width. */
 const WIDTHS = new Map<string, number>(
-  Object.entries({ '3': 'ijlI\'|', '3.9': ' f.,', '4.5': 'rt!:;()[]/\\-"`', '5.8': 'cszJL', '6.5': 'evxkyaF', '6.9': 'bdghnopquPTYE0123456789_$*?', '7.6': 'ABCKRSVXZ', '8.4': 'DGHNOQU+=<>~#^', '9.2': 'wM&', '10.8': 'mW@', '11.9': '%' })
-    .flatMap(([width, letters]) => [...letters].map((letter) => [letter, Number(width)] as const)),
+  Object.entries({
+    '3': "ijlI'|",
+    '3.9': ' f.,',
+    '4.5': 'rt!:;()[]/\\-"`',
+    '5.8': 'cszJL',
+    '6.5': 'evxkyaF',
+    '6.9': 'bdghnopquPTYE0123456789_$*?',
+    '7.6': 'ABCKRSVXZ',
+    '8.4': 'DGHNOQU+=<>~#^',
+    '9.2': 'wM&',
+    '10.8': 'mW@',
+    '11.9': '%',
+  }).flatMap(([width, letters]) => [...letters].map((letter) => [letter, Number(width)] as const)),
 );

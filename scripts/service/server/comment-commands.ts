@@ -1,17 +1,17 @@
 /** Commands in comments: GitHub is asked who may give them, then they are done, and each gets one answer. */
 import { decodeTime } from 'ulid';
-import { watchedRepository, type WatchedRepository } from '../../config/service.ts';
+import { type WatchedRepository, watchedRepository } from '../../config/service.ts';
 import { firstLine } from '../../core/errors.ts';
-import type { GitHub, RemotePullRequest } from '../tell/github-types.ts';
 import { escaped } from '../../report/markdown.ts';
-import { SendError } from '../tell/send-error.ts';
 import type { PullRequest, Request } from '../../store/inbox-outbox.ts';
 import type { Enqueued } from '../../store/jobs.ts';
-import { keepPullRequest } from './webhook-events.ts';
+import type { GitHub, RemotePullRequest } from '../tell/github-types.ts';
+import { SendError } from '../tell/send-error.ts';
 import type { Sender } from './outbox.ts';
 import { cancelPullRequest, queueRequest } from './queueing.ts';
 import type { ServeContext } from './serve-context.ts';
-import { parseSlash, slashHelp, type SlashCommand } from './slash.ts';
+import { parseSlash, type SlashCommand, slashHelp } from './slash.ts';
+import { keepPullRequest } from './webhook-events.ts';
 
 const FIRST_PAUSE_MS = 10_000;
 const LONGEST_PAUSE_MS = 30 * 60_000;
@@ -20,7 +20,9 @@ const GIVEN_UP_AFTER_MS = 24 * 3600_000;
 /** The text of an answer; what it says is done when it is called, inside a transaction. */
 type Answer = () => string;
 
-/** Does what the open commands ask for. One that GitHub cannot be asked about now waits; the others do not wait for it. */
+/**
+ * Does what the open commands ask for. One that GitHub cannot be asked about now waits; the others do not wait for it.
+ */
 export async function answerRequests(ctx: ServeContext): Promise<void> {
   const { github, store, config } = ctx;
   if (!github) return;
@@ -37,14 +39,23 @@ export async function answerRequests(ctx: ServeContext): Promise<void> {
 }
 
 /** Only here is anything asked of GitHub; nothing is done yet. */
-async function answerTo(request: Request, repository: WatchedRepository, github: GitHub, ctx: ServeContext): Promise<Answer> {
+async function answerTo(
+  request: Request,
+  repository: WatchedRepository,
+  github: GitHub,
+  ctx: ServeContext,
+): Promise<Answer> {
   const { author, pull_request } = request;
   const help = slashHelp(repository.benchmarks);
-  if (!(await github.mayWrite(repository.name, author))) return () => 'Nothing was queued: commands are taken from people with write access to this repository only.';
+  if (!(await github.mayWrite(repository.name, author)))
+    return () => 'Nothing was queued: commands are taken from people with write access to this repository only.';
   const command = parseSlash(request.text, repository.benchmarks);
   switch (command?.kind) {
     case 'cancel':
-      return () => cancelledText(cancelPullRequest(repository.name, pull_request, { reason: `cancelled by @${author} in a comment` }, ctx));
+      return () =>
+        cancelledText(
+          cancelPullRequest(repository.name, pull_request, { reason: `cancelled by @${author} in a comment` }, ctx),
+        );
     case 'wrong':
       return () => `This was not understood: ${escaped(command.text)}.\n\n${help}`;
     case 'run':
@@ -60,48 +71,97 @@ interface Given {
   github: GitHub;
 }
 
-async function run(command: SlashCommand & { kind: 'run' }, { request, repository, github }: Given, ctx: ServeContext): Promise<Answer> {
+async function run(
+  command: SlashCommand & { kind: 'run' },
+  { request, repository, github }: Given,
+  ctx: ServeContext,
+): Promise<Answer> {
   const { name, benchmarks } = repository;
   const remote = await github.pullRequest(name, request.pull_request);
-  const found = command.commit === undefined || command.commit === remote.head ? remote.head : await github.commitOf(name, request.pull_request, command.commit);
+  const found =
+    command.commit === undefined || command.commit === remote.head
+      ? remote.head
+      : await github.commitOf(name, request.pull_request, command.commit);
   return () => {
     const known = ctx.store.hub.pullRequest(name, request.pull_request);
     keepPullRequest(repository, { repository: name, ...remote }, ctx);
-    if (!ctx.store.hub.pullRequest(name, request.pull_request)?.open) return 'Nothing was queued: this pull request is closed.';
-    if (found === undefined) return `Nothing was queued: of the commits of this pull request, not exactly one begins with \`${command.commit}\`.`;
+    if (!ctx.store.hub.pullRequest(name, request.pull_request)?.open)
+      return 'Nothing was queued: this pull request is closed.';
+    if (found === undefined)
+      return `Nothing was queued: of the commits of this pull request, not exactly one begins with \`${command.commit}\`.`;
     const unseen = whyUnseen(command.commit, found, { known, remote, request });
     if (unseen) return `Nothing was queued: ${unseen}`;
     const { against, overrides } = command;
     const asked = { commit: found, against, overrides, pinned: command.commit !== undefined };
-    const enqueued = queueRequest(request, { benchmarks: command.benchmark === undefined ? benchmarks : [command.benchmark], ...asked }, ctx);
+    const enqueued = queueRequest(
+      request,
+      { benchmarks: command.benchmark === undefined ? benchmarks : [command.benchmark], ...asked },
+      ctx,
+    );
     return queuedText(enqueued, asked, ctx.store.queue.paused() !== undefined);
   };
 }
 
 /**
- * Code of a fork runs only for exactly the commit that the asker has seen: the one whose whole hash the comment names, or
+ * Code of a fork runs only for exactly the commit that the asker has seen: the one whose whole hash the comment names,
+ * or
  * the head that was there before the comment was written and still is. The beginning of a hash does not do for another
  * commit: whoever makes the commits can make two that begin alike, and take the one that was read away.
  */
-function whyUnseen(named: string | undefined, found: string, { known, remote, request }: { known: PullRequest | undefined; remote: RemotePullRequest; request: Request }): string | undefined {
+function whyUnseen(
+  named: string | undefined,
+  found: string,
+  { known, remote, request }: { known: PullRequest | undefined; remote: RemotePullRequest; request: Request },
+): string | undefined {
   if (!remote.from_fork || named === found) return undefined;
   const seen = known?.head === found && remote.head === found && known.head_seen_ms < request.written_ms;
   if (seen) return undefined;
-  const what = named === undefined ? `its head \`${found}\` was not known here before your comment was written` : `\`${named}\` is only the beginning of \`${found}\``;
+  const what =
+    named === undefined
+      ? `its head \`${found}\` was not known here before your comment was written`
+      : `\`${named}\` is only the beginning of \`${found}\``;
   return `this pull request comes from a fork, so exactly the commit runs that you have seen, and ${what}. Read that commit, then write \`/bench commit=${found}\`../../serve`;
 }
 
-function queuedText(enqueued: readonly Enqueued[], { commit, against, overrides }: { commit: string; against?: string; overrides: object }, paused: boolean): string {
-  const settings = Object.entries(overrides).map(([name, value]) => `${name} ${value}`).join(' and ');
-  const lines = enqueued.map(({ job, added, replaced }) => `- ${escaped(job.benchmark)}: job ${job.job_id}${added ? '' : job.state === 'leased' ? ', which was running already' : ', which was queued already'}${replaced.length > 0 ? `, in place of ${replaced.join(', ')}` : ''}`);
-  return [`Queued: \`${commit.slice(0, 12)}\`${against === undefined ? '' : ` against ${escaped(against)}`}${settings && ` with ${settings}`}.`, '', ...lines, ...(paused ? ['', 'The queue is paused: they wait until somebody resumes it.'] : [])].join('\n');
+function queuedText(
+  enqueued: readonly Enqueued[],
+  { commit, against, overrides }: { commit: string; against?: string; overrides: object },
+  paused: boolean,
+): string {
+  const settings = Object.entries(overrides)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(' and ');
+  const lines = enqueued.map(
+    ({ job, added, replaced }) =>
+      `- ${escaped(job.benchmark)}: job ${job.job_id}${added ? '' : job.state === 'leased' ? ', which was running already' : ', which was queued already'}${replaced.length > 0 ? `, in place of ${replaced.join(', ')}` : ''}`,
+  );
+  return [
+    `Queued: \`${commit.slice(0, 12)}\`${against === undefined ? '' : ` against ${escaped(against)}`}${settings && ` with ${settings}`}.`,
+    '',
+    ...lines,
+    ...(paused ? ['', 'The queue is paused: they wait until somebody resumes it.'] : []),
+  ].join('\n');
 }
 
 const cancelledText = (jobs: readonly { job_id: string; benchmark: string; state: string }[]): string =>
-  jobs.length === 0 ? 'Nothing waits or runs for this pull request.' : ['Cancelled:', '', ...jobs.map(({ job_id, benchmark, state }) => `- ${escaped(benchmark)}: job ${job_id}${state === 'leased' ? ', which was running' : ''}`)].join('\n');
+  jobs.length === 0
+    ? 'Nothing waits or runs for this pull request.'
+    : [
+        'Cancelled:',
+        '',
+        ...jobs.map(
+          ({ job_id, benchmark, state }) =>
+            `- ${escaped(benchmark)}: job ${job_id}${state === 'leased' ? ', which was running' : ''}`,
+        ),
+      ].join('\n');
 
 /** The command is done, and its answer is there to be sent: both or neither, and once. */
-function settle(request: Request, state: 'answered' | 'given up', answer: Answer, { store, now, wake }: ServeContext): void {
+function settle(
+  request: Request,
+  state: 'answered' | 'given up',
+  answer: Answer,
+  { store, now, wake }: ServeContext,
+): void {
   const { request_id, repository, pull_request: number } = request;
   store.transaction(() => {
     if (!store.hub.openRequests(now()).some((open) => open.request_id === request_id)) return;
@@ -124,14 +184,24 @@ function putOff(request: Request, error: unknown, ctx: ServeContext): void {
   const { request_id, repository, pull_request, failures } = request;
   const { kind, status = 0, retryAtMs = 0 } = error instanceof SendError ? error : { kind: undefined };
   const why = firstLine(error);
-  if (kind === 'refused' && !MAY_BE_MENDED.includes(status)) return giveUp(request, `GitHub refuses what is needed for it: ${why}`, ctx);
+  if (kind === 'refused' && !MAY_BE_MENDED.includes(status))
+    return giveUp(request, `GitHub refuses what is needed for it: ${why}`, ctx);
   const now = ctx.now();
   if (now - decodeTime(request_id) > GIVEN_UP_AFTER_MS) {
     ctx.log(`the command in ${repository}#${pull_request} is given up after a day: ${why}`);
-    return settle(request, 'given up', () => 'Nothing was done: for a day GitHub could not be asked what is needed for this command. Write it again if it is still wanted.', ctx);
+    return settle(
+      request,
+      'given up',
+      () =>
+        'Nothing was done: for a day GitHub could not be asked what is needed for this command. Write it again if it is still wanted.',
+      ctx,
+    );
   }
   if (failures === 0) ctx.log(`the command in ${repository}#${pull_request} waits: ${why}`);
-  ctx.store.hub.postponeRequest(request_id, Math.max(now + Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures), retryAtMs));
+  ctx.store.hub.postponeRequest(
+    request_id,
+    Math.max(now + Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures), retryAtMs),
+  );
 }
 
 const CHANNEL = 'answer';

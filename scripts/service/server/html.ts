@@ -1,5 +1,6 @@
 /**
- * HTML by templates: whatever is put in is escaped, unless it is Html itself. Texts of others (commit subjects, refs, reasons)
+ * HTML by templates: whatever is put in is escaped, unless it is Html itself. Texts of others (commit subjects, refs,
+ * reasons)
  * also lose what could turn the page's text round: control and bidirectional characters become `?`. Pure.
  */
 import { plainLines, plainText } from '../../core/text.ts';
@@ -17,7 +18,10 @@ export class Html {
 
 export type Value = Html | string | number | null | undefined | false | readonly Value[];
 
-/** `html`<p>${anything}</p>``: strings and numbers escaped, for text and for attributes in double quotes; lists joined; null, undefined and false leave nothing. */
+/**
+ * `html`<p>${anything}</p>``: strings and numbers escaped, for text and for attributes in double quotes; lists joined;
+ * null, undefined and false leave nothing.
+ */
 export function html(strings: TemplateStringsArray, ...values: Value[]): Html {
   let text = strings[0]!;
   for (let i = 0; i < values.length; i++) text += inserted(values[i]) + strings[i + 1]!;
@@ -38,9 +42,18 @@ export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (si
 /** Several lines, for <pre>: line breaks stay. */
 export const lines = (text: string): Html => new Html(escapeHtml(plainLines(text)));
 
-const JSON_SIGNS: Record<string, string> = { '<': '\\u003c', '>': '\\u003e', '&': '\\u0026', '\u2028': '\\u2028', '\u2029': '\\u2029' };
+const JSON_SIGNS: Record<string, string> = {
+  '<': '\\u003c',
+  '>': '\\u003e',
+  '&': '\\u0026',
+  '\u2028': '\\u2028',
+  '\u2029': '\\u2029',
+};
 
-/** Data for the page's scripts: a block that no browser executes, and that no text in it can end. Its strings are plain as in html``. */
+/**
+ * Data for the page's scripts: a block that no browser executes, and that no text in it can end. Its strings are plain
+ * as in html``.
+ */
 export function jsonBlock(id: string, value: unknown): Html {
   const json = JSON.stringify(value, (_, part: unknown) => (typeof part === 'string' ? plainText(part) : part));
   return html`<script type="application/json" id="${id}">${new Html(json.replace(/[<>&\u2028\u2029]/g, (sign) => JSON_SIGNS[sign]!))}</script>`;

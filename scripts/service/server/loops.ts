@@ -10,8 +10,15 @@ export interface Loop {
   turn(): Promise<void> | void;
 }
 
-/** Runs each loop beside the others. A turn that throws is logged, and the next one comes. Resolves when the signal has aborted and every turn has ended. */
-export function startLoops(loops: readonly Loop[], signal: AbortSignal, log: (line: string) => void): { wake(): void; ended: Promise<void> } {
+/**
+ * Runs each loop beside the others. A turn that throws is logged, and the next one comes. Resolves when the signal has
+ * aborted and every turn has ended.
+ */
+export function startLoops(
+  loops: readonly Loop[],
+  signal: AbortSignal,
+  log: (line: string) => void,
+): { wake(): void; ended: Promise<void> } {
   const waiting = new Map<Loop, AbortController>();
   const woken = new Set<Loop>();
   const run = async (loop: Loop) => {
@@ -20,7 +27,10 @@ export function startLoops(loops: readonly Loop[], signal: AbortSignal, log: (li
       try {
         await loop.turn();
       } catch (error) {
-        if (!signal.aborted) log(`${loop.name}: ${error instanceof Error ? error.message : String(error)}; it is tried again in ${loop.everyMs / 1000} s`);
+        if (!signal.aborted)
+          log(
+            `${loop.name}: ${error instanceof Error ? error.message : String(error)}; it is tried again in ${loop.everyMs / 1000} s`,
+          );
       }
       if (woken.has(loop)) continue;
       const nap = new AbortController();

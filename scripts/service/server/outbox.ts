@@ -1,14 +1,18 @@
 /**
  * Sends what others are to be told (store.hub: messages). Nothing is lost while they are out of reach: a message waits
- * until it could be sent, and of several states of one subject only the newest goes out. It goes out at least once; that
+ * until it could be sent, and of several states of one subject only the newest goes out. It goes out at least once;
+ * that
  * it is not there twice is for the senders to see to, which look for what is there before they make it.
  */
 import { firstLine } from '../../core/errors.ts';
-import { SendError } from '../tell/send-error.ts';
 import { FURTHEST_MS, isAhead, type Message } from '../../store/inbox-outbox.ts';
+import { SendError } from '../tell/send-error.ts';
 import type { ServeContext } from './serve-context.ts';
 
-/** Tells the other side what is wanted; gives what it is called there. `notBefore`: the next state of it is not sent earlier, in milliseconds since the epoch. Throws SendErrors. */
+/**
+ * Tells the other side what is wanted; gives what it is called there. `notBefore`: the next state of it is not sent
+ * earlier, in milliseconds since the epoch. Throws SendErrors.
+ */
 export type Sender = (message: Message) => Promise<{ remoteId: string; notBefore?: number }>;
 /** Channel -> sender. Messages of other channels wait. */
 export type Senders = Record<string, Sender>;
@@ -18,7 +22,10 @@ type OutboxContext = Pick<ServeContext, 'store' | 'now' | 'log' | 'signal'>;
 /** Pauses after failures: the first, doubled with each further one, up to the longest. */
 const FIRST_PAUSE_MS = 5000;
 const LONGEST_PAUSE_MS = 15 * 60_000;
-/** Refused because of who asks (token, permission, installation), not of what is said: somebody may mend that, so it is tried so often again, for three days at the longest pause. */
+/**
+ * Refused because of who asks (token, permission, installation), not of what is said: somebody may mend that, so it is
+ * tried so often again, for three days at the longest pause.
+ */
 const SETUP_STATUS = [401, 403, 404];
 const SETUP_TRIES = 300;
 const MOST = 1000;
@@ -29,11 +36,18 @@ interface Rest {
   failures: number;
 }
 
-/** Sends what waits and may be sent now, one after the other, each channel until it is out of reach. Ends between two messages when the signal aborts. */
+/**
+ * Sends what waits and may be sent now, one after the other, each channel until it is out of reach. Ends between two
+ * messages when the signal aborts.
+ */
 export async function sendWaiting(ctx: OutboxContext, senders: Senders): Promise<void> {
   const { store, signal } = ctx;
   const resting = new Set(Object.keys(senders).filter((channel) => isAhead(restOf(channel, ctx).until, ctx.now())));
-  for (const { channel, subject } of store.hub.unsent(Number.MAX_SAFE_INTEGER, MOST, Object.keys(senders).filter((channel) => !resting.has(channel)))) {
+  for (const { channel, subject } of store.hub.unsent(
+    Number.MAX_SAFE_INTEGER,
+    MOST,
+    Object.keys(senders).filter((channel) => !resting.has(channel)),
+  )) {
     if (signal.aborted) return;
     const sender = senders[channel];
     if (!sender || resting.has(channel)) continue;
@@ -65,7 +79,8 @@ function failed(message: Message, error: unknown, ctx: OutboxContext): boolean {
 }
 
 /**
- * The other side does not want it as it is: it counts as sent, with an error, until something else is wanted. Where it is
+ * The other side does not want it as it is: it counts as sent, with an error, until something else is wanted. Where it
+ * is
  * because of who asks, it waits, and with a token that is not valid the whole channel.
  */
 function refused(message: Message, error: SendError, ctx: OutboxContext): boolean {
@@ -83,10 +98,17 @@ function outOfReach(message: Message, error: unknown, ctx: OutboxContext): boole
   const { channel, failures } = message;
   const now = ctx.now();
   const rest = restOf(channel, ctx);
-  const until = error instanceof SendError && error.retryAtMs !== undefined ? Math.min(error.retryAtMs, now + FURTHEST_MS) : now + pause(rest.failures);
+  const until =
+    error instanceof SendError && error.retryAtMs !== undefined
+      ? Math.min(error.retryAtMs, now + FURTHEST_MS)
+      : now + pause(rest.failures);
   ctx.store.transaction(() => {
     // One that alone cannot be sent falls behind the others; where it is a limit, it is not the message's fault.
-    ctx.store.hub.saveUnsent(message, firstLine(error), error instanceof SendError && error.kind === 'rate-limited' ? until : now + pause(failures));
+    ctx.store.hub.saveUnsent(
+      message,
+      firstLine(error),
+      error instanceof SendError && error.kind === 'rate-limited' ? until : now + pause(failures),
+    );
     saveRest(channel, { until, failures: rest.failures + 1 }, ctx);
   });
   return false;
@@ -102,5 +124,6 @@ function restOf(channel: string, { store }: OutboxContext): Rest {
 }
 
 function saveRest(channel: string, rest: Rest, ctx: OutboxContext): void {
-  if (rest.failures > 0 || restOf(channel, ctx).failures > 0) ctx.store.hub.saveSetting(restName(channel), JSON.stringify(rest));
+  if (rest.failures > 0 || restOf(channel, ctx).failures > 0)
+    ctx.store.hub.saveSetting(restName(channel), JSON.stringify(rest));
 }

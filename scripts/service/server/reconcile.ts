@@ -1,15 +1,21 @@
-/** Makes up for lost webhooks: asks GitHub for what is open and what is the head of the default branch, and queues what was never measured. */
+/**
+ * Makes up for lost webhooks: asks GitHub for what is open and what is the head of the default branch, and queues what
+ * was never measured.
+ */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { WatchedRepository } from '../../config/service.ts';
 import { firstLine } from '../../core/errors.ts';
+import { isAhead, type PullRequest } from '../../store/inbox-outbox.ts';
 import type { GitHub, RemotePullRequest } from '../tell/github-types.ts';
 import { SendError } from '../tell/send-error.ts';
-import { isAhead, type PullRequest } from '../../store/inbox-outbox.ts';
-import { added, keep } from './webhook-events.ts';
 import { queueMaster } from './queueing.ts';
 import type { ServeContext } from './serve-context.ts';
+import { added, keep } from './webhook-events.ts';
 
-/** One turn over every watched repository. That one fails does not stop the others; it is logged when it begins and when it is over. */
+/**
+ * One turn over every watched repository. That one fails does not stop the others; it is logged when it begins and when
+ * it is over.
+ */
 export async function reconcile(ctx: ServeContext): Promise<void> {
   const { github, config, signal, log } = ctx;
   if (!github) return;
@@ -27,12 +33,23 @@ export async function reconcile(ctx: ServeContext): Promise<void> {
   }
 }
 
-/** Gives the ids of the jobs that it added. The queue knows what was measured, or declined by somebody, and does not take it again. */
-async function reconcileRepository(repository: WatchedRepository, github: GitHub, ctx: ServeContext): Promise<string[]> {
+/**
+ * Gives the ids of the jobs that it added. The queue knows what was measured, or declined by somebody, and does not
+ * take it again.
+ */
+async function reconcileRepository(
+  repository: WatchedRepository,
+  github: GitHub,
+  ctx: ServeContext,
+): Promise<string[]> {
   const { name } = repository;
   const head = await github.defaultBranch(name);
   const queued = ctx.store.transaction(() => {
-    const benchmarks = repository.benchmarks.filter((benchmark) => ctx.store.queue.count({ repository: name, benchmark, commit: head.commit }) > 0 || !measured(benchmark, head.commit, ctx));
+    const benchmarks = repository.benchmarks.filter(
+      (benchmark) =>
+        ctx.store.queue.count({ repository: name, benchmark, commit: head.commit }) > 0 ||
+        !measured(benchmark, head.commit, ctx),
+    );
     return added(queueMaster({ ...repository, benchmarks }, { commit: head.commit, branch: head.name }, ctx));
   });
   const open = await github.openPullRequests(name);
@@ -58,11 +75,15 @@ async function nowOf(known: PullRequest, github: GitHub): Promise<RemotePullRequ
 }
 
 const take = (repository: WatchedRepository, remote: RemotePullRequest, ctx: ServeContext): string[] =>
-  ctx.store.transaction(() => keep({ what: 'pull request', repository, pullRequest: { ...remote, repository: repository.name } }, ctx));
+  ctx.store.transaction(() =>
+    keep({ what: 'pull request', repository, pullRequest: { ...remote, repository: repository.name } }, ctx),
+  );
 
 /** Measured as master set without a job: by hand. */
 const measured = (benchmark: string, commit: string, { store }: ServeContext): boolean =>
-  store.runs({ benchmark, commit, master: true, limit: 1000 }).some((run) => run.commit === commit && run.status === 'complete');
+  store
+    .runs({ benchmark, commit, master: true, limit: 1000 })
+    .some((run) => run.commit === commit && run.status === 'complete');
 
 /** How it went last, kept over restarts. */
 interface Last {
@@ -85,10 +106,16 @@ function isLimited(repository: WatchedRepository, ctx: ServeContext): boolean {
 
 /** Says when it begins to fail, fails in another way, or is over. */
 function noteState(repository: WatchedRepository, error: unknown, ctx: ServeContext): void {
-  const fault = error === undefined ? '' : error instanceof SendError ? `${error.kind} ${error.status ?? ''}` : firstLine(error);
+  const fault =
+    error === undefined ? '' : error instanceof SendError ? `${error.kind} ${error.status ?? ''}` : firstLine(error);
   const until = error instanceof SendError ? (error.retryAtMs ?? 0) : 0;
   const last = lastOf(repository, ctx);
-  if (fault !== last.fault || until !== last.until) ctx.store.hub.saveSetting(nameOfLast(repository), JSON.stringify({ fault, until } satisfies Last));
+  if (fault !== last.fault || until !== last.until)
+    ctx.store.hub.saveSetting(nameOfLast(repository), JSON.stringify({ fault, until } satisfies Last));
   if (fault === last.fault) return;
-  ctx.log(error === undefined ? `${repository.name}: GitHub answers again` : `${repository.name}: GitHub could not be asked what was missed: ${firstLine(error)}; it is tried again`);
+  ctx.log(
+    error === undefined
+      ? `${repository.name}: GitHub answers again`
+      : `${repository.name}: GitHub could not be asked what was missed: ${firstLine(error)}; it is tried again`,
+  );
 }

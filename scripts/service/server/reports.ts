@@ -1,17 +1,18 @@
 /**
- * What GitHub is to be told of the jobs: a check run for each, and one comment for each pull request. Made anew from the
+ * What GitHub is to be told of the jobs: a check run for each, and one comment for each pull request. Made anew from
+ * the
  * store in every turn, so that nothing depends on who has seen which change; what did not change is not made again.
  */
 import { createHash } from 'node:crypto';
-import { watchedRepository, type ServiceConfig } from '../../config/service.ts';
-import { isFullHash } from '../../engine/names.ts';
-import { checkRunOf } from '../tell/checks.ts';
-import type { CheckRun, GitHub } from '../tell/github-types.ts';
-import { commentMarker, pullRequestComment, type PullRequestState } from '../tell/pull-request-comment.ts';
-import { SendError } from '../tell/send-error.ts';
-import { ENDED } from '../../store/jobs.ts';
+import { type ServiceConfig, watchedRepository } from '../../config/service.ts';
 import type { Job } from '../../documents/job.ts';
 import type { RunDocument } from '../../documents/run.ts';
+import { isFullHash } from '../../engine/names.ts';
+import { ENDED } from '../../store/jobs.ts';
+import { checkRunOf } from '../tell/checks.ts';
+import type { CheckRun, GitHub } from '../tell/github-types.ts';
+import { commentMarker, type PullRequestState, pullRequestComment } from '../tell/pull-request-comment.ts';
+import { SendError } from '../tell/send-error.ts';
 import type { Sender, Senders } from './outbox.ts';
 import type { ServeContext } from './serve-context.ts';
 
@@ -41,12 +42,18 @@ export function wantReports(ctx: ReportContext): void {
   for (const state of sharingPulls([...waiting, ...ended], ctx)) pulls.set(subjectOf(state), state);
   // Comments first: a job whose check run says that it has ended is not looked at again.
   for (const state of pulls.values()) wantComment(state, ctx);
-  for (const job of waiting) wantCheck(checkRunOf(job, undefined, { site: ctx.site, ahead: Math.max(0, queued.indexOf(job.job_id)), paused }), job, ctx);
+  for (const job of waiting)
+    wantCheck(
+      checkRunOf(job, undefined, { site: ctx.site, ahead: Math.max(0, queued.indexOf(job.job_id)), paused }),
+      job,
+      ctx,
+    );
   for (const job of ended) wantCheck(checkRunOf(job, runOf(job, ctx), { site: ctx.site }), job, ctx);
 }
 
 /** GitHub knows jobs of watched repositories; by hand a commit may be any name that git takes. */
-const isTold = ({ repository, commit }: Job, config: ServiceConfig): boolean => repository !== undefined && isFullHash(commit) && watchedRepository(config, repository) !== undefined;
+const isTold = ({ repository, commit }: Job, config: ServiceConfig): boolean =>
+  repository !== undefined && isFullHash(commit) && watchedRepository(config, repository) !== undefined;
 
 /** Jobs that have ended, and whose check run does not say so yet. */
 function untoldJobs(ctx: ReportContext): Job[] {
@@ -56,7 +63,9 @@ function untoldJobs(ctx: ReportContext): Job[] {
   const found: Job[] = [];
   for (let offset = 0; ; offset += PAGE) {
     const page = store.queue.jobs({ state: [...ENDED], limit: PAGE, offset });
-    const untold = page.filter((job) => isTold(job, config) && Date.parse(job.ended_at!) >= now() - LOOK_BACK_MS && !isToldEnd(job, ctx));
+    const untold = page.filter(
+      (job) => isTold(job, config) && Date.parse(job.ended_at!) >= now() - LOOK_BACK_MS && !isToldEnd(job, ctx),
+    );
     found.push(...untold);
     const old = page.length < PAGE || Date.parse(page.at(-1)!.ended_at!) < now() - LOOK_BACK_MS;
     if (old || (!whole && untold.length === 0)) break;
@@ -77,7 +86,8 @@ interface WantedCheck {
 
 function wantCheck(run: CheckRun, { job_id, repository }: Job, { store }: ReportContext): void {
   const wanted = JSON.stringify({ repository: repository!, run } satisfies WantedCheck);
-  if (store.hub.message('check', job_id)?.wanted !== wanted) store.hub.want('check', job_id, wanted); // no write lock where nothing has changed
+  // no write lock where nothing has changed
+  if (store.hub.message('check', job_id)?.wanted !== wanted) store.hub.want('check', job_id, wanted);
 }
 
 /** A run that is not there any more is told of by its job alone. */
@@ -89,31 +99,51 @@ function runOf({ run_id }: Job, { store }: ReportContext): RunDocument | undefin
   }
 }
 
-const subjectOf = ({ repository, number }: Pick<PullRequestState, 'repository' | 'number'>): string => `${repository}#${number}`;
+const subjectOf = ({ repository, number }: Pick<PullRequestState, 'repository' | 'number'>): string =>
+  `${repository}#${number}`;
 
 /** Open pull requests whose head another one has too: it is measured once, and told in each. */
 function sharingPulls(jobs: readonly Job[], { store, config }: ReportContext): PullRequestState[] {
-  const heads = new Set(jobs.filter(({ pull_request }) => pull_request !== undefined).map(({ repository, commit }) => `${repository!.toLowerCase()} ${commit}`));
+  const heads = new Set(
+    jobs
+      .filter(({ pull_request }) => pull_request !== undefined)
+      .map(({ repository, commit }) => `${repository!.toLowerCase()} ${commit}`),
+  );
   if (heads.size === 0) return [];
-  return config.repositories.flatMap(({ name }) => store.hub.openPullRequests(name)).filter(({ repository, head }) => heads.has(`${repository.toLowerCase()} ${head}`));
+  return config.repositories
+    .flatMap(({ name }) => store.hub.openPullRequests(name))
+    .filter(({ repository, head }) => heads.has(`${repository.toLowerCase()} ${head}`));
 }
 
 /** Its jobs, and those of its head that were made for another pull request. */
 function jobsOf(state: PullRequestState, { store, config }: ReportContext): Job[] {
   const own = store.queue.jobs(placeOf(state));
-  const shared = store.queue.jobs({ repository: state.repository, commit: state.head }).filter((job) => job.kind === 'new-test' && own.every(({ job_id }) => job_id !== job.job_id));
+  const shared = store.queue
+    .jobs({ repository: state.repository, commit: state.head })
+    .filter((job) => job.kind === 'new-test' && own.every(({ job_id }) => job_id !== job.job_id));
   return [...own, ...shared].filter((job) => isTold(job, config));
 }
 
-/** Open pull requests with a new head, with one that was measured for another, or from a fork and without a comment; who begins to use Mayfly does not write into every old one. */
+/**
+ * Open pull requests with a new head, with one that was measured for another, or from a fork and without a comment; who
+ * begins to use Mayfly does not write into every old one.
+ */
 function openPulls({ store, config, now }: ReportContext): PullRequestState[] {
-  return config.repositories.flatMap(({ name }) => store.hub.openPullRequests(name)).filter((pull) => {
-    const message = store.hub.message('comment', subjectOf(pull));
-    return message ? !message.wanted.startsWith(`${pull.head} `) : pull.updated_ms >= now() - LOOK_BACK_MS && (pull.from_fork || store.queue.count({ repository: pull.repository, commit: pull.head }) > 0);
-  });
+  return config.repositories
+    .flatMap(({ name }) => store.hub.openPullRequests(name))
+    .filter((pull) => {
+      const message = store.hub.message('comment', subjectOf(pull));
+      return message
+        ? !message.wanted.startsWith(`${pull.head} `)
+        : pull.updated_ms >= now() - LOOK_BACK_MS &&
+            (pull.from_fork || store.queue.count({ repository: pull.repository, commit: pull.head }) > 0);
+    });
 }
 
-/** A pull request that nobody told us of, for which a job was made by hand, is taken to be at the commit of its newest job. */
+/**
+ * A pull request that nobody told us of, for which a job was made by hand, is taken to be at the commit of its newest
+ * job.
+ */
 function addPull(job: Job, pulls: Map<string, PullRequestState>, { store }: ReportContext): void {
   if (job.pull_request === undefined) return;
   const place = { repository: job.repository!, number: job.pull_request };
@@ -124,25 +154,45 @@ function addPull(job: Job, pulls: Map<string, PullRequestState>, { store }: Repo
   pulls.set(subjectOf(place), known ?? { ...place, head: newest.commit, from_fork: false });
 }
 
-const placeOf = ({ repository, number }: Pick<PullRequestState, 'repository' | 'number'>) => ({ repository, pull_request: number });
+const placeOf = ({ repository, number }: Pick<PullRequestState, 'repository' | 'number'>) => ({
+  repository,
+  pull_request: number,
+});
 
-/** The message is the head and a hash of what the comment is made of, then the comment: it is made where these differ. */
+/**
+ * The message is the head and a hash of what the comment is made of, then the comment: it is made where these differ.
+ */
 function wantComment(state: PullRequestState, ctx: ReportContext): void {
   const { store, site } = ctx;
   const jobs = jobsOf(state, ctx);
-  const light = jobs.map(({ job_id, state, reason, cancel_reason, run_id, progress }) => [job_id, state, reason, cancel_reason, run_id ?? progress?.run_id]);
-  const first = `${state.head} ${createHash('sha256').update(JSON.stringify([state.from_fork, site, light])).digest('hex')}\n`;
+  const light = jobs.map(({ job_id, state, reason, cancel_reason, run_id, progress }) => [
+    job_id,
+    state,
+    reason,
+    cancel_reason,
+    run_id ?? progress?.run_id,
+  ]);
+  const first = `${state.head} ${createHash('sha256')
+    .update(JSON.stringify([state.from_fork, site, light]))
+    .digest('hex')}\n`;
   if (store.hub.message('comment', subjectOf(state))?.wanted.startsWith(first)) return;
   const body = pullRequestComment(state, jobs, { runOf: (job) => runOf(job, ctx), site });
   if (body !== undefined) store.hub.want('comment', subjectOf(state), first + body);
 }
 
-/** Senders of the channels `check` and `comment`. What was made and not heard of is looked for before it is made; what is gone is made again. */
+/**
+ * Senders of the channels `check` and `comment`. What was made and not heard of is looked for before it is made; what
+ * is gone is made again.
+ */
 export function githubSenders({ github, now }: Pick<ServeContext, 'github' | 'now'>): Senders {
   const sendCheck: Sender = async ({ wanted, remote_id }) => {
     const { repository, run } = JSON.parse(wanted) as WantedCheck;
     const hub = connected(github);
-    const remoteId = await saved(remote_id, () => hub.findCheckRun(repository, run.commit, run.name, run.external_id), (id) => hub.saveCheckRun(repository, run, id));
+    const remoteId = await saved(
+      remote_id,
+      () => hub.findCheckRun(repository, run.commit, run.name, run.external_id),
+      (id) => hub.saveCheckRun(repository, run, id),
+    );
     return { remoteId, ...(run.status === 'completed' ? {} : { notBefore: now() + PROGRESS_MS }) };
   };
   const sendComment: Sender = async ({ subject, wanted, remote_id }) => {
@@ -150,7 +200,13 @@ export function githubSenders({ github, now }: Pick<ServeContext, 'github' | 'no
     const hub = connected(github);
     const body = wanted.slice(wanted.indexOf('\n') + 1);
     const place = [repository!, Number(number)] as const;
-    return { remoteId: await saved(remote_id, () => hub.findComment(...place, commentMarker(...place)), (id) => hub.saveComment(...place, body, id)) };
+    return {
+      remoteId: await saved(
+        remote_id,
+        () => hub.findComment(...place, commentMarker(...place)),
+        (id) => hub.saveComment(...place, body, id),
+      ),
+    };
   };
   return { check: sendCheck, comment: sendComment };
 }
@@ -160,7 +216,11 @@ function connected(github: GitHub | undefined): GitHub {
   return github;
 }
 
-async function saved(known: string | undefined, find: () => Promise<string | undefined>, save: (id: string | undefined) => Promise<string>): Promise<string> {
+async function saved(
+  known: string | undefined,
+  find: () => Promise<string | undefined>,
+  save: (id: string | undefined) => Promise<string>,
+): Promise<string> {
   try {
     return await save(known || (await find()));
   } catch (error) {

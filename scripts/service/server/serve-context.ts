@@ -1,8 +1,8 @@
 /** What the parts of the server are handed. */
 import type { ServiceConfig } from '../../config/service.ts';
 import type { Paths } from '../../core/paths.ts';
-import type { GitHub } from '../tell/github-types.ts';
 import type { Store } from '../../store/db.ts';
+import type { GitHub } from '../tell/github-types.ts';
 
 export interface ServeContext {
   store: Store;

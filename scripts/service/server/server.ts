@@ -3,26 +3,26 @@ import { hostname } from 'node:os';
 import type { ServiceConfig } from '../../config/service.ts';
 import { UsageError } from '../../core/errors.ts';
 import type { Paths } from '../../core/paths.ts';
+import type { WorkerName } from '../../documents/job.ts';
 import { isAlive } from '../../engine/owner.ts';
+import type { Store } from '../../store/db.ts';
 import { githubSite } from '../tell/alert.ts';
 import type { GitHub } from '../tell/github-types.ts';
-import type { Store } from '../../store/db.ts';
-import type { WorkerName } from '../../documents/job.ts';
 import { actionRoutes } from './actions.ts';
 import { alertSenders, checkAlerts, wantAlerts } from './alerts.ts';
 import { apiRoutes } from './api.ts';
 import { badgeRoutes } from './badge.ts';
-import { healthRoutes } from './server-health.ts';
-import { createHttp, HttpError, listen, type Http } from './http.ts';
-import { startLoops, type Loop } from './loops.ts';
-import { serverMetrics } from './server-metrics.ts';
+import { answerRequests, answerSender } from './comment-commands.ts';
+import { createHttp, type Http, HttpError, listen } from './http.ts';
+import { type Loop, startLoops } from './loops.ts';
 import { sendWaiting } from './outbox.ts';
 import { ASSETS } from './pages/assets.ts';
 import { errorPage, pageRoutes } from './pages/pages.ts';
 import { reconcile } from './reconcile.ts';
 import { githubSenders, wantReports } from './reports.ts';
-import { answerRequests, answerSender } from './comment-commands.ts';
 import type { ServeContext } from './serve-context.ts';
+import { healthRoutes } from './server-health.ts';
+import { serverMetrics } from './server-metrics.ts';
 import { webhookRoutes } from './webhook.ts';
 
 /** Only loopback, and all addresses of a container that is published on loopback. */
@@ -52,15 +52,32 @@ export interface Server {
   ended: Promise<void>;
 }
 
-/** Checks the configuration, listens, and starts the loops. UsageError where a secret is missing, InfrastructureError where the port is taken. */
+/**
+ * Checks the configuration, listens, and starts the loops. UsageError where a secret is missing, InfrastructureError
+ * where the port is taken.
+ */
 export async function startServer({ env, host, port, log, ...options }: ServerOptions): Promise<Server> {
   const { config, github, signal, store } = options;
   checkSecrets(config, env);
-  const ctx: ServeContext = { ...options, site: config.site ?? '', githubSite: githubSite(env.GITHUB_API_URL), webhookSecret: env.MAYFLY_WEBHOOK_SECRET || undefined, actionToken: env.MAYFLY_ACTION_TOKEN || undefined, now: Date.now, log, wake: () => loops.wake() };
+  const ctx: ServeContext = {
+    ...options,
+    site: config.site ?? '',
+    githubSite: githubSite(env.GITHUB_API_URL),
+    webhookSecret: env.MAYFLY_WEBHOOK_SECRET || undefined,
+    actionToken: env.MAYFLY_ACTION_TOKEN || undefined,
+    now: Date.now,
+    log,
+    wake: () => loops.wake(),
+  };
   const http = await createHttp({
     errorPage,
     assets: ASSETS,
-    openapi: { title: 'Mayfly', version: '1', description: 'What the web site shows, as JSON. Times are ISO 8601, durations in seconds; docs/api.md explains the documents.' },
+    openapi: {
+      title: 'Mayfly',
+      version: '1',
+      description:
+        'What the web site shows, as JSON. Times are ISO 8601, durations in seconds; docs/api.md explains the documents.',
+    },
     log,
   });
   onlyKnownHosts(http, config);
@@ -70,61 +87,95 @@ export async function startServer({ env, host, port, log, ...options }: ServerOp
   const url = await listen(http, host, port);
   ctx.site ||= url;
   const loops = startLoops(loopsOf(ctx, env), signal, log);
-  const ended = new Promise<void>((resolve, reject) => signal.addEventListener('abort', () => void Promise.all([http.close(), loops.ended]).then(() => resolve(), reject), { once: true }));
+  const ended = new Promise<void>((resolve, reject) =>
+    signal.addEventListener(
+      'abort',
+      () => void Promise.all([http.close(), loops.ended]).then(() => resolve(), reject),
+      { once: true },
+    ),
+  );
   return { url, remarks: remarksOn(ctx, github), ended };
 }
 
 /** Paths that say nothing about what is measured, or whose requests are signed. */
 const OPEN_PATHS = /^\/(webhooks\/github|healthz|readyz|metrics)(\?|$)/;
 
-/** A page of another site whose name was made to lead to this address (DNS rebinding) could read everything, with a Host of its own. */
+/**
+ * A page of another site whose name was made to lead to this address (DNS rebinding) could read everything, with a Host
+ * of its own.
+ */
 function onlyKnownHosts(http: Http, { site }: ServiceConfig): void {
   const known = new Set(['127.0.0.1', '[::1]', 'localhost', ...(site ? [new URL(site).hostname] : [])]);
   http.addHook('onRequest', async (request) => {
     const name = URL.parse(`http://${request.headers.host ?? ''}`)?.hostname ?? '';
-    if (!known.has(name) && !OPEN_PATHS.test(request.url)) throw new HttpError(421, 'this server is not known by this name: add it to mayfly.yaml, as site: https://NAME');
+    if (!known.has(name) && !OPEN_PATHS.test(request.url))
+      throw new HttpError(421, 'this server is not known by this name: add it to mayfly.yaml, as site: https://NAME');
   });
 }
 
 /** UsageError where mayfly.yaml needs a variable of the environment that is not set. */
 export function checkSecrets(config: ServiceConfig, env: NodeJS.ProcessEnv): void {
   if (config.repositories.length > 0 && !env.MAYFLY_WEBHOOK_SECRET) {
-    throw new UsageError(`${config.file} names repositories, but MAYFLY_WEBHOOK_SECRET is not set: webhooks could not be told from forgeries`, { hint: 'Set it to the secret of the webhook on GitHub; docs/webhooks.md says how.' });
+    throw new UsageError(
+      `${config.file} names repositories, but MAYFLY_WEBHOOK_SECRET is not set: webhooks could not be told from forgeries`,
+      { hint: 'Set it to the secret of the webhook on GitHub; docs/webhooks.md says how.' },
+    );
   }
   checkAlerts(config, env);
 }
 
-/** Each turn makes the difference between what is and what ought to be smaller; a turn that was missed is made up for by the next one. */
+/**
+ * Each turn makes the difference between what is and what ought to be smaller; a turn that was missed is made up for by
+ * the next one.
+ */
 function loopsOf(ctx: ServeContext, env: NodeJS.ProcessEnv): Loop[] {
   const { github, store, config } = ctx;
-  const senders = { ...alertSenders(ctx, env), ...(github ? { ...githubSenders(ctx), answer: answerSender(ctx) } : {}) };
+  const senders = {
+    ...alertSenders(ctx, env),
+    ...(github ? { ...githubSenders(ctx), answer: answerSender(ctx) } : {}),
+  };
   const tell = () => {
     if (github) wantReports(ctx);
     wantAlerts(ctx);
     return sendWaiting(ctx, senders);
   };
   const recover = () => {
-    for (const { job_id, state, reason } of store.queue.recoverLost(ctx.now(), seenHere)) ctx.log(`job ${job_id} ${state === 'queued' ? 'is queued again' : 'has failed'}: ${reason}`);
+    for (const { job_id, state, reason } of store.queue.recoverLost(ctx.now(), seenHere))
+      ctx.log(`job ${job_id} ${state === 'queued' ? 'is queued again' : 'has failed'}: ${reason}`);
   };
   return [
     { name: 'jobs of lost workers', everyMs: 10_000, wakes: false, turn: recover },
-    { name: 'old deliveries', everyMs: 3600_000, wakes: false, turn: () => store.hub.forgetDeliveries(ctx.now() - KEEP_DELIVERIES_MS) },
+    {
+      name: 'old deliveries',
+      everyMs: 3600_000,
+      wakes: false,
+      turn: () => store.hub.forgetDeliveries(ctx.now() - KEEP_DELIVERIES_MS),
+    },
     { name: 'reports', everyMs: LOOK_MS, wakes: true, turn: tell },
-    ...(github ? [
-      { name: 'commands', everyMs: LOOK_MS, wakes: true, turn: () => answerRequests(ctx) },
-      { name: 'reconcile', everyMs: config.reconcileS * 1000, wakes: false, turn: () => reconcile(ctx) },
-    ] : []),
+    ...(github
+      ? [
+          { name: 'commands', everyMs: LOOK_MS, wakes: true, turn: () => answerRequests(ctx) },
+          { name: 'reconcile', everyMs: config.reconcileS * 1000, wakes: false, turn: () => reconcile(ctx) },
+        ]
+      : []),
   ];
 }
 
 /** A process that is seen is there; one that is not may be on another host, or hidden from this container. */
-const seenHere = ({ host, pid, pid_start }: WorkerName): true | undefined => (host === hostname() && isAlive(pid, pid_start) ? true : undefined);
+const seenHere = ({ host, pid, pid_start }: WorkerName): true | undefined =>
+  host === hostname() && isAlive(pid, pid_start) ? true : undefined;
 
 function remarksOn({ config, site, actionToken }: ServeContext, github: GitHub | undefined): string[] {
   return [
     ...(config.file ? [] : ['there is no mayfly.yaml: the web site is shown, and no repository is watched']),
-    ...(config.repositories.length > 0 && !github ? ['neither GITHUB_TOKEN nor a GitHub App is set: webhooks queue jobs, but nothing is reported to GitHub, commands in comments wait, and lost webhooks are not made up for'] : []),
-    ...(config.repositories.length > 0 && !config.site ? [`mayfly.yaml has no site: links in reports begin with ${site}`] : []),
+    ...(config.repositories.length > 0 && !github
+      ? [
+          'neither GITHUB_TOKEN nor a GitHub App is set: webhooks queue jobs, but nothing is reported to GitHub, commands in comments wait, and lost webhooks are not made up for',
+        ]
+      : []),
+    ...(config.repositories.length > 0 && !config.site
+      ? [`mayfly.yaml has no site: links in reports begin with ${site}`]
+      : []),
     ...(actionToken ? [] : ['MAYFLY_ACTION_TOKEN is not set: the site is read-only']),
   ];
 }

@@ -1,4 +1,7 @@
-/** Who may act: a token in the header, or the cookie that the sign-in gives for it. Nothing is kept of a session but the cookie itself. */
+/**
+ * Who may act: a token in the header, or the cookie that the sign-in gives for it. Nothing is kept of a session but the
+ * cookie itself.
+ */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { HttpRequest } from './http.ts';
 import type { ServeContext } from './serve-context.ts';
@@ -9,10 +12,12 @@ const SESSION_MS = 12 * 3600_000;
 type Known = Pick<ServeContext, 'actionToken' | 'now'>;
 
 /** Equal, in a time that tells nothing of where they differ. */
-export const sameSecret = (given: string, wanted: string): boolean => timingSafeEqual(createHash('sha256').update(given).digest(), createHash('sha256').update(wanted).digest());
+export const sameSecret = (given: string, wanted: string): boolean =>
+  timingSafeEqual(createHash('sha256').update(given).digest(), createHash('sha256').update(wanted).digest());
 
 /** The token of `Authorization: Bearer`. */
-export const bearer = ({ headers }: HttpRequest): string | undefined => /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
+export const bearer = ({ headers }: HttpRequest): string | undefined =>
+  /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
 
 /** The value of Set-Cookie for a new session. Another token of the server ends all of them. */
 export function sessionCookie({ actionToken, now, site }: Known & Pick<ServeContext, 'site'>): string {
@@ -27,16 +32,24 @@ const attributes = (site: string) => `Path=/; HttpOnly; SameSite=Strict${site.st
 /** The request carries the cookie of a session that has not ended. */
 export function inSession({ headers }: HttpRequest, { actionToken, now }: Known): boolean {
   if (actionToken === undefined) return false;
-  const values = (headers.cookie ?? '').split(/;\s*/).filter((one) => one.startsWith(`${COOKIE}=`)).map((one) => one.slice(COOKIE.length + 1));
+  const values = (headers.cookie ?? '')
+    .split(/;\s*/)
+    .filter((one) => one.startsWith(`${COOKIE}=`))
+    .map((one) => one.slice(COOKIE.length + 1));
   return values.some((value) => {
     const [, open, until, signed] = /^((\d{1,16})\.[\w-]{16})\.([\w-]{43})$/.exec(value) ?? [];
     return open !== undefined && sameSecret(signed!, sign(open, actionToken)) && Number(until) > now();
   });
 }
 
-const sign = (text: string, token: string): string => createHmac('sha256', createHmac('sha256', token).update('mayfly session v1').digest()).update(text).digest('base64url');
+const sign = (text: string, token: string): string =>
+  createHmac('sha256', createHmac('sha256', token).update('mayfly session v1').digest())
+    .update(text)
+    .digest('base64url');
 
-/** A browser sends this from a page of this site: true; from another one: false; undefined: no browser says anything. */
+/**
+ * A browser sends this from a page of this site: true; from another one: false; undefined: no browser says anything.
+ */
 export function fromThisSite({ headers }: HttpRequest, site: string): boolean | undefined {
   const fetchSite = headers['sec-fetch-site'];
   if (fetchSite !== undefined) return fetchSite === 'same-origin';

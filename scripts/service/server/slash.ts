@@ -1,7 +1,7 @@
 /** Commands in comments: /bench and what may follow it. Pure. */
 import { didYouMean } from '../../config/nearest.ts';
-import { shown } from '../../config/schema.ts';
 import { parseDuration } from '../../config/quantities.ts';
+import { shown } from '../../config/schema.ts';
 import type { JobOverrides } from '../../documents/job.ts';
 
 export type SlashCommand =
@@ -14,9 +14,16 @@ export type SlashCommand =
 
 const LONGEST = 500;
 
-/** The line of a comment that holds a command: the first one that is not empty, where it begins with /bench; no more than 500 characters and the one that is too many. */
+/**
+ * The line of a comment that holds a command: the first one that is not empty, where it begins with /bench; no more
+ * than 500 characters and the one that is too many.
+ */
 export function commandLine(comment: string): string | undefined {
-  const line = comment.split(/[\r\n]+/).find((one) => one.trim() !== '')?.trim() ?? '';
+  const line =
+    comment
+      .split(/[\r\n]+/)
+      .find((one) => one.trim() !== '')
+      ?.trim() ?? '';
   return /^\/bench(?!\S)/.test(line) ? line.slice(0, LONGEST + 1) : undefined;
 }
 
@@ -27,7 +34,8 @@ export function parseSlash(comment: string, benchmarks: readonly string[]): Slas
   if (line.length > LONGEST) return { kind: 'wrong', text: `the command has more than ${LONGEST} characters` };
   const [, ...words] = line.split(/\s+/);
   if (words[0] === 'help') return { kind: 'help' };
-  if (words[0] === 'cancel') return words.length === 1 ? { kind: 'cancel' } : { kind: 'wrong', text: 'cancel stands alone' };
+  if (words[0] === 'cancel')
+    return words.length === 1 ? { kind: 'cancel' } : { kind: 'wrong', text: 'cancel stands alone' };
   const command: Run = { kind: 'run', overrides: {} };
   for (const word of words) {
     const wrong = take(word, command, benchmarks);
@@ -59,7 +67,8 @@ const KEYS: Record<string, Key> = {
     set: ({ overrides }, value) => (overrides.duration = value),
   },
   against: {
-    // What git takes as the name of a commit, nothing that a flag could be mistaken for, and no head of a pull request, which moves.
+    // What git takes as the name of a commit, nothing that a flag could be mistaken for, and no head of a pull request,
+    // which moves.
     fits: (value) => /^(?!-)[\w./@^~{}+-]{1,200}$/.test(value) && !/(^|\/)pull\/|^worktree/.test(value),
     form: 'a commit, branch or tag such as against=v1.2',
     get: ({ against }) => against,
@@ -75,10 +84,11 @@ const KEYS: Record<string, Key> = {
 
 /** Adds one word to the command; gives what is wrong with it. */
 function take(word: string, command: Run, benchmarks: readonly string[]): string | undefined {
-  const [, name, value] = /^([a-z]+)=(.*)$/si.exec(word) ?? [];
+  const [, name, value] = /^([a-z]+)=(.*)$/is.exec(word) ?? [];
   if (name === undefined) return takeBenchmark(word, command, benchmarks);
   const key = Object.hasOwn(KEYS, name) ? KEYS[name]! : undefined;
-  if (!key) return `${shown(name)} is not known${didYouMean(name, Object.keys(KEYS))}; allowed here: ${Object.keys(KEYS).join(', ')}`;
+  if (!key)
+    return `${shown(name)} is not known${didYouMean(name, Object.keys(KEYS))}; allowed here: ${Object.keys(KEYS).join(', ')}`;
   if (key.get(command) !== undefined) return `${name} is there twice`;
   if (!key.fits(value!)) return `${name} must be ${key.form}, got ${shown(value)}`;
   key.set(command, value!);
@@ -87,7 +97,8 @@ function take(word: string, command: Run, benchmarks: readonly string[]): string
 
 function takeBenchmark(word: string, command: Run, benchmarks: readonly string[]): string | undefined {
   if (command.benchmark !== undefined) return `${shown(word)} is one word too many`;
-  if (!benchmarks.includes(word)) return `there is no benchmark ${shown(word)} for this repository${didYouMean(word, [...benchmarks, 'cancel', 'help'])}; there is ${benchmarks.join(', ')}`;
+  if (!benchmarks.includes(word))
+    return `there is no benchmark ${shown(word)} for this repository${didYouMean(word, [...benchmarks, 'cancel', 'help'])}; there is ${benchmarks.join(', ')}`;
   command.benchmark = word;
   return undefined;
 }

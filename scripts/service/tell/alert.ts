@@ -1,14 +1,17 @@
-/** A confirmed change of a default branch in words: as a document that is kept, as plain text, as the body of an issue. Pure. */
+/**
+ * A confirmed change of a default branch in words: as a document that is kept, as plain text, as the body of an issue.
+ * Pure.
+ */
 import { createHash } from 'node:crypto';
-import { titleOf } from '../../judge/effect-text.ts';
-import { shortCommit } from '../../engine/names.ts';
-import type { ChangePoint } from '../../store/db.ts';
-import type { StoredBisection } from '../../store/judgements.ts';
 import { plainText } from '../../core/text.ts';
 import type { Metric, RunDocument } from '../../documents/run.ts';
+import { shortCommit } from '../../engine/names.ts';
+import { titleOf } from '../../judge/effect-text.ts';
 import type { BisectDocument } from '../../report/bisect-text.ts';
 import { ratioWords } from '../../report/history-text.ts';
 import { escaped } from '../../report/markdown.ts';
+import type { ChangePoint } from '../../store/db.ts';
+import type { StoredBisection } from '../../store/judgements.ts';
 
 /** What somebody is told: the metrics that changed between two commits. It is kept as it is until it is sent. */
 export interface AlertDocument {
@@ -57,24 +60,45 @@ export interface AlertSurroundings {
 }
 
 /** What is told of changes between the same two commits of a benchmark on a host. `subject`: under which it is kept. */
-export function alertOf(subject: string, points: readonly ChangePoint[], { run, bisections, repository, site, github }: AlertSurroundings): AlertDocument {
+export function alertOf(
+  subject: string,
+  points: readonly ChangePoint[],
+  { run, bisections, repository, site, github }: AlertSurroundings,
+): AlertDocument {
   const { benchmark, host_id, before, commit, run_id } = points[0]!;
-  const place = ({ metric }: AlertChange) => run.metrics.findIndex(({ name }) => name === metric) >>> 0; // an unknown name (-1) comes last
-  const changes = points.map((point) => changeOf(point, run.metrics)).sort((a, b) => Number(b.worse) - Number(a.worse) || place(a) - place(b));
+  // an unknown name (-1) comes last
+  const place = ({ metric }: AlertChange) => run.metrics.findIndex(({ name }) => name === metric) >>> 0;
+  const changes = points
+    .map((point) => changeOf(point, run.metrics))
+    .sort((a, b) => Number(b.worse) - Number(a.worse) || place(a) - place(b));
   const culprit = culpritOf(points[0]!, bisections);
-  const searched = [benchmark, before, commit].every((one) => /^[\w./@+][\w./@+-]*$/.test(one)); // a command that is copied into a shell
+  // a command that is copied into a shell
+  const searched = [benchmark, before, commit].every((one) => /^[\w./@+][\w./@+-]*$/.test(one));
   return {
     schema: 'mayfly.alert/v1',
     id: createHash('sha256').update(subject).digest('hex').slice(0, 16),
-    benchmark, host_id, before, commit,
-    ...(run.sides.candidate.commit === commit && run.sides.candidate.subject !== undefined ? { subject: cut(run.sides.candidate.subject) } : {}),
+    benchmark,
+    host_id,
+    before,
+    commit,
+    ...(run.sides.candidate.commit === commit && run.sides.candidate.subject !== undefined
+      ? { subject: cut(run.sides.candidate.subject) }
+      : {}),
     changes,
-    ...(culprit ? { culprit } : searched && changes.some(({ worse }) => worse) ? { bisect: `npm run bisect -- --benchmark=${benchmark} --good=${shortCommit(before)} --bad=${shortCommit(commit)}` } : {}),
+    ...(culprit
+      ? { culprit }
+      : searched && changes.some(({ worse }) => worse)
+        ? {
+            bisect: `npm run bisect -- --benchmark=${benchmark} --good=${shortCommit(before)} --bad=${shortCommit(commit)}`,
+          }
+        : {}),
     ...(repository === undefined ? {} : { repository }),
     links: {
       run: `${site}/runs/${encodeURIComponent(run_id)}`,
       benchmark: `${site}/benchmarks/${encodeURIComponent(benchmark)}`,
-      ...(repository === undefined ? {} : { compare: `${github}/${repository}/compare/${encodeURIComponent(before)}...${encodeURIComponent(commit)}` }),
+      ...(repository === undefined
+        ? {}
+        : { compare: `${github}/${repository}/compare/${encodeURIComponent(before)}...${encodeURIComponent(commit)}` }),
     },
   };
 }
@@ -82,23 +106,43 @@ export function alertOf(subject: string, points: readonly ChangePoint[], { run, 
 function changeOf({ metric, ratio, run_id }: ChangePoint, metrics: readonly Metric[]): AlertChange {
   const known = metrics.find(({ name }) => name === metric);
   const better = known?.better ?? 'lower';
-  return { metric, ratio, run_id, worse: ratio > 1 === (better === 'lower'), words: `${titleOf(metric)} ${ratioWords(metric, known?.unit ?? 's', better, ratio)}` };
+  return {
+    metric,
+    ratio,
+    run_id,
+    worse: ratio > 1 === (better === 'lower'),
+    words: `${titleOf(metric)} ${ratioWords(metric, known?.unit ?? 's', better, ratio)}`,
+  };
 }
 
 /** The one commit that a bisection between these two has found on this host. */
-function culpritOf({ benchmark, host_id, before, commit }: ChangePoint, bisections: readonly StoredBisection[]): AlertDocument['culprit'] {
+function culpritOf(
+  { benchmark, host_id, before, commit }: ChangePoint,
+  bisections: readonly StoredBisection[],
+): AlertDocument['culprit'] {
   const found = bisections
     .filter((one) => one.benchmark === benchmark && one.state === 'done')
     .map(({ document }) => document as BisectDocument)
-    .find(({ answer, commits, host_id: host }) => answer?.outcome === 'culprit' && host === host_id && commits[0]?.commit === before && commits.at(-1)?.commit === commit);
+    .find(
+      ({ answer, commits, host_id: host }) =>
+        answer?.outcome === 'culprit' &&
+        host === host_id &&
+        commits[0]?.commit === before &&
+        commits.at(-1)?.commit === commit,
+    );
   const culprit = found?.answer?.commits[0];
-  return culprit === undefined ? undefined : { commit: culprit, subject: cut(found!.commits.find((one) => one.commit === culprit)?.subject ?? '') };
+  return culprit === undefined
+    ? undefined
+    : { commit: culprit, subject: cut(found!.commits.find((one) => one.commit === culprit)?.subject ?? '') };
 }
 
 /** First lines of commit messages have any length; what they are put into has not. */
 const cut = (text: string): string => (text.length > 200 ? `${text.slice(0, 197)}...` : text);
 
-/** Where people find what the API at this address serves: GITHUB_API_URL of github.com, of ghe.com, or of an Enterprise server. */
+/**
+ * Where people find what the API at this address serves: GITHUB_API_URL of github.com, of ghe.com, or of an Enterprise
+ * server.
+ */
 export function githubSite(apiUrl: string | undefined): string {
   if (!apiUrl || !URL.canParse(apiUrl)) return 'https://github.com';
   const url = new URL(apiUrl);
@@ -110,16 +154,26 @@ const kindOf = ({ changes }: AlertDocument) => (changes.some(({ worse }) => wors
 export const rangeOf = ({ before, commit }: AlertDocument): string => `${shortCommit(before)}..${shortCommit(commit)}`;
 
 /** One line: `Regression of shop: latency med 5.2 % slower, CPU per request 5.7 % more`. */
-export const alertTitle = (alert: AlertDocument): string => plainText(cut(`${kindOf(alert)} of ${alert.benchmark}: ${alert.changes.map(({ words }) => words).join(', ')}`));
+export const alertTitle = (alert: AlertDocument): string =>
+  plainText(cut(`${kindOf(alert)} of ${alert.benchmark}: ${alert.changes.map(({ words }) => words).join(', ')}`));
 
 /** A line for each metric: whether it is a regression, how much, after / before. */
 export const changeLines = ({ changes }: AlertDocument): string[] =>
-  changes.map(({ worse, words, ratio }) => plainText(`${worse ? 'Regression' : 'Improvement'}: ${words} (${ratio.toPrecision(4)} times what it was)`));
+  changes.map(({ worse, words, ratio }) =>
+    plainText(`${worse ? 'Regression' : 'Improvement'}: ${words} (${ratio.toPrecision(4)} times what it was)`),
+  );
 
 /** What else is known, as name and text. */
 export const alertFacts = (alert: AlertDocument): [name: string, text: string][] => [
   ['Commits', `${rangeOf(alert)}${alert.subject === undefined ? '' : `, the last one: ${plainText(alert.subject)}`}`],
-  ...(alert.culprit ? [['Culprit', plainText(`${shortCommit(alert.culprit.commit)}: ${alert.culprit.subject}`)] satisfies [string, string]] : []),
+  ...(alert.culprit
+    ? [
+        ['Culprit', plainText(`${shortCommit(alert.culprit.commit)}: ${alert.culprit.subject}`)] satisfies [
+          string,
+          string,
+        ],
+      ]
+    : []),
   ['Host', plainText(alert.host_id)],
 ];
 
@@ -154,15 +208,24 @@ export const alertMarker = ({ id }: AlertDocument): string => `<!-- mayfly-alert
 /** The body of an issue, in GitHub's Markdown. */
 export function alertMarkdown(alert: AlertDocument): string {
   const { links, bisect, culprit } = alert;
-  const link = (text: string, url: string | undefined) => (url !== undefined && URL.canParse(url) ? [`[${text}](<${new URL(url).href}>)`] : []);
+  const link = (text: string, url: string | undefined) =>
+    url !== undefined && URL.canParse(url) ? [`[${text}](<${new URL(url).href}>)`] : [];
   return [
     alertMarker(alert),
-    changeLines(alert).map((line) => `- ${escaped(line)}`).join('\n'),
-    alertFacts(alert).map(([name, text]) => `- ${name}: ${escaped(text)}`).join('\n'),
+    changeLines(alert)
+      .map((line) => `- ${escaped(line)}`)
+      .join('\n'),
+    alertFacts(alert)
+      .map(([name, text]) => `- ${name}: ${escaped(text)}`)
+      .join('\n'),
     // A whole hash: GitHub makes a link of it.
     ...(culprit && /^[0-9a-f]{40}$/.test(culprit.commit) ? [`Culprit: ${culprit.commit}`] : []),
     CONFIRMED,
-    [...link('the first run after it', links.run), ...link('the history of the benchmark', links.benchmark), ...link('the commits', links.compare)].join(', '),
+    [
+      ...link('the first run after it', links.run),
+      ...link('the history of the benchmark', links.benchmark),
+      ...link('the commits', links.compare),
+    ].join(', '),
     ...(bisect ? [`${BISECT_WORDS}\n\n\`\`\`\n${bisect}\n\`\`\``] : []),
   ].join('\n\n');
 }

@@ -2,8 +2,8 @@
 import { plainLines, plainText, plural } from '../../core/text.ts';
 import type { Job } from '../../documents/job.ts';
 import type { RunDocument } from '../../documents/run.ts';
-import type { CheckRun } from './github-types.ts';
 import { escaped, verdictMarkdown } from '../../report/markdown.ts';
+import type { CheckRun } from './github-types.ts';
 
 export interface CheckContext {
   /** Address of the site, without a slash at its end. */
@@ -25,7 +25,9 @@ export const checkName = (benchmark: string): string => `mayfly: ${benchmark}`;
 
 /** The check run of a job on its commit. `run`: the one it ended with, where there is one. */
 export function checkRunOf(job: Job, run: RunDocument | undefined, context: CheckContext): CheckRun {
-  const { title, summary, conclusion } = ENDED.has(job.state) ? ended(job, run, context) : { ...underWay(job, context), conclusion: undefined };
+  const { title, summary, conclusion } = ENDED.has(job.state)
+    ? ended(job, run, context)
+    : { ...underWay(job, context), conclusion: undefined };
   return {
     name: checkName(job.benchmark),
     commit: job.commit,
@@ -56,32 +58,53 @@ export function jobLink({ run_id, progress }: Job, site: string): string {
 
 /** `rate 500, against v1.2`; empty where the job is measured as its benchmark says. */
 export function settingsOf({ overrides, against }: Job): string {
-  return [...Object.entries(overrides).map(([name, value]) => `${name} ${value}`), ...(against === undefined ? [] : [`against ${against}`])].join(', ');
+  return [
+    ...Object.entries(overrides).map(([name, value]) => `${name} ${value}`),
+    ...(against === undefined ? [] : [`against ${against}`]),
+  ].join(', ');
 }
 
-const settingsLine = (job: Job): string[] => (settingsOf(job) === '' ? [] : [`Asked for by ${escaped(job.requested_by)} with ${escaped(settingsOf(job))}.`]);
+const settingsLine = (job: Job): string[] =>
+  settingsOf(job) === '' ? [] : [`Asked for by ${escaped(job.requested_by)} with ${escaped(settingsOf(job))}.`];
 
 function underWay(job: Job, { site, ahead = 0, paused }: CheckContext): Said {
   const link = `Job ${job.job_id}: [what runs and waits](<${site}/jobs>).`;
   const before = job.reason === undefined ? '' : `It was begun before: ${escaped(firstOf(job.reason))}.\n\n`;
   if (job.state === 'queued') {
-    const title = paused ? 'Queued; the queue is paused' : ahead === 0 ? 'Queued, next in line' : `Queued behind ${roughly(ahead)}`;
+    const title = paused
+      ? 'Queued; the queue is paused'
+      : ahead === 0
+        ? 'Queued, next in line'
+        : `Queued behind ${roughly(ahead)}`;
     return { title, summary: `${before}${link}` };
   }
   const { rounds_done = 0, rounds_most, run_id } = job.progress ?? {};
-  const rounds = rounds_most === undefined ? 'Begun; no round is measured yet' : `${rounds_done} of at most ${plural(rounds_most, 'round')} measured`;
+  const rounds =
+    rounds_most === undefined
+      ? 'Begun; no round is measured yet'
+      : `${rounds_done} of at most ${plural(rounds_most, 'round')} measured`;
   const title = job.cancel_reason === undefined ? rounds : `${rounds}; it is to end: ${firstOf(job.cancel_reason)}`;
-  return { title, summary: `${escaped(title)}. ${run_id === undefined ? link : `[The run as it goes on](<${site}/runs/${run_id}>).`}` };
+  return {
+    title,
+    summary: `${escaped(title)}. ${run_id === undefined ? link : `[The run as it goes on](<${site}/runs/${run_id}>).`}`,
+  };
 }
 
-/** Every job that ends moves all that wait: the further back, the less exactly it is said, so that GitHub is told less often. */
+/**
+ * Every job that ends moves all that wait: the further back, the less exactly it is said, so that GitHub is told less
+ * often.
+ */
 function roughly(ahead: number): string {
   if (ahead <= 5) return plural(ahead, 'job');
   const bound = [10, 20, 50, 100].find((one) => ahead < one);
   return bound === undefined ? '100 jobs or more' : `fewer than ${bound} jobs`;
 }
 
-function ended(job: Job, run: RunDocument | undefined, { site }: CheckContext): Said & { conclusion: NonNullable<CheckRun['conclusion']> } {
+function ended(
+  job: Job,
+  run: RunDocument | undefined,
+  { site }: CheckContext,
+): Said & { conclusion: NonNullable<CheckRun['conclusion']> } {
   const kind = endOf(job);
   const because = reasonMarkdown(job, site);
   const first = firstOf(job.reason ?? '');
@@ -89,11 +112,26 @@ function ended(job: Job, run: RunDocument | undefined, { site }: CheckContext): 
     case 'judged': {
       const sentence = run?.verdict ? run.verdict.summary : (run?.status_reason ?? '');
       const title = sentence === '' ? job.verdict! : `${job.verdict}: ${sentence}`;
-      const summary = run?.verdict ? verdictMarkdown(run.verdict, run, [jobLink(job, site)]) : `**${job.verdict}**${sentence === '' ? '' : `: ${escaped(sentence)}`}\n\n[The run](<${jobLink(job, site)}>).`;
-      return { title, summary, conclusion: job.verdict === 'REGRESSION' ? 'failure' : job.verdict === 'PASS' || job.verdict === 'IMPROVEMENT' ? 'success' : 'neutral' };
+      const summary = run?.verdict
+        ? verdictMarkdown(run.verdict, run, [jobLink(job, site)])
+        : `**${job.verdict}**${sentence === '' ? '' : `: ${escaped(sentence)}`}\n\n[The run](<${jobLink(job, site)}>).`;
+      return {
+        title,
+        summary,
+        conclusion:
+          job.verdict === 'REGRESSION'
+            ? 'failure'
+            : job.verdict === 'PASS' || job.verdict === 'IMPROVEMENT'
+              ? 'success'
+              : 'neutral',
+      };
     }
     case 'alone':
-      return { title: 'Measured alone: there is no verdict', summary: `Measured, and compared with nothing. [The run](<${jobLink(job, site)}>).`, conclusion: 'neutral' };
+      return {
+        title: 'Measured alone: there is no verdict',
+        summary: `Measured, and compared with nothing. [The run](<${jobLink(job, site)}>).`,
+        conclusion: 'neutral',
+      };
     case 'cancelled':
       return { title: `Cancelled: ${first}`, summary: because, conclusion: 'cancelled' };
     case 'late':
@@ -107,7 +145,10 @@ function ended(job: Job, run: RunDocument | undefined, { site }: CheckContext): 
 
 export type JobEnd = 'judged' | 'alone' | 'cancelled' | 'late' | 'build' | 'fault';
 
-/** How a job that has ended came to its end. `build`: its own commit cannot be built, which its author has to mend; `fault`: of the infrastructure or the configuration. */
+/**
+ * How a job that has ended came to its end. `build`: its own commit cannot be built, which its author has to mend;
+ * `fault`: of the infrastructure or the configuration.
+ */
 export function endOf({ state, verdict, fault }: Job): JobEnd {
   if (state === 'done') return verdict === undefined ? 'alone' : 'judged';
   if (state === 'cancelled') return 'cancelled';
@@ -118,12 +159,19 @@ export function endOf({ state, verdict, fault }: Job): JobEnd {
 export function reasonMarkdown(job: Job, site: string): string {
   const [first, ...rest] = (job.reason ?? 'no reason is known').split('\n');
   const log = rest.join('\n').trim();
-  return [`${escaped(cut(plainText(first!), 1000))}.`, ...(log === '' ? [] : [fenced(log)]), `Job ${job.job_id}: [more](<${jobLink(job, site)}>).`].join('\n\n');
+  return [
+    `${escaped(cut(plainText(first!), 1000))}.`,
+    ...(log === '' ? [] : [fenced(log)]),
+    `Job ${job.job_id}: [more](<${jobLink(job, site)}>).`,
+  ].join('\n\n');
 }
 
 /** Text of others as a block of code, which nothing in it can end. */
 function fenced(text: string): string {
-  const lines = plainLines(text).split('\n').slice(-LOG_LINES).map((line) => cut(line, LOG_WIDTH));
+  const lines = plainLines(text)
+    .split('\n')
+    .slice(-LOG_LINES)
+    .map((line) => cut(line, LOG_WIDTH));
   const longest = Math.max(2, ...lines.flatMap((line) => [...line.matchAll(/`+/g)].map(([ticks]) => ticks.length)));
   const fence = '`'.repeat(longest + 1);
   return [fence, ...lines, fence].join('\n');

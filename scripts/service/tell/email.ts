@@ -10,7 +10,10 @@ export interface Email {
   subject: string;
   /** Plain text. */
   text: string;
-  /** The same for the same message: its Message-ID is made of it, so that one that is sent again can be seen to be the same. */
+  /**
+   * The same for the same message: its Message-ID is made of it, so that one that is sent again can be seen to be the
+   * same.
+   */
   id: string;
 }
 
@@ -35,9 +38,12 @@ export function smtpServer(address: string): SmtpServer | undefined {
   if (!URL.canParse(address)) return undefined;
   const url = new URL(address);
   const switches = new Map(url.searchParams);
-  const known = [...switches].every(([name, value]) => ['requireTLS', 'verify'].includes(name) && ['true', 'false'].includes(value));
+  const known = [...switches].every(
+    ([name, value]) => ['requireTLS', 'verify'].includes(name) && ['true', 'false'].includes(value),
+  );
   const secure = url.protocol === 'smtps:';
-  if ((!secure && url.protocol !== 'smtp:') || url.hostname === '' || !known || !['', '/'].includes(url.pathname)) return undefined;
+  if ((!secure && url.protocol !== 'smtp:') || url.hostname === '' || !known || !['', '/'].includes(url.pathname))
+    return undefined;
   try {
     const user = decodeURIComponent(url.username);
     return {
@@ -53,14 +59,25 @@ export function smtpServer(address: string): SmtpServer | undefined {
   }
 }
 
-/** Sends a mail and gives its Message-ID, and the recipients that the server would not take while it took others. SendError: refused where the server says so for good (5xx), else unavailable. */
-export async function sendEmail({ from, to, subject, text, id }: Email, { verify, ...server }: SmtpServer, { timeoutMs = 20_000 }: { timeoutMs?: number } = {}): Promise<{ messageId: string; rejected: string[] }> {
+/**
+ * Sends a mail and gives its Message-ID, and the recipients that the server would not take while it took others.
+ * SendError: refused where the server says so for good (5xx), else unavailable.
+ */
+export async function sendEmail(
+  { from, to, subject, text, id }: Email,
+  { verify, ...server }: SmtpServer,
+  { timeoutMs = 20_000 }: { timeoutMs?: number } = {},
+): Promise<{ messageId: string; rejected: string[] }> {
   const messageId = `<mayfly.${id.replace(/[^\w.-]/g, '-')}@${domainOf(from)}>`;
   const transport = createTransport({
     ...server,
     tls: { rejectUnauthorized: verify },
-    connectionTimeout: timeoutMs, greetingTimeout: timeoutMs, socketTimeout: timeoutMs, dnsTimeout: timeoutMs,
-    disableFileAccess: true, disableUrlAccess: true,
+    connectionTimeout: timeoutMs,
+    greetingTimeout: timeoutMs,
+    socketTimeout: timeoutMs,
+    dnsTimeout: timeoutMs,
+    disableFileAccess: true,
+    disableUrlAccess: true,
   });
   try {
     const sent = await transport.sendMail({
@@ -69,9 +86,13 @@ export async function sendEmail({ from, to, subject, text, id }: Email, { verify
       subject: plainText(subject),
       text: plainLines(text),
       messageId,
-      headers: { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All' }, // no answer of an absent recipient
+      // no answer of an absent recipient
+      headers: { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All' },
     });
-    return { messageId, rejected: sent.rejected.map((one: string | { address: string }) => (typeof one === 'string' ? one : one.address)) };
+    return {
+      messageId,
+      rejected: sent.rejected.map((one: string | { address: string }) => (typeof one === 'string' ? one : one.address)),
+    };
   } catch (error) {
     throw sendError(error as SmtpFault);
   } finally {
@@ -89,12 +110,26 @@ interface SmtpFault {
   response?: string;
 }
 
-/** Wrong credentials are put right by whoever runs this, so such a mail waits; what the server says then may repeat them. */
+/**
+ * Wrong credentials are put right by whoever runs this, so such a mail waits; what the server says then may repeat
+ * them.
+ */
 function sendError({ message, code = '', responseCode, response }: SmtpFault): SendError {
-  if (code === 'EAUTH') return new SendError('unavailable', `the mail server refuses user and password${responseCode ? ` (${responseCode})` : ''}`);
-  if (responseCode !== undefined) return new SendError(responseCode >= 500 && (code === 'EENVELOPE' || code === 'EMESSAGE') ? 'refused' : 'unavailable', `the mail server says ${plainText(response ?? String(responseCode)).slice(0, 200)}`);
+  if (code === 'EAUTH')
+    return new SendError(
+      'unavailable',
+      `the mail server refuses user and password${responseCode ? ` (${responseCode})` : ''}`,
+    );
+  if (responseCode !== undefined)
+    return new SendError(
+      responseCode >= 500 && (code === 'EENVELOPE' || code === 'EMESSAGE') ? 'refused' : 'unavailable',
+      `the mail server says ${plainText(response ?? String(responseCode)).slice(0, 200)}`,
+    );
   if (code === 'EENVELOPE') return new SendError('refused', plainText(message).slice(0, 200));
-  return new SendError('unavailable', `the mail server cannot be reached: ${code || 'the connection failed'}${code === 'ETLS' ? ', it does not do TLS as it should' : ''}`);
+  return new SendError(
+    'unavailable',
+    `the mail server cannot be reached: ${code || 'the connection failed'}${code === 'ETLS' ? ', it does not do TLS as it should' : ''}`,
+  );
 }
 
 /** Of the sender's address, where it is one. */

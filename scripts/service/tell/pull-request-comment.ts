@@ -1,8 +1,8 @@
 /** The one comment that Mayfly keeps in a pull request. Pure. */
 import type { Job } from '../../documents/job.ts';
 import type { RunDocument } from '../../documents/run.ts';
-import { cut, endOf, firstOf, jobLink, reasonMarkdown, settingsOf } from './checks.ts';
 import { escaped, verdictMarkdown } from '../../report/markdown.ts';
+import { cut, endOf, firstOf, jobLink, reasonMarkdown, settingsOf } from './checks.ts';
 
 export interface PullRequestState {
   repository: string;
@@ -23,17 +23,35 @@ const SECTIONS = 100;
 export const commentMarker = (repository: string, number: number): string => `<!-- mayfly:${repository}#${number} -->`;
 
 /**
- * The comment: the newest job of each benchmark for the head, then older ones, folded. `jobs`: those of the pull request
+ * The comment: the newest job of each benchmark for the head, then older ones, folded. `jobs`: those of the pull
+ * request
  * in any order; `runOf`: the run of a job that was judged. Undefined where there is nothing to say.
  */
-export function pullRequestComment(state: PullRequestState, jobs: readonly Job[], { runOf, site }: { runOf(job: Job): RunDocument | undefined; site: string }): string | undefined {
+export function pullRequestComment(
+  state: PullRequestState,
+  jobs: readonly Job[],
+  { runOf, site }: { runOf(job: Job): RunDocument | undefined; site: string },
+): string | undefined {
   const newestFirst = jobs.toSorted((a, b) => (a.job_id < b.job_id ? 1 : -1));
-  const current = [...new Map(newestFirst.filter(({ commit }) => commit === state.head).toReversed().map((job) => [job.benchmark, job])).values()].toSorted((a, b) => (a.benchmark < b.benchmark ? -1 : 1));
+  const current = [
+    ...new Map(
+      newestFirst
+        .filter(({ commit }) => commit === state.head)
+        .toReversed()
+        .map((job) => [job.benchmark, job]),
+    ).values(),
+  ].toSorted((a, b) => (a.benchmark < b.benchmark ? -1 : 1));
   if (current.length === 0 && newestFirst.length === 0 && !state.from_fork) return undefined;
   const older = newestFirst.filter((job) => !current.includes(job));
-  const sections = current.map((job, index) => (index < SECTIONS ? sectionOf(job, job.state === 'done' ? runOf(job) : undefined, site) : sectionAsLine(job, site)));
+  const sections = current.map((job, index) =>
+    index < SECTIONS ? sectionOf(job, job.state === 'done' ? runOf(job) : undefined, site) : sectionAsLine(job, site),
+  );
   const unasked = current.length > 0 ? [] : [unaskedText(state, newestFirst.length > 0)];
-  const head = [commentMarker(state.repository, state.number), `### Mayfly at \`${state.head.slice(0, 12)}\``, ...unasked];
+  const head = [
+    commentMarker(state.repository, state.number),
+    `### Mayfly at \`${state.head.slice(0, 12)}\``,
+    ...unasked,
+  ];
   return assembled(head, sections, olderLines(older, site));
 }
 
@@ -47,8 +65,12 @@ function sectionOf(job: Job, run: RunDocument | undefined, site: string): Sectio
   const settings = settingsOf(job);
   const title = `#### ${escaped(job.benchmark)}${settings === '' ? '' : ` (${escaped(cut(settings, 300))})`}`;
   const line = `- ${lineOf(job, run, site)}`;
-  if (run?.verdict) return { long: `${title}\n\n${verdictMarkdown(run.verdict, run, [jobLink(job, site)]).trimEnd()}`, short: line };
-  return { long: `${title}\n\n${job.state === 'failed' ? `Not measured: ${reasonMarkdown(job, site)}` : stateText(job, run, site)}`, short: line };
+  if (run?.verdict)
+    return { long: `${title}\n\n${verdictMarkdown(run.verdict, run, [jobLink(job, site)]).trimEnd()}`, short: line };
+  return {
+    long: `${title}\n\n${job.state === 'failed' ? `Not measured: ${reasonMarkdown(job, site)}` : stateText(job, run, site)}`,
+    short: line,
+  };
 }
 
 function sectionAsLine(job: Job, site: string): Section {
@@ -66,7 +88,10 @@ function stateText(job: Job, run: RunDocument | undefined, site: string): string
   const link = (text: string) => `[${text}](<${jobLink(job, site)}>)`;
   const why = escaped(cut(firstOf(job.reason ?? ''), 500));
   if (job.state === 'queued') return `waits in the ${link('queue')}${why === '' ? '' : `, once more: ${why}`}`;
-  if (job.state === 'leased') return job.cancel_reason === undefined ? `is ${link('measured now')}` : `is to end: ${escaped(cut(firstOf(job.cancel_reason), 500))}`;
+  if (job.state === 'leased')
+    return job.cancel_reason === undefined
+      ? `is ${link('measured now')}`
+      : `is to end: ${escaped(cut(firstOf(job.cancel_reason), 500))}`;
   const end = endOf(job);
   if (end === 'judged') {
     const sentence = run?.verdict?.summary ?? run?.status_reason;
@@ -85,15 +110,22 @@ function unaskedText({ head, from_fork }: PullRequestState, before: boolean): st
 
 function olderLines(older: readonly Job[], site: string): string[] {
   const more = older.length - OLDER;
-  return [...older.slice(0, OLDER).map((job) => `- ${lineOf(job, undefined, site)}`), ...(more > 0 ? [`- and ${more} more on [the site](<${site}/jobs>)`] : [])];
+  return [
+    ...older.slice(0, OLDER).map((job) => `- ${lineOf(job, undefined, site)}`),
+    ...(more > 0 ? [`- and ${more} more on [the site](<${site}/jobs>)`] : []),
+  ];
 }
 
 const HINT = '`/bench help` in a comment says what can be asked for.';
 
-/** Puts it together. What is too long for GitHub loses the older jobs, then becomes a line, the longest section first; then lines are left out. */
+/**
+ * Puts it together. What is too long for GitHub loses the older jobs, then becomes a line, the longest section first;
+ * then lines are left out.
+ */
 function assembled(head: string[], sections: Section[], older: string[]): string {
   const shown = sections.map(({ long }) => long);
-  const text = (parts: string[], folded: string[]) => `${[...head, ...parts, ...(folded.length > 0 ? [`<details>\n<summary>Other jobs of this pull request (${folded.length})</summary>\n\n${folded.join('\n')}\n\n</details>`] : []), HINT].join('\n\n')}\n`;
+  const text = (parts: string[], folded: string[]) =>
+    `${[...head, ...parts, ...(folded.length > 0 ? [`<details>\n<summary>Other jobs of this pull request (${folded.length})</summary>\n\n${folded.join('\n')}\n\n</details>`] : []), HINT].join('\n\n')}\n`;
   const whole = text(shown, older);
   if (whole.length <= MOST) return whole;
   const room = MOST - text([], []).length;
@@ -101,7 +133,8 @@ function assembled(head: string[], sections: Section[], older: string[]): string
   const longestFirst = [...shown.keys()].filter((index) => saved(index) > 0).sort((a, b) => saved(b) - saved(a));
   for (const index of longestFirst) if (lengthOf(shown) > room) shown[index] = sections[index]!.short;
   if (lengthOf(shown) <= room) return text(shown, []);
-  const fitting = shown.findIndex((_, count) => lengthOf(shown.slice(0, count + 1)) > room - 100); // for the line that says how many are left out
+  // for the line that says how many are left out
+  const fitting = shown.findIndex((_, count) => lengthOf(shown.slice(0, count + 1)) > room - 100);
   return text([...shown.slice(0, fitting), `and ${shown.length - fitting} more benchmarks`], []);
 }
 

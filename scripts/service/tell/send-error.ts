@@ -1,7 +1,8 @@
 /** Why something could not be told to others, by whatever way. */
 
 /**
- * `unavailable`: it may work later (network, time-out, a 5xx). `rate-limited`: not before retryAtMs. `refused`: the other
+ * `unavailable`: it may work later (network, time-out, a 5xx). `rate-limited`: not before retryAtMs. `refused`: the
+ * other
  * side will not take it as it is (4xx); sending the same again cannot help.
  */
 export class SendError extends Error {
@@ -11,7 +12,11 @@ export class SendError extends Error {
   /** HTTP status, where there was one. */
   readonly status: number | undefined;
 
-  constructor(kind: SendError['kind'], message: string, more: { retryAtMs?: number; status?: number; cause?: unknown } = {}) {
+  constructor(
+    kind: SendError['kind'],
+    message: string,
+    more: { retryAtMs?: number; status?: number; cause?: unknown } = {},
+  ) {
     super(message, { cause: more.cause });
     this.name = 'SendError';
     this.kind = kind;

@@ -1,9 +1,10 @@
 /**
  * An alert by a webhook in the form of Slack's incoming webhooks, which others take too.
- * Source: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks, and "Formatting message text" there.
+ * Source: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks, and "Formatting message text"
+ * there.
  */
 import { Agent, request } from 'undici';
-import { alertFacts, alertTitle, BISECT_WORDS, changeLines, type AlertDocument } from './alert.ts';
+import { type AlertDocument, alertFacts, alertTitle, BISECT_WORDS, changeLines } from './alert.ts';
 import { SendError } from './send-error.ts';
 
 /** What is posted. `text` is what notifications show. */
@@ -19,7 +20,11 @@ const SECTION = 3000;
 /** Pure. */
 export function slackMessage(alert: AlertDocument): SlackMessage {
   const { links, bisect, id } = alert;
-  const linked = [link(links.run, 'the first run after it'), link(links.benchmark, 'the history'), ...(links.compare ? [link(links.compare, 'the commits')] : [])].join(' | ');
+  const linked = [
+    link(links.run, 'the first run after it'),
+    link(links.benchmark, 'the history'),
+    ...(links.compare ? [link(links.compare, 'the commits')] : []),
+  ].join(' | ');
   return {
     text: slackEscaped(alertTitle(alert)),
     blocks: [
@@ -40,7 +45,8 @@ function section(lines: string[]): object {
 
 const cut = (text: string, most: number) => (text.length > most ? `${text.slice(0, most - 3)}...` : text);
 /** The three signs that Slack gives a meaning to: without them nobody is called and nothing is linked. */
-export const slackEscaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+export const slackEscaped = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 const link = (url: string, text: string) => `<${slackEscaped(url).replaceAll('|', '%7C')}|${text}>`;
 
 export interface PostOptions {
@@ -55,7 +61,11 @@ export interface PostOptions {
  * Posts JSON to a webhook; its address is a secret, and no error holds it. SendError: rate-limited for 429, refused for
  * any other 3xx and 4xx, unavailable for 5xx and where no answer came in time.
  */
-export async function postJson(url: string, body: unknown, { now, signal, timeoutMs = 10_000 }: PostOptions): Promise<void> {
+export async function postJson(
+  url: string,
+  body: unknown,
+  { now, signal, timeoutMs = 10_000 }: PostOptions,
+): Promise<void> {
   const agent = new Agent({ connect: { timeout: timeoutMs } });
   const timeout = AbortSignal.timeout(timeoutMs);
   try {
@@ -71,7 +81,9 @@ export async function postJson(url: string, body: unknown, { now, signal, timeou
   } catch (error) {
     if (error instanceof SendError) throw error;
     if (signal?.aborted) throw new SendError('unavailable', 'the server ends');
-    const why = timeout.aborted ? `no answer within ${timeoutMs / 1000} s` : ((error as NodeJS.ErrnoException).code ?? 'the connection failed');
+    const why = timeout.aborted
+      ? `no answer within ${timeoutMs / 1000} s`
+      : ((error as NodeJS.ErrnoException).code ?? 'the connection failed');
     throw new SendError('unavailable', `the webhook cannot be reached: ${why}`);
   } finally {
     await agent.destroy();
@@ -93,7 +105,10 @@ function retryAt(header: string | string[] | undefined, now: number): number {
   return Number.isNaN(at) ? now + 60_000 : Math.min(Math.max(at, now), now + LONGEST_PAUSE_MS);
 }
 
-/** Slack says a code such as `invalid_payload`. Any other text may repeat the address that was asked for, and that is a secret. */
+/**
+ * Slack says a code such as `invalid_payload`. Any other text may repeat the address that was asked for, and that is a
+ * secret.
+ */
 async function codeIn(body: AsyncIterable<Buffer>): Promise<string> {
   let text = '';
   for await (const chunk of body) {

@@ -1,15 +1,15 @@
 /** A job as a run: its lease kept alive, its progress told, its end written down. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BLOCK } from '../../judge/observations.ts';
-import { suspectChanges, suspectFromRun, confirmChanges } from '../../studies/history/confirm-changes.ts';
-import { loadConfig } from '../../config/config.ts';
 import type { Context } from '../../app/context.ts';
+import { loadConfig } from '../../config/config.ts';
 import { EXIT, firstLine, Interrupted, MayflyError, original, UsageError } from '../../core/errors.ts';
-import { bench } from '../../pipeline.ts';
-import { LEASE_MS, type LeasedJob, type Outcome } from '../../store/leases.ts';
-import type { RunSummary } from '../../store/db.ts';
 import type { Job, JobProgress } from '../../documents/job.ts';
 import type { RunDocument } from '../../documents/run.ts';
+import { BLOCK } from '../../judge/observations.ts';
+import { bench } from '../../pipeline.ts';
+import type { RunSummary } from '../../store/db.ts';
+import { LEASE_MS, type LeasedJob, type Outcome } from '../../store/leases.ts';
+import { confirmChanges, suspectChanges, suspectFromRun } from '../../studies/history/confirm-changes.ts';
 import { listening } from './worker-progress.ts';
 
 /** The lease is renewed, progress told and a cancellation seen so often. */
@@ -49,10 +49,16 @@ export async function runJob({ job, leaseId }: LeasedJob, ctx: Context): Promise
       ctx.progress.warn(`job ${job.job_id}: its lease could not be renewed: ${firstLine(error)}; it is tried again`);
     }
   }, HEARTBEAT_MS);
-  const late = new Late({ state: 'failed', fault: 'deadline', reason: `it was not done after its deadline of ${job.deadline_s} s` });
+  const late = new Late({
+    state: 'failed',
+    fault: 'deadline',
+    reason: `it was not done after its deadline of ${job.deadline_s} s`,
+  });
   const deadline = setTimeout(() => stop.abort(late), Math.min(job.deadline_s * 1000, LONGEST_TIMER_MS));
   try {
-    const outcome = await measured(job, { ...ctx, progress, signal }).catch((error) => (stop.signal.aborted ? (stop.signal.reason as Ended).outcome : outcomeOf(error, job, ctx.signal)));
+    const outcome = await measured(job, { ...ctx, progress, signal }).catch((error) =>
+      stop.signal.aborted ? (stop.signal.reason as Ended).outcome : outcomeOf(error, job, ctx.signal),
+    );
     if (outcome === null) return 'lost';
     const run = 'run_id' in outcome ? outcome : { ...outcome, ...runOf(job, ctx) };
     return (await written(() => ctx.store.queue.endLease(job.job_id, leaseId, run, ctx.now()), ctx)) ? run : 'lost';
@@ -62,7 +68,10 @@ export async function runJob({ job, leaseId }: LeasedJob, ctx: Context): Promise
   }
 }
 
-/** Tries again while the lease is still renewed: a store that is locked, or a full disk, must not cost a job that is measured. */
+/**
+ * Tries again while the lease is still renewed: a store that is locked, or a full disk, must not cost a job that is
+ * measured.
+ */
 async function written(end: () => boolean, ctx: Context): Promise<boolean> {
   for (const deadline = performance.now() + END_MS; ; await sleep(HEARTBEAT_MS)) {
     try {
@@ -92,7 +101,13 @@ function progressReader(job: Job, ctx: Context): (text: string) => JobProgress {
       const key = `${run.run_id} ${run.pairing}`; // it may turn out that both sides at once are too much
       if (!most.has(key)) most.set(key, ctx.store.run(run.run_id).rounds_asked);
       const sides = { solo: 1, interleaved: 2, alternating: BLOCK }[run.pairing]; // stored for each of what is counted
-      return { text, at, run_id: run.run_id, rounds_done: Math.floor(run.valid_observations / sides), rounds_most: most.get(key)! };
+      return {
+        text,
+        at,
+        run_id: run.run_id,
+        rounds_done: Math.floor(run.valid_observations / sides),
+        rounds_most: most.get(key)!,
+      };
     } catch {
       return { text, at };
     }
@@ -106,7 +121,15 @@ function progressReader(job: Job, ctx: Context): (text: string) => JobProgress {
 async function measured(job: Job, ctx: Context): Promise<Outcome> {
   const run = await runFor(job, ctx);
   if (job.kind === 'new-master' && run.status === 'complete') await lookForChanges(job, run, ctx);
-  return { state: 'done', run_id: run.run_id, ...(run.verdict ? { verdict: run.verdict.verdict } : run.status === 'invalid' ? { verdict: 'INVALID' as const } : {}) };
+  return {
+    state: 'done',
+    run_id: run.run_id,
+    ...(run.verdict
+      ? { verdict: run.verdict.verdict }
+      : run.status === 'invalid'
+        ? { verdict: 'INVALID' as const }
+        : {}),
+  };
 }
 
 async function runFor(job: Job, ctx: Context): Promise<RunDocument> {
@@ -114,7 +137,8 @@ async function runFor(job: Job, ctx: Context): Promise<RunDocument> {
   const whole = runs.find(({ status }) => status === 'complete' || status === 'invalid');
   if (whole) return ctx.store.run(whole.run_id);
   const [before] = runs;
-  const measure = async (args: string[]) => bench(await loadConfig(args, { root: ctx.paths.root, cwd: ctx.paths.root }), ctx);
+  const measure = async (args: string[]) =>
+    bench(await loadConfig(args, { root: ctx.paths.root, cwd: ctx.paths.root }), ctx);
   if (before && before.valid_observations > 0 && before.against !== undefined) {
     try {
       return await measure([`--benchmark=${job.benchmark}`, `--resume=${before.run_id}`]);
@@ -126,16 +150,27 @@ async function runFor(job: Job, ctx: Context): Promise<RunDocument> {
   return measure(argsOf(job));
 }
 
-/** A change of the default branch is compared with the commit before it at once; that this fails does not undo the job. */
+/**
+ * A change of the default branch is compared with the commit before it at once; that this fails does not undo the job.
+ */
 async function lookForChanges(job: Job, run: RunDocument, ctx: Context): Promise<void> {
   const { benchmark } = run;
   try {
-    for (const line of [...suspectFromRun(run, ctx.store), ...suspectChanges(benchmark, run.host.id, ctx.store)]) ctx.progress.info(line);
-    const checked = await confirmChanges(job.benchmark, benchmark, { onlyUnchecked: true, labels: { for_job: job.job_id }, ...minutesLeft(job, ctx) }, ctx);
-    for (const { change, state, why } of checked) ctx.progress.info(`${state}: ${change.metric} at ${change.commit}: ${why}`);
+    for (const line of [...suspectFromRun(run, ctx.store), ...suspectChanges(benchmark, run.host.id, ctx.store)])
+      ctx.progress.info(line);
+    const checked = await confirmChanges(
+      job.benchmark,
+      benchmark,
+      { onlyUnchecked: true, labels: { for_job: job.job_id }, ...minutesLeft(job, ctx) },
+      ctx,
+    );
+    for (const { change, state, why } of checked)
+      ctx.progress.info(`${state}: ${change.metric} at ${change.commit}: ${why}`);
   } catch (error) {
     if (ctx.signal.aborted && !(ctx.signal.reason instanceof Late)) throw error;
-    ctx.progress.warn(`suspected changes of ${benchmark} could not be confirmed: ${firstLine(error)}; the next job of its default branch tries again`);
+    ctx.progress.warn(
+      `suspected changes of ${benchmark} could not be confirmed: ${firstLine(error)}; the next job of its default branch tries again`,
+    );
   }
 }
 
@@ -149,12 +184,29 @@ function minutesLeft({ started_at, deadline_s }: Job, ctx: Context): { maxMinute
 const SPARE_MINUTES = 2;
 
 /** The flags of bench for a job. Each is one argument: no shell sees them. */
-export function argsOf({ kind, job_id, benchmark, commit, against, overrides, repository, pull_request }: Job): string[] {
-  const labels = { job: job_id, ...(repository ? { repository } : {}), ...(pull_request === undefined ? {} : { pull_request: String(pull_request) }) };
+export function argsOf({
+  kind,
+  job_id,
+  benchmark,
+  commit,
+  against,
+  overrides,
+  repository,
+  pull_request,
+}: Job): string[] {
+  const labels = {
+    job: job_id,
+    ...(repository ? { repository } : {}),
+    ...(pull_request === undefined ? {} : { pull_request: String(pull_request) }),
+  };
   return [
     `--benchmark=${benchmark}`,
     `--commit=${commit}`,
-    ...(kind === 'new-master' ? ['--master', '--against=anchor'] : against === undefined ? [] : [`--against=${against}`]),
+    ...(kind === 'new-master'
+      ? ['--master', '--against=anchor']
+      : against === undefined
+        ? []
+        : [`--against=${against}`]),
     ...Object.entries(overrides).map(([name, value]) => `--${name}=${value}`),
     ...Object.entries(labels).map(([name, value]) => `--label=${name}=${value}`),
   ];
@@ -164,8 +216,12 @@ export function argsOf({ kind, job_id, benchmark, commit, against, overrides, re
 function outcomeOf(thrown: unknown, job: Job, ending: AbortSignal): Outcome | null {
   const error = original(thrown);
   if (error instanceof Ended) return error.outcome;
-  if (error instanceof Interrupted || ending.aborted) return { state: 'handed back', reason: 'its worker was asked to end' };
-  const reason = error instanceof MayflyError ? [error.message, error.hint].filter(Boolean).join('\n') : `a fault of Mayfly itself: ${error instanceof Error ? error.message : String(error)}`;
+  if (error instanceof Interrupted || ending.aborted)
+    return { state: 'handed back', reason: 'its worker was asked to end' };
+  const reason =
+    error instanceof MayflyError
+      ? [error.message, error.hint].filter(Boolean).join('\n')
+      : `a fault of Mayfly itself: ${error instanceof Error ? error.message : String(error)}`;
   const { exitCode, unbuildable } = error instanceof MayflyError ? error : {};
   if (exitCode === EXIT.infrastructure && unbuildable === undefined) return { state: 'retry', reason };
   return { state: 'failed', fault: unbuildable === job.commit ? 'build' : 'other', reason };

@@ -2,10 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../../app/context.ts';
 import { InfrastructureError } from '../../core/errors.ts';
-import { healthRoutes } from '../server/server-health.ts';
-import { createHttp, listen } from '../server/http.ts';
-import { workerMetrics } from '../server/server-metrics.ts';
 import { LEASE_MS } from '../../store/leases.ts';
+import { createHttp, listen } from '../server/http.ts';
+import { healthRoutes } from '../server/server-health.ts';
+import { workerMetrics } from '../server/server-metrics.ts';
 import { thisWorker, type WorkerState } from './worker.ts';
 
 export interface WorkerHealth extends AsyncDisposable {
@@ -34,7 +34,10 @@ export async function serveHealth(port: number, ctx: Context): Promise<WorkerHea
     for (const id of told.busy) busy.add(id);
   };
   const http = await createHttp({ log: (line) => ctx.progress.warn(line) });
-  healthRoutes(http, { ready: () => notReady(state, ctx), metrics: workerMetrics(() => ({ slots: self(ctx)?.slots ?? 0, busy: busy.size, ended })) });
+  healthRoutes(http, {
+    ready: () => notReady(state, ctx),
+    metrics: workerMetrics(() => ({ slots: self(ctx)?.slots ?? 0, busy: busy.size, ended })),
+  });
   return { url: await listen(http, '127.0.0.1', port), tell, [Symbol.asyncDispose]: () => http.close() };
 }
 
@@ -51,14 +54,17 @@ function outcomeOf(id: string, ctx: Context): string {
 /** This worker as the store knows it. */
 const self = (ctx: Context) => {
   const me = thisWorker();
-  return ctx.store.queue.workers().find(({ host, pid, pid_start }) => host === me.host && pid === me.pid && pid_start === me.pid_start);
+  return ctx.store.queue
+    .workers()
+    .find(({ host, pid, pid_start }) => host === me.host && pid === me.pid && pid_start === me.pid_start);
 };
 
 async function notReady(state: WorkerState | undefined, ctx: Context): Promise<string | null> {
   if (!state) return 'the worker has not begun to look for jobs';
   if (!state.ready) return 'the worker is asked to end and takes no more jobs';
   const seen = self(ctx)?.seen_at;
-  if (seen === undefined || ctx.now() - Date.parse(seen) > LEASE_MS) return `the worker has not written to the store for ${LEASE_MS / 1000} s: its loop stands still, or the store cannot be written`;
+  if (seen === undefined || ctx.now() - Date.parse(seen) > LEASE_MS)
+    return `the worker has not written to the store for ${LEASE_MS / 1000} s: its loop stands still, or the store cannot be written`;
   await answersInTime(ctx);
   return null;
 }
@@ -66,7 +72,9 @@ async function notReady(state: WorkerState | undefined, ctx: Context): Promise<s
 async function answersInTime(ctx: Context): Promise<void> {
   const answered = new AbortController();
   const late = sleep(ENGINE_MS, undefined, { signal: answered.signal }).then(
-    () => { throw new InfrastructureError(`the Docker engine has not answered for ${ENGINE_MS / 1000} s`); },
+    () => {
+      throw new InfrastructureError(`the Docker engine has not answered for ${ENGINE_MS / 1000} s`);
+    },
     () => {},
   );
   try {

@@ -1,15 +1,15 @@
 /** From the flags of `npm run bisect` to a bisection: a new one, or one that was begun. */
 import { resolve } from 'node:path';
 import { ulid } from 'ulid';
-import { loadConfig, type ConfigEnv } from '../../config/config.ts';
+import type { Context } from '../../app/context.ts';
+import { type ConfigEnv, loadConfig } from '../../config/config.ts';
 import { FLAGS, type Flag } from '../../config/flags.ts';
 import { didYouMean } from '../../config/nearest.ts';
-import type { Context } from '../../app/context.ts';
+import type { Config } from '../../config/types.ts';
 import { UsageError } from '../../core/errors.ts';
 import { fingerprint } from '../../plan/host.ts';
 import type { BisectDocument } from '../../report/bisect-text.ts';
 import type { StoredBisection } from '../../store/judgements.ts';
-import type { Config } from '../../config/types.ts';
 import { LABEL } from './bisect-commits.ts';
 import { listCommits } from './commits.ts';
 
@@ -19,9 +19,19 @@ const PASSED = ['benchmark', 'rate', 'duration', 'warmup', 'pairing', 'max-round
 export const BISECT_FLAGS: readonly Flag[] = [
   { name: 'good', value: 'REF', help: 'a commit before it became slower: hash, branch or tag' },
   { name: 'bad', value: 'REF', help: 'a commit that is slower; default HEAD' },
-  { name: 'metric', value: 'NAME', help: 'search by this metric; default any primary one, and then the one that stands out most' },
-  ...PASSED.map((name) => FLAGS.find((flag) => flag.name === name)!).map((flag) => (flag.name === 'max-minutes' ? { ...flag, help: 'for each comparison: begin no round after so many minutes' } : flag)),
-  { name: 'resume', value: 'ID', help: 'go on with a bisection, or show its answer again: its id, or the beginning of one; the same command goes on by itself' },
+  {
+    name: 'metric',
+    value: 'NAME',
+    help: 'search by this metric; default any primary one, and then the one that stands out most',
+  },
+  ...PASSED.map((name) => FLAGS.find((flag) => flag.name === name)!).map((flag) =>
+    flag.name === 'max-minutes' ? { ...flag, help: 'for each comparison: begin no round after so many minutes' } : flag,
+  ),
+  {
+    name: 'resume',
+    value: 'ID',
+    help: 'go on with a bisection, or show its answer again: its id, or the beginning of one; the same command goes on by itself',
+  },
 ];
 
 export interface Asked {
@@ -35,19 +45,41 @@ export interface Asked {
 
 /** Throws a UsageError for flags that exclude each other. */
 export function readAsked(text: (name: string) => string | undefined, cwd: string): Asked {
-  const flags = PASSED.flatMap((name) => (text(name) === undefined ? [] : [`--${name}=${absolute(name, text(name)!, cwd)}`]));
+  const flags = PASSED.flatMap((name) =>
+    text(name) === undefined ? [] : [`--${name}=${absolute(name, text(name)!, cwd)}`],
+  );
   const [good, bad, metric, resume] = ['good', 'bad', 'metric', 'resume'].map(text);
   if (resume !== undefined) {
     const other = ['good', 'bad', 'metric', ...PASSED].find((name) => text(name) !== undefined);
-    if (other) throw new UsageError(`--resume goes on with a bisection as it was begun, so --${other} cannot be given with it`, { hint: 'Leave it out, or begin a new one.' });
-  } else if (good === undefined) throw new UsageError('--good must name a commit before it became slower', { hint: 'usage: npm run bisect -- --good=REF --bad=REF' });
-  return { ...(good === undefined ? {} : { good }), bad: bad ?? 'HEAD', ...(metric === undefined ? {} : { metric }), ...(resume === undefined ? {} : { resume }), flags };
+    if (other)
+      throw new UsageError(`--resume goes on with a bisection as it was begun, so --${other} cannot be given with it`, {
+        hint: 'Leave it out, or begin a new one.',
+      });
+  } else if (good === undefined)
+    throw new UsageError('--good must name a commit before it became slower', {
+      hint: 'usage: npm run bisect -- --good=REF --bad=REF',
+    });
+  return {
+    ...(good === undefined ? {} : { good }),
+    bad: bad ?? 'HEAD',
+    ...(metric === undefined ? {} : { metric }),
+    ...(resume === undefined ? {} : { resume }),
+    flags,
+  };
 }
 
-const absolute = (name: string, value: string, cwd: string) => (name === 'objstore' || (name === 'benchmark' && value.includes('/')) ? resolve(cwd, value) : value);
+const absolute = (name: string, value: string, cwd: string) =>
+  name === 'objstore' || (name === 'benchmark' && value.includes('/')) ? resolve(cwd, value) : value;
 
-/** The bisection that is meant, and the configuration of its comparisons. Both commits are found and checked for a new one. */
-export async function openBisection(asked: Asked, env: ConfigEnv, ctx: Context): Promise<{ bisection: BisectDocument; config: Config }> {
+/**
+ * The bisection that is meant, and the configuration of its comparisons. Both commits are found and checked for a new
+ * one.
+ */
+export async function openBisection(
+  asked: Asked,
+  env: ConfigEnv,
+  ctx: Context,
+): Promise<{ bisection: BisectDocument; config: Config }> {
   if (asked.resume !== undefined) {
     const bisection = storedBisection(asked.resume, ctx.store.bisections() as StoredBisection<BisectDocument>[]);
     return { bisection, config: await configOf(bisection, env) };
@@ -57,33 +89,75 @@ export async function openBisection(asked: Asked, env: ConfigEnv, ctx: Context):
   checkMetric(asked.metric, config);
   const commits = await listCommits(config, { good: asked.good!, bad: asked.bad }, ctx);
   const host_id = fingerprint(ctx.machine.engine).id;
-  const begun = (ctx.store.bisections(config.benchmark) as StoredBisection<BisectDocument>[]).map(({ document }) => document).find((one) =>
-    !one.answer && one.host_id === host_id && one.metric === (asked.metric ?? null) && one.flags.join(' ') === asked.flags.join(' ')
-    && one.commits[0]!.commit === commits[0]!.commit && one.commits.at(-1)!.commit === commits.at(-1)!.commit);
+  const begun = (ctx.store.bisections(config.benchmark) as StoredBisection<BisectDocument>[])
+    .map(({ document }) => document)
+    .find(
+      (one) =>
+        !one.answer &&
+        one.host_id === host_id &&
+        one.metric === (asked.metric ?? null) &&
+        one.flags.join(' ') === asked.flags.join(' ') &&
+        one.commits[0]!.commit === commits[0]!.commit &&
+        one.commits.at(-1)!.commit === commits.at(-1)!.commit,
+    );
   if (begun) {
     ctx.progress.info(`going on with bisection ${begun.bisection_id}, ${begun.comparisons.length} compared`);
     return { bisection: begun, config: await configOf(begun, env) };
   }
   const bisection: BisectDocument = {
-    schema: 'mayfly.bisect/v1', ...fresh, benchmark: config.benchmark, host_id, started_at: new Date(ctx.now()).toISOString(), good: asked.good!, bad: asked.bad, metric: asked.metric ?? null,
-    commits, judged: null, comparisons: [], answer: null,
+    schema: 'mayfly.bisect/v1',
+    ...fresh,
+    benchmark: config.benchmark,
+    host_id,
+    started_at: new Date(ctx.now()).toISOString(),
+    good: asked.good!,
+    bad: asked.bad,
+    metric: asked.metric ?? null,
+    commits,
+    judged: null,
+    comparisons: [],
+    answer: null,
   };
-  ctx.store.saveBisection({ bisection_id: bisection.bisection_id, benchmark: bisection.benchmark, state: 'running', document: bisection });
+  ctx.store.saveBisection({
+    bisection_id: bisection.bisection_id,
+    benchmark: bisection.benchmark,
+    state: 'running',
+    document: bisection,
+  });
   return { bisection, config };
 }
 
 /** The names of the sides stand for the commits that each comparison fills in. */
-const configOf = ({ bisection_id, flags }: Pick<BisectDocument, 'bisection_id' | 'flags'>, env: ConfigEnv) => loadConfig([...flags, '--commit=bad', '--against=good', `--label=${LABEL}=${bisection_id}`], env);
+const configOf = ({ bisection_id, flags }: Pick<BisectDocument, 'bisection_id' | 'flags'>, env: ConfigEnv) =>
+  loadConfig([...flags, '--commit=bad', '--against=good', `--label=${LABEL}=${bisection_id}`], env);
 
 function storedBisection(wanted: string, stored: StoredBisection<BisectDocument>[]): BisectDocument {
   const found = stored.filter(({ bisection_id }) => bisection_id.startsWith(wanted.toUpperCase()));
   if (found.length === 1) return found[0]!.document;
-  const hint = stored.length === 0 ? 'npm run bisect -- --good=REF --bad=REF begins one.' : `The newest: ${stored.slice(0, 3).map(({ bisection_id }) => bisection_id).join(', ')}.`;
-  throw new UsageError(found.length === 0 ? `there is no bisection ${JSON.stringify(wanted)}` : `${JSON.stringify(wanted)} is the beginning of ${found.length} bisections`, { hint });
+  const hint =
+    stored.length === 0
+      ? 'npm run bisect -- --good=REF --bad=REF begins one.'
+      : `The newest: ${stored
+          .slice(0, 3)
+          .map(({ bisection_id }) => bisection_id)
+          .join(', ')}.`;
+  throw new UsageError(
+    found.length === 0
+      ? `there is no bisection ${JSON.stringify(wanted)}`
+      : `${JSON.stringify(wanted)} is the beginning of ${found.length} bisections`,
+    { hint },
+  );
 }
 
 function checkMetric(wanted: string | undefined, { metrics, file }: Config): void {
   const names = metrics.map(({ name }) => name);
-  if (wanted !== undefined && !names.includes(wanted)) throw new UsageError(`--metric must be a metric of the benchmark${didYouMean(wanted, names)}, got ${JSON.stringify(wanted)}`, { hint: `Metrics: ${names.join(', ')}.` });
-  if (wanted === undefined && !metrics.some(({ primary }) => primary)) throw new UsageError(`${file}: no metric is primary, so nothing can decide`, { hint: 'Name one with --metric, or set primary: true.' });
+  if (wanted !== undefined && !names.includes(wanted))
+    throw new UsageError(
+      `--metric must be a metric of the benchmark${didYouMean(wanted, names)}, got ${JSON.stringify(wanted)}`,
+      { hint: `Metrics: ${names.join(', ')}.` },
+    );
+  if (wanted === undefined && !metrics.some(({ primary }) => primary))
+    throw new UsageError(`${file}: no metric is primary, so nothing can decide`, {
+      hint: 'Name one with --metric, or set primary: true.',
+    });
 }

@@ -8,9 +8,16 @@ import { OF_THE_MACHINE } from '../../stack/build.ts';
  * True only of what names the candidate and looks like its fault, with an engine that still answers: a commit that is
  * wrongly skipped makes the answer wider, and on a broken machine all would be skipped.
  */
-export async function isUnbuildable(error: unknown, candidate: string, ctx: Pick<Context, 'engine' | 'signal'>): Promise<boolean> {
+export async function isUnbuildable(
+  error: unknown,
+  candidate: string,
+  ctx: Pick<Context, 'engine' | 'signal'>,
+): Promise<boolean> {
   if (ctx.signal.aborted || !looksUnbuildable(error, candidate)) return false;
-  return ctx.engine.containers(LABEL.run).then(() => true, () => false);
+  return ctx.engine.containers(LABEL.run).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** By its message alone. Pure. Something that could not be cleaned up (a SuppressedError) is never the commit's. */
@@ -20,6 +27,7 @@ export function looksUnbuildable(error: unknown, candidate: string): boolean {
   const named = first.includes(shortCommit(candidate));
   if (/^the build of .* failed: /.test(first)) return named && !OF_THE_MACHINE.test(error.message);
   // With more on its first line it was Compose that failed, not a container.
-  if (/^candidate \(.* did not become healthy in [\d.]+ s$/.test(first)) return named && !/no space left/i.test(error.message);
+  if (/^candidate \(.* did not become healthy in [\d.]+ s$/.test(first))
+    return named && !/no space left/i.test(error.message);
   return /^Prometheus reached \d+ of \d+ scrape targets and 1 of 1 exporter/.test(first);
 }

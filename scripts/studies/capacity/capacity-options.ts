@@ -1,10 +1,10 @@
 /** From the flags of `npm run capacity` to what is searched. */
-import { loadConfig, type ConfigEnv } from '../../config/config.ts';
+import { type ConfigEnv, loadConfig } from '../../config/config.ts';
 import { FLAGS, type Flag } from '../../config/flags.ts';
 import { didYouMean } from '../../config/nearest.ts';
 import { parseLimit } from '../../config/objectives.ts';
-import { UsageError } from '../../core/errors.ts';
 import type { Config } from '../../config/types.ts';
+import { UsageError } from '../../core/errors.ts';
 import type { Metric } from '../../documents/run.ts';
 import type { Limits } from './capacity-search.ts';
 
@@ -15,10 +15,19 @@ const HINT = 'see npm run capacity -- --help';
 
 export const CAPACITY_FLAGS: readonly Flag[] = [
   ...PASSED.map((name) => FLAGS.find((flag) => flag.name === name)!),
-  { name: 'objective', value: 'METRIC=LIMIT', many: true, help: 'what must hold: latency_p99=50ms, failed_requests=0; besides, or instead of, those of benchmark.yaml; may be given many times' },
+  {
+    name: 'objective',
+    value: 'METRIC=LIMIT',
+    many: true,
+    help: 'what must hold: latency_p99=50ms, failed_requests=0; besides, or instead of, those of benchmark.yaml; may be given many times',
+  },
   { name: 'start-rate', value: 'N', help: 'requests per second of the first probe; default the rate of the benchmark' },
   { name: 'max-rate', value: 'N', help: `highest rate that is probed; default ${HIGHEST}` },
-  { name: 'precision', value: 'SHARE', help: 'how near the rates that meet and do not meet the objectives must come; default 2%' },
+  {
+    name: 'precision',
+    value: 'SHARE',
+    help: 'how near the rates that meet and do not meet the objectives must come; default 2%',
+  },
 ];
 
 type Values = Record<string, string[]>;
@@ -42,19 +51,43 @@ export async function readAsked(values: Values, env: ConfigEnv): Promise<{ confi
 
 /** Each probe has a rate of its own: only where the rate is constant does that change one thing. */
 function checkModel({ file, load: { model } }: Config): void {
-  const other = model.kind === 'closed' ? 'users' : model.arrivals === 'file' ? 'schedule' : model.stages ? 'stages' : model.arrivals === 'poisson' ? 'arrivals: poisson' : null;
-  if (other) throw new UsageError(`${file}: the capacity is searched with constant rates, but the load of the benchmark has ${other}`, { hint: 'Measure it with a benchmark whose load has rate and duration, and constant arrivals.' });
+  const other =
+    model.kind === 'closed'
+      ? 'users'
+      : model.arrivals === 'file'
+        ? 'schedule'
+        : model.stages
+          ? 'stages'
+          : model.arrivals === 'poisson'
+            ? 'arrivals: poisson'
+            : null;
+  if (other)
+    throw new UsageError(
+      `${file}: the capacity is searched with constant rates, but the load of the benchmark has ${other}`,
+      { hint: 'Measure it with a benchmark whose load has rate and duration, and constant arrivals.' },
+    );
 }
 
 function parseGiven(given: readonly string[], metrics: readonly Metric[]): Record<string, number> {
   const parsed = given.map((text): [string, number] => {
     const [, name, written] = /^([a-z][a-z0-9_]*)=(.+)$/.exec(text) ?? [];
-    if (!name) throw new UsageError(`--objective must be METRIC=LIMIT, for example latency_p99=50ms, got ${JSON.stringify(text)}`, { hint: HINT });
+    if (!name)
+      throw new UsageError(
+        `--objective must be METRIC=LIMIT, for example latency_p99=50ms, got ${JSON.stringify(text)}`,
+        { hint: HINT },
+      );
     const metric = metrics.find((one) => one.name === name);
     const names = metrics.map((one) => one.name);
-    if (!metric) throw new UsageError(`--objective=${text}: there is no metric ${name}${didYouMean(name, names)}`, { hint: `Metrics: ${names.join(', ')}.` });
+    if (!metric)
+      throw new UsageError(`--objective=${text}: there is no metric ${name}${didYouMean(name, names)}`, {
+        hint: `Metrics: ${names.join(', ')}.`,
+      });
     const limit = parseLimit(written!, metric.unit);
-    if (limit === null) throw new UsageError(`--objective=${text}: ${JSON.stringify(written)} is no limit of ${name}, whose unit is ${metric.unit}`, { hint: 'Times are written 50ms or 1.5s, shares 0.1%.' });
+    if (limit === null)
+      throw new UsageError(
+        `--objective=${text}: ${JSON.stringify(written)} is no limit of ${name}, whose unit is ${metric.unit}`,
+        { hint: 'Times are written 50ms or 1.5s, shares 0.1%.' },
+      );
     return [name, limit];
   });
   const twice = parsed.find(([name], i) => parsed.findIndex(([other]) => other === name) < i);
@@ -65,14 +98,23 @@ function parseGiven(given: readonly string[], metrics: readonly Metric[]): Recor
 function rate(flag: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
-  if (!(value > 0) || value > HIGHEST) throw new UsageError(`--${flag} must be a number of requests per second above 0 and up to ${HIGHEST}, got ${JSON.stringify(text)}`, { hint: HINT });
+  if (!(value > 0) || value > HIGHEST)
+    throw new UsageError(
+      `--${flag} must be a number of requests per second above 0 and up to ${HIGHEST}, got ${JSON.stringify(text)}`,
+      { hint: HINT },
+    );
   return value;
 }
 
 /** From 0.5 %, which is finer than any host repeats itself, to 50 %. */
 function precision(text: string | undefined): number {
   if (text === undefined) return 0.02;
-  const share = /^\d+(\.\d+)? ?%$/.test(text) ? Number.parseFloat(text) / 100 : /^0?\.\d+$/.test(text) ? Number(text) : NaN;
-  if (!(share >= 0.005 && share <= 0.5)) throw new UsageError(`--precision must be a share from 0.5% to 50%, got ${JSON.stringify(text)}`, { hint: HINT });
+  const share = /^\d+(\.\d+)? ?%$/.test(text)
+    ? Number.parseFloat(text) / 100
+    : /^0?\.\d+$/.test(text)
+      ? Number(text)
+      : NaN;
+  if (!(share >= 0.005 && share <= 0.5))
+    throw new UsageError(`--precision must be a share from 0.5% to 50%, got ${JSON.stringify(text)}`, { hint: HINT });
   return share;
 }

@@ -1,9 +1,12 @@
 /**
  * Which rate is probed next, or what the capacity is. Pure: all probes so far go in.
  *
- * The rate is doubled until a probe fails (halved until one is met), then the middle between the two is probed until they
- * are as near as wanted. Then both ends are confirmed, since near the edge a probe succeeds or fails by luck: the lower one
- * must be met in two further probes of two, the upper one must fail in two of three. An end that is not confirmed changes
+ * The rate is doubled until a probe fails (halved until one is met), then the middle between the two is probed until
+ * they
+ * are as near as wanted. Then both ends are confirmed, since near the edge a probe succeeds or fails by luck: the lower
+ * one
+ * must be met in two further probes of two, the upper one must fail in two of three. An end that is not confirmed
+ * changes
  * sides, and the search goes on from there.
  */
 
@@ -55,30 +58,57 @@ interface Rate {
 }
 
 export function next(probes: readonly Probe[], limits: Limits): Next {
-  const rates = [...Map.groupBy(probes, ({ rate }) => rate)].map(([rate, of]) => judgeRate(rate, of.map(({ outcome }) => outcome)));
-  const high = rates.filter(({ met }) => !met).reduce<Rate | null>((least, one) => (least && least.rate < one.rate ? least : one), null);
-  const low = rates.filter(({ met, rate }) => met && rate < (high?.rate ?? Infinity)).reduce<Rate | null>((best, one) => (best && best.rate > one.rate ? best : one), null);
-  const answer = (sure: boolean): Next => ({ step: 'answer', capacity: low?.confirmed ? low.rate : null, failsAt: high?.rate ?? null, limitedBy: high === null ? 'cap' : high.byGenerator ? 'generator' : 'objectives', sure });
+  const rates = [...Map.groupBy(probes, ({ rate }) => rate)].map(([rate, of]) =>
+    judgeRate(
+      rate,
+      of.map(({ outcome }) => outcome),
+    ),
+  );
+  const high = rates
+    .filter(({ met }) => !met)
+    .reduce<Rate | null>((least, one) => (least && least.rate < one.rate ? least : one), null);
+  const low = rates
+    .filter(({ met, rate }) => met && rate < (high?.rate ?? Infinity))
+    .reduce<Rate | null>((best, one) => (best && best.rate > one.rate ? best : one), null);
+  const answer = (sure: boolean): Next => ({
+    step: 'answer',
+    capacity: low?.confirmed ? low.rate : null,
+    failsAt: high?.rate ?? null,
+    limitedBy: high === null ? 'cap' : high.byGenerator ? 'generator' : 'objectives',
+    sure,
+  });
   if (probes.length >= (limits.most ?? MOST_PROBES)) return answer(false);
-    const ends = { low: low?.rate ?? null, high: high?.rate ?? null };
+  const ends = { low: low?.rate ?? null, high: high?.rate ?? null };
   const between = nextRate(ends, limits);
   if (between !== null) return { step: 'probe', rate: between, why: 'search', ...ends };
-  for (const end of [low, high]) if (end && !end.confirmed) return { step: 'probe', rate: end.rate, why: 'confirm', ...ends };
+  for (const end of [low, high])
+    if (end && !end.confirmed) return { step: 'probe', rate: end.rate, why: 'confirm', ...ends };
   return answer(true);
 }
 
-/** A rate is met where its first probe and all further ones are, or where the first failed and both further ones are met. Any other failure stands. */
+/**
+ * A rate is met where its first probe and all further ones are, or where the first failed and both further ones are
+ * met. Any other failure stands.
+ */
 function judgeRate(rate: number, outcomes: readonly Outcome[]): Rate {
   const count = outcomes.filter((outcome) => outcome === 'met').length;
   const failures = outcomes.length - count;
   const redeemed = outcomes[0] !== 'met' && outcomes.length === 1 + CONFIRMATIONS && count === CONFIRMATIONS;
   const met = failures === 0 || redeemed;
   const byGenerator = outcomes.filter((outcome) => outcome === 'generator').length * 2 > failures;
-  return { rate, met, byGenerator, confirmed: met ? redeemed || count > CONFIRMATIONS : failures >= 2 || outcomes.length > CONFIRMATIONS };
+  return {
+    rate,
+    met,
+    byGenerator,
+    confirmed: met ? redeemed || count > CONFIRMATIONS : failures >= 2 || outcomes.length > CONFIRMATIONS,
+  };
 }
 
 /** The next rate of the search; null where the ends are as near as they can be. */
-function nextRate({ low, high }: { low: number | null; high: number | null }, { start, max, precision }: Limits): number | null {
+function nextRate(
+  { low, high }: { low: number | null; high: number | null },
+  { start, max, precision }: Limits,
+): number | null {
   const least = Math.min(1, start);
   if (low === null && high === null) return Math.min(start, max);
   if (low === null) {

@@ -1,24 +1,35 @@
-/** Changes of the default branch: found in the master set, confirmed by an interleaved comparison of before and after. */
-import { newSuspects } from '../../judge/series.ts';
-import { titleOf } from '../../judge/effect-text.ts';
-import { loadConfig } from '../../config/config.ts';
+/**
+ * Changes of the default branch: found in the master set, confirmed by an interleaved comparison of before and after.
+ */
+
 import type { Context } from '../../app/context.ts';
-import { Interrupted, MayflyError, original } from '../../core/errors.ts';
 import { ROOT } from '../../app/open.ts';
+import { loadConfig } from '../../config/config.ts';
+import type { Config } from '../../config/types.ts';
+import { Interrupted, MayflyError, original } from '../../core/errors.ts';
+import type { RunDocument } from '../../documents/run.ts';
+import type { MetricVerdict, VerdictDocument } from '../../documents/verdict.ts';
+import { shortCommit } from '../../engine/names.ts';
+import { titleOf } from '../../judge/effect-text.ts';
+import { newSuspects } from '../../judge/series.ts';
 import { bench } from '../../pipeline.ts';
 import { findCommit } from '../../plan/commit.ts';
 import { fingerprint } from '../../plan/host.ts';
 import { isAncestor } from '../../plan/merge-base.ts';
-import { shortCommit } from '../../engine/names.ts';
 import { ratioWords } from '../../report/history-text.ts';
 import type { Store } from '../../store/db.ts';
 import type { SuspectedChange } from '../../store/judgements.ts';
-import type { Config } from '../../config/types.ts';
-import type { RunDocument } from '../../documents/run.ts';
-import type { MetricVerdict, VerdictDocument } from '../../documents/verdict.ts';
 
-/** Looks for changes in the whole master set of a benchmark on a host and keeps those that are new; a sentence for each. What is known is never moved or removed. `runs`: the master set, where it is read already. */
-export function suspectChanges(benchmark: string, hostId: string, store: Store, runs = store.masterRuns(benchmark, hostId)): string[] {
+/**
+ * Looks for changes in the whole master set of a benchmark on a host and keeps those that are new; a sentence for each.
+ * What is known is never moved or removed. `runs`: the master set, where it is read already.
+ */
+export function suspectChanges(
+  benchmark: string,
+  hostId: string,
+  store: Store,
+  runs = store.masterRuns(benchmark, hostId),
+): string[] {
   const found = newSuspects(runs, store.suspectedChanges(benchmark, hostId));
   const found_at = new Date().toISOString();
   for (const suspect of found) store.addSuspectedChange({ benchmark, host_id: hostId, found_at, ...suspect });
@@ -30,7 +41,8 @@ export function suspectChanges(benchmark: string, hostId: string, store: Store, 
 
 /**
  * What a run of the default branch says at once, before there are points enough for the detector: where what is sure of
- * it excludes what is sure of the run before, against the same anchor, the metric has changed between both. Keeps that as
+ * it excludes what is sure of the run before, against the same anchor, the metric has changed between both. Keeps that
+ * as
  * suspected; a comparison of the two decides. A sentence for each.
  */
 export function suspectFromRun(run: RunDocument, store: Store): string[] {
@@ -38,23 +50,45 @@ export function suspectFromRun(run: RunDocument, store: Store): string[] {
   if (!run.master || !verdict || verdict.verdict === 'INVALID' || !sides.baseline) return [];
   const { commit } = sides.candidate;
   const anchor = sides.baseline.commit;
-  const earlier = store.runs({ benchmark, host_id: host.id, master: true, limit: RECENT }).find((one) => one.status === 'complete' && one.started_at < run.started_at && one.commit !== commit);
+  const earlier = store
+    .runs({ benchmark, host_id: host.id, master: true, limit: RECENT })
+    .find((one) => one.status === 'complete' && one.started_at < run.started_at && one.commit !== commit);
   const last = earlier && store.run(earlier.run_id);
   if (!last || (last.sides.candidate.commit !== anchor && last.sides.baseline?.commit !== anchor)) return [];
   const before = last.sides.candidate.commit;
-  const boundsBefore = (name: string) => (before === anchor ? { at_least: 0, at_most: 0 } : boundsOf(last.verdict?.metrics.find((metric) => metric.name === name)));
-  return verdict.metrics.filter(({ primary, change }) => primary && change !== null).flatMap(({ name, worse: now, change }) => {
-    const was = boundsBefore(name);
-    const worse = was?.at_most != null && now.at_least !== null && now.at_least > was.at_most;
-    const better = was?.at_least != null && now.at_most !== null && now.at_most < was.at_least;
-    if (!worse && !better) return [];
-    const level = before === anchor ? 0 : (last.verdict!.metrics.find((metric) => metric.name === name)!.change ?? 0);
-    store.addSuspectedChange({ benchmark, host_id: host.id, metric: name, run_id: run.run_id, at: run.started_at, before, commit, ratio: (1 + change!) / (1 + level), found_at: new Date().toISOString() });
-    return [`suspected: ${titleOf(name)} is ${worse ? 'worse' : 'better'} from ${shortCommit(before)} to ${shortCommit(commit)}`];
-  });
+  const boundsBefore = (name: string) =>
+    before === anchor
+      ? { at_least: 0, at_most: 0 }
+      : boundsOf(last.verdict?.metrics.find((metric) => metric.name === name));
+  return verdict.metrics
+    .filter(({ primary, change }) => primary && change !== null)
+    .flatMap(({ name, worse: now, change }) => {
+      const was = boundsBefore(name);
+      const worse = was?.at_most != null && now.at_least !== null && now.at_least > was.at_most;
+      const better = was?.at_least != null && now.at_most !== null && now.at_most < was.at_least;
+      if (!worse && !better) return [];
+      const level = before === anchor ? 0 : (last.verdict!.metrics.find((metric) => metric.name === name)!.change ?? 0);
+      store.addSuspectedChange({
+        benchmark,
+        host_id: host.id,
+        metric: name,
+        run_id: run.run_id,
+        at: run.started_at,
+        before,
+        commit,
+        ratio: (1 + change!) / (1 + level),
+        found_at: new Date().toISOString(),
+      });
+      return [
+        `suspected: ${titleOf(name)} is ${worse ? 'worse' : 'better'} from ${shortCommit(before)} to ${shortCommit(commit)}`,
+      ];
+    });
 }
 
-/** What is sure of a metric, in the direction of worse. A PASS has no bound on the side of better: there its interval has to do, since a comparison decides in the end. */
+/**
+ * What is sure of a metric, in the direction of worse. A PASS has no bound on the side of better: there its interval
+ * has to do, since a comparison decides in the end.
+ */
 function boundsOf(metric: MetricVerdict | undefined): { at_least: number | null; at_most: number | null } | undefined {
   if (!metric) return undefined;
   const { interval, better, worse } = metric;
@@ -78,15 +112,22 @@ export interface Decision {
  * Decides on a suspected change. The comparison may have either commit as its candidate. Confirmed: the metric is a
  * REGRESSION or an IMPROVEMENT in the suspected direction. Refuted: PASS, or the other direction. Else it stays open.
  */
-export function decide(change: Pick<SuspectedChange, 'metric' | 'commit' | 'ratio'>, verdict: VerdictDocument): Decision {
+export function decide(
+  change: Pick<SuspectedChange, 'metric' | 'commit' | 'ratio'>,
+  verdict: VerdictDocument,
+): Decision {
   const metric = verdict.metrics.find(({ name }) => name === change.metric);
   if (!metric) return { state: 'open', worse: false, why: `${change.metric} is no metric of the benchmark any more` };
   const worse = change.ratio > 1 === (metric.better === 'lower');
-  if (verdict.verdict === 'INVALID') return { state: 'open', worse, why: `INVALID: ${verdict.reasons[0] ?? verdict.summary}` };
-  if (metric.verdict === null) return { state: 'open', worse, why: `${titleOf(change.metric)} is not primary, or has no values` };
-  if (metric.verdict === 'INCONCLUSIVE' || metric.change === null) return { state: 'open', worse, why: `INCONCLUSIVE: ${metric.words}` };
+  if (verdict.verdict === 'INVALID')
+    return { state: 'open', worse, why: `INVALID: ${verdict.reasons[0] ?? verdict.summary}` };
+  if (metric.verdict === null)
+    return { state: 'open', worse, why: `${titleOf(change.metric)} is not primary, or has no values` };
+  if (metric.verdict === 'INCONCLUSIVE' || metric.change === null)
+    return { state: 'open', worse, why: `INCONCLUSIVE: ${metric.words}` };
   if (metric.verdict === 'PASS') return { state: 'refuted', worse, why: metric.words };
-  if (metric.verdict === 'REGRESSION' && (metric.worse.at_least ?? 0) <= 0) return { state: 'open', worse, why: metric.words }; // it varies more, which is another matter
+  if (metric.verdict === 'REGRESSION' && (metric.worse.at_least ?? 0) <= 0)
+    return { state: 'open', worse, why: metric.words }; // it varies more, which is another matter
   const ratio = verdict.candidate.commit === change.commit ? 1 + metric.change : 1 / (1 + metric.change);
   const words = ratioWords(metric.name, metric.unit, metric.better, ratio);
   if (ratio > 1 !== change.ratio > 1) return { state: 'refuted', worse, why: `it is ${words}` };
@@ -112,11 +153,19 @@ export interface Confirming {
 
 /**
  * Measures every open suspected change of this host and keeps what was decided; of a confirmed one a change point.
- * `asked`: the benchmark as --benchmark takes it. Changes between the same two commits in the same direction share a comparison.
+ * `asked`: the benchmark as --benchmark takes it. Changes between the same two commits in the same direction share a
+ * comparison.
  */
-export async function confirmChanges(asked: string, benchmark: string, how: Confirming, ctx: Context): Promise<Checked[]> {
+export async function confirmChanges(
+  asked: string,
+  benchmark: string,
+  how: Confirming,
+  ctx: Context,
+): Promise<Checked[]> {
   const hostId = fingerprint(ctx.machine.engine).id;
-  const open = ctx.store.suspectedChanges(benchmark, hostId).filter(({ state, checked_by }) => state === 'open' && !(how.onlyUnchecked && checked_by));
+  const open = ctx.store
+    .suspectedChanges(benchmark, hostId)
+    .filter(({ state, checked_by }) => state === 'open' && !(how.onlyUnchecked && checked_by));
   const better = betterOf(benchmark, hostId, ctx.store);
   const worse = (change: SuspectedChange) => change.ratio > 1 === (better(change.metric) === 'lower');
   const checked: Checked[] = [];
@@ -134,23 +183,49 @@ function betterOf(benchmark: string, hostId: string, store: Store) {
 /** Rounds where several metrics are to be decided: a sequential comparison ends with its first REGRESSION. */
 const ROUNDS = 20;
 
-/** The side that is suspected to be worse is the candidate: a PASS excludes a slowdown, it does not exclude an improvement. */
-async function check(changes: SuspectedChange[], worse: boolean, asked: string, how: Confirming, ctx: Context): Promise<Checked[]> {
+/**
+ * The side that is suspected to be worse is the candidate: a PASS excludes a slowdown, it does not exclude an
+ * improvement.
+ */
+async function check(
+  changes: SuspectedChange[],
+  worse: boolean,
+  asked: string,
+  how: Confirming,
+  ctx: Context,
+): Promise<Checked[]> {
   const { before, commit, run_id } = changes[0]!;
   const [candidate, baseline] = worse ? [commit, before] : [before, commit];
   const given = { ...how.labels, ...PURPOSE, change: run_id };
-  const args = [`--benchmark=${asked}`, `--commit=${candidate}`, `--against=${baseline}`, ...Object.entries(given).map(([name, value]) => `--label=${name}=${value}`)];
+  const args = [
+    `--benchmark=${asked}`,
+    `--commit=${candidate}`,
+    `--against=${baseline}`,
+    ...Object.entries(given).map(([name, value]) => `--label=${name}=${value}`),
+  ];
   if (changes.length > 1) args.push(`--rounds=${ROUNDS}`);
   if (how.maxMinutes !== undefined) args.push(`--max-minutes=${how.maxMinutes}`);
-  const undecided = (why: string, failed = false) => changes.map((change) => ({ change, failed, worse, state: 'open' as const, why }));
+  const undecided = (why: string, failed = false) =>
+    changes.map((change) => ({ change, failed, worse, state: 'open' as const, why }));
   try {
     const config = await loadConfig(args, { root: ROOT, cwd: process.cwd() });
     const gates = (name: string) => config.metrics.some((metric) => metric.name === name && metric.primary);
-    if (!changes.some(({ metric }) => gates(metric))) return undecided(`${changes.map(({ metric }) => titleOf(metric)).join(', ')}: not primary in benchmark.yaml any more, so no comparison decides on it`);
-    if (!(await comesAfter(commit, before, config, ctx))) return undecided(`${shortCommit(before)} is not among the commits that ${shortCommit(commit)} was made from: they were measured in another order, and no change lies between them`);
-    ctx.progress.info(`comparing ${shortCommit(before)} and ${shortCommit(commit)}: ${changes.map(({ metric }) => titleOf(metric)).join(', ')}`);
+    if (!changes.some(({ metric }) => gates(metric)))
+      return undecided(
+        `${changes.map(({ metric }) => titleOf(metric)).join(', ')}: not primary in benchmark.yaml any more, so no comparison decides on it`,
+      );
+    if (!(await comesAfter(commit, before, config, ctx)))
+      return undecided(
+        `${shortCommit(before)} is not among the commits that ${shortCommit(commit)} was made from: they were measured in another order, and no change lies between them`,
+      );
+    ctx.progress.info(
+      `comparing ${shortCommit(before)} and ${shortCommit(commit)}: ${changes.map(({ metric }) => titleOf(metric)).join(', ')}`,
+    );
     // Another metric that became worse would end the comparison before these are decided.
-    const metrics = config.metrics.map((metric) => ({ ...metric, primary: metric.primary && changes.some((change) => change.metric === metric.name) }));
+    const metrics = config.metrics.map((metric) => ({
+      ...metric,
+      primary: metric.primary && changes.some((change) => change.metric === metric.name),
+    }));
     const { verdict } = unread(changes, { candidate, baseline }, ctx) ?? (await bench({ ...config, metrics }, ctx));
     return changes.map((change) => ({ change, failed: false, ...settle(change, verdict!, ctx.store) }));
   } catch (error) {
@@ -163,9 +238,15 @@ async function check(changes: SuspectedChange[], worse: boolean, asked: string, 
 const PURPOSE = { purpose: 'confirm-change' };
 
 /** A comparison of these commits whose verdict nobody has read, since the process that made it was killed. */
-function unread(changes: readonly SuspectedChange[], { candidate, baseline }: { candidate: string; baseline: string }, { store }: Context): RunDocument | undefined {
+function unread(
+  changes: readonly SuspectedChange[],
+  { candidate, baseline }: { candidate: string; baseline: string },
+  { store }: Context,
+): RunDocument | undefined {
   if (changes.some(({ checked_by }) => checked_by !== undefined)) return undefined;
-  const found = store.runs({ labels: { ...PURPOSE, change: changes[0]!.run_id } }).find((run) => run.status === 'complete' && run.commit === candidate && run.against === baseline);
+  const found = store
+    .runs({ labels: { ...PURPOSE, change: changes[0]!.run_id } })
+    .find((run) => run.status === 'complete' && run.commit === candidate && run.against === baseline);
   const run = found && store.run(found.run_id);
   return run?.verdict && run;
 }
@@ -183,7 +264,17 @@ function settle(change: SuspectedChange, verdict: VerdictDocument, store: Store)
   const decision = decide(change, verdict);
   if (decision.state === 'confirmed') {
     const { benchmark, host_id, metric, commit, before, run_id, at } = change;
-    store.addChangePoint({ benchmark, host_id, metric, commit, before, run_id, at, ratio: decision.ratio!, found_at: new Date().toISOString() });
+    store.addChangePoint({
+      benchmark,
+      host_id,
+      metric,
+      commit,
+      before,
+      run_id,
+      at,
+      ratio: decision.ratio!,
+      found_at: new Date().toISOString(),
+    });
   }
   store.settleSuspectedChange(change, decision.state, verdict.run_id);
   return decision;
@@ -198,6 +289,15 @@ export function checkedText(checked: readonly Checked[], asked: string): string 
     return `${word[state]}: ${titleOf(change.metric)} from ${shortCommit(change.before)} to ${shortCommit(change.commit)}: ${kind}${why}`;
   });
   const confirmed = checked.filter(({ state }) => state === 'confirmed').map(({ change }) => change);
-  const spans = new Set(confirmed.map(({ before, commit }) => `npm run bisect -- --benchmark=${asked} --good=${shortCommit(before)} --bad=${shortCommit(commit)} names the commit, if there are others between`));
-  return [...lines, ...spans, ...(confirmed.length > 0 ? ['npm run archive -- rebuild-trends brings confirmed changes to the dashboards'] : [])].join('\n');
+  const spans = new Set(
+    confirmed.map(
+      ({ before, commit }) =>
+        `npm run bisect -- --benchmark=${asked} --good=${shortCommit(before)} --bad=${shortCommit(commit)} names the commit, if there are others between`,
+    ),
+  );
+  return [
+    ...lines,
+    ...spans,
+    ...(confirmed.length > 0 ? ['npm run archive -- rebuild-trends brings confirmed changes to the dashboards'] : []),
+  ].join('\n');
 }

@@ -1,4 +1,7 @@
-/** The worker of `npm run noise`: keeps a core busy, or sleeps, and tells how that went. Times in milliseconds of performance.now(). */
+/**
+ * The worker of `npm run noise`: keeps a core busy, or sleeps, and tells how that went. Times in milliseconds of
+ * performance.now().
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 
 export interface SpinTask {
@@ -22,7 +25,9 @@ export type Pieces = { at: number[]; took: number[] };
 
 /** Compiled and warm before it counts. */
 const WARM_UP_MS = 200;
-/** Rounds of the mixing below between two looks at the clock (about 1 µs), and of a piece of work (a few milliseconds). */
+/**
+ * Rounds of the mixing below between two looks at the clock (about 1 µs), and of a piece of work (a few milliseconds).
+ */
 const SHORT = 500;
 const PIECE = 2_000_000;
 

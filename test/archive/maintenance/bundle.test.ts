@@ -1,9 +1,21 @@
-/** The file that a run travels in: what is written is read back, and what is no whole export is refused before anything of it is used. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+/**
+ * The file that a run travels in: what is written is read back, and what is no whole export is refused before anything
+ * of it is used.
+ */
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Header, create } from 'tar';
 import t, { type Test } from 'tap';
+import { create, Header } from 'tar';
 import { blocksFolder, isBundlePath, readBundle, writeBundle } from '../../../scripts/archive/maintenance/bundle.ts';
 
 const RUN = '01JZZZZZZZZZZZZZZZZZZZZZZA';
@@ -19,7 +31,14 @@ function folder(t: Test): string {
 function stage(t: Test): string {
   const made = folder(t);
   mkdirSync(join(blocksFolder(made), BLOCK, 'chunks'), { recursive: true });
-  for (const file of ['run.json', 'details.json', `blocks/${BLOCK}/meta.json`, `blocks/${BLOCK}/index`, `blocks/${BLOCK}/chunks/000001`]) writeFileSync(join(made, file), `content of ${file} `.repeat(500));
+  for (const file of [
+    'run.json',
+    'details.json',
+    `blocks/${BLOCK}/meta.json`,
+    `blocks/${BLOCK}/index`,
+    `blocks/${BLOCK}/chunks/000001`,
+  ])
+    writeFileSync(join(made, file), `content of ${file} `.repeat(500));
   return made;
 }
 
@@ -30,7 +49,15 @@ async function bundle(t: Test): Promise<string> {
 }
 
 /** A tar with these entries, as no tool would write it. */
-function forged(t: Test, entries: { path: string; type?: 'File' | 'SymbolicLink' | 'Link' | 'Directory'; linkpath?: string; content?: string }[]): string {
+function forged(
+  t: Test,
+  entries: {
+    path: string;
+    type?: 'File' | 'SymbolicLink' | 'Link' | 'Directory';
+    linkpath?: string;
+    content?: string;
+  }[],
+): string {
   const file = join(folder(t), 'forged.tar');
   const parts = entries.flatMap(({ path, type = 'File', linkpath = '', content = '' }) => {
     const header = new Header({ path, type, linkpath, mode: 0o644, size: content.length, mtime: new Date(0) });
@@ -55,12 +82,33 @@ t.test('what was written is read', async (t) => {
   const manifest = await readBundle(file, into);
   t.match(manifest, { schema: 'mayfly.export/v1', run_id: RUN, blocks: [BLOCK] });
   t.equal(Object.keys(manifest.files).length, 5);
-  for (const path of Object.keys(manifest.files)) t.equal(readFileSync(join(into, path), 'utf8'), `content of ${path} `.repeat(500));
+  for (const path of Object.keys(manifest.files))
+    t.equal(readFileSync(join(into, path), 'utf8'), `content of ${path} `.repeat(500));
 });
 
 t.test('paths of an export, and no others', async (t) => {
-  for (const good of ['run.json', 'mayfly-export.json', `blocks/${BLOCK}/index`, `blocks/${BLOCK}/chunks/000012`, `blocks/${BLOCK}/tombstones`]) t.ok(isBundlePath(good), good);
-  for (const bad of ['/run.json', '../run.json', './run.json', 'blocks/../../x', `blocks/${BLOCK}/../index`, `blocks/${BLOCK}/chunks/../../../x`, `blocks/${BLOCK}/chunks/1`, 'blocks/x/index', 'other', '', `blocks/${BLOCK}/`]) t.notOk(isBundlePath(bad), bad);
+  for (const good of [
+    'run.json',
+    'mayfly-export.json',
+    `blocks/${BLOCK}/index`,
+    `blocks/${BLOCK}/chunks/000012`,
+    `blocks/${BLOCK}/tombstones`,
+  ])
+    t.ok(isBundlePath(good), good);
+  for (const bad of [
+    '/run.json',
+    '../run.json',
+    './run.json',
+    'blocks/../../x',
+    `blocks/${BLOCK}/../index`,
+    `blocks/${BLOCK}/chunks/../../../x`,
+    `blocks/${BLOCK}/chunks/1`,
+    'blocks/x/index',
+    'other',
+    '',
+    `blocks/${BLOCK}/`,
+  ])
+    t.notOk(isBundlePath(bad), bad);
 });
 
 t.test('a changed byte or a cut end is found', async (t) => {
@@ -72,9 +120,14 @@ t.test('a changed byte or a cut end is found', async (t) => {
     bad[position]! ^= 1;
     writeFileSync(file, bad);
     const into = folder(t);
-    const same = await readBundle(file, into).then(() => true, () => false);
+    const same = await readBundle(file, into).then(
+      () => true,
+      () => false,
+    );
     // Padding between the files is no content: what is read is what was written.
-    if (same) for (const path of ['run.json', `blocks/${BLOCK}/index`]) if (readFileSync(join(into, path), 'utf8') !== `content of ${path} `.repeat(500)) undetected++;
+    if (same)
+      for (const path of ['run.json', `blocks/${BLOCK}/index`])
+        if (readFileSync(join(into, path), 'utf8') !== `content of ${path} `.repeat(500)) undetected++;
   }
   t.equal(undetected, 0);
   for (const size of [0, 100, 512, 5000, whole.length - 3000]) {
@@ -87,12 +140,27 @@ t.test('a changed byte or a cut end is found', async (t) => {
 
 t.test('what an export does not hold is refused, and nothing is written outside of the folder', async (t) => {
   const outside = folder(t);
-  const list = { path: 'mayfly-export.json', content: JSON.stringify({ schema: 'mayfly.export/v1', run_id: RUN, blocks: [], files: {} }) };
+  const list = {
+    path: 'mayfly-export.json',
+    content: JSON.stringify({ schema: 'mayfly.export/v1', run_id: RUN, blocks: [], files: {} }),
+  };
   await refused(t, forged(t, [list, { path: `../${outside.split('/').at(-1)}/x`, content: 'x' }]), /it holds "/);
   await refused(t, forged(t, [list, { path: `${outside}/x`, content: 'x' }]), /it holds "/);
   await refused(t, forged(t, [list, { path: `blocks/${BLOCK}/../../../x`, content: 'x' }]), /it holds "/);
-  await refused(t, forged(t, [list, { path: `blocks/${BLOCK}`, type: 'SymbolicLink', linkpath: outside }, { path: `blocks/${BLOCK}/index`, content: 'x' }]), /it holds a SymbolicLink/);
-  await refused(t, forged(t, [list, { path: 'run.json', type: 'SymbolicLink', linkpath: '/etc/passwd' }]), /it holds a SymbolicLink/);
+  await refused(
+    t,
+    forged(t, [
+      list,
+      { path: `blocks/${BLOCK}`, type: 'SymbolicLink', linkpath: outside },
+      { path: `blocks/${BLOCK}/index`, content: 'x' },
+    ]),
+    /it holds a SymbolicLink/,
+  );
+  await refused(
+    t,
+    forged(t, [list, { path: 'run.json', type: 'SymbolicLink', linkpath: '/etc/passwd' }]),
+    /it holds a SymbolicLink/,
+  );
   await refused(t, forged(t, [list, { path: 'run.json', type: 'Link', linkpath: '/etc/passwd' }]), /it holds a Link/);
   await refused(t, forged(t, [list, { path: 'run.json', content: 'x' }]), /run.json is not in its list/);
   await refused(t, forged(t, [list, list]), /twice/);
@@ -101,7 +169,13 @@ t.test('what an export does not hold is refused, and nothing is written outside 
 });
 
 t.test('the list in an export must be one', async (t) => {
-  const withList = (changed: object) => forged(t, [{ path: 'mayfly-export.json', content: JSON.stringify({ schema: 'mayfly.export/v1', run_id: RUN, blocks: [], files: {}, ...changed }) }]);
+  const withList = (changed: object) =>
+    forged(t, [
+      {
+        path: 'mayfly-export.json',
+        content: JSON.stringify({ schema: 'mayfly.export/v1', run_id: RUN, blocks: [], files: {}, ...changed }),
+      },
+    ]);
   await refused(t, withList({ schema: 'mayfly.export/v2' }), /written by a newer Mayfly/);
   await refused(t, withList({ schema: 'x' }), /is not of schema/);
   await refused(t, withList({ run_id: '../x' }), /is not of schema/);

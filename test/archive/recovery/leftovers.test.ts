@@ -4,16 +4,16 @@ import { join } from 'node:path';
 import { pid } from 'node:process';
 import t from 'tap';
 import { openBucket } from '../../../scripts/archive/bucket.ts';
-import { lockRun } from '../../../scripts/archive/run-lock.ts';
 import { moved, readPending } from '../../../scripts/archive/pending.ts';
 import { readerSpec } from '../../../scripts/archive/recovery/recover.ts';
+import { lockRun } from '../../../scripts/archive/run-lock.ts';
 import { thanosError } from '../../../scripts/archive/tool.ts';
 import { paths } from '../../../scripts/core/paths.ts';
-import { thisProcess } from '../../../scripts/engine/owner.ts';
+import type { Progress } from '../../../scripts/core/progress.ts';
 import { createBody } from '../../../scripts/engine/engine.ts';
+import { thisProcess } from '../../../scripts/engine/owner.ts';
 import { runOwner, writeOwner } from '../../../scripts/stack/run-folder.ts';
 import { openStore } from '../../../scripts/store/db.ts';
-import type { Progress } from '../../../scripts/core/progress.ts';
 import { dataFolder, engine, makeFolder, mayfly } from '../../e2e/helpers.ts';
 import { makeRun } from '../../run-document.ts';
 
@@ -23,8 +23,14 @@ const RUN = '01K0000000000000000000000A';
 const OTHER = '01K0000000000000000000000B';
 /** No process has this number: the kernel's limit is 4,194,304. */
 const DEAD = JSON.stringify({ pid: 5_000_000, pidStart: '1' });
-const quietProgress: Progress = { step: () => ({ update: () => {}, done: () => {}, fail: () => {} }), info: () => {}, warn: () => {}, close: () => {} };
-const anHourAgo = (file: string) => utimesSync(file, new Date(Date.now() - 3_600_000), new Date(Date.now() - 3_600_000));
+const quietProgress: Progress = {
+  step: () => ({ update: () => {}, done: () => {}, fail: () => {} }),
+  info: () => {},
+  warn: () => {},
+  close: () => {},
+};
+const anHourAgo = (file: string) =>
+  utimesSync(file, new Date(Date.now() - 3_600_000), new Date(Date.now() - 3_600_000));
 
 t.test('who owns a run', async (t) => {
   const dir = dataFolder(t);
@@ -33,7 +39,13 @@ t.test('who owns a run', async (t) => {
   await writeOwner(dir, false);
   t.equal(await runOwner(dir), 'live');
   t.same(readdirSync(dir), ['owner.json'], 'nothing else is left of the writing');
-  for (const [text, owner] of [[DEAD, 'dead'], [JSON.stringify({ ...JSON.parse(DEAD), keep: true }), 'kept'], [JSON.stringify({ ...JSON.parse(DEAD), hostname: 'another' }), 'elsewhere'], ['', 'unknown'], ['{"pid', 'unknown']] as const) {
+  for (const [text, owner] of [
+    [DEAD, 'dead'],
+    [JSON.stringify({ ...JSON.parse(DEAD), keep: true }), 'kept'],
+    [JSON.stringify({ ...JSON.parse(DEAD), hostname: 'another' }), 'elsewhere'],
+    ['', 'unknown'],
+    ['{"pid', 'unknown'],
+  ] as const) {
     writeFileSync(file, text);
     t.equal(await runOwner(dir), owner, text);
   }
@@ -60,7 +72,10 @@ t.test('a kill between the mark and the move: the snapshot is moved by whoever r
   const dir = dataFolder(t);
   const block = makeFolder(join(dir, 'tsdb', 'snapshots', 'one', OTHER));
   writeFileSync(join(block, 'meta.json'), JSON.stringify({ ulid: OTHER, stats: { numSamples: 3 } }));
-  writeFileSync(join(dir, 'pending.json'), JSON.stringify({ labels: { run_id: RUN, benchmark: 'b', host: 'h' }, from: 'tsdb/snapshots/one' }));
+  writeFileSync(
+    join(dir, 'pending.json'),
+    JSON.stringify({ labels: { run_id: RUN, benchmark: 'b', host: 'h' }, from: 'tsdb/snapshots/one' }),
+  );
   const pending = await readPending(dir);
   const ctx = { progress: quietProgress };
   t.match(await moved(dir, pending!, ctx), { blocks: [OTHER], samples: 3, requests: undefined });
@@ -68,11 +83,19 @@ t.test('a kill between the mark and the move: the snapshot is moved by whoever r
   t.ok(existsSync(join(dir, 'snapshot', OTHER, 'meta.json')));
   t.equal(await readPending(join(dir, 'tsdb')), null);
   writeFileSync(join(dir, 'pending.json'), '');
-  await t.rejects(readPending(dir), { message: /pending\.json cannot be read/, hint: /Mend it, or give the run's metrics up: rm -r/ });
+  await t.rejects(readPending(dir), {
+    message: /pending\.json cannot be read/,
+    hint: /Mend it, or give the run's metrics up: rm -r/,
+  });
 });
 
 t.test('an error of Thanos in one sentence, without its stack traces', async (t) => {
-  t.equal(thanosError('Access Denied.\nstat s3 object\nmain.look\n\t/src/main.go:7\ncheck exists\nmain.main\n\t/src/main.go:9'), 'check exists: stat s3 object: Access Denied.');
+  t.equal(
+    thanosError(
+      'Access Denied.\nstat s3 object\nmain.look\n\t/src/main.go:7\ncheck exists\nmain.main\n\t/src/main.go:9',
+    ),
+    'check exists: stat s3 object: Access Denied.',
+  );
   t.equal(thanosError('no such host'), 'no such host');
 });
 
@@ -83,12 +106,20 @@ t.test('the prefix of a folder bucket counts, as Thanos reads it', async (t) => 
   t.equal((await openBucket(file, paths(data, {}))).folder, join(data, 'b', 'team', 'perf'));
 });
 
-t.test('the reader of left data is published on the loopback address only and outlives the removal of the run', async (t) => {
-  const spec = readerSpec(RUN, '/runs/tsdb', '/runs/recover.yml', 'prom');
-  t.match(createBody(spec), { HostConfig: { PortBindings: { '9090/tcp': [{ HostIp: '127.0.0.1' }] }, Binds: ['/runs/tsdb:/prometheus', '/runs/recover.yml:/etc/prometheus/prometheus.yml:ro'] } });
-  t.not(spec.labels['dev.mayfly.run'], RUN);
-  t.equal(spec.labels['dev.mayfly.pid'], String(pid));
-});
+t.test(
+  'the reader of left data is published on the loopback address only and outlives the removal of the run',
+  async (t) => {
+    const spec = readerSpec(RUN, '/runs/tsdb', '/runs/recover.yml', 'prom');
+    t.match(createBody(spec), {
+      HostConfig: {
+        PortBindings: { '9090/tcp': [{ HostIp: '127.0.0.1' }] },
+        Binds: ['/runs/tsdb:/prometheus', '/runs/recover.yml:/etc/prometheus/prometheus.yml:ro'],
+      },
+    });
+    t.not(spec.labels['dev.mayfly.run'], RUN);
+    t.equal(spec.labels['dev.mayfly.pid'], String(pid));
+  },
+);
 
 t.test('push and sweep take each run by itself, and end the records of dead ones', async (t) => {
   const data = dataFolder(t);
@@ -102,18 +133,28 @@ t.test('push and sweep take each run by itself, and end the records of dead ones
   };
   const labels = (run_id: string) => ({ run_id, benchmark: 'probe', host: 'h' });
   const unreadable = folder(RUN, { 'owner.json': DEAD, 'pending.json': '{' });
-  const lost = folder(OTHER, { 'owner.json': DEAD, 'pending.json': JSON.stringify({ labels: labels(OTHER), objstore: join(data, 'gone.yaml'), from: 'snapshot' }) });
+  const lost = folder(OTHER, {
+    'owner.json': DEAD,
+    'pending.json': JSON.stringify({ labels: labels(OTHER), objstore: join(data, 'gone.yaml'), from: 'snapshot' }),
+  });
   mkdirSync(join(lost, 'snapshot', OTHER), { recursive: true });
   writeFileSync(join(lost, 'snapshot', OTHER, 'meta.json'), JSON.stringify({ stats: { numSamples: 3 } }));
   const unknown = '01K0000000000000000000000C';
-  folder(unknown, { 'owner.json': DEAD, 'pending.json': JSON.stringify({ labels: labels(unknown), from: 'snapshot' }), 'leftover.compose.json': '{}' });
+  folder(unknown, {
+    'owner.json': DEAD,
+    'pending.json': JSON.stringify({ labels: labels(unknown), from: 'snapshot' }),
+    'leftover.compose.json': '{}',
+  });
   mkdirSync(join(data, 'runs', unknown, 'snapshot'));
   const young = folder('01K0000000000000000000000D', {});
   const old = folder('01K0000000000000000000000E', { 'owner.json': '' });
   anHourAgo(join(old, 'owner.json'));
   const foreign = makeFolder(join(data, 'runs', 'my-notes'));
   anHourAgo(foreign);
-  const live = folder('01K0000000000000000000000F', { 'owner.json': JSON.stringify(thisProcess()), 'pending.json': '{}' });
+  const live = folder('01K0000000000000000000000F', {
+    'owner.json': JSON.stringify(thisProcess()),
+    'pending.json': '{}',
+  });
 
   const { code, stdout, stderr } = await mayfly('archive-push', [], data).done;
   t.equal(code, 4, stderr);
@@ -132,5 +173,8 @@ t.test('push and sweep take each run by itself, and end the records of dead ones
   t.equal(swept.code, 0, swept.stderr);
   t.ok(existsSync(join(lost, 'snapshot', OTHER)), 'a snapshot that waits is never swept');
   const { runs } = JSON.parse((await mayfly('runs', ['--json'], data).done).stdout);
-  t.same(runs.map((run: { status: string }) => run.status), ['interrupted', 'interrupted']);
+  t.same(
+    runs.map((run: { status: string }) => run.status),
+    ['interrupted', 'interrupted'],
+  );
 });

@@ -1,13 +1,26 @@
-/** npm run perf:archive with a dozen runs: its figures are those of blocks that are whole, distinct and what a run leaves. */
+/**
+ * npm run perf:archive with a dozen runs: its figures are those of blocks that are whole, distinct and what a run
+ * leaves.
+ */
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { withContext } from '../../../scripts/app/open.ts';
+import { openBucket } from '../../../scripts/archive/bucket.ts';
 import type { Made } from '../../../scripts/dev/perf/archive-bucket.ts';
 import { ask } from '../../../scripts/dev/perf/archive-queries.ts';
 import { changedFlags, startArchive } from '../../../scripts/dev/perf/measured-archive.ts';
-import { openBucket } from '../../../scripts/archive/bucket.ts';
-import { withContext } from '../../../scripts/app/open.ts';
-import { bench, dataFolder, dumpBlock, engine, mayfly, nothingLeft, onEngine, probeBenchmark, run } from '../../e2e/helpers.ts';
+import {
+  bench,
+  dataFolder,
+  dumpBlock,
+  engine,
+  mayfly,
+  nothingLeft,
+  onEngine,
+  probeBenchmark,
+  run,
+} from '../../e2e/helpers.ts';
 
 t.teardown(() => engine.close());
 
@@ -19,7 +32,18 @@ t.test('made-up runs', async (t) => {
   t.equal(code, 0, stderr);
   const [block] = real.archive!.blocks;
   const keep = dataFolder(t);
-  const measure = (args: string[]) => mayfly('perf/archive', [`--runs=${RUNS}`, `--keep-bucket=${keep}`, `--template=${join(data, 'bucket', block!)}`, '--store-flag=--sync-block-duration=1s', ...args], data).done;
+  const measure = (args: string[]) =>
+    mayfly(
+      'perf/archive',
+      [
+        `--runs=${RUNS}`,
+        `--keep-bucket=${keep}`,
+        `--template=${join(data, 'bucket', block!)}`,
+        '--store-flag=--sync-block-duration=1s',
+        ...args,
+      ],
+      data,
+    ).done;
 
   const first = await measure(['--queries=5']);
   t.equal(first.code, 0, first.stderr);
@@ -44,39 +68,98 @@ t.test('made-up runs', async (t) => {
   t.test('are like the real one, and none is like another', async (t) => {
     const original = JSON.parse(readFileSync(join(data, 'bucket', block!, 'meta.json'), 'utf8'));
     for (const meta of raw) t.same(meta.stats, original.stats);
-    for (const file of ['index', 'chunks/000001']) t.equal(new Set(raw.map((meta) => readFileSync(join(bucket, meta.ulid, file)).toString('latin1'))).size, RUNS, file);
+    for (const file of ['index', 'chunks/000001'])
+      t.equal(
+        new Set(raw.map((meta) => readFileSync(join(bucket, meta.ulid, file)).toString('latin1'))).size,
+        RUNS,
+        file,
+      );
     const text = await dumpBlock(t, join(bucket, made.runs[3]!.block));
     t.match(text, new RegExp(`mayfly_requests_total",.*commit="${made.runs[3]!.commit}"`));
-    t.notMatch(text, new RegExp(`${real.run_id.toLowerCase()}|${real.sides.candidate.commit}`), 'nothing of the real run is left');
+    t.notMatch(
+      text,
+      new RegExp(`${real.run_id.toLowerCase()}|${real.sides.candidate.commit}`),
+      'nothing of the real run is left',
+    );
     const counters = [...countersOf(text)];
     t.ok(counters.length > 30);
-    t.same(counters.filter(([, values]) => values.some((value, index) => index > 0 && value < values[index - 1]!)), [], 'no counter goes back');
+    t.same(
+      counters.filter(([, values]) => values.some((value, index) => index > 0 && value < values[index - 1]!)),
+      [],
+      'no counter goes back',
+    );
   });
 
   t.test('are in order for Thanos: its check of a bucket finds nothing, nor does its compactor', async (t) => {
-    const thanos = (...args: string[]) => run('docker', ['run', '--rm', '--network=none', `--user=${process.getuid!()}:${process.getgid!()}`, '--volume', `${bucket}:/bucket`, '--tmpfs', '/tmp:mode=1777', 'thanosio/thanos:v0.42.4', ...args, '--objstore.config={"type": "FILESYSTEM", "config": {"directory": "/bucket"}}']).done;
-    const verified = await thanos('tools', 'bucket', 'verify', '--issues=overlapped_blocks', '--issues=index_known_issues', '--issues=duplicated_compaction', '--log.format=json');
+    const thanos = (...args: string[]) =>
+      run('docker', [
+        'run',
+        '--rm',
+        '--network=none',
+        `--user=${process.getuid!()}:${process.getgid!()}`,
+        '--volume',
+        `${bucket}:/bucket`,
+        '--tmpfs',
+        '/tmp:mode=1777',
+        'thanosio/thanos:v0.42.4',
+        ...args,
+        '--objstore.config={"type": "FILESYSTEM", "config": {"directory": "/bucket"}}',
+      ]).done;
+    const verified = await thanos(
+      'tools',
+      'bucket',
+      'verify',
+      '--issues=overlapped_blocks',
+      '--issues=index_known_issues',
+      '--issues=duplicated_compaction',
+      '--log.format=json',
+    );
     t.equal(verified.code, 0, verified.stderr);
     t.notMatch(verified.stderr, /"level":"(error|warn)"/, 'no issue');
-    const compacted = await thanos('compact', '--data-dir=/tmp', '--http-address=127.0.0.1:0', '--selector.relabel-config=[{action: keep, source_labels: [stream], regex: trend}]', '--downsampling.disable', '--compact.enable-vertical-compaction');
+    const compacted = await thanos(
+      'compact',
+      '--data-dir=/tmp',
+      '--http-address=127.0.0.1:0',
+      '--selector.relabel-config=[{action: keep, source_labels: [stream], regex: trend}]',
+      '--downsampling.disable',
+      '--compact.enable-vertical-compaction',
+    );
     t.equal(compacted.code, 0, compacted.stderr);
   });
 
   t.test('are read by Store and Query, histograms and trend', async (t) => {
     await withContext({ quiet: true, images: ['thanos'] }, async (ctx) => {
-      await using archive = await startArchive(await openBucket(undefined, { ...ctx.paths, bucket }), join(dataFolder(t), 'archive'), { store: [], query: [], env: [] }, ctx);
+      await using archive = await startArchive(
+        await openBucket(undefined, { ...ctx.paths, bucket }),
+        join(dataFolder(t), 'archive'),
+        { store: [], query: [], env: [] },
+        ctx,
+      );
       await archive.restart({ cold: true });
-      const query = async (expression: string, ms: number) => (await ask(archive.queryUrl, 'query', { query: expression, time: String(ms / 1000) }, ctx.signal)).result;
+      const query = async (expression: string, ms: number) =>
+        (await ask(archive.queryUrl, 'query', { query: expression, time: String(ms / 1000) }, ctx.signal)).result;
       for (const one of made.runs) {
-        const [series] = await query(`histogram_quantile(0.95, sum by (run_id, benchmark, host) (last_over_time(mayfly_request_duration_seconds{run_id="${one.run_id}"}[1m])))`, one.end_ms);
+        const [series] = await query(
+          `histogram_quantile(0.95, sum by (run_id, benchmark, host) (last_over_time(mayfly_request_duration_seconds{run_id="${one.run_id}"}[1m])))`,
+          one.end_ms,
+        );
         t.match(series, { metric: { run_id: one.run_id, benchmark: one.benchmark, host: one.host } });
         t.ok(Number(series.value[1]) > 0 && Number(series.value[1]) < 10, `p95 ${series.value[1]} s`);
       }
       const end = made.runs.at(-1)!.end_ms;
       const starts = await query('last_over_time(mayfly_run_start_timestamp_seconds[2y])', end);
-      t.same(starts.map((one: any) => [one.metric.run_id, one.metric.benchmark, Number(one.value[1]) * 1000]).sort(), made.runs.map((one) => [one.run_id, one.benchmark, one.start_ms]).sort());
-      const samples = await query('count by (metric) (last_over_time(mayfly_sample{stream="trend",side="candidate"}[2y]))', end);
-      t.same(samples.map((one: any) => [one.metric.metric, one.value[1]]).sort(), made.trend.metrics.map(({ name }) => [name, String(RUNS)]).sort());
+      t.same(
+        starts.map((one: any) => [one.metric.run_id, one.metric.benchmark, Number(one.value[1]) * 1000]).sort(),
+        made.runs.map((one) => [one.run_id, one.benchmark, one.start_ms]).sort(),
+      );
+      const samples = await query(
+        'count by (metric) (last_over_time(mayfly_sample{stream="trend",side="candidate"}[2y]))',
+        end,
+      );
+      t.same(
+        samples.map((one: any) => [one.metric.metric, one.value[1]]).sort(),
+        made.trend.metrics.map(({ name }) => [name, String(RUNS)]).sort(),
+      );
       await t.rejects(ask(archive.queryUrl, 'query', { query: 'up{' }, ctx.signal), /Query refused/);
     });
   });
@@ -92,7 +175,11 @@ t.test('made-up runs', async (t) => {
   });
 
   t.test('an interrupt leaves no container, and what is no block no figures', async (t) => {
-    const running = mayfly('perf/archive', [`--runs=${RUNS}`, '--queries=1000', `--keep-bucket=${keep}`, `--template=${join(data, 'bucket', block!)}`], data);
+    const running = mayfly(
+      'perf/archive',
+      [`--runs=${RUNS}`, '--queries=1000', `--keep-bucket=${keep}`, `--template=${join(data, 'bucket', block!)}`],
+      data,
+    );
     await running.said(/ready after .* warm/);
     running.child.kill('SIGINT');
     const { code, stderr } = await running.done;
@@ -109,7 +196,10 @@ t.test('made-up runs', async (t) => {
     const { code, stdout, stderr } = await measure([`--queries=${RUNS}`]);
     t.equal(code, 4, stderr);
     t.equal(stdout, '');
-    t.match(stderr, new RegExp(`answer to .*${made.runs[5]!.run_id}.* is wrong: points: none; expected: candidate \\d+`));
+    t.match(
+      stderr,
+      new RegExp(`answer to .*${made.runs[5]!.run_id}.* is wrong: points: none; expected: candidate \\d+`),
+    );
   });
   await nothingLeft(t, data);
 });

@@ -1,25 +1,54 @@
 /** From what the load generator, the kernel and Prometheus say of a round to its samples. */
 import t from 'tap';
 import type { LoadResultDocument } from '../../../loadgen/result.ts';
-import { collect } from '../../../scripts/measure/collect/collect.ts';
 import type { Context } from '../../../scripts/app/context.ts';
+import type { Metric, SideName } from '../../../scripts/documents/run.ts';
+import { collect } from '../../../scripts/measure/collect/collect.ts';
 import type { Edge } from '../../../scripts/measure/load/edges.ts';
 import type { LoadResult } from '../../../scripts/measure/load/generator.ts';
 import type { Sides, Stack } from '../../../scripts/stack/run-stack.ts';
-import type { Metric, SideName } from '../../../scripts/documents/run.ts';
 import { aConfig, aPlan } from '../../fixtures/plan.ts';
 import { sideResult } from '../../run-document.ts';
 
 const START = Date.UTC(2026, 0, 2);
-const OTHER: Metric = { name: 'other', unit: 'count', better: 'lower', primary: true, margin: 0.01, promql: 'sum(other{$selector}[$window])' };
+const OTHER: Metric = {
+  name: 'other',
+  unit: 'count',
+  better: 'lower',
+  primary: true,
+  margin: 0.01,
+  promql: 'sum(other{$selector}[$window])',
+};
 
-/** Counters: of the candidate's container, of the baseline's, of the load generator; of the host, of which 2 s were idle in 10. */
-const edge = (atMs: number, [candidate, baseline, loadgen, total, idle]: [number, number, number, number, number]): Edge => ({
-  atMs, harness: 0, host: { total, idle, steal: 0 },
-  containers: new Map(Object.entries({ candidate, baseline, loadgen }).map(([id, cpuSeconds]) => [id, { cpuSeconds, cfsPeriods: 0, cfsThrottledPeriods: 0 }])),
+/**
+ * Counters: of the candidate's container, of the baseline's, of the load generator; of the host, of which 2 s were idle
+ * in 10.
+ */
+const edge = (
+  atMs: number,
+  [candidate, baseline, loadgen, total, idle]: [number, number, number, number, number],
+): Edge => ({
+  atMs,
+  harness: 0,
+  host: { total, idle, steal: 0 },
+  containers: new Map(
+    Object.entries({ candidate, baseline, loadgen }).map(([id, cpuSeconds]) => [
+      id,
+      { cpuSeconds, cfsPeriods: 0, cfsThrottledPeriods: 0 },
+    ]),
+  ),
 });
 
-const result = (sides: LoadResultDocument['sides']): LoadResultDocument => ({ schema: 'mayfly.load/v1', generator: 'mayfly', model: 'open', round: 2, seed: 1, window: { startMs: START, endMs: START + 10_000 }, sides, kept: { rows: 8000, of: 8000 } });
+const result = (sides: LoadResultDocument['sides']): LoadResultDocument => ({
+  schema: 'mayfly.load/v1',
+  generator: 'mayfly',
+  model: 'open',
+  round: 2,
+  seed: 1,
+  window: { startMs: START, endMs: START + 10_000 },
+  sides,
+  kept: { rows: 8000, of: 8000 },
+});
 
 interface Made {
   names?: SideName[];
@@ -28,7 +57,12 @@ interface Made {
   ended?: boolean;
 }
 
-async function collected({ names = ['candidate', 'baseline'], load = {}, answers = { memory: 5e7, other: 3 }, ended = false }: Made) {
+async function collected({
+  names = ['candidate', 'baseline'],
+  load = {},
+  answers = { memory: 5e7, other: 3 },
+  ended = false,
+}: Made) {
   const asked: [string, number][] = [];
   const value = async (promql: string, at: number) => {
     asked.push([promql, at]);
@@ -36,57 +70,149 @@ async function collected({ names = ['candidate', 'baseline'], load = {}, answers
   };
   const containers = names.map((side) => ({ id: side, name: `p-${side}`, side, service: 'probe', replica: 1 }));
   const plan = aPlan(names, { config: aConfig({ metrics: [OTHER] }) });
-  const sides = { plan, round: 2, containers, incidents: (side: SideName) => (ended && side === 'baseline' ? [{ service: 'probe', action: 'die', exitCode: 7 }] : []) } as unknown as Sides;
+  const sides = {
+    plan,
+    round: 2,
+    containers,
+    incidents: (side: SideName) =>
+      ended && side === 'baseline' ? [{ service: 'probe', action: 'die', exitCode: 7 }] : [],
+  } as unknown as Sides;
   const stack = { ready: Promise.resolve({ prometheus: { value } }) } as unknown as Stack;
-  const ctx = { engine: { inspect: async () => ({ oomKilled: false, running: true, exitCode: 0 }) } } as unknown as Context;
+  const ctx = {
+    engine: { inspect: async () => ({ oomKilled: false, running: true, exitCode: 0 }) },
+  } as unknown as Context;
   const measured: LoadResult = {
-    startMs: START, endMs: START + 10_000, before: edge(START, [1, 2, 3, 1000, 500]), after: edge(START + 10_000, [3, 3, 4, 1020, 512]),
-    result: result(names.map((side) => sideResult(side, side === 'candidate' ? 0.002 : 0.001))), failure: null, ...load,
+    startMs: START,
+    endMs: START + 10_000,
+    before: edge(START, [1, 2, 3, 1000, 500]),
+    after: edge(START + 10_000, [3, 3, 4, 1020, 512]),
+    result: result(names.map((side) => sideResult(side, side === 'candidate' ? 0.002 : 0.001))),
+    failure: null,
+    ...load,
   };
   return { rounds: await collect(measured, sides, stack, ctx), asked };
 }
 
 t.test('the samples of both sides, each with what is its own', async (t) => {
   const { rounds, asked } = await collected({});
-  t.same(rounds.map(({ document: { side, round, valid, started_at, window_s } }) => ({ side, round, valid, started_at, window_s })), ['candidate', 'baseline'].map((side) => ({ side, round: 2, valid: true, started_at: '2026-01-02T00:00:00.000Z', window_s: 10 })));
+  t.same(
+    rounds.map(({ document: { side, round, valid, started_at, window_s } }) => ({
+      side,
+      round,
+      valid,
+      started_at,
+      window_s,
+    })),
+    ['candidate', 'baseline'].map((side) => ({
+      side,
+      round: 2,
+      valid: true,
+      started_at: '2026-01-02T00:00:00.000Z',
+      window_s: 10,
+    })),
+  );
   const [candidate, baseline] = rounds.map(({ document }) => document.samples);
   t.same(candidate, {
-    latency_avg: { value: 0.0024, unit: 's' }, latency_min: { value: 0.0004, unit: 's' }, latency_med: { value: 0.002, unit: 's' }, latency_max: { value: 0.04, unit: 's' },
-    latency_p90: { value: 0.004, unit: 's' }, latency_p95: { value: 0.006, unit: 's' }, latency_p99: { value: 0.01, unit: 's' },
-    response_avg: { value: 0.0024, unit: 's' }, response_med: { value: 0.002, unit: 's' }, response_max: { value: 0.04, unit: 's' },
-    response_p90: { value: 0.004, unit: 's' }, response_p95: { value: 0.006, unit: 's' }, response_p99: { value: 0.01, unit: 's' },
+    latency_avg: { value: 0.0024, unit: 's' },
+    latency_min: { value: 0.0004, unit: 's' },
+    latency_med: { value: 0.002, unit: 's' },
+    latency_max: { value: 0.04, unit: 's' },
+    latency_p90: { value: 0.004, unit: 's' },
+    latency_p95: { value: 0.006, unit: 's' },
+    latency_p99: { value: 0.01, unit: 's' },
+    response_avg: { value: 0.0024, unit: 's' },
+    response_med: { value: 0.002, unit: 's' },
+    response_max: { value: 0.04, unit: 's' },
+    response_p90: { value: 0.004, unit: 's' },
+    response_p95: { value: 0.006, unit: 's' },
+    response_p99: { value: 0.01, unit: 's' },
     start_lag_p99: { value: 0.01, unit: 's' },
-    request_rate: { value: 400, unit: '1/s' }, failed_requests: { value: 0, unit: 'ratio' }, cpu_seconds_per_request: { value: 2 / 4000, unit: 's' }, memory_peak: { value: 5e7, unit: 'bytes' }, other: { value: 3, unit: 'count' },
+    request_rate: { value: 400, unit: '1/s' },
+    failed_requests: { value: 0, unit: 'ratio' },
+    cpu_seconds_per_request: { value: 2 / 4000, unit: 's' },
+    memory_peak: { value: 5e7, unit: 'bytes' },
+    other: { value: 3, unit: 'count' },
   });
   t.equal(baseline!.latency_med!.value, 0.001);
   t.equal(baseline!.cpu_seconds_per_request!.value, 1 / 4000);
-  t.ok(asked.some(([promql, at]) => promql === 'sum(other{side="baseline",round="2"}[10000ms])' && at === START + 10_000), 'over the window, at its end');
+  t.ok(
+    asked.some(([promql, at]) => promql === 'sum(other{side="baseline",round="2"}[10000ms])' && at === START + 10_000),
+    'over the window, at its end',
+  );
 });
 
 t.test('what validity goes by', async (t) => {
-  const failing = { ...sideResult('baseline', 0.001), due: 4001, iterations: 3999, dropped: { warmup: 1, measure: 2 }, failed: 40, failures: [{ kind: 'status', detail: '503', count: 39, example: { name: 'GET /', message: 'status 503' } }, { kind: 'timeout', detail: '', count: 1, example: { name: 'GET /', message: 'not done' } }] };
-  const { rounds: [candidate, baseline] } = await collected({ load: { result: result([sideResult('candidate', 0.002), failing]) }, ended: true });
-  t.match(candidate!.detail.signals, { due: 4000, iterations: 4000, dropped: { warmup: 0, measure: 0 }, startLagP99: 0.01, sharedLagP99: 0.005, failedShare: 0, failures: [], generatorFailure: null, missing: [], services: [{ service: 'probe', ended: null }] });
-  t.match(baseline!.detail.signals, {
-    due: 4001, iterations: 3999, dropped: { warmup: 1, measure: 2 }, startLagP99: 0.005, sharedLagP99: 0.005, failedShare: 0.01, failures: [{ what: 'status 503', count: 39 }, { what: 'timeout', count: 1 }],
-    services: [{ service: 'probe', outOfMemory: false, ended: 7 }],
-    outsideLoad: (20 - 12 - 4) / 20, saturation: 4 / 20,
+  const failing = {
+    ...sideResult('baseline', 0.001),
+    due: 4001,
+    iterations: 3999,
+    dropped: { warmup: 1, measure: 2 },
+    failed: 40,
+    failures: [
+      { kind: 'status', detail: '503', count: 39, example: { name: 'GET /', message: 'status 503' } },
+      { kind: 'timeout', detail: '', count: 1, example: { name: 'GET /', message: 'not done' } },
+    ],
+  };
+  const {
+    rounds: [candidate, baseline],
+  } = await collected({ load: { result: result([sideResult('candidate', 0.002), failing]) }, ended: true });
+  t.match(candidate!.detail.signals, {
+    due: 4000,
+    iterations: 4000,
+    dropped: { warmup: 0, measure: 0 },
+    startLagP99: 0.01,
+    sharedLagP99: 0.005,
+    failedShare: 0,
+    failures: [],
+    generatorFailure: null,
+    missing: [],
+    services: [{ service: 'probe', ended: null }],
   });
-  t.same(baseline!.document.reasons.map(({ code }) => code), ['dropped-iterations', 'dropped-iterations', 'restarted', 'failed-requests']);
+  t.match(baseline!.detail.signals, {
+    due: 4001,
+    iterations: 3999,
+    dropped: { warmup: 1, measure: 2 },
+    startLagP99: 0.005,
+    sharedLagP99: 0.005,
+    failedShare: 0.01,
+    failures: [
+      { what: 'status 503', count: 39 },
+      { what: 'timeout', count: 1 },
+    ],
+    services: [{ service: 'probe', outOfMemory: false, ended: 7 }],
+    outsideLoad: (20 - 12 - 4) / 20,
+    saturation: 4 / 20,
+  });
+  t.same(
+    baseline!.document.reasons.map(({ code }) => code),
+    ['dropped-iterations', 'dropped-iterations', 'restarted', 'failed-requests'],
+  );
   t.same(baseline!.detail.load, failing, 'all of the result is kept');
 });
 
 t.test('a generator that failed: no latency, no rate, and why', async (t) => {
-  const { rounds: [candidate] } = await collected({ names: ['candidate'], load: { result: null, failure: 'it was killed' } });
+  const {
+    rounds: [candidate],
+  } = await collected({ names: ['candidate'], load: { result: null, failure: 'it was killed' } });
   t.same(Object.keys(candidate!.document.samples).sort(), ['failed_requests', 'memory_peak', 'other', 'request_rate']);
-  t.match(candidate!.document.reasons[0], { code: 'generator-failed', message: 'the load generator failed: it was killed' });
+  t.match(candidate!.document.reasons[0], {
+    code: 'generator-failed',
+    message: 'the load generator failed: it was killed',
+  });
   t.same(candidate!.detail.load, null);
 });
 
 t.test('a generator that measures no latency; a primary metric without a value', async (t) => {
   const counted = { ...sideResult('candidate'), latency: null, response: null, startLag: null };
-  const { rounds: [candidate] } = await collected({ names: ['candidate'], load: { result: result([counted]) }, answers: { memory: 5e7 } });
-  t.same(Object.keys(candidate!.document.samples).sort(), ['cpu_seconds_per_request', 'failed_requests', 'memory_peak', 'request_rate']);
+  const {
+    rounds: [candidate],
+  } = await collected({ names: ['candidate'], load: { result: result([counted]) }, answers: { memory: 5e7 } });
+  t.same(Object.keys(candidate!.document.samples).sort(), [
+    'cpu_seconds_per_request',
+    'failed_requests',
+    'memory_peak',
+    'request_rate',
+  ]);
   t.match(candidate!.detail.signals, { startLagP99: null, sharedLagP99: 0, saturation: null, missing: ['other'] });
   t.match(candidate!.document.reasons, [{ code: 'no-samples' }]);
 });

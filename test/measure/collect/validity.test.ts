@@ -1,19 +1,37 @@
 import t from 'tap';
+import type { Load } from '../../../scripts/config/types.ts';
 import { hostShares } from '../../../scripts/measure/collect/collect.ts';
 import { judgeValidity, type Signals } from '../../../scripts/measure/collect/validity.ts';
 import { parseProcStat } from '../../../scripts/measure/load/edges.ts';
-import type { Load } from '../../../scripts/config/types.ts';
 import { aConfig } from '../../fixtures/plan.ts';
 
 const { load, allow } = aConfig(); // 100/s for 10 s
-const closed: Load = { ...load, model: { kind: 'closed', users: 10, iterations: 100, thinkS: 0, limitS: 60 }, rate: 0, durationS: 60, warmupS: 0 };
-const good: Signals = {
-  due: 1000, iterations: 1000, dropped: { warmup: 0, measure: 0 }, startLagP99: 0.001, sharedLagP99: 0, failedShare: 0, failures: [],
-  services: [{ service: 'probe', outOfMemory: false, ended: null, throttledShare: 0 }],
-  steal: 0, outsideLoad: 0.1, saturation: null, generatorFailure: null, missing: [],
+const closed: Load = {
+  ...load,
+  model: { kind: 'closed', users: 10, iterations: 100, thinkS: 0, limitS: 60 },
+  rate: 0,
+  durationS: 60,
+  warmupS: 0,
 };
-const codes = (change: Partial<Signals>) => judgeValidity({ ...good, ...change }, load, allow).map((reason) => reason.code);
-const messages = (change: Partial<Signals>, of = load) => judgeValidity({ ...good, ...change }, of, allow).map((reason) => reason.message);
+const good: Signals = {
+  due: 1000,
+  iterations: 1000,
+  dropped: { warmup: 0, measure: 0 },
+  startLagP99: 0.001,
+  sharedLagP99: 0,
+  failedShare: 0,
+  failures: [],
+  services: [{ service: 'probe', outOfMemory: false, ended: null, throttledShare: 0 }],
+  steal: 0,
+  outsideLoad: 0.1,
+  saturation: null,
+  generatorFailure: null,
+  missing: [],
+};
+const codes = (change: Partial<Signals>) =>
+  judgeValidity({ ...good, ...change }, load, allow).map((reason) => reason.code);
+const messages = (change: Partial<Signals>, of = load) =>
+  judgeValidity({ ...good, ...change }, of, allow).map((reason) => reason.message);
 const service = (change: object) => ({ services: [{ ...good.services[0]!, ...change }] });
 
 t.test('a good round has no reason', async (t) => t.same(codes({}), []));
@@ -24,16 +42,26 @@ t.test('one dropped iteration is enough, in the warm-up too', async (t) => {
     'the load generator dropped 3 iterations in the warm-up: 25 were under way; the service was too slow for 100/s or load/max_in_flight is too low',
     'the load generator dropped 7 iterations in the window: 25 were under way; the service was too slow for 100/s or load/max_in_flight is too low',
   ]);
-  t.match(messages({ dropped: { warmup: 0, measure: 7 } }, { ...load, rate: 100 / 3, maxInFlight: 9 }), [/: 9 were under way; the service was too slow for 33\.3\/s or/]);
-  t.same(messages({ dropped: { warmup: 0, measure: 7 } }, closed), ['the load generator dropped 7 iterations in the window: 60 s were over before they could start; the service was too slow, or load/duration is too short']);
+  t.match(messages({ dropped: { warmup: 0, measure: 7 } }, { ...load, rate: 100 / 3, maxInFlight: 9 }), [
+    /: 9 were under way; the service was too slow for 33\.3\/s or/,
+  ]);
+  t.same(messages({ dropped: { warmup: 0, measure: 7 } }, closed), [
+    'the load generator dropped 7 iterations in the window: 60 s were over before they could start; the service was too slow, or load/duration is too short',
+  ]);
 });
 t.test('the rate is missed below 99.5 % of what was due', async (t) => {
   t.same(codes({ iterations: 995 }), []);
   t.same(codes({ iterations: 994 }), ['rate-missed']);
-  t.same(codes({ due: 1005, iterations: 1000 }), [], 'of Poisson arrivals there may be more or fewer than rate and window say');
+  t.same(
+    codes({ due: 1005, iterations: 1000 }),
+    [],
+    'of Poisson arrivals there may be more or fewer than rate and window say',
+  );
   t.same(codes({ due: 900, iterations: 900 }), []);
   t.same(codes({ due: 1006, iterations: 1000 }), ['rate-missed']);
-  t.same(messages({ iterations: 500 }), ['50.0 iterations per second ended, 100.0 were due (at least 99.5 % is needed)']);
+  t.same(messages({ iterations: 500 }), [
+    '50.0 iterations per second ended, 100.0 were due (at least 99.5 % is needed)',
+  ]);
   t.same(messages({ iterations: 994 }, closed), ['994 of 1000 iterations ended'], 'a closed model has no rate');
 });
 t.test('one iteration at the edge of a short window is no miss', async (t) => {
@@ -44,13 +72,17 @@ t.test('start lag above 5 ms', async (t) => {
   t.same(codes({ startLagP99: 0.005 }), []);
   t.same(codes({ startLagP99: 0.0051 }), ['start-lag']);
   t.same(codes({ startLagP99: null }), []);
-  t.same(messages({ startLagP99: 0.0123 }), ['1 % of the iterations started more than 12.3 ms after their time (at most 5 ms is allowed): the load generator had too little CPU']);
+  t.same(messages({ startLagP99: 0.0123 }), [
+    '1 % of the iterations started more than 12.3 ms after their time (at most 5 ms is allowed): the load generator had too little CPU',
+  ]);
 });
 t.test('what both sides of a round feel says nothing of either: start lag beyond the lesser of the two', async (t) => {
   t.same(codes({ startLagP99: 0.4, sharedLagP99: 0.4 }), []);
   t.same(codes({ startLagP99: 0.4, sharedLagP99: 0.396 }), []);
   t.same(codes({ startLagP99: 0.4, sharedLagP99: 0.394 }), ['start-lag']);
-  t.same(messages({ startLagP99: 0.02, sharedLagP99: 0.002 }), ['1 % of the iterations started more than 18.0 ms later than those of the other side did (at most 5 ms is allowed): the load generator had too little CPU']);
+  t.same(messages({ startLagP99: 0.02, sharedLagP99: 0.002 }), [
+    '1 % of the iterations started more than 18.0 ms later than those of the other side did (at most 5 ms is allowed): the load generator had too little CPU',
+  ]);
 });
 t.test('memory, restarts, throttling', async (t) => {
   t.same(codes(service({ outOfMemory: true, ended: 137 })), ['out-of-memory', 'restarted']);
@@ -66,33 +98,57 @@ t.test('failures, host, generator, missing values', async (t) => {
   t.same(codes({ failedShare: 0.0001 }), ['failed-requests']);
   t.same(codes({ steal: 0.11 }), ['host-steal']);
   t.same(codes({ outsideLoad: 0.51 }), ['host-load']);
-  t.same(messages({ generatorFailure: 'the load generator ended with exit code 137' }), ['the load generator failed: the load generator ended with exit code 137']);
+  t.same(messages({ generatorFailure: 'the load generator ended with exit code 137' }), [
+    'the load generator failed: the load generator ended with exit code 137',
+  ]);
   t.same(codes({ generatorFailure: 'it was killed' }), ['generator-failed']);
   t.same(codes({ missing: ['latency_p95'] }), ['no-samples']);
 });
 t.test('a reason says what was seen and what is allowed', async (t) => {
   const [reason] = judgeValidity({ ...good, failedShare: 0.0123 }, load, { ...allow, failedRequests: 0.005 });
   t.equal(reason!.message, '1.23 % of the requests failed (at most 0.5 % is allowed)');
-  const why = (...failures: Signals['failures']) => judgeValidity({ ...good, failedShare: 0.5, failures }, load, allow)[0]!.message.split('allowed)')[1];
+  const why = (...failures: Signals['failures']) =>
+    judgeValidity({ ...good, failedShare: 0.5, failures }, load, allow)[0]!.message.split('allowed)')[1];
   t.equal(why({ what: 'status 503', count: 120 }), ': status 503 (120)');
-  t.equal(why({ what: 'refused ECONNREFUSED', count: 9 }, { what: 'timeout', count: 5 }, { what: 'check body', count: 1 }), ': refused ECONNREFUSED (9), timeout (5), check body (1)');
-  t.equal(why({ what: 'a', count: 9 }, { what: 'b', count: 5 }, { what: 'c', count: 2 }, { what: 'd', count: 1 }, { what: 'e', count: 1 }), ': a (9), b (5), c (2), and 2 more ways', 'the three most frequent');
+  t.equal(
+    why({ what: 'refused ECONNREFUSED', count: 9 }, { what: 'timeout', count: 5 }, { what: 'check body', count: 1 }),
+    ': refused ECONNREFUSED (9), timeout (5), check body (1)',
+  );
+  t.equal(
+    why(
+      { what: 'a', count: 9 },
+      { what: 'b', count: 5 },
+      { what: 'c', count: 2 },
+      { what: 'd', count: 1 },
+      { what: 'e', count: 1 },
+    ),
+    ': a (9), b (5), c (2), and 2 more ways',
+    'the three most frequent',
+  );
   t.same(messages(service({ outOfMemory: true, ended: 137, throttledShare: 0.5 })), [
     'probe went over its memory limit and the kernel killed a process of it',
     'probe ended in the middle of the round with exit code 137',
-    'probe was held back by its CPU limit in 50 % of the scheduler\'s periods (at most 1 % is allowed)',
+    "probe was held back by its CPU limit in 50 % of the scheduler's periods (at most 1 % is allowed)",
   ]);
   t.same(messages({ steal: 0.2, outsideLoad: 0.6, missing: ['latency_p95'] }), [
-    'other machines took 20 % of this host\'s CPU time (at most 10 % is allowed)',
-    'processes outside of the run used 60 % of this host\'s CPU time (at most 50 % is allowed)',
+    "other machines took 20 % of this host's CPU time (at most 10 % is allowed)",
+    "processes outside of the run used 60 % of this host's CPU time (at most 50 % is allowed)",
     'there is no value for the primary metric latency_p95',
   ]);
   t.match(messages({ saturation: 0.9 }), [/90 % was used \(at most 85 % is allowed\).*--pairing=alternating/]);
 });
 
 t.test('shares of the host: stolen, and used by others than the run', async (t) => {
-  const edge = (host: { total: number; idle: number; steal: number }, cpuSeconds: number, harness: number) => ({ atMs: 0, host, harness, containers: new Map([['a', { cpuSeconds, cfsPeriods: 0, cfsThrottledPeriods: 0 }]]) });
-  const shares = hostShares(edge({ total: 100, idle: 50, steal: 0 }, 10, 1), edge({ total: 120, idle: 60, steal: 1 }, 15, 2));
+  const edge = (host: { total: number; idle: number; steal: number }, cpuSeconds: number, harness: number) => ({
+    atMs: 0,
+    host,
+    harness,
+    containers: new Map([['a', { cpuSeconds, cfsPeriods: 0, cfsThrottledPeriods: 0 }]]),
+  });
+  const shares = hostShares(
+    edge({ total: 100, idle: 50, steal: 0 }, 10, 1),
+    edge({ total: 120, idle: 60, steal: 1 }, 15, 2),
+  );
   t.match(shares, { steal: 0.05, outsideLoad: 3 / 20 }); // 20 s pass, 10 idle, 1 stolen, 5 + 1 our own
 });
 

@@ -7,7 +7,10 @@ const line = (event: object) => `${JSON.stringify(event)}\n`;
 const READY = line({ event: 'ready' });
 const WINDOW = line({ event: 'window', startMs: 1000, endMs: 2000 });
 const FAULT = line({ event: 'fault', kind: 'usage', message: 'load.ts:1 no', hint: 'Write another.' });
-const RESULT = line({ event: 'result', result: { schema: 'mayfly.load/v1', sides: [{ side: 'candidate', names: [{ name: 'ä → \n 😀' }] }] } });
+const RESULT = line({
+  event: 'result',
+  result: { schema: 'mayfly.load/v1', sides: [{ side: 'candidate', names: [{ name: 'ä → \n 😀' }] }] },
+});
 const forever = new AbortController().signal;
 
 function stream(...texts: string[]): EventStream {
@@ -19,7 +22,9 @@ function stream(...texts: string[]): EventStream {
 t.test('lines split over chunks, wherever', async (t) => {
   const text = READY + WINDOW + RESULT;
   for (const size of [1, 2, 7, 64, text.length]) {
-    const events = stream(...Array.from({ length: Math.ceil(text.length / size) }, (_, i) => text.slice(i * size, (i + 1) * size)));
+    const events = stream(
+      ...Array.from({ length: Math.ceil(text.length / size) }, (_, i) => text.slice(i * size, (i + 1) * size)),
+    );
     t.same(events.find('ready'), { event: 'ready' }, `chunks of ${size}`);
     t.same(events.find('window'), { event: 'window', startMs: 1000, endMs: 2000 });
     t.match(events.find('result'), JSON.parse(RESULT));
@@ -36,13 +41,34 @@ t.test('a line is an event once it has ended', async (t) => {
 
 t.test('garbage between, and what only looks like an event', async (t) => {
   const none = [
-    'hello\n', '\n\n\n', '{"event":"', '\n', '{"event":"ready"\n', '{"event":"ready"}}\n', ' {"event":"ready"}\n', '{"event":"unheard","message":"x"}\n', '{"event":"toString"}\n', 'null\n', '[1]\n', '\u0000\u001b[2J\n',
-    line({ event: 'window', startMs: 'now', endMs: 2 }), line({ event: 'window', startMs: 1 }), '{"event":"window","startMs":1e999,"endMs":1}\n', line({ event: 'ended' }),
-    line({ event: 'checked', files: null }), line({ event: 'checked', files: { 'load.ts': { a: 1 } } }), line({ event: 'checked', files: ['load.ts'] }),
-    line({ event: 'fault', kind: 'other', message: 'x' }), line({ event: 'fault', kind: 'usage', message: { a: 1 } }), line({ event: 'result' }), line({ event: 'result', result: [] }), line({ event: 'result', result: null }),
+    'hello\n',
+    '\n\n\n',
+    '{"event":"',
+    '\n',
+    '{"event":"ready"\n',
+    '{"event":"ready"}}\n',
+    ' {"event":"ready"}\n',
+    '{"event":"unheard","message":"x"}\n',
+    '{"event":"toString"}\n',
+    'null\n',
+    '[1]\n',
+    '\u0000\u001b[2J\n',
+    line({ event: 'window', startMs: 'now', endMs: 2 }),
+    line({ event: 'window', startMs: 1 }),
+    '{"event":"window","startMs":1e999,"endMs":1}\n',
+    line({ event: 'ended' }),
+    line({ event: 'checked', files: null }),
+    line({ event: 'checked', files: { 'load.ts': { a: 1 } } }),
+    line({ event: 'checked', files: ['load.ts'] }),
+    line({ event: 'fault', kind: 'other', message: 'x' }),
+    line({ event: 'fault', kind: 'usage', message: { a: 1 } }),
+    line({ event: 'result' }),
+    line({ event: 'result', result: [] }),
+    line({ event: 'result', result: null }),
   ];
   const events = stream(...none);
-  for (const name of ['ready', 'checked', 'window', 'ended', 'fault', 'result'] as const) t.equal(events.find(name), undefined, name);
+  for (const name of ['ready', 'checked', 'window', 'ended', 'fault', 'result'] as const)
+    t.equal(events.find(name), undefined, name);
   for (const text of none) events.add(text + READY);
   t.ok(events.find('ready'), 'an event behind it is one');
 });
@@ -88,7 +114,11 @@ t.test('an event without end neither', async (t) => {
   t.equal(events.find('result'), undefined);
   const large = stream(line({ event: 'result', result: { names: 'x'.repeat(3 << 20) } }));
   t.ok(large.find('result'), 'the result of a large run is taken');
-  t.equal(stream(line({ event: 'result', result: { names: 'x'.repeat(5 << 20) } })).find('result'), undefined, 'in one piece neither');
+  t.equal(
+    stream(line({ event: 'result', result: { names: 'x'.repeat(5 << 20) } })).find('result'),
+    undefined,
+    'in one piece neither',
+  );
 });
 
 t.test('events without end are not kept', async (t) => {
@@ -97,7 +127,11 @@ t.test('events without end are not kept', async (t) => {
 
 t.test('who waits gets the event when it comes', async (t) => {
   const events = new EventStream();
-  const [ready, result, again] = [events.wait('ready', forever), events.wait('result', forever), events.wait('ready', forever)];
+  const [ready, result, again] = [
+    events.wait('ready', forever),
+    events.wait('result', forever),
+    events.wait('ready', forever),
+  ];
   events.add(READY.slice(0, 5));
   await turn();
   events.add(READY.slice(5));

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { parseFlags } from '../../../scripts/config/flags.ts';
 import { UsageError } from '../../../scripts/core/errors.ts';
-import { benchmarkFolder, checkTarget, readTrial, TRIAL_FLAGS } from '../../../scripts/measure/load/trial-options.ts';
 import { trialContainer, trialPlan } from '../../../scripts/measure/load/trial.ts';
+import { benchmarkFolder, checkTarget, readTrial, TRIAL_FLAGS } from '../../../scripts/measure/load/trial-options.ts';
 
 const folder = t.testdir({
   bench: { 'benchmark.yaml': '', 'load.ts': '', scripts: { 'deep.ts': '' }, 'load.py': '' },
@@ -29,21 +29,63 @@ function refused(work: () => unknown): string {
 
 t.test('an open model, with what nobody said', async (t) => {
   t.strictSame(asked('bench/load.ts', TARGET, '--rate=50', '--duration=5s'), {
-    dir: join(folder, 'bench'), script: 'bench/load.ts', target: 'http://127.0.0.1:8080',
+    dir: join(folder, 'bench'),
+    script: 'bench/load.ts',
+    target: 'http://127.0.0.1:8080',
     load: {
-      generator: { kind: 'mayfly', script: join(folder, 'bench/load.ts') }, target: 'http://127.0.0.1:8080', model: { kind: 'open', arrivals: 'constant', rate: 50, durationS: 5 },
-      rate: 50, durationS: 5, warmupS: 0, maxInFlight: 13, timeoutS: 30, workers: 1,
+      generator: { kind: 'mayfly', script: join(folder, 'bench/load.ts') },
+      target: 'http://127.0.0.1:8080',
+      model: { kind: 'open', arrivals: 'constant', rate: 50, durationS: 5 },
+      rate: 50,
+      durationS: 5,
+      warmupS: 0,
+      maxInFlight: 13,
+      timeoutS: 30,
+      workers: 1,
     },
   });
   t.match(asked('bench/load.ts', TARGET, '--rate=0.5').load, { durationS: 10, maxInFlight: 10 });
 });
 
 t.test('every flag', async (t) => {
-  t.match(asked('bench/load.ts', TARGET, '--rate=5', '--stages=10:5s,50:1m30s', '--poisson', '--warmup=2s', '--max-in-flight=7', '--timeout=500ms', '--workers=2').load, {
-    model: { kind: 'open', arrivals: 'poisson', rate: 5, durationS: 95, stages: [{ rate: 10, durationS: 5 }, { rate: 50, durationS: 90 }] }, warmupS: 2, maxInFlight: 7, timeoutS: 0.5, workers: 2,
+  t.match(
+    asked(
+      'bench/load.ts',
+      TARGET,
+      '--rate=5',
+      '--stages=10:5s,50:1m30s',
+      '--poisson',
+      '--warmup=2s',
+      '--max-in-flight=7',
+      '--timeout=500ms',
+      '--workers=2',
+    ).load,
+    {
+      model: {
+        kind: 'open',
+        arrivals: 'poisson',
+        rate: 5,
+        durationS: 95,
+        stages: [
+          { rate: 10, durationS: 5 },
+          { rate: 50, durationS: 90 },
+        ],
+      },
+      warmupS: 2,
+      maxInFlight: 7,
+      timeoutS: 0.5,
+      workers: 2,
+    },
+  );
+  t.match(asked('bench/load.ts', TARGET, '--users=30', '--iterations=4', '--think=1s', '--duration=20s').load, {
+    model: { kind: 'closed', users: 30, iterations: 4, thinkS: 1, limitS: 20 },
+    warmupS: 0,
+    maxInFlight: 30,
   });
-  t.match(asked('bench/load.ts', TARGET, '--users=30', '--iterations=4', '--think=1s', '--duration=20s').load, { model: { kind: 'closed', users: 30, iterations: 4, thinkS: 1, limitS: 20 }, warmupS: 0, maxInFlight: 30 });
-  t.equal(asked('bench/load.ts', TARGET, '--rate=1', '--requests-out=bench/x.parquet').requestsOut, join(folder, 'bench/x.parquet'));
+  t.equal(
+    asked('bench/load.ts', TARGET, '--rate=1', '--requests-out=bench/x.parquet').requestsOut,
+    join(folder, 'bench/x.parquet'),
+  );
 });
 
 t.test('the folder of the benchmark is the nearest with a benchmark.yaml', async (t) => {
@@ -55,15 +97,53 @@ t.test('the folder of the benchmark is the nearest with a benchmark.yaml', async
 });
 
 t.test('only this machine, unless the user owns the target', async (t) => {
-  for (const own of ['http://127.0.0.1:8080', 'http://127.9.8.7', 'https://localhost:1', 'http://LOCALHOST', 'http://[::1]:80', 'http://127.1:80', 'http://0x7f000001', 'http://2130706433/']) t.equal(checkTarget(own, false), new URL(own).origin, own);
-  for (const other of ['http://10.0.0.1', 'http://shop:8080', 'http://127.0.0.1.example.com', 'http://localhost.example.com', 'http://0.0.0.0', 'http://[::]', 'http://[::2]', 'http://128.0.0.1', 'http://1270.0.0.1.x']) {
-    t.match(refused(() => checkTarget(other, false)), /^--target=http\S+ is not this machine$/, other);
+  for (const own of [
+    'http://127.0.0.1:8080',
+    'http://127.9.8.7',
+    'https://localhost:1',
+    'http://LOCALHOST',
+    'http://[::1]:80',
+    'http://127.1:80',
+    'http://0x7f000001',
+    'http://2130706433/',
+  ])
+    t.equal(checkTarget(own, false), new URL(own).origin, own);
+  for (const other of [
+    'http://10.0.0.1',
+    'http://shop:8080',
+    'http://127.0.0.1.example.com',
+    'http://localhost.example.com',
+    'http://0.0.0.0',
+    'http://[::]',
+    'http://[::2]',
+    'http://128.0.0.1',
+    'http://1270.0.0.1.x',
+  ]) {
+    t.match(
+      refused(() => checkTarget(other, false)),
+      /^--target=http\S+ is not this machine$/,
+      other,
+    );
     t.equal(checkTarget(other, true), new URL(other).origin);
   }
-  t.match(refused(() => checkTarget(undefined, true)), '--target must be given');
-  for (const wrong of ['127.0.0.1:8080', 'localhost:80', 'ftp://127.0.0.1', 'x', '']) t.match(refused(() => checkTarget(wrong, true)), '--target must be a URL such as', wrong);
-  t.match(refused(() => checkTarget('http://127.0.0.1/api', false)), '--target must end after host and port');
-  t.match(refused(() => checkTarget('http://u:p@127.0.0.1', false)), 'must not hold a user or a password');
+  t.match(
+    refused(() => checkTarget(undefined, true)),
+    '--target must be given',
+  );
+  for (const wrong of ['127.0.0.1:8080', 'localhost:80', 'ftp://127.0.0.1', 'x', ''])
+    t.match(
+      refused(() => checkTarget(wrong, true)),
+      '--target must be a URL such as',
+      wrong,
+    );
+  t.match(
+    refused(() => checkTarget('http://127.0.0.1/api', false)),
+    '--target must end after host and port',
+  );
+  t.match(
+    refused(() => checkTarget('http://u:p@127.0.0.1', false)),
+    'must not hold a user or a password',
+  );
 });
 
 t.test('what is wrong is said in the words of the flags', async (t) => {
@@ -74,31 +154,86 @@ t.test('what is wrong is said in the words of the flags', async (t) => {
     ['bench/load.ts', [], '--rate, --stages or --users must say how many requests are made'],
     ['bench/load.ts', ['--rate=many'], '--rate must be a number of requests per second, got "many"'],
     ['bench/load.ts', ['--rate=0'], '--rate must be > 0 requests per second, got 0'],
-    ['bench/load.ts', ['--rate=1', '--duration=soon'], '--duration must be a duration such as 500ms, 20s, 2m, 1m30s or 1h, got "soon"'],
+    [
+      'bench/load.ts',
+      ['--rate=1', '--duration=soon'],
+      '--duration must be a duration such as 500ms, 20s, 2m, 1m30s or 1h, got "soon"',
+    ],
     ['bench/load.ts', ['--rate=1', '--duration=10ms'], '--duration must be >= 1s, got 10ms'],
     ['bench/load.ts', ['--rate=1', '--stages=10'], '--stages must be RATE:TIME, several separated by commas, got "10"'],
-    ['bench/load.ts', ['--stages=10:5s', '--duration=5s'], '--duration must not be given with stages: the window is as long as they are together'],
-    ['bench/load.ts', ['--users=2', '--rate=5'], '--rate must not be given with users: in a closed model a user goes on when it has its answer'],
+    [
+      'bench/load.ts',
+      ['--stages=10:5s', '--duration=5s'],
+      '--duration must not be given with stages: the window is as long as they are together',
+    ],
+    [
+      'bench/load.ts',
+      ['--users=2', '--rate=5'],
+      '--rate must not be given with users: in a closed model a user goes on when it has its answer',
+    ],
     ['bench/load.ts', ['--users=20', '--max-in-flight=5'], '--max-in-flight must be at least users (20), got 5'],
     ['bench/load.ts', ['--rate=1', '--think=1s'], 'the load has think, so it needs users too'],
     ['bench/load.ts', ['--rate=1', '--timeout=2h'], '--timeout must be from 1ms to 1h, got 2h'],
     ['bench/load.ts', ['--rate=1', '--workers=65'], '--workers must be <= 64 threads, got 65'],
-    ['bench/load.ts', ['--rate=x', '--users=y'], '--rate must be a number of requests per second, got "x"\n--users must be a whole number of users, got "y"'],
+    [
+      'bench/load.ts',
+      ['--rate=x', '--users=y'],
+      '--rate must be a number of requests per second, got "x"\n--users must be a whole number of users, got "y"',
+    ],
     ['bench/load.ts', ['--rate=1', '--requests-out=no/x'], '--requests-out=no/x: there is no folder "no"'],
-    ['bench/load.ts', ['--rate=1', '--requests-out=bench/load.ts'], '--requests-out=bench/load.ts: it is there already'],
+    [
+      'bench/load.ts',
+      ['--rate=1', '--requests-out=bench/load.ts'],
+      '--requests-out=bench/load.ts: it is there already',
+    ],
   ];
-  for (const [script, flags, sentence] of cases) t.equal(refused(() => asked(script, TARGET, ...flags)), sentence, `${script} ${flags.join(' ')}`);
+  for (const [script, flags, sentence] of cases)
+    t.equal(
+      refused(() => asked(script, TARGET, ...flags)),
+      sentence,
+      `${script} ${flags.join(' ')}`,
+    );
 });
 
 t.test('its container: the network of the host, of its files only the generator and the folder, capped', async (t) => {
   const trial = asked('bench/load.ts', TARGET, '--rate=1', '--workers=3');
   const spec = trialContainer(trial, '01TRY', 'node:24', { cores: 2, memory_bytes: 100 * 2 ** 30 }, { root: '/src' });
-  t.match(spec, { name: 'mayfly-01try-load', image: 'node:24', networks: ['host'], cpus: 2, memoryBytes: 4 * 2 ** 30, scratchBytes: 64 * 2 ** 20, labels: { 'dev.mayfly.run': '01TRY', 'dev.mayfly.pid': String(process.pid) } });
+  t.match(spec, {
+    name: 'mayfly-01try-load',
+    image: 'node:24',
+    networks: ['host'],
+    cpus: 2,
+    memoryBytes: 4 * 2 ** 30,
+    scratchBytes: 64 * 2 ** 20,
+    labels: { 'dev.mayfly.run': '01TRY', 'dev.mayfly.pid': String(process.pid) },
+  });
   t.ok(spec.pidsLimit! < 200);
-  t.same(spec.binds, ['/src/loadgen:/mayfly/loadgen:ro', '/src/node_modules:/mayfly/node_modules:ro', '/src/package.json:/mayfly/package.json:ro', `${join(folder, 'bench')}:/benchmark:ro`]);
+  t.same(spec.binds, [
+    '/src/loadgen:/mayfly/loadgen:ro',
+    '/src/node_modules:/mayfly/node_modules:ro',
+    '/src/package.json:/mayfly/package.json:ro',
+    `${join(folder, 'bench')}:/benchmark:ro`,
+  ]);
   t.same(Object.keys(spec.env!), ['MAYFLY_LOAD']);
-  t.match(JSON.parse(spec.env!.MAYFLY_LOAD!), { script: 'load.ts', target: 'http://127.0.0.1:8080', sides: [{ name: 'candidate', url: 'http://127.0.0.1:8080' }], waitForGo: false, metrics: null, keepRows: 0, gapS: 0 });
+  t.match(JSON.parse(spec.env!.MAYFLY_LOAD!), {
+    script: 'load.ts',
+    target: 'http://127.0.0.1:8080',
+    sides: [{ name: 'candidate', url: 'http://127.0.0.1:8080' }],
+    waitForGo: false,
+    metrics: null,
+    keepRows: 0,
+    gapS: 0,
+  });
   const kept = asked('bench/load.ts', TARGET, '--rate=1', '--warmup=1s', '--requests-out=x');
-  t.equal(trialContainer(kept, '01TRY', 'node:24', { cores: 2, memory_bytes: 2 ** 30 }, { root: '/src' }).scratchBytes, undefined, 'the file is on the disk');
-  t.match(trialPlan(kept, '01TRY'), { keepRows: 2_000_000, gapS: 0.5, warmupS: 1, seed: trialPlan(trial, '01TRY').seed });
+  t.equal(
+    trialContainer(kept, '01TRY', 'node:24', { cores: 2, memory_bytes: 2 ** 30 }, { root: '/src' }).scratchBytes,
+    undefined,
+    'the file is on the disk',
+  );
+  t.match(trialPlan(kept, '01TRY'), {
+    keepRows: 2_000_000,
+    gapS: 0.5,
+    warmupS: 1,
+    seed: trialPlan(trial, '01TRY').seed,
+  });
 });

@@ -11,21 +11,35 @@ const HERE = { host: 'mayfly.test', origin: 'http://mayfly.test', 'sec-fetch-sit
 async function site(t: Parameters<typeof openSite>[0], laid: Parameters<typeof openSite>[1] = { actionToken: TOKEN }) {
   const opened = openSite(t, laid);
   const http = await served(t, opened.ctx, actionRoutes);
-  const post = (url: string, headers: Record<string, string> = {}, payload?: string | object) => http.inject({ method: 'POST', url, headers, ...(payload === undefined ? {} : { payload }) });
-  const queued = (commit = commitOf(1)) => opened.store.queue.enqueue(aJob({ commit }), { now: opened.ctx.clock }).job.job_id;
+  const post = (url: string, headers: Record<string, string> = {}, payload?: string | object) =>
+    http.inject({ method: 'POST', url, headers, ...(payload === undefined ? {} : { payload }) });
+  const queued = (commit = commitOf(1)) =>
+    opened.store.queue.enqueue(aJob({ commit }), { now: opened.ctx.clock }).job.job_id;
   return { ...opened, http, post, queued };
 }
 
 /** Signs in as a browser does; gives the cookie as it is sent back. */
 async function cookieOf(http: Http): Promise<string> {
-  const answer = await http.inject({ method: 'POST', url: '/sign-in', headers: { ...FORM, ...HERE }, payload: `token=${TOKEN}` });
+  const answer = await http.inject({
+    method: 'POST',
+    url: '/sign-in',
+    headers: { ...FORM, ...HERE },
+    payload: `token=${TOKEN}`,
+  });
   return String(answer.headers['set-cookie']).split(';')[0]!;
 }
 
 t.test('without a token the server is read-only, and says how that is changed', async (t) => {
   const { post, queued, store } = await site(t, {});
   const id = queued();
-  for (const url of [`/api/jobs/${id}/cancel`, `/api/jobs/${id}/retry`, '/api/queue/pause', '/api/queue/resume', '/api/jobs', '/sign-in']) {
+  for (const url of [
+    `/api/jobs/${id}/cancel`,
+    `/api/jobs/${id}/retry`,
+    '/api/queue/pause',
+    '/api/queue/resume',
+    '/api/jobs',
+    '/sign-in',
+  ]) {
     const answer = await post(url, { ...BEARER, ...FORM });
     t.equal(answer.statusCode, 403, url);
     t.match(answer.json().error, /MAYFLY_ACTION_TOKEN/);
@@ -37,19 +51,49 @@ t.test('without a token the server is read-only, and says how that is changed', 
 t.test('with the token: cancel, retry, pause, resume, add', async (t) => {
   const { post, queued, store, woken } = await site(t);
   const id = queued();
-  t.match((await post(`/api/jobs/${id}/cancel`, BEARER, { reason: 'not now' })).json(), { job: { state: 'cancelled', reason: 'cancelled on the web site: not now' } });
+  t.match((await post(`/api/jobs/${id}/cancel`, BEARER, { reason: 'not now' })).json(), {
+    job: { state: 'cancelled', reason: 'cancelled on the web site: not now' },
+  });
   t.equal((await post(`/api/jobs/${id}/cancel`, BEARER)).statusCode, 409);
   const retried = await post(`/api/jobs/${id}/retry`, BEARER);
   t.equal(retried.statusCode, 201);
-  t.match(retried.json(), { added: true, job: { state: 'queued', retry_of: id, commit: commitOf(1), requested_by: 'web site' } });
+  t.match(retried.json(), {
+    added: true,
+    job: { state: 'queued', retry_of: id, commit: commitOf(1), requested_by: 'web site' },
+  });
   t.equal((await post(`/api/jobs/${retried.json().job.job_id}/retry`, BEARER)).statusCode, 409, 'it has not ended');
-  t.match((await post('/api/queue/pause', BEARER, { reason: 'maintenance' })).json(), { paused: { by: 'web site', reason: 'maintenance' } });
+  t.match((await post('/api/queue/pause', BEARER, { reason: 'maintenance' })).json(), {
+    paused: { by: 'web site', reason: 'maintenance' },
+  });
   t.match(store.queue.paused(), { reason: 'maintenance' });
   t.same((await post('/api/queue/resume', BEARER)).json(), { paused: null });
   t.equal(store.queue.paused(), undefined);
-  const added = await post('/api/jobs', BEARER, { benchmark: 'shop', commit: commitOf(2), against: 'main', rate: '500', duration: '2m', repository: 'ACME/shop', pull_request: 3 });
-  t.match((await post('/api/jobs', BEARER, { benchmark: 'shop', commit: 'v1.2', repository: 'acme/shop' })).json(), { status: 400, error: /the whole hash/ });
-  t.match(added.json(), { added: true, job: { benchmark: 'shop', commit: commitOf(2), against: 'main', overrides: { rate: '500', duration: '2m' }, repository: 'acme/shop', pull_request: 3, priority: 30, deadline_s: 3600 } });
+  const added = await post('/api/jobs', BEARER, {
+    benchmark: 'shop',
+    commit: commitOf(2),
+    against: 'main',
+    rate: '500',
+    duration: '2m',
+    repository: 'ACME/shop',
+    pull_request: 3,
+  });
+  t.match((await post('/api/jobs', BEARER, { benchmark: 'shop', commit: 'v1.2', repository: 'acme/shop' })).json(), {
+    status: 400,
+    error: /the whole hash/,
+  });
+  t.match(added.json(), {
+    added: true,
+    job: {
+      benchmark: 'shop',
+      commit: commitOf(2),
+      against: 'main',
+      overrides: { rate: '500', duration: '2m' },
+      repository: 'acme/shop',
+      pull_request: 3,
+      priority: 30,
+      deadline_s: 3600,
+    },
+  });
   t.equal(woken(), 5, 'after each that did something');
   t.equal((await post('/api/jobs/01JZZZZZZZZZZZZZZZZZZZZZZZ/cancel', BEARER)).statusCode, 404);
   t.equal((await post('/api/jobs/..%2f..%2fx/cancel', BEARER)).statusCode, 400);
@@ -59,9 +103,27 @@ t.test('a job that is added takes nothing that a flag or a shell could be mistak
   const { post, store } = await site(t);
   const good = { benchmark: 'shop', commit: 'main' };
   for (const wrong of [
-    { commit: '--help' }, { commit: '$(touch x)' }, { commit: 'a b' }, { commit: '`x`' }, { against: '-x' }, { against: 'x;y' }, { rate: '1e9' }, { rate: '-1' }, { duration: 'soon' }, { benchmark: 'nothing' }, { benchmark: '../x' },
-    { repository: 'acme/unknown' }, { repository: 'x' }, { pull_request: 1 }, { pull_request: 0, repository: 'acme/shop' }, { master: true, against: 'x' }, { agianst: 'x' }, { commit: 7.5e300 }, { commit: ['x', 'y'] },
-  ]) t.equal((await post('/api/jobs', BEARER, { ...good, ...wrong })).statusCode, 400, JSON.stringify(wrong));
+    { commit: '--help' },
+    { commit: '$(touch x)' },
+    { commit: 'a b' },
+    { commit: '`x`' },
+    { against: '-x' },
+    { against: 'x;y' },
+    { rate: '1e9' },
+    { rate: '-1' },
+    { duration: 'soon' },
+    { benchmark: 'nothing' },
+    { benchmark: '../x' },
+    { repository: 'acme/unknown' },
+    { repository: 'x' },
+    { pull_request: 1 },
+    { pull_request: 0, repository: 'acme/shop' },
+    { master: true, against: 'x' },
+    { agianst: 'x' },
+    { commit: 7.5e300 },
+    { commit: ['x', 'y'] },
+  ])
+    t.equal((await post('/api/jobs', BEARER, { ...good, ...wrong })).statusCode, 400, JSON.stringify(wrong));
   t.equal((await post('/api/jobs', BEARER, { commit: 'x' })).statusCode, 400);
   t.equal(store.queue.count(), 0);
 });
@@ -74,7 +136,11 @@ t.test('a wrong token is refused, and the next ones have to wait longer and long
   t.match(answer.headers['www-authenticate'], /^Bearer/);
   const wrong = { authorization: 'Bearer nothing' };
   t.equal((await post(`/api/jobs/${id}/cancel`, wrong)).statusCode, 401);
-  t.equal((await post('/sign-in', FORM, `token=${TOKEN}`)).statusCode, 429, 'even the right one: or guessing would go on');
+  t.equal(
+    (await post('/sign-in', FORM, `token=${TOKEN}`)).statusCode,
+    429,
+    'even the right one: or guessing would go on',
+  );
   ctx.clock += 600;
   t.equal((await post(`/api/jobs/${id}/cancel`, wrong)).statusCode, 401);
   ctx.clock += 600;
@@ -102,12 +168,28 @@ t.test('signing in gives a cookie for this site alone; with it a form does what 
   t.equal(cancelled.statusCode, 303);
   t.equal(cancelled.headers.location, '/jobs?offset=50');
   t.equal(store.queue.job(id)!.state, 'cancelled');
-  t.match((await post(`/api/jobs/${id}/retry`, { ...sent, referer: 'https://evil.example/x' })).headers.location, /^\/jobs\/[0-9A-Z]{26}$/);
-  t.equal((await post('/api/queue/pause', { ...sent, referer: 'http://mayfly.test//evil.example/' }, 'reason=lunch')).headers.location, '/jobs');
+  t.match(
+    (await post(`/api/jobs/${id}/retry`, { ...sent, referer: 'https://evil.example/x' })).headers.location,
+    /^\/jobs\/[0-9A-Z]{26}$/,
+  );
+  t.equal(
+    (await post('/api/queue/pause', { ...sent, referer: 'http://mayfly.test//evil.example/' }, 'reason=lunch')).headers
+      .location,
+    '/jobs',
+  );
   t.match(store.queue.paused(), { reason: 'lunch' });
   t.match((await post('/sign-out', sent)).headers['set-cookie'], /^mayfly_session=; Max-Age=0/);
-  const secure = await served(t, { ...openSite(t, { actionToken: TOKEN }).ctx, site: 'https://mayfly.test' }, actionRoutes);
-  t.match((await secure.inject({ method: 'POST', url: '/sign-in', headers: FORM, payload: `token=${TOKEN}` })).headers['set-cookie'], /; Secure$/);
+  const secure = await served(
+    t,
+    { ...openSite(t, { actionToken: TOKEN }).ctx, site: 'https://mayfly.test' },
+    actionRoutes,
+  );
+  t.match(
+    (await secure.inject({ method: 'POST', url: '/sign-in', headers: FORM, payload: `token=${TOKEN}` })).headers[
+      'set-cookie'
+    ],
+    /; Secure$/,
+  );
   t.ok(http);
 });
 
@@ -115,7 +197,8 @@ t.test('a cookie does nothing for a page of another site, when it is forged, or 
   const { ctx, http, post, queued, store } = await site(t);
   const cookie = await cookieOf(http);
   const id = queued();
-  const cancel = (headers: Record<string, string>) => post(`/api/jobs/${id}/cancel`, { ...FORM, host: 'mayfly.test', ...headers });
+  const cancel = (headers: Record<string, string>) =>
+    post(`/api/jobs/${id}/cancel`, { ...FORM, host: 'mayfly.test', ...headers });
   const refused: [Record<string, string>, number][] = [
     [{ cookie, 'sec-fetch-site': 'cross-site', origin: 'http://evil.example' }, 403],
     [{ cookie, 'sec-fetch-site': 'same-site', origin: 'http://mayfly.test' }, 403],

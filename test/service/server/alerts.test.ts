@@ -1,18 +1,20 @@
-/** Alerts from the change point to whoever is told, with a real store, webhook, mail server and a stand-in for GitHub. */
+/**
+ * Alerts from the change point to whoever is told, with a real store, webhook, mail server and a stand-in for GitHub.
+ */
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Alert, ServiceConfig } from '../../../scripts/config/service.ts';
 import { UsageError } from '../../../scripts/core/errors.ts';
 import { paths } from '../../../scripts/core/paths.ts';
-import { githubSite, type AlertDocument } from '../../../scripts/service/tell/alert.ts';
-import { connectGitHub } from '../../../scripts/service/tell/github.ts';
 import { channelOf } from '../../../scripts/service/server/alert-channels.ts';
 import { alertSenders, checkAlerts, wantAlerts } from '../../../scripts/service/server/alerts.ts';
 import { sendWaiting } from '../../../scripts/service/server/outbox.ts';
 import type { ServeContext } from '../../../scripts/service/server/serve-context.ts';
-import { openStore, type ChangePoint } from '../../../scripts/store/db.ts';
-import { mailServer, receiver, SECRET } from '../tell/receivers.ts';
+import { type AlertDocument, githubSite } from '../../../scripts/service/tell/alert.ts';
+import { connectGitHub } from '../../../scripts/service/tell/github.ts';
+import { type ChangePoint, openStore } from '../../../scripts/store/db.ts';
 import { makeRun } from '../../run-document.ts';
+import { mailServer, receiver, SECRET } from '../tell/receivers.ts';
 import { startGitHub } from './github-standin.ts';
 
 const MINUTE = 60_000;
@@ -23,7 +25,12 @@ const ISSUE: Alert = { kind: 'issue', labels: ['performance'] };
 const commit = (number: number) => String(number).repeat(40);
 
 const configOf = (alerts: Alert[]): ServiceConfig => ({
-  file: 'mayfly.yaml', site: 'https://m.example.org', repositories: [{ name: 'acme/shop', benchmarks: ['shop'], eachPullRequest: true }], reconcileS: 300, alerts, rules: new Map([['shop', { cancelRunning: false, deadlineS: 3600 }]]),
+  file: 'mayfly.yaml',
+  site: 'https://m.example.org',
+  repositories: [{ name: 'acme/shop', benchmarks: ['shop'], eachPullRequest: true }],
+  reconcileS: 300,
+  alerts,
+  rules: new Map([['shop', { cancelRunning: false, deadlineS: 3600 }]]),
 });
 
 /** A server's view of a store of its own: its clock is turned by hand, and restart() is what comes after a kill. */
@@ -32,8 +39,18 @@ function service(t: Test, alerts: Alert[], env: NodeJS.ProcessEnv = {}) {
   const file = join(folder, 'mayfly.db');
   const logged: string[] = [];
   const open = (): ServeContext => ({
-    store: openStore(file), paths: paths(folder, { MAYFLY_DATA: folder }), config: configOf(alerts), site: 'https://m.example.org', githubSite: githubSite(env.GITHUB_API_URL), webhookSecret: undefined, actionToken: undefined,
-    github: connectGitHub(env, Date.now), now: () => one.now, log: (line) => logged.push(line), signal: new AbortController().signal, wake: () => {},
+    store: openStore(file),
+    paths: paths(folder, { MAYFLY_DATA: folder }),
+    config: configOf(alerts),
+    site: 'https://m.example.org',
+    githubSite: githubSite(env.GITHUB_API_URL),
+    webhookSecret: undefined,
+    actionToken: undefined,
+    github: connectGitHub(env, Date.now),
+    now: () => one.now,
+    log: (line) => logged.push(line),
+    signal: new AbortController().signal,
+    wake: () => {},
   });
   const one: { now: number; ctx: ServeContext } = { now: START, ctx: open() };
   t.teardown(() => one.ctx.store.close());
@@ -41,18 +58,45 @@ function service(t: Test, alerts: Alert[], env: NodeJS.ProcessEnv = {}) {
   const send = (ctx = one.ctx) => sendWaiting(ctx, alertSenders(ctx, env));
   return Object.assign(one, {
     logged,
-    restart: () => { one.ctx.store.close(); one.ctx = open(); },
+    restart: () => {
+      one.ctx.store.close();
+      one.ctx = open();
+    },
     another: open,
     want,
-    turn: async () => { want(); await send(); },
+    turn: async () => {
+      want();
+      await send();
+    },
     waiting: () => one.ctx.store.hub.unsent(Number.MAX_SAFE_INTEGER),
-    configure: (next: Alert[]) => { alerts = next; one.ctx.config = configOf(next); },
+    configure: (next: Alert[]) => {
+      alerts = next;
+      one.ctx.config = configOf(next);
+    },
     /** A change that is confirmed now, of commit `number`. */
     found: (number: number, laid: Partial<ChangePoint> = {}) => {
       const { benchmark = 'shop' } = laid;
       const run_id = `01J${benchmark.toUpperCase()}${number}`;
-      if (one.ctx.store.runs({ benchmark, commit: commit(number) }).length === 0) one.ctx.store.addRun(makeRun({ run_id, benchmark, sides: { candidate: { ref: 'main', commit: commit(number), subject: `change ${number}`, images: [] } } }));
-      one.ctx.store.addChangePoint({ benchmark, host_id: 'h0st', metric: 'latency_med', run_id, before: commit(number - 1), commit: commit(number), at: '2026-01-02T03:04:00.000Z', ratio: 1.08, found_at: new Date(one.now).toISOString(), ...laid });
+      if (one.ctx.store.runs({ benchmark, commit: commit(number) }).length === 0)
+        one.ctx.store.addRun(
+          makeRun({
+            run_id,
+            benchmark,
+            sides: { candidate: { ref: 'main', commit: commit(number), subject: `change ${number}`, images: [] } },
+          }),
+        );
+      one.ctx.store.addChangePoint({
+        benchmark,
+        host_id: 'h0st',
+        metric: 'latency_med',
+        run_id,
+        before: commit(number - 1),
+        commit: commit(number),
+        at: '2026-01-02T03:04:00.000Z',
+        ratio: 1.08,
+        found_at: new Date(one.now).toISOString(),
+        ...laid,
+      });
     },
   });
 }
@@ -87,7 +131,10 @@ t.test('each way is told of a change once, over turns and restarts', async (t) =
   t.match(mail.mails[0]!.source, /^Subject: \[mayfly\] Regression of shop: latency med/m);
   t.match(mail.mails[0]!.source, 'https://m.example.org/runs/01JSHOP5');
   t.equal(issues().length, 1);
-  t.match(issues()[0], { title: 'Regression of shop: latency med 8.0 % slower, CPU per request 5.0 % more', labels: ['performance'] });
+  t.match(issues()[0], {
+    title: 'Regression of shop: latency med 8.0 % slower, CPU per request 5.0 % more',
+    labels: ['performance'],
+  });
   t.match(issues()[0]!.body, `<${github.url}/acme/shop/compare/${commit(4)}...${commit(5)}>`);
   t.strictSame(github.faults, []);
   t.strictSame(one.waiting(), []);
@@ -108,8 +155,17 @@ t.test('a metric that is confirmed later is told by itself, another change too',
   one.now += MINUTE;
   await one.turn();
   await one.turn();
-  t.strictSame(hook.got.map(({ body }) => body.text).sort(), ['Improvement of shop: CPU per request 10.0 % less', 'Improvement of shop: latency med 20.0 % faster', 'Regression of shop: latency med 8.0 % slower', 'Regression of shop: latency med 8.0 % slower']);
-  t.equal(new Set(hook.got.map(({ body }) => body.blocks.at(-1).elements[0].text)).size, 4, 'each has an id of its own');
+  t.strictSame(hook.got.map(({ body }) => body.text).sort(), [
+    'Improvement of shop: CPU per request 10.0 % less',
+    'Improvement of shop: latency med 20.0 % faster',
+    'Regression of shop: latency med 8.0 % slower',
+    'Regression of shop: latency med 8.0 % slower',
+  ]);
+  t.equal(
+    new Set(hook.got.map(({ body }) => body.blocks.at(-1).elements[0].text)).size,
+    4,
+    'each has an id of its own',
+  );
 });
 
 t.test('a way that is new is not flooded with what was found before', async (t) => {
@@ -149,7 +205,10 @@ t.test('nor is a repository that is named later', async (t) => {
   one.found(6);
   one.now += MINUTE;
   await one.turn();
-  t.strictSame(issues().map(({ body }) => /last one: change (\d)/.exec(body)?.[1]), ['6']);
+  t.strictSame(
+    issues().map(({ body }) => /last one: change (\d)/.exec(body)?.[1]),
+    ['6'],
+  );
 });
 
 t.test('what was found while the server was down is told', async (t) => {
@@ -172,10 +231,16 @@ t.test('only of its benchmarks; an issue only where a repository has the benchma
   one.found(6, { benchmark: 'caddy' });
   one.now += MINUTE;
   await one.turn();
-  t.strictSame(hook.got.map(({ body }) => body.text), ['Regression of caddy: latency med 8.0 % slower']);
+  t.strictSame(
+    hook.got.map(({ body }) => body.text),
+    ['Regression of caddy: latency med 8.0 % slower'],
+  );
   t.notMatch(JSON.stringify(hook.got[0]!.body), '/compare/', 'it belongs to no repository');
   t.equal(mail.mails.length, 2);
-  t.strictSame(issues().map(({ title }) => title), ['Regression of shop: latency med 8.0 % slower']);
+  t.strictSame(
+    issues().map(({ title }) => title),
+    ['Regression of shop: latency med 8.0 % slower'],
+  );
 });
 
 t.test('a message stays as it was made, and two servers make one', async (t) => {
@@ -190,33 +255,51 @@ t.test('a message stays as it was made, and two servers make one', async (t) => 
   const [message, ...more] = one.waiting();
   t.strictSame(more, []);
   const document = JSON.parse(message!.wanted) as AlertDocument;
-  t.match(document, { schema: 'mayfly.alert/v1', benchmark: 'shop', host_id: 'h0st', before: commit(4), commit: commit(5), subject: 'change 5', repository: 'acme/shop' });
+  t.match(document, {
+    schema: 'mayfly.alert/v1',
+    benchmark: 'shop',
+    host_id: 'h0st',
+    before: commit(4),
+    commit: commit(5),
+    subject: 'change 5',
+    repository: 'acme/shop',
+  });
   t.equal(message!.subject, `shop h0st ${commit(4)}..${commit(5)}`);
   one.ctx.site = 'https://elsewhere.example.org';
   one.want();
-  t.strictSame(one.waiting().map(({ wanted }) => wanted), [message!.wanted]);
+  t.strictSame(
+    one.waiting().map(({ wanted }) => wanted),
+    [message!.wanted],
+  );
 });
 
-t.test('killed between sending and writing that down: an issue is there once, a mail has the same Message-ID, a post the same id', async (t) => {
-  const { hook, mail, github, issues, env } = await receivers(t);
-  const one = service(t, [WEBHOOK, EMAIL, ISSUE], env);
-  one.want();
-  one.found(5);
-  one.now += MINUTE;
-  one.want();
-  const senders = alertSenders(one.ctx, env);
-  for (const message of one.waiting()) await senders[message.channel]!(message); // sent, and nobody has written it down
-  one.restart();
-  await one.turn();
-  t.strictSame(one.waiting(), []);
-  t.equal(issues().length, 1);
-  t.equal(one.ctx.store.hub.message(channelOf(ISSUE), `shop h0st ${commit(4)}..${commit(5)}`)!.remote_id, String(issues()[0]!.number));
-  const ids = mail.mails.map(({ source }) => /^Message-ID: .*$/m.exec(source)![0]);
-  t.equal(ids.length, 2);
-  t.equal(ids[0], ids[1]);
-  t.strictSame(hook.got[0]!.body, hook.got[1]!.body);
-  t.strictSame(github.faults, []);
-});
+t.test(
+  'killed between sending and writing that down: an issue is there once, a mail has the same Message-ID, a post the same id',
+  async (t) => {
+    const { hook, mail, github, issues, env } = await receivers(t);
+    const one = service(t, [WEBHOOK, EMAIL, ISSUE], env);
+    one.want();
+    one.found(5);
+    one.now += MINUTE;
+    one.want();
+    const senders = alertSenders(one.ctx, env);
+    // sent, and nobody has written it down
+    for (const message of one.waiting()) await senders[message.channel]!(message);
+    one.restart();
+    await one.turn();
+    t.strictSame(one.waiting(), []);
+    t.equal(issues().length, 1);
+    t.equal(
+      one.ctx.store.hub.message(channelOf(ISSUE), `shop h0st ${commit(4)}..${commit(5)}`)!.remote_id,
+      String(issues()[0]!.number),
+    );
+    const ids = mail.mails.map(({ source }) => /^Message-ID: .*$/m.exec(source)![0]);
+    t.equal(ids.length, 2);
+    t.equal(ids[0], ids[1]);
+    t.strictSame(hook.got[0]!.body, hook.got[1]!.body);
+    t.strictSame(github.faults, []);
+  },
+);
 
 t.test('an issue that was made while the connection broke is not made again', async (t) => {
   const { github, issues, env } = await receivers(t);
@@ -265,9 +348,20 @@ t.test('a variable that is missing or wrong is found at the start, and its value
       return `${error.message} ${error.hint ?? ''}`;
     }
   };
-  const good = { HOOK: 'https://hooks.example.org/s3cr3t', SMTP: 'smtps://u:s3cr3t@mail.example.org', GITHUB_TOKEN: 's3cr3t' };
+  const good = {
+    HOOK: 'https://hooks.example.org/s3cr3t',
+    SMTP: 'smtps://u:s3cr3t@mail.example.org',
+    GITHUB_TOKEN: 's3cr3t',
+  };
   t.equal(thrown([WEBHOOK, EMAIL, ISSUE], good), undefined);
-  t.equal(thrown([WEBHOOK, EMAIL, { ...EMAIL, from: 'Mayfly <mayfly@example.org>' }, { ...ISSUE, benchmarks: ['shop'] }], { ...good, GITHUB_TOKEN: '', GITHUB_APP_ID: '1' }), undefined);
+  t.equal(
+    thrown([WEBHOOK, EMAIL, { ...EMAIL, from: 'Mayfly <mayfly@example.org>' }, { ...ISSUE, benchmarks: ['shop'] }], {
+      ...good,
+      GITHUB_TOKEN: '',
+      GITHUB_APP_ID: '1',
+    }),
+    undefined,
+  );
   const wrong: [Alert[], NodeJS.ProcessEnv, RegExp][] = [
     [[WEBHOOK], {}, /^alerts\/0 in mayfly.yaml takes its address from HOOK, which is not set/],
     [[WEBHOOK], { HOOK: '' }, /HOOK, which is not set/],

@@ -34,12 +34,38 @@ export function example(event: string, action?: string): Payload {
 }
 
 /** A pull request as the examples have it, with what differs laid over it. */
-export function pullRequest(action: string, { number = 2, head = 'b'.repeat(40), updated = '2026-01-02T03:04:05Z', open = true, fork = false as boolean | 'gone', ...more }: { number?: number; head?: string; updated?: string; open?: boolean; fork?: boolean | 'gone'; changes?: object; title?: string; branch?: string } = {}): Payload {
-  const payload: Payload = { ...example('pull_request', 'opened'), action, number, ...(more.changes ? { changes: more.changes } : {}) };
+export function pullRequest(
+  action: string,
+  {
+    number = 2,
+    head = 'b'.repeat(40),
+    updated = '2026-01-02T03:04:05Z',
+    open = true,
+    fork = false as boolean | 'gone',
+    ...more
+  }: {
+    number?: number;
+    head?: string;
+    updated?: string;
+    open?: boolean;
+    fork?: boolean | 'gone';
+    changes?: object;
+    title?: string;
+    branch?: string;
+  } = {},
+): Payload {
+  const payload: Payload = {
+    ...example('pull_request', 'opened'),
+    action,
+    number,
+    ...(more.changes ? { changes: more.changes } : {}),
+  };
   const own: Payload = payload.pull_request;
   Object.assign(own, { number, state: open ? 'open' : 'closed', updated_at: updated, title: more.title ?? own.title });
   Object.assign(own.head, { sha: head, ref: more.branch ?? own.head.ref });
-  if (fork) own.head.repo = fork === 'gone' ? null : { ...own.head.repo, id: 4711, full_name: 'stranger/Hello-World', fork: true };
+  if (fork)
+    own.head.repo =
+      fork === 'gone' ? null : { ...own.head.repo, id: 4711, full_name: 'stranger/Hello-World', fork: true };
   return payload;
 }
 
@@ -48,17 +74,54 @@ export function push(after = 'c'.repeat(40), more: Payload = {}): Payload {
 }
 
 /** A comment on a pull request, or on an issue. */
-export function comment(body: string, { id = 1, number = 2, author = 'Codertocat', type = 'User', at = '2026-01-02T04:00:00Z', onIssue = false, action = 'created', ...more }: { id?: number; number?: number; author?: string; type?: string; at?: string; onIssue?: boolean; action?: string; app?: object } = {}): Payload {
+export function comment(
+  body: string,
+  {
+    id = 1,
+    number = 2,
+    author = 'Codertocat',
+    type = 'User',
+    at = '2026-01-02T04:00:00Z',
+    onIssue = false,
+    action = 'created',
+    ...more
+  }: {
+    id?: number;
+    number?: number;
+    author?: string;
+    type?: string;
+    at?: string;
+    onIssue?: boolean;
+    action?: string;
+    app?: object;
+  } = {},
+): Payload {
   const payload: Payload = { ...example('issue_comment', 'created'), action };
-  Object.assign(payload.issue, { number, ...(onIssue ? {} : { pull_request: { url: `https://api.github.com/repos/${REPOSITORY}/pulls/${number}` } }) });
-  Object.assign(payload.comment, { id, body, created_at: at, performed_via_github_app: more.app ?? null, user: { ...payload.comment.user, login: author, type } });
+  Object.assign(payload.issue, {
+    number,
+    ...(onIssue ? {} : { pull_request: { url: `https://api.github.com/repos/${REPOSITORY}/pulls/${number}` } }),
+  });
+  Object.assign(payload.comment, {
+    id,
+    body,
+    created_at: at,
+    performed_via_github_app: more.app ?? null,
+    user: { ...payload.comment.user, login: author, type },
+  });
   return payload;
 }
 
-export const watched = (more: Partial<WatchedRepository> = {}): WatchedRepository => ({ name: REPOSITORY, benchmarks: ['shop'], eachPullRequest: true, ...more });
+export const watched = (more: Partial<WatchedRepository> = {}): WatchedRepository => ({
+  name: REPOSITORY,
+  benchmarks: ['shop'],
+  eachPullRequest: true,
+  ...more,
+});
 
 export function serviceConfig(repositories: WatchedRepository[] = [watched()], cancelRunning = false): ServiceConfig {
-  const rules = new Map(repositories.flatMap(({ benchmarks }) => benchmarks).map((name) => [name, { cancelRunning, deadlineS: 3600 }]));
+  const rules = new Map(
+    repositories.flatMap(({ benchmarks }) => benchmarks).map((name) => [name, { cancelRunning, deadlineS: 3600 }]),
+  );
   return { file: undefined, site: 'https://mayfly.example.org', repositories, reconcileS: 300, alerts: [], rules };
 }
 
@@ -66,8 +129,14 @@ export interface Clock {
   now: number;
 }
 
-/** What the parts of the server are handed, over a store of its own; `lines`: what was logged, `wakes`: how often the loops were woken. */
-export function makeContext(t: Test, laid: Partial<ServeContext> = {}): ServeContext & { lines: string[]; wakes(): number; clock: Clock; file: string } {
+/**
+ * What the parts of the server are handed, over a store of its own; `lines`: what was logged, `wakes`: how often the
+ * loops were woken.
+ */
+export function makeContext(
+  t: Test,
+  laid: Partial<ServeContext> = {},
+): ServeContext & { lines: string[]; wakes(): number; clock: Clock; file: string } {
   const where = paths(t.testdir(), {});
   const store = openStore(where.db);
   t.teardown(() => store.close());
@@ -75,8 +144,23 @@ export function makeContext(t: Test, laid: Partial<ServeContext> = {}): ServeCon
   const clock = { now: Date.parse('2026-01-02T05:00:00Z') };
   let wakes = 0;
   return {
-    store, paths: where, config: serviceConfig(), site: 'https://mayfly.example.org', githubSite: 'https://github.com', webhookSecret: SECRET, actionToken: undefined, github: undefined,
-    now: () => clock.now, log: (line) => void lines.push(line), signal: new AbortController().signal, wake: () => void wakes++, ...laid, lines, wakes: () => wakes, clock, file: where.db,
+    store,
+    paths: where,
+    config: serviceConfig(),
+    site: 'https://mayfly.example.org',
+    githubSite: 'https://github.com',
+    webhookSecret: SECRET,
+    actionToken: undefined,
+    github: undefined,
+    now: () => clock.now,
+    log: (line) => void lines.push(line),
+    signal: new AbortController().signal,
+    wake: () => void wakes++,
+    ...laid,
+    lines,
+    wakes: () => wakes,
+    clock,
+    file: where.db,
   };
 }
 
@@ -98,16 +182,26 @@ export interface Delivery {
   headers?: Record<string, string | undefined>;
 }
 
-export const signatureOf = (body: string | Buffer, secret = SECRET): string => `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`;
+export const signatureOf = (body: string | Buffer, secret = SECRET): string =>
+  `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`;
 
 export interface Answered {
   status: number;
   body: Payload;
 }
 
-export async function deliver(url: string, { event, payload, id = randomUUID(), secret, headers = {} }: Delivery): Promise<Answered> {
+export async function deliver(
+  url: string,
+  { event, payload, id = randomUUID(), secret, headers = {} }: Delivery,
+): Promise<Answered> {
   const body = typeof payload === 'string' || Buffer.isBuffer(payload) ? payload : JSON.stringify(payload);
-  const all: Record<string, string | undefined> = { 'content-type': 'application/json', 'x-github-event': event, 'x-github-delivery': id, 'x-hub-signature-256': signatureOf(body, secret), ...headers };
+  const all: Record<string, string | undefined> = {
+    'content-type': 'application/json',
+    'x-github-event': event,
+    'x-github-delivery': id,
+    'x-hub-signature-256': signatureOf(body, secret),
+    ...headers,
+  };
   const given = Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined);
   const answer = await fetch(url, { method: 'POST', headers: given, body: Buffer.from(body) });
   return { status: answer.status, body: (await answer.json()) as Payload };

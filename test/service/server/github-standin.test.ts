@@ -2,7 +2,13 @@
 import t from 'tap';
 import { startGitHub } from './github-standin.ts';
 
-const HEADERS = { authorization: 'token ghs_actions', 'user-agent': 'mayfly', accept: 'application/vnd.github.v3+json', 'x-github-api-version': '2022-11-28', 'content-type': 'application/json' };
+const HEADERS = {
+  authorization: 'token ghs_actions',
+  'user-agent': 'mayfly',
+  accept: 'application/vnd.github.v3+json',
+  'x-github-api-version': '2022-11-28',
+  'content-type': 'application/json',
+};
 const HEAD = 'a'.repeat(40);
 const CHECK = { name: 'mayfly: shop', head_sha: HEAD };
 
@@ -10,8 +16,15 @@ t.test('requests that GitHub would not understand are refused and kept', async (
   await using hub = await startGitHub();
   hub.addRepository('octo/shop', HEAD);
   const ask = (method: string, path: string, body?: unknown, headers: Record<string, string | undefined> = {}) => {
-    const all = Object.entries({ ...HEADERS, ...headers }).filter((entry): entry is [string, string] => entry[1] !== undefined && (body !== undefined || entry[0] !== 'content-type'));
-    return fetch(`${hub.url}${path}`, { method, headers: all, ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }) });
+    const all = Object.entries({ ...HEADERS, ...headers }).filter(
+      (entry): entry is [string, string] =>
+        entry[1] !== undefined && (body !== undefined || entry[0] !== 'content-type'),
+    );
+    return fetch(`${hub.url}${path}`, {
+      method,
+      headers: all,
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
   };
   const wrong: [Parameters<typeof ask>, RegExp][] = [
     [['GET', '/repos/octo/shop/pull/7'], /this path is not known/],
@@ -24,7 +37,10 @@ t.test('requests that GitHub would not understand are refused and kept', async (
     [['POST', '/repos/octo/shop/check-runs', { ...CHECK, status: 'done' }], /status/],
     [['POST', '/repos/octo/shop/check-runs', { ...CHECK, sumary: 'x' }], /field sumary is not known/],
     [['POST', '/repos/octo/shop/check-runs', { ...CHECK, started_at: 'yesterday' }], /date-time/],
-    [['POST', '/repos/octo/shop/check-runs', { ...CHECK, output: { title: 'x', summary: 'x'.repeat(65_536) } }], /65535/],
+    [
+      ['POST', '/repos/octo/shop/check-runs', { ...CHECK, output: { title: 'x', summary: 'x'.repeat(65_536) } }],
+      /65535/,
+    ],
     [['POST', '/repos/octo/shop/check-runs', '{"name":'], /body/],
     [['POST', '/repos/octo/shop/issues/7/comments', { body: 7 }], /body must be string/],
     [['GET', '/repos/octo/shop', undefined, { authorization: undefined }], /authorization/],

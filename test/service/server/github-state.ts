@@ -101,7 +101,16 @@ export class Repository {
 
   /** A new pull request, open, from a branch of the repository itself unless `fork`. */
   addPull(pull: Partial<Pull> & { number: number; head: string }): Pull {
-    const made = { base: this.defaultBranch, fork: false, open: true, author: 'octocat', title: `Pull request ${pull.number}`, commits: [pull.head], updatedAt: seconds(Date.now()), ...pull };
+    const made = {
+      base: this.defaultBranch,
+      fork: false,
+      open: true,
+      author: 'octocat',
+      title: `Pull request ${pull.number}`,
+      commits: [pull.head],
+      updatedAt: seconds(Date.now()),
+      ...pull,
+    };
     this.pulls.set(made.number, made);
     for (const commit of made.commits) this.commits.add(commit);
     return made;

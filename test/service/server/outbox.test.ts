@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap';
+import { type Sender, sendWaiting } from '../../../scripts/service/server/outbox.ts';
 import { SendError } from '../../../scripts/service/tell/send-error.ts';
-import { sendWaiting, type Sender } from '../../../scripts/service/server/outbox.ts';
 import { openStore } from '../../../scripts/store/db.ts';
 import { makeContext } from './deliveries.ts';
 
@@ -22,7 +22,11 @@ function setUp(t: Test) {
     return { remoteId: `id of ${subject}` };
   };
   return {
-    ctx, got, state, receiver, hub: ctx.store.hub,
+    ctx,
+    got,
+    state,
+    receiver,
+    hub: ctx.store.hub,
     want: (subject: string, wanted: string, channel = 'a') => ctx.store.hub.want(channel, subject, wanted),
     turn: (senders = { a: receiver, b: receiver } as Record<string, Sender>) => sendWaiting(ctx, senders),
     pass: (ms: number) => void (ctx.clock.now += ms),
@@ -78,32 +82,38 @@ t.test('the next state of a subject waits as long as its sender says', async (t)
   t.strictSame(got.at(-1), 'a job: 4 rounds');
 });
 
-t.test('out of reach: pauses double up to 15 minutes, the other channel goes on, nothing is lost, and it is said once', async (t) => {
-  const { want, turn, pass, got, state, tries, ctx } = setUp(t);
-  state.fail = (subject) => (subject === 'other' ? undefined : down());
-  for (let i = 0; i < 50; i++) want(`job ${i}`, 'ended');
-  want('other', 'x', 'b');
-  await turn();
-  t.strictSame(got, ['b other: x']);
-  t.equal(tries(), 2, 'one failure is enough for a turn');
-  const attempts: number[] = [];
-  for (let second = 0; second < 3 * 3600; second += 5) {
-    const before = tries();
+t.test(
+  'out of reach: pauses double up to 15 minutes, the other channel goes on, nothing is lost, and it is said once',
+  async (t) => {
+    const { want, turn, pass, got, state, tries, ctx } = setUp(t);
+    state.fail = (subject) => (subject === 'other' ? undefined : down());
+    for (let i = 0; i < 50; i++) want(`job ${i}`, 'ended');
+    want('other', 'x', 'b');
     await turn();
-    if (tries() > before) attempts.push(second);
-    pass(5000);
-  }
-  const gaps = attempts.slice(1).map((second, i) => second - attempts[i]!);
-  t.strictSame(gaps.slice(0, 8), [10, 20, 40, 80, 160, 320, 640, 900], 'after the first pause of 5 s');
-  t.ok(gaps.slice(8).every((gap) => gap === 900), gaps.join());
-  t.equal(ctx.lines.length, new Set(ctx.lines).size, 'each message once in the log');
-  state.fail = undefined;
-  pass(15 * MINUTE);
-  await turn();
-  pass(15 * MINUTE);
-  await turn();
-  t.equal(got.length, 51, 'all are there');
-});
+    t.strictSame(got, ['b other: x']);
+    t.equal(tries(), 2, 'one failure is enough for a turn');
+    const attempts: number[] = [];
+    for (let second = 0; second < 3 * 3600; second += 5) {
+      const before = tries();
+      await turn();
+      if (tries() > before) attempts.push(second);
+      pass(5000);
+    }
+    const gaps = attempts.slice(1).map((second, i) => second - attempts[i]!);
+    t.strictSame(gaps.slice(0, 8), [10, 20, 40, 80, 160, 320, 640, 900], 'after the first pause of 5 s');
+    t.ok(
+      gaps.slice(8).every((gap) => gap === 900),
+      gaps.join(),
+    );
+    t.equal(ctx.lines.length, new Set(ctx.lines).size, 'each message once in the log');
+    state.fail = undefined;
+    pass(15 * MINUTE);
+    await turn();
+    pass(15 * MINUTE);
+    await turn();
+    t.equal(got.length, 51, 'all are there');
+  },
+);
 
 t.test('one that fails alone does not hold up the others', async (t) => {
   const { want, turn, pass, got, state } = setUp(t);

@@ -1,12 +1,12 @@
 /** From jobs in the store to what stands on GitHub: the real Octokit against the stand-in. */
 import { randomBytes } from 'node:crypto';
 import t, { type Test } from 'tap';
-import { connectGitHub } from '../../../scripts/service/tell/github.ts';
-import { sendWaiting } from '../../../scripts/service/server/outbox.ts';
-import { githubSenders, wantReports } from '../../../scripts/service/server/reports.ts';
-import type { Outcome } from '../../../scripts/store/jobs.ts';
 import { type Job, type NewJob, PRIORITY } from '../../../scripts/documents/job.ts';
 import type { RunDocument } from '../../../scripts/documents/run.ts';
+import { sendWaiting } from '../../../scripts/service/server/outbox.ts';
+import { githubSenders, wantReports } from '../../../scripts/service/server/reports.ts';
+import { connectGitHub } from '../../../scripts/service/tell/github.ts';
+import type { Outcome } from '../../../scripts/store/jobs.ts';
 import { makeJudged, makeRun } from '../../run-document.ts';
 import { makeContext, serviceConfig, watched } from './deliveries.ts';
 import { startGitHub } from './github-standin.ts';
@@ -20,7 +20,10 @@ const hash = () => randomBytes(20).toString('hex');
 
 type Kind = 'actions' | 'user' | 'app';
 
-/** A server over a store of its own, a GitHub with the pull request #7 at HEAD, and hands for what workers and webhooks do. */
+/**
+ * A server over a store of its own, a GitHub with the pull request #7 at HEAD, and hands for what workers and webhooks
+ * do.
+ */
 async function setUp(t: Test, { by = 'app' as Kind, fork = false, benchmarks = ['shop', 'caddy'] } = {}) {
   const github = await startGitHub();
   t.teardown(() => github[Symbol.asyncDispose]());
@@ -30,21 +33,56 @@ async function setUp(t: Test, { by = 'app' as Kind, fork = false, benchmarks = [
   ctx.clock.now = Date.now();
   ctx.github = connectGitHub(github.env[by], ctx.now);
   const { queue, hub } = ctx.store;
-  const add = (laid: Partial<NewJob> = {}): Job => queue.enqueue({ kind: 'new-test', repository: NAME, benchmark: 'shop', commit: HEAD, pull_request: 7, requested_by: 'pull request', priority: PRIORITY.pull_request, deadline_s: 3600, ...laid }, { now: ctx.now() }).job;
+  const add = (laid: Partial<NewJob> = {}): Job =>
+    queue.enqueue(
+      {
+        kind: 'new-test',
+        repository: NAME,
+        benchmark: 'shop',
+        commit: HEAD,
+        pull_request: 7,
+        requested_by: 'pull request',
+        priority: PRIORITY.pull_request,
+        deadline_s: 3600,
+        ...laid,
+      },
+      { now: ctx.now() },
+    ).job;
   let runs = 0;
   const runId = () => `01JZZZZZZZZZZZZZZZZZZZ${String(++runs).padStart(4, '0')}`;
   return {
-    github, repository, ctx, add, queue, hub,
+    github,
+    repository,
+    ctx,
+    add,
+    queue,
+    hub,
     claim: () => queue.claim(WORKER, ctx.now())!,
     /** The next job, brought to its end; with a run where one is given. */
     end: (outcome: Partial<Outcome> & { state: Outcome['state'] }, run?: RunDocument) => {
       const { job, leaseId } = queue.claim(WORKER, ctx.now())!;
       const run_id = run && runId();
-      if (run) ctx.store.addRun({ ...run, run_id: run_id!, archive: undefined, ...(run.verdict ? { verdict: { ...run.verdict, run_id: run_id! } } : {}) });
+      if (run)
+        ctx.store.addRun({
+          ...run,
+          run_id: run_id!,
+          archive: undefined,
+          ...(run.verdict ? { verdict: { ...run.verdict, run_id: run_id! } } : {}),
+        });
       queue.endLease(job.job_id, leaseId, { ...outcome, ...(run_id ? { run_id } : {}) } as Outcome, ctx.now());
       return job;
     },
-    see: (head: string, laid: { from_fork?: boolean; open?: boolean } = {}) => hub.savePullRequest({ repository: NAME, number: 7, head, base_ref: 'main', from_fork: fork, open: true, updated_ms: ctx.now(), ...laid }),
+    see: (head: string, laid: { from_fork?: boolean; open?: boolean } = {}) =>
+      hub.savePullRequest({
+        repository: NAME,
+        number: 7,
+        head,
+        base_ref: 'main',
+        from_fork: fork,
+        open: true,
+        updated_ms: ctx.now(),
+        ...laid,
+      }),
     turn: async () => {
       wantReports(ctx);
       await sendWaiting(ctx, githubSenders(ctx));
@@ -61,50 +99,73 @@ async function setUp(t: Test, { by = 'app' as Kind, fork = false, benchmarks = [
 const slower = makeJudged({ factors: { latency_med: 1.2 } });
 
 for (const by of ['actions', 'app'] as const) {
-  t.test(`as ${by}: a pull request from the queue to its verdict: one check run and one comment, kept up to date`, async (t) => {
-    const { repository, add, queue, turn, pass, claim, ctx, see, settled, github } = await setUp(t, { by });
-    see(HEAD);
-    const { job_id } = add();
-    await turn();
-    t.match(repository.checkRuns, [{ status: 'queued', title: 'Queued, next in line', external_id: job_id, name: 'mayfly: shop', head_sha: HEAD }]);
-    t.match(repository.comments, [{ number: 7, author: github.logins[by], body: /^<!-- mayfly:octo\/shop#7 -->[^]*#### shop\n\nwaits/ }]);
-    const { leaseId } = claim();
-    ctx.store.addRun({ ...slower, run_id: '01JZZZZZZZZZZZZZZZZZZZZZZA' });
-    for (let round = 0; round < 10; round++) {
-      queue.renew(job_id, leaseId, ctx.now(), { text: `round ${round}`, at: new Date(ctx.now()).toISOString(), run_id: '01JZZZZZZZZZZZZZZZZZZZZZZA', rounds_done: round, rounds_most: 40 });
-      for (let i = 0; i < 5; i++) {
-        await turn();
-        pass(1000);
+  t.test(
+    `as ${by}: a pull request from the queue to its verdict: one check run and one comment, kept up to date`,
+    async (t) => {
+      const { repository, add, queue, turn, pass, claim, ctx, see, settled, github } = await setUp(t, { by });
+      see(HEAD);
+      const { job_id } = add();
+      await turn();
+      t.match(repository.checkRuns, [
+        { status: 'queued', title: 'Queued, next in line', external_id: job_id, name: 'mayfly: shop', head_sha: HEAD },
+      ]);
+      t.match(repository.comments, [
+        { number: 7, author: github.logins[by], body: /^<!-- mayfly:octo\/shop#7 -->[^]*#### shop\n\nwaits/ },
+      ]);
+      const { leaseId } = claim();
+      ctx.store.addRun({ ...slower, run_id: '01JZZZZZZZZZZZZZZZZZZZZZZA' });
+      for (let round = 0; round < 10; round++) {
+        queue.renew(job_id, leaseId, ctx.now(), {
+          text: `round ${round}`,
+          at: new Date(ctx.now()).toISOString(),
+          run_id: '01JZZZZZZZZZZZZZZZZZZZZZZA',
+          rounds_done: round,
+          rounds_most: 40,
+        });
+        for (let i = 0; i < 5; i++) {
+          await turn();
+          pass(1000);
+        }
       }
-    }
-    t.match(repository.checkRuns, [{ status: 'in_progress', details_url: 'https://mayfly.example.org/runs/01JZZZZZZZZZZZZZZZZZZZZZZA' }]);
-    t.match(repository.checkRuns[0]!.title, /^\d of at most 40 rounds measured$/);
-    t.ok(github.count('checks/update') <= 5, 'at most every 15 s');
-    t.match(repository.comments[0]!.body, /is \[measured now\]/);
-    const edits = github.count('issues/update-comment');
-    t.ok(edits <= 2, 'rounds are not in the comment');
-    queue.endLease(job_id, leaseId, { state: 'done', run_id: '01JZZZZZZZZZZZZZZZZZZZZZZA', verdict: 'REGRESSION' }, ctx.now());
-    pass(15_000);
-    await turn();
-    t.match(repository.checkRuns, [{ status: 'completed', conclusion: 'failure', title: /^REGRESSION: / }]);
-    t.match(repository.comments, [{ body: /\*\*REGRESSION\*\*: shop at HEAD[^]*\| latency med \|/ }]);
-    t.equal(github.count('issues/update-comment'), edits + 1);
-    const asked = github.asked.length;
-    pass(MINUTE);
-    await turn();
-    t.equal(github.asked.length, asked, 'nothing changes, nothing is said');
-    settled();
-  });
+      t.match(repository.checkRuns, [
+        { status: 'in_progress', details_url: 'https://mayfly.example.org/runs/01JZZZZZZZZZZZZZZZZZZZZZZA' },
+      ]);
+      t.match(repository.checkRuns[0]!.title, /^\d of at most 40 rounds measured$/);
+      t.ok(github.count('checks/update') <= 5, 'at most every 15 s');
+      t.match(repository.comments[0]!.body, /is \[measured now\]/);
+      const edits = github.count('issues/update-comment');
+      t.ok(edits <= 2, 'rounds are not in the comment');
+      queue.endLease(
+        job_id,
+        leaseId,
+        { state: 'done', run_id: '01JZZZZZZZZZZZZZZZZZZZZZZA', verdict: 'REGRESSION' },
+        ctx.now(),
+      );
+      pass(15_000);
+      await turn();
+      t.match(repository.checkRuns, [{ status: 'completed', conclusion: 'failure', title: /^REGRESSION: / }]);
+      t.match(repository.comments, [{ body: /\*\*REGRESSION\*\*: shop at HEAD[^]*\| latency med \|/ }]);
+      t.equal(github.count('issues/update-comment'), edits + 1);
+      const asked = github.asked.length;
+      pass(MINUTE);
+      await turn();
+      t.equal(github.asked.length, asked, 'nothing changes, nothing is said');
+      settled();
+    },
+  );
 }
 
-t.test('by a person\'s token: commit statuses in place of check runs', async (t) => {
+t.test("by a person's token: commit statuses in place of check runs", async (t) => {
   const { repository, add, turn, pass, end, settled } = await setUp(t, { by: 'user' });
   add();
   await turn();
   end({ state: 'done', verdict: 'PASS' }, makeJudged());
   pass(15_000);
   await turn();
-  t.match(repository.statuses, [{ state: 'pending', context: 'mayfly: shop' }, { state: 'success', description: /^PASS: / }]);
+  t.match(repository.statuses, [
+    { state: 'pending', context: 'mayfly: shop' },
+    { state: 'success', description: /^PASS: / },
+  ]);
   t.equal(repository.checkRuns.length, 0);
   t.match(repository.comments, [{ author: 'mayfly-user', body: /\*\*PASS\*\*/ }]);
   settled();
@@ -115,7 +176,14 @@ t.test('a commit of the default branch has a check run, and nobody a comment', a
   add({ kind: 'new-master', commit: 'a'.repeat(40), pull_request: undefined, ref: 'main' });
   end({ state: 'done' }, makeRun());
   await turn();
-  t.match(repository.checkRuns, [{ head_sha: 'a'.repeat(40), status: 'completed', conclusion: 'neutral', title: 'Measured alone: there is no verdict' }]);
+  t.match(repository.checkRuns, [
+    {
+      head_sha: 'a'.repeat(40),
+      status: 'completed',
+      conclusion: 'neutral',
+      title: 'Measured alone: there is no verdict',
+    },
+  ]);
   t.equal(repository.comments.length, 0);
   settled();
 });
@@ -125,9 +193,14 @@ t.test('places in the queue, and a queue that is paused', async (t) => {
   add();
   add({ benchmark: 'caddy' });
   add({ kind: 'new-master', commit: 'a'.repeat(40), pull_request: undefined, priority: PRIORITY.master });
-  const titles = () => repository.checkRuns.toSorted((a, b) => a.external_id.localeCompare(b.external_id)).map(({ title }) => title);
+  const titles = () =>
+    repository.checkRuns.toSorted((a, b) => a.external_id.localeCompare(b.external_id)).map(({ title }) => title);
   await turn();
-  t.strictSame(titles(), ['Queued behind 1 job', 'Queued behind 2 jobs', 'Queued, next in line'], 'the default branch goes first');
+  t.strictSame(
+    titles(),
+    ['Queued behind 1 job', 'Queued behind 2 jobs', 'Queued, next in line'],
+    'the default branch goes first',
+  );
   queue.pause({ by: 'me', at: new Date(ctx.now()).toISOString() });
   pass(15_000);
   await turn();
@@ -145,9 +218,15 @@ t.test('a newer push: its job on top, the older one folded and its check run can
   see(NEXT);
   add({ commit: NEXT });
   await turn();
-  t.match(repository.checkRuns, [{ head_sha: HEAD, conclusion: 'cancelled', title: /^Cancelled: replaced by job/ }, { head_sha: NEXT, status: 'queued' }]);
+  t.match(repository.checkRuns, [
+    { head_sha: HEAD, conclusion: 'cancelled', title: /^Cancelled: replaced by job/ },
+    { head_sha: NEXT, status: 'queued' },
+  ]);
   t.equal(repository.comments.length, 1);
-  t.match(repository.comments[0]!.body, /### Mayfly at `b2b2b2b2b2b2`[^]*#### shop\n\nwaits[^]*<details>\n<summary>Other jobs of this pull request \(1\)<\/summary>\n\n- `a1a1a1a1a1a1` shop: cancelled: replaced/);
+  t.match(
+    repository.comments[0]!.body,
+    /### Mayfly at `b2b2b2b2b2b2`[^]*#### shop\n\nwaits[^]*<details>\n<summary>Other jobs of this pull request \(1\)<\/summary>\n\n- `a1a1a1a1a1a1` shop: cancelled: replaced/,
+  );
   settled();
 });
 
@@ -171,16 +250,29 @@ t.test('a fork that nobody has asked for: said once, in the comment that later h
   settled();
 });
 
-t.test('no comment into what is closed, into what rested for weeks, or into a pull request of the repository itself without jobs', async (t) => {
-  const { repository, turn, hub, ctx, settled } = await setUp(t);
-  const pull = (number: number, laid: object) => hub.savePullRequest({ repository: NAME, number, head: hash(), base_ref: 'main', from_fork: true, open: true, updated_ms: ctx.now(), ...laid });
-  pull(11, { open: false });
-  pull(12, { updated_ms: ctx.now() - 60 * 24 * 60 * MINUTE });
-  pull(13, { from_fork: false });
-  await turn();
-  t.equal(repository.comments.length, 0);
-  settled();
-});
+t.test(
+  'no comment into what is closed, into what rested for weeks, or into a pull request of the repository itself without jobs',
+  async (t) => {
+    const { repository, turn, hub, ctx, settled } = await setUp(t);
+    const pull = (number: number, laid: object) =>
+      hub.savePullRequest({
+        repository: NAME,
+        number,
+        head: hash(),
+        base_ref: 'main',
+        from_fork: true,
+        open: true,
+        updated_ms: ctx.now(),
+        ...laid,
+      });
+    pull(11, { open: false });
+    pull(12, { updated_ms: ctx.now() - 60 * 24 * 60 * MINUTE });
+    pull(13, { from_fork: false });
+    await turn();
+    t.equal(repository.comments.length, 0);
+    settled();
+  },
+);
 
 t.test('jobs that GitHub does not know of', async (t) => {
   const { github, add, turn, settled } = await setUp(t);
@@ -221,7 +313,8 @@ for (const trouble of [{ lost: true }, { drop: true }, { status: 502 }, { limit:
   t.test(`${Object.keys(trouble)[0]} while something is made: there is one of each in the end`, async (t) => {
     const { repository, github, add, turn, pass, see, settled } = await setUp(t);
     see(HEAD);
-    for (const operation of [/^POST .*check-runs/, /^POST .*comments/]) github.next({ ...trouble, on: operation, times: 2 });
+    for (const operation of [/^POST .*check-runs/, /^POST .*comments/])
+      github.next({ ...trouble, on: operation, times: 2 });
     add();
     for (let i = 0; i < 6; i++) {
       await turn();
@@ -286,11 +379,17 @@ t.test('thousands of jobs that have ended cost nothing', async (t) => {
   wantReports(ctx);
   t.equal(hub.unsent(Number.MAX_SAFE_INTEGER, 20_000).length, 3000, 'all of the last days');
   let read = 0;
-  const counting = { ...ctx.store, queue: { ...queue, jobs: (filter: Parameters<typeof queue.jobs>[0]) => {
-    const found = queue.jobs(filter);
-    read += found.length;
-    return found;
-  } } };
+  const counting = {
+    ...ctx.store,
+    queue: {
+      ...queue,
+      jobs: (filter: Parameters<typeof queue.jobs>[0]) => {
+        const found = queue.jobs(filter);
+        read += found.length;
+        return found;
+      },
+    },
+  };
   const before = ctx.store.site.revision();
   wantReports({ ...ctx, store: counting });
   t.equal(read, 100, 'one page is read');
@@ -310,7 +409,15 @@ t.test('a second pull request with the same head: measured once, told in both', 
   add();
   await turn();
   repository.addPull({ number: 8, head: HEAD });
-  hub.savePullRequest({ repository: NAME, number: 8, head: HEAD, base_ref: 'main', from_fork: false, open: true, updated_ms: ctx.now() });
+  hub.savePullRequest({
+    repository: NAME,
+    number: 8,
+    head: HEAD,
+    base_ref: 'main',
+    from_fork: false,
+    open: true,
+    updated_ms: ctx.now(),
+  });
   t.equal(add({ pull_request: 8 }).pull_request, 7, 'the job is there already');
   await turn();
   end({ state: 'done', verdict: 'REGRESSION' } as Outcome, slower);

@@ -1,10 +1,10 @@
 import t, { type Test } from 'tap';
-import { connectGitHub } from '../../../scripts/service/tell/github.ts';
-import { keepPullRequest } from '../../../scripts/service/server/webhook-events.ts';
-import { sendWaiting } from '../../../scripts/service/server/outbox.ts';
-import { answerRequests, answerSender } from '../../../scripts/service/server/comment-commands.ts';
-import { parseSlash } from '../../../scripts/service/server/slash.ts';
 import { PRIORITY } from '../../../scripts/documents/job.ts';
+import { answerRequests, answerSender } from '../../../scripts/service/server/comment-commands.ts';
+import { sendWaiting } from '../../../scripts/service/server/outbox.ts';
+import { parseSlash } from '../../../scripts/service/server/slash.ts';
+import { keepPullRequest } from '../../../scripts/service/server/webhook-events.ts';
+import { connectGitHub } from '../../../scripts/service/tell/github.ts';
 import { comment, deliver, makeContext, REPOSITORY, serviceConfig, startWebhooks, watched } from './deliveries.ts';
 import { startGitHub } from './github-standin.ts';
 
@@ -28,9 +28,18 @@ async function setUp(t: Test, { fork = false, by = 'app' }: { fork?: boolean; by
     await sendWaiting(ctx, { answer: answerSender(ctx) });
   };
   /** Somebody writes a comment, and GitHub tells of it. */
-  const write = async (body: string, { author = 'maintainer' } = {}) => void (await deliver(url, { event: 'issue_comment', payload: comment(body, { id: ++comments, author, at: '2026-01-02T04:00:00Z' }) }));
+  const write = async (body: string, { author = 'maintainer' } = {}) =>
+    void (await deliver(url, {
+      event: 'issue_comment',
+      payload: comment(body, { id: ++comments, author, at: '2026-01-02T04:00:00Z' }),
+    }));
   return {
-    github, repository, pull, ctx, turn, write,
+    github,
+    repository,
+    pull,
+    ctx,
+    turn,
+    write,
     /** The same, and what is said to it. */
     say: async (body: string, options: { author?: string } = {}): Promise<string> => {
       const before = repository.comments.length;
@@ -42,10 +51,26 @@ async function setUp(t: Test, { fork = false, by = 'app' }: { fork?: boolean; by
     /** A webhook told of the head at this time. */
     hear: (head: string, at: string) => {
       ctx.clock.now = Date.parse(at);
-      keepPullRequest(watched(), { repository: REPOSITORY, number: 2, head, base_ref: 'main', from_fork: fork, open: true, updated_ms: Date.parse(at) }, ctx);
+      keepPullRequest(
+        watched(),
+        {
+          repository: REPOSITORY,
+          number: 2,
+          head,
+          base_ref: 'main',
+          from_fork: fork,
+          open: true,
+          updated_ms: Date.parse(at),
+        },
+        ctx,
+      );
       ctx.clock.now = Date.parse('2026-01-02T05:00:00Z');
     },
-    jobs: () => ctx.store.queue.jobs().map(({ benchmark, commit, state }) => `${benchmark} ${commit.slice(0, 4)} ${state}`).sort(),
+    jobs: () =>
+      ctx.store.queue
+        .jobs()
+        .map(({ benchmark, commit, state }) => `${benchmark} ${commit.slice(0, 4)} ${state}`)
+        .sort(),
   };
 }
 
@@ -53,34 +78,70 @@ t.test('/bench queues every benchmark for the head, by hand, and says so', async
   const { say, ctx, github, repository } = await setUp(t);
   const answer = await say('/bench');
   const jobs = ctx.store.queue.jobs();
-  t.match(jobs, [{ kind: 'new-test', priority: PRIORITY.by_hand, commit: A, pull_request: 2, requested_by: '@maintainer', state: 'queued', overrides: {}, repository: REPOSITORY }, { priority: PRIORITY.by_hand }]);
-  t.strictSame(jobs.map(({ benchmark, against }) => [benchmark, against]).sort(), [['caddy', undefined], ['shop', undefined]]);
+  t.match(jobs, [
+    {
+      kind: 'new-test',
+      priority: PRIORITY.by_hand,
+      commit: A,
+      pull_request: 2,
+      requested_by: '@maintainer',
+      state: 'queued',
+      overrides: {},
+      repository: REPOSITORY,
+    },
+    { priority: PRIORITY.by_hand },
+  ]);
+  t.strictSame(jobs.map(({ benchmark, against }) => [benchmark, against]).sort(), [
+    ['caddy', undefined],
+    ['shop', undefined],
+  ]);
   t.match(answer, /^Queued: `a1a1a1a1a1a1`\.\n/);
   for (const { job_id, benchmark } of jobs) t.match(answer, `- ${benchmark}: job ${job_id}\n`);
   t.match(answer, /\n<!-- mayfly:answer:[0-9A-Z]{26} -->$/);
   t.equal(repository.comments[0]!.number, 2);
-  t.strictSame([ctx.store.hub.openRequests(Infinity), ctx.store.hub.unsent(Infinity), ctx.lines, github.faults], [[], [], [], []]);
+  t.strictSame(
+    [ctx.store.hub.openRequests(Infinity), ctx.store.hub.unsent(Infinity), ctx.lines, github.faults],
+    [[], [], [], []],
+  );
 });
 
-t.test('with settings, for one benchmark; what waits already is not queued twice, what is done is measured again', async (t) => {
-  const { say, ctx } = await setUp(t);
-  t.match(await say('/bench shop rate=500 duration=2m against=v1.2'), /^Queued: `a1a1a1a1a1a1` against v1\.2 with rate 500 and duration 2m\.\n\n- shop: job /);
-  const [first] = ctx.store.queue.jobs();
-  t.match(first, { benchmark: 'shop', against: 'v1.2', overrides: { rate: '500', duration: '2m' } });
-  t.match(await say('/bench shop rate=500 duration=2m against=v1.2'), `- shop: job ${first!.job_id}, which was queued already`);
-  t.match(await say('/bench shop'), /- shop: job \w+\n/);
-  t.equal(ctx.store.queue.count(), 2, 'other settings are another job, and replace none of this commit');
-  const { job, leaseId } = ctx.store.queue.claim({ host: 'h', pid: 1, pid_start: '1' }, ctx.clock.now)!;
-  ctx.store.queue.endLease(job.job_id, leaseId, { state: 'failed', fault: 'other', reason: 'no' }, ctx.clock.now);
-  await say('/bench shop rate=500 duration=2m against=v1.2');
-  t.equal(ctx.store.queue.count(), 3);
-});
+t.test(
+  'with settings, for one benchmark; what waits already is not queued twice, what is done is measured again',
+  async (t) => {
+    const { say, ctx } = await setUp(t);
+    t.match(
+      await say('/bench shop rate=500 duration=2m against=v1.2'),
+      /^Queued: `a1a1a1a1a1a1` against v1\.2 with rate 500 and duration 2m\.\n\n- shop: job /,
+    );
+    const [first] = ctx.store.queue.jobs();
+    t.match(first, { benchmark: 'shop', against: 'v1.2', overrides: { rate: '500', duration: '2m' } });
+    t.match(
+      await say('/bench shop rate=500 duration=2m against=v1.2'),
+      `- shop: job ${first!.job_id}, which was queued already`,
+    );
+    t.match(await say('/bench shop'), /- shop: job \w+\n/);
+    t.equal(ctx.store.queue.count(), 2, 'other settings are another job, and replace none of this commit');
+    const { job, leaseId } = ctx.store.queue.claim({ host: 'h', pid: 1, pid_start: '1' }, ctx.clock.now)!;
+    ctx.store.queue.endLease(job.job_id, leaseId, { state: 'failed', fault: 'other', reason: 'no' }, ctx.clock.now);
+    await say('/bench shop rate=500 duration=2m against=v1.2');
+    t.equal(ctx.store.queue.count(), 3);
+  },
+);
 
 t.test('who may not write gets one answer and no job', async (t) => {
   const { say, jobs, repository, github } = await setUp(t);
-  for (const [author, role] of [['stranger', undefined], ['reader', 'read'], ['triager', 'triage']] as const) {
+  for (const [author, role] of [
+    ['stranger', undefined],
+    ['reader', 'read'],
+    ['triager', 'triage'],
+  ] as const) {
     if (role) repository.roles.set(author, role);
-    for (const command of ['/bench', '/bench cancel', `/bench commit=${A}`]) t.match(await say(command, { author }), /^Nothing was queued: commands are taken from people with write access/, `${author}: ${command}`);
+    for (const command of ['/bench', '/bench cancel', `/bench commit=${A}`])
+      t.match(
+        await say(command, { author }),
+        /^Nothing was queued: commands are taken from people with write access/,
+        `${author}: ${command}`,
+      );
   }
   t.strictSame(jobs(), []);
   for (const role of ['write', 'maintain', 'admin'] as const) {
@@ -100,19 +161,36 @@ t.test('a wrong command is answered with what is wrong, escaped, and the help', 
   t.match(await say(`/bench against=${'[x](https://evil.example)'}`), /^This was not understood: against must be/);
   t.match(await say('/bench help'), /^Commands, on the first line/);
   t.strictSame(jobs(), []);
-  for (const { body } of repository.comments) t.equal(parseSlash(body, ['shop', 'caddy']), undefined, 'no answer is a command itself');
+  for (const { body } of repository.comments)
+    t.equal(parseSlash(body, ['shop', 'caddy']), undefined, 'no answer is a command itself');
 });
 
 t.test('/bench cancel ends what waits and runs, and it stays so', async (t) => {
   const { say, ctx, jobs } = await setUp(t);
   t.match(await say('/bench cancel'), /^Nothing waits or runs for this pull request\./);
   await say('/bench');
-  ctx.store.queue.enqueue({ kind: 'new-test', benchmark: 'shop', repository: REPOSITORY, commit: B, pull_request: 3, requested_by: 'x', priority: 0, deadline_s: 1 }, { now: ctx.clock.now });
+  ctx.store.queue.enqueue(
+    {
+      kind: 'new-test',
+      benchmark: 'shop',
+      repository: REPOSITORY,
+      commit: B,
+      pull_request: 3,
+      requested_by: 'x',
+      priority: 0,
+      deadline_s: 1,
+    },
+    { now: ctx.clock.now },
+  );
   const { job } = ctx.store.queue.claim({ host: 'h', pid: 1, pid_start: '1' }, ctx.clock.now)!;
   const answer = await say('/bench cancel');
   t.match(answer, `- ${job.benchmark}: job ${job.job_id}, which was running`);
   t.equal(ctx.store.queue.job(job.job_id)!.cancel_reason, 'cancelled by @maintainer in a comment');
-  t.match(jobs(), [/caddy a1a1 (cancelled|leased)/, /shop a1a1 (cancelled|leased)/, 'shop b2b2 queued'], 'another pull request is left alone');
+  t.match(
+    jobs(),
+    [/caddy a1a1 (cancelled|leased)/, /shop a1a1 (cancelled|leased)/, 'shop b2b2 queued'],
+    'another pull request is left alone',
+  );
 });
 
 t.test('a closed pull request is not measured', async (t) => {
@@ -137,15 +215,21 @@ const UNSEEN: [what: string, (given: Awaited<ReturnType<typeof setUp>>) => void]
   ['a head that nobody told us of', () => {}],
   ['a head that came after the comment', ({ hear }) => hear(A, '2026-01-02T04:00:10Z')],
   ['a head that came in the second of the comment', ({ hear }) => hear(A, '2026-01-02T04:00:00Z')],
-  ['a head that GitHub has changed since, though no webhook came', ({ hear, repository }) => {
-    hear(A, EARLY);
-    repository.pushPull(2, B, Date.parse('2026-01-02T04:00:30Z'));
-  }],
-  ['a head that was there, went, and came back', ({ hear }) => {
-    hear(A, EARLY);
-    hear(B, '2026-01-02T03:10:00Z');
-    hear(A, '2026-01-02T04:00:10Z');
-  }],
+  [
+    'a head that GitHub has changed since, though no webhook came',
+    ({ hear, repository }) => {
+      hear(A, EARLY);
+      repository.pushPull(2, B, Date.parse('2026-01-02T04:00:30Z'));
+    },
+  ],
+  [
+    'a head that was there, went, and came back',
+    ({ hear }) => {
+      hear(A, EARLY);
+      hear(B, '2026-01-02T03:10:00Z');
+      hear(A, '2026-01-02T04:00:10Z');
+    },
+  ],
 ];
 
 for (const [what, before] of UNSEEN) {
@@ -154,7 +238,10 @@ for (const [what, before] of UNSEEN) {
     before(given);
     const { head } = given.pull;
     const answer = await given.say('/bench');
-    t.match(answer, /^Nothing was queued: this pull request comes from a fork, so exactly the commit runs that you have seen/);
+    t.match(
+      answer,
+      /^Nothing was queued: this pull request comes from a fork, so exactly the commit runs that you have seen/,
+    );
     t.match(answer, `write \`/bench commit=${head}\``);
     t.strictSame(given.jobs(), []);
     t.match(await given.say(`/bench shop commit=${head}`), /^Queued/, 'and that is so');
@@ -167,7 +254,19 @@ t.test('of a fork, a slow clock of ours lets nothing through', async (t) => {
   hear(A, EARLY);
   repository.pushPull(2, B, Date.parse('2026-01-02T04:00:05Z'));
   ctx.clock.now = Date.parse('2026-01-02T03:30:00Z'); // half an hour late
-  keepPullRequest(watched(), { repository: REPOSITORY, number: 2, head: B, base_ref: 'main', from_fork: true, open: true, updated_ms: Date.parse('2026-01-02T04:00:05Z') }, ctx);
+  keepPullRequest(
+    watched(),
+    {
+      repository: REPOSITORY,
+      number: 2,
+      head: B,
+      base_ref: 'main',
+      from_fork: true,
+      open: true,
+      updated_ms: Date.parse('2026-01-02T04:00:05Z'),
+    },
+    ctx,
+  );
   t.match(await say('/bench'), /^Nothing was queued: this pull request comes from a fork/);
   t.strictSame(jobs(), []);
 });
@@ -176,8 +275,15 @@ t.test('commit= names a commit of the pull request', async (t) => {
   const { say, jobs, repository, ctx } = await setUp(t);
   repository.pushPull(2, B, Date.parse(EARLY));
   repository.pushPull(2, `a1${'c'.repeat(38)}`, Date.parse(EARLY));
-  t.match(await say('/bench shop commit=B2B2B2B'), /^Queued: `b2b2b2b2b2b2`/, 'its beginning does, in a branch of the repository itself');
-  t.match(await say('/bench shop commit=0000000'), /^Nothing was queued: of the commits of this pull request, not exactly one begins with `0000000`/);
+  t.match(
+    await say('/bench shop commit=B2B2B2B'),
+    /^Queued: `b2b2b2b2b2b2`/,
+    'its beginning does, in a branch of the repository itself',
+  );
+  t.match(
+    await say('/bench shop commit=0000000'),
+    /^Nothing was queued: of the commits of this pull request, not exactly one begins with `0000000`/,
+  );
   repository.commits.add('d'.repeat(40));
   t.match(await say(`/bench shop commit=${'d'.repeat(40)}`), /^Nothing was queued/, 'a commit of elsewhere does not');
   repository.pushPull(2, `${B.slice(0, 10)}${'e'.repeat(30)}`, Date.parse(EARLY));

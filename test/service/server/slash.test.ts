@@ -1,5 +1,5 @@
 import t from 'tap';
-import { commandLine, parseSlash, slashHelp, type SlashCommand } from '../../../scripts/service/server/slash.ts';
+import { commandLine, parseSlash, type SlashCommand, slashHelp } from '../../../scripts/service/server/slash.ts';
 
 const BENCHMARKS = ['shop', 'caddy'];
 const run = (more: object = {}) => ({ kind: 'run', overrides: {}, ...more });
@@ -29,7 +29,9 @@ const UNDERSTOOD: [comment: string, command: object | undefined][] = [
 ];
 
 for (const [comment, command] of UNDERSTOOD) {
-  t.test(`${JSON.stringify(comment)} is ${command ? 'understood' : 'no command'}`, async (t) => t.strictSame(parseSlash(comment, BENCHMARKS), command));
+  t.test(`${JSON.stringify(comment)} is ${command ? 'understood' : 'no command'}`, async (t) =>
+    t.strictSame(parseSlash(comment, BENCHMARKS), command),
+  );
 }
 
 const WRONG: [comment: string, words: RegExp][] = [
@@ -63,19 +65,26 @@ const WRONG: [comment: string, words: RegExp][] = [
 ];
 
 for (const [comment, words] of WRONG) {
-  t.test(`${JSON.stringify(comment).slice(0, 60)} is wrong, and it says why`, async (t) => t.match(parseSlash(comment, BENCHMARKS), { kind: 'wrong', text: words }));
+  t.test(`${JSON.stringify(comment).slice(0, 60)} is wrong, and it says why`, async (t) =>
+    t.match(parseSlash(comment, BENCHMARKS), { kind: 'wrong', text: words }),
+  );
 }
 
 t.test('what is kept of a comment means what the comment meant', async (t) => {
   for (const comment of [...UNDERSTOOD.map(([one]) => one), ...WRONG.map(([one]) => one)]) {
     const line = commandLine(comment);
-    t.strictSame(line === undefined ? undefined : parseSlash(line, BENCHMARKS), parseSlash(comment, BENCHMARKS), comment.slice(0, 60));
+    t.strictSame(
+      line === undefined ? undefined : parseSlash(line, BENCHMARKS),
+      parseSlash(comment, BENCHMARKS),
+      comment.slice(0, 60),
+    );
   }
 });
 
 t.test('every command of the help is one', async (t) => {
   const shown = [...slashHelp(BENCHMARKS).matchAll(/^\| `([^`]+)`/gm)].map(([, command]) => command!);
   t.ok(shown.length >= 6);
-  for (const command of shown) t.not(parseSlash(command, BENCHMARKS)?.kind, 'wrong' satisfies SlashCommand['kind'], command);
+  for (const command of shown)
+    t.not(parseSlash(command, BENCHMARKS)?.kind, 'wrong' satisfies SlashCommand['kind'], command);
   t.equal(parseSlash(slashHelp(BENCHMARKS), BENCHMARKS), undefined, 'and the help itself is none');
 });

@@ -17,9 +17,14 @@ export const makeAlert = (laid: Partial<AlertDocument> = {}): AlertDocument => (
   ],
   bisect: 'npm run bisect -- --benchmark=shop --good=111111111111 --bad=222222222222',
   repository: 'acme/shop',
-  links: { run: 'https://m.example.org/runs/R', benchmark: 'https://m.example.org/benchmarks/shop', compare: `https://github.com/acme/shop/compare/${BEFORE}...${COMMIT}` },
+  links: {
+    run: 'https://m.example.org/runs/R',
+    benchmark: 'https://m.example.org/benchmarks/shop',
+    compare: `https://github.com/acme/shop/compare/${BEFORE}...${COMMIT}`,
+  },
   ...laid,
 });
 
 /** What somebody might write as the first line of a commit message. */
-export const NASTY = '<!channel> <https://evil.example|click> & `x` *b* @team #1 </code>\r\nBcc: all@example.org\u202e $(touch x) ![i](http://e)';
+export const NASTY =
+  '<!channel> <https://evil.example|click> & `x` *b* @team #1 </code>\r\nBcc: all@example.org\u202e $(touch x) ![i](http://e)';

@@ -1,7 +1,7 @@
 import t from 'tap';
-import { checkRunOf, endOf, fitted } from '../../../scripts/service/tell/checks.ts';
 import type { Job, JobFault } from '../../../scripts/documents/job.ts';
 import type { Verdict } from '../../../scripts/documents/verdict.ts';
+import { checkRunOf, endOf, fitted } from '../../../scripts/service/tell/checks.ts';
 import { makeJudged, makeRun } from '../../run-document.ts';
 
 const COMMIT = 'a1'.repeat(20);
@@ -9,43 +9,143 @@ const RUN = '01JZZZZZZZZZZZZZZZZZZZZZZA';
 const site = 'https://mayfly.example.org';
 
 const makeJob = (laid: Partial<Job> = {}): Job => ({
-  job_id: '01JJJJJJJJJJJJJJJJJJJJJJJA', kind: 'new-test', state: 'queued', priority: 10, repository: 'octo/shop', benchmark: 'shop', commit: COMMIT, pull_request: 7, overrides: {},
-  requested_by: 'pull request', created_at: '2026-01-02T03:00:00.000Z', deadline_s: 3600, losses: 0, failures: 0, ...laid,
+  job_id: '01JJJJJJJJJJJJJJJJJJJJJJJA',
+  kind: 'new-test',
+  state: 'queued',
+  priority: 10,
+  repository: 'octo/shop',
+  benchmark: 'shop',
+  commit: COMMIT,
+  pull_request: 7,
+  overrides: {},
+  requested_by: 'pull request',
+  created_at: '2026-01-02T03:00:00.000Z',
+  deadline_s: 3600,
+  losses: 0,
+  failures: 0,
+  ...laid,
 });
-const done = (laid: Partial<Job> = {}) => makeJob({ state: 'done', started_at: '2026-01-02T03:01:00.000Z', ended_at: '2026-01-02T03:09:00.000Z', run_id: RUN, ...laid });
-const failed = (fault: JobFault, reason: string) => makeJob({ state: 'failed', fault, started_at: '2026-01-02T03:01:00.000Z', ended_at: '2026-01-02T03:09:00.000Z', reason });
+const done = (laid: Partial<Job> = {}) =>
+  makeJob({
+    state: 'done',
+    started_at: '2026-01-02T03:01:00.000Z',
+    ended_at: '2026-01-02T03:09:00.000Z',
+    run_id: RUN,
+    ...laid,
+  });
+const failed = (fault: JobFault, reason: string) =>
+  makeJob({
+    state: 'failed',
+    fault,
+    started_at: '2026-01-02T03:01:00.000Z',
+    ended_at: '2026-01-02T03:09:00.000Z',
+    reason,
+  });
 
 t.test('queued: its place, less exactly the further back', async (t) => {
   const title = (ahead: number, paused = false) => checkRunOf(makeJob(), undefined, { site, ahead, paused }).title;
-  t.strictSame([0, 1, 5, 6, 9, 10, 20, 50, 99, 100, 5000].map((ahead) => title(ahead)), [
-    'Queued, next in line', 'Queued behind 1 job', 'Queued behind 5 jobs', 'Queued behind fewer than 10 jobs', 'Queued behind fewer than 10 jobs', 'Queued behind fewer than 20 jobs',
-    'Queued behind fewer than 50 jobs', 'Queued behind fewer than 100 jobs', 'Queued behind fewer than 100 jobs', 'Queued behind 100 jobs or more', 'Queued behind 100 jobs or more',
-  ]);
+  t.strictSame(
+    [0, 1, 5, 6, 9, 10, 20, 50, 99, 100, 5000].map((ahead) => title(ahead)),
+    [
+      'Queued, next in line',
+      'Queued behind 1 job',
+      'Queued behind 5 jobs',
+      'Queued behind fewer than 10 jobs',
+      'Queued behind fewer than 10 jobs',
+      'Queued behind fewer than 20 jobs',
+      'Queued behind fewer than 50 jobs',
+      'Queued behind fewer than 100 jobs',
+      'Queued behind fewer than 100 jobs',
+      'Queued behind 100 jobs or more',
+      'Queued behind 100 jobs or more',
+    ],
+  );
   t.equal(title(0, true), 'Queued; the queue is paused');
   const run = checkRunOf(makeJob({ reason: 'its worker was lost' }), undefined, { site });
-  t.match(run, { name: 'mayfly: shop', commit: COMMIT, external_id: '01JJJJJJJJJJJJJJJJJJJJJJJA', status: 'queued', details_url: `${site}/jobs`, conclusion: undefined, started_at: undefined });
+  t.match(run, {
+    name: 'mayfly: shop',
+    commit: COMMIT,
+    external_id: '01JJJJJJJJJJJJJJJJJJJJJJJA',
+    status: 'queued',
+    details_url: `${site}/jobs`,
+    conclusion: undefined,
+    started_at: undefined,
+  });
   t.match(run.summary, /begun before: its worker was lost/);
 });
 
 t.test('in progress: rounds done, and the link to the run', async (t) => {
   const leased = makeJob({ state: 'leased', started_at: '2026-01-02T03:01:00.000Z' });
-  t.match(checkRunOf(leased, undefined, { site }), { status: 'in_progress', title: 'Begun; no round is measured yet', started_at: '2026-01-02T03:01:00.000Z', details_url: `${site}/jobs` });
-  const progress = { text: 'changes every second', at: '2026-01-02T03:04:00.000Z', run_id: RUN, rounds_done: 12, rounds_most: 40 };
+  t.match(checkRunOf(leased, undefined, { site }), {
+    status: 'in_progress',
+    title: 'Begun; no round is measured yet',
+    started_at: '2026-01-02T03:01:00.000Z',
+    details_url: `${site}/jobs`,
+  });
+  const progress = {
+    text: 'changes every second',
+    at: '2026-01-02T03:04:00.000Z',
+    run_id: RUN,
+    rounds_done: 12,
+    rounds_most: 40,
+  };
   const run = checkRunOf({ ...leased, progress }, undefined, { site });
   t.match(run, { title: '12 of at most 40 rounds measured', details_url: `${site}/runs/${RUN}` });
-  t.strictSame(checkRunOf({ ...leased, progress: { ...progress, text: 'other', at: '2026-01-02T03:05:00.000Z' } }, undefined, { site }), run, 'nothing to send where no round has ended');
-  t.match(checkRunOf({ ...leased, progress, cancel_reason: 'cancelled by @x' }, undefined, { site }).title, '12 of at most 40 rounds measured; it is to end: cancelled by @x');
+  t.strictSame(
+    checkRunOf({ ...leased, progress: { ...progress, text: 'other', at: '2026-01-02T03:05:00.000Z' } }, undefined, {
+      site,
+    }),
+    run,
+    'nothing to send where no round has ended',
+  );
+  t.match(
+    checkRunOf({ ...leased, progress, cancel_reason: 'cancelled by @x' }, undefined, { site }).title,
+    '12 of at most 40 rounds measured; it is to end: cancelled by @x',
+  );
 });
 
 t.test('concluded: only a regression and a build that its author has to mend are failures', async (t) => {
-  const verdicts: [Verdict, string][] = [['REGRESSION', 'failure'], ['PASS', 'success'], ['IMPROVEMENT', 'success'], ['INCONCLUSIVE', 'neutral'], ['INVALID', 'neutral']];
-  for (const [verdict, conclusion] of verdicts) t.match(checkRunOf(done({ verdict }), makeRun({ status_reason: 'too few valid rounds' }), { site }), { status: 'completed', conclusion, title: `${verdict}: too few valid rounds`, completed_at: '2026-01-02T03:09:00.000Z' });
-  t.match(checkRunOf(done(), makeRun(), { site }), { conclusion: 'neutral', title: 'Measured alone: there is no verdict' });
-  t.match(checkRunOf(done({ verdict: 'PASS' }), undefined, { site }), { conclusion: 'success', title: 'PASS' }, 'its run was removed');
-  const cancelled = makeJob({ state: 'cancelled', ended_at: '2026-01-02T03:09:00.000Z', reason: 'replaced by job X of commit Y' });
-  t.match(checkRunOf(cancelled, undefined, { site }), { conclusion: 'cancelled', title: 'Cancelled: replaced by job X of commit Y', started_at: undefined });
+  const verdicts: [Verdict, string][] = [
+    ['REGRESSION', 'failure'],
+    ['PASS', 'success'],
+    ['IMPROVEMENT', 'success'],
+    ['INCONCLUSIVE', 'neutral'],
+    ['INVALID', 'neutral'],
+  ];
+  for (const [verdict, conclusion] of verdicts)
+    t.match(checkRunOf(done({ verdict }), makeRun({ status_reason: 'too few valid rounds' }), { site }), {
+      status: 'completed',
+      conclusion,
+      title: `${verdict}: too few valid rounds`,
+      completed_at: '2026-01-02T03:09:00.000Z',
+    });
+  t.match(checkRunOf(done(), makeRun(), { site }), {
+    conclusion: 'neutral',
+    title: 'Measured alone: there is no verdict',
+  });
+  t.match(
+    checkRunOf(done({ verdict: 'PASS' }), undefined, { site }),
+    { conclusion: 'success', title: 'PASS' },
+    'its run was removed',
+  );
+  const cancelled = makeJob({
+    state: 'cancelled',
+    ended_at: '2026-01-02T03:09:00.000Z',
+    reason: 'replaced by job X of commit Y',
+  });
+  t.match(checkRunOf(cancelled, undefined, { site }), {
+    conclusion: 'cancelled',
+    title: 'Cancelled: replaced by job X of commit Y',
+    started_at: undefined,
+  });
   const log = `the build of shop at topic (${COMMIT.slice(0, 12)}) failed: docker build ended with exit code 1\nstep 3\nboom\nIts recipe is build/shop.`;
-  const ends: [JobFault, string, string][] = [['deadline', 'timed_out', 'late'], ['build', 'failure', 'build'], ['infrastructure', 'neutral', 'fault'], ['lost_worker', 'neutral', 'fault'], ['other', 'neutral', 'fault']];
+  const ends: [JobFault, string, string][] = [
+    ['deadline', 'timed_out', 'late'],
+    ['build', 'failure', 'build'],
+    ['infrastructure', 'neutral', 'fault'],
+    ['lost_worker', 'neutral', 'fault'],
+    ['other', 'neutral', 'fault'],
+  ];
   for (const [fault, conclusion, end] of ends) {
     t.equal(endOf(failed(fault, log)), end);
     t.match(checkRunOf(failed(fault, log), undefined, { site }), { status: 'completed', conclusion }, fault);
@@ -55,9 +155,16 @@ t.test('concluded: only a regression and a build that its author has to mend are
 
 t.test('the summary is the verdict, with the settings somebody asked for', async (t) => {
   const run = makeJudged({ factors: { latency_med: 1.2 } });
-  const made = checkRunOf(done({ verdict: run.verdict!.verdict, overrides: { rate: '500' }, against: 'v1.2', requested_by: '@maintainer' }), run, { site });
+  const made = checkRunOf(
+    done({ verdict: run.verdict!.verdict, overrides: { rate: '500' }, against: 'v1.2', requested_by: '@maintainer' }),
+    run,
+    { site },
+  );
   t.match(made, { conclusion: 'failure', title: `REGRESSION: ${run.verdict!.summary}`.slice(0, 197) });
-  t.match(made.summary, /^Asked for by @\u200bmaintainer with rate 500, against v1\.2\.\n\n\*\*REGRESSION\*\*: shop at/);
+  t.match(
+    made.summary,
+    /^Asked for by @\u200bmaintainer with rate 500, against v1\.2\.\n\n\*\*REGRESSION\*\*: shop at/,
+  );
   t.match(made.summary, `<${site}/runs/${RUN}>`);
   t.match(made.summary, '| latency med |');
 });
@@ -67,7 +174,9 @@ t.test('what others wrote does nothing', async (t) => {
   const texts = [
     checkRunOf(failed('other', `${evil}\n${evil}\n\`\`\`\`\n</details>@everyone`), undefined, { site }),
     checkRunOf(makeJob({ state: 'leased', cancel_reason: evil }), undefined, { site }),
-    checkRunOf(done({ verdict: 'INVALID', against: evil, requested_by: evil }), makeRun({ status_reason: evil }), { site }),
+    checkRunOf(done({ verdict: 'INVALID', against: evil, requested_by: evil }), makeRun({ status_reason: evil }), {
+      site,
+    }),
   ];
   for (const { title, summary } of texts) {
     const [code] = /\n(`{3,})\n[^]*\n\1(?=\n)/.exec(summary) ?? ['']; // what stands in a block of code is only shown
@@ -89,8 +198,22 @@ t.test('nothing is longer than GitHub takes, and what is cut stays whole Markdow
   t.ok(lines.length <= 65_535 && lines.length > 60_000, String(lines.length));
   t.match(lines, /\n- note \d+ ü{30}\n\nThis was too long/);
   t.equal(fitted('x'.repeat(65_535), 65_535).length, 65_535);
-  const log = checkRunOf(failed('build', `boom\n${Array.from({ length: 100_000 }, (_, i) => `${i} ${'y'.repeat(900)}`).join('\n')}`), undefined, { site }).summary;
+  const log = checkRunOf(
+    failed('build', `boom\n${Array.from({ length: 100_000 }, (_, i) => `${i} ${'y'.repeat(900)}`).join('\n')}`),
+    undefined,
+    { site },
+  ).summary;
   t.ok(log.length < 25_000);
   t.match(log, /\n99999 y/, 'of a log the end counts');
-  t.ok(checkRunOf(makeJob({ state: 'cancelled', ended_at: '2026-01-02T03:09:00.000Z', reason: `${'x'.repeat(186)}${'😀'.repeat(300)}` }), undefined, { site }).title.isWellFormed());
+  t.ok(
+    checkRunOf(
+      makeJob({
+        state: 'cancelled',
+        ended_at: '2026-01-02T03:09:00.000Z',
+        reason: `${'x'.repeat(186)}${'😀'.repeat(300)}`,
+      }),
+      undefined,
+      { site },
+    ).title.isWellFormed(),
+  );
 });

@@ -10,7 +10,10 @@ import { SendError } from '../../../scripts/service/tell/send-error.ts';
 export const SECRET = '/services/T000/B000/s3cr3t';
 
 /** A webhook that keeps what it got, as JSON. */
-export async function receiver(t: Test, answer: RequestListener): Promise<{ url: string; got: { request: IncomingMessage; body: any }[] }> {
+export async function receiver(
+  t: Test,
+  answer: RequestListener,
+): Promise<{ url: string; got: { request: IncomingMessage; body: any }[] }> {
   const got: { request: IncomingMessage; body: any }[] = [];
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
@@ -38,12 +41,21 @@ export async function mailServer(t: Test, options: SMTPServerOptions = {}): Prom
   const server = new SMTPServer({
     authOptional: true,
     logger: false,
-    onAuth: ({ username, password }, _session, done) => (username === 'mayfly' && password === 'pass word' ? done(null, { user: username }) : done(new Error(`wrong password ${password}`))),
+    onAuth: ({ username, password }, _session, done) =>
+      username === 'mayfly' && password === 'pass word'
+        ? done(null, { user: username })
+        : done(new Error(`wrong password ${password}`)),
     onData: (stream, { envelope, user, secure }, done) => {
       const chunks: Buffer[] = [];
       stream.on('data', (chunk) => chunks.push(chunk));
       stream.on('end', () => {
-        mails.push({ from: envelope.mailFrom ? envelope.mailFrom.address : '', to: envelope.rcptTo.map(({ address }) => address), user, secure: Boolean(secure), source: Buffer.concat(chunks).toString() });
+        mails.push({
+          from: envelope.mailFrom ? envelope.mailFrom.address : '',
+          to: envelope.rcptTo.map(({ address }) => address),
+          user,
+          secure: Boolean(secure),
+          source: Buffer.concat(chunks).toString(),
+        });
         done();
       });
     },
@@ -58,7 +70,10 @@ export async function mailServer(t: Test, options: SMTPServerOptions = {}): Prom
 
 /** The SendError that something ends with. */
 export async function failure(work: Promise<unknown>): Promise<SendError> {
-  const error = await work.then(() => undefined, (error) => error);
+  const error = await work.then(
+    () => undefined,
+    (error) => error,
+  );
   if (!(error instanceof SendError)) throw new Error(`expected a SendError, got ${error}`);
   return error;
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer as createTcpServer, type AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import t from 'tap';
 import { postJson, slackEscaped, slackMessage } from '../../../scripts/service/tell/slack.ts';
 import { makeAlert, NASTY } from './alert-document.ts';
@@ -7,7 +7,8 @@ import { failure, receiver, SECRET } from './receivers.ts';
 
 const NOW = Date.UTC(2026, 0, 2);
 
-const post = (url: string, more: { timeoutMs?: number; signal?: AbortSignal } = {}) => postJson(url, { text: 'x' }, { now: () => NOW, ...more });
+const post = (url: string, more: { timeoutMs?: number; signal?: AbortSignal } = {}) =>
+  postJson(url, { text: 'x' }, { now: () => NOW, ...more });
 
 t.test('what is posted is what Slack takes', async (t) => {
   const { url, got } = await receiver(t, (_request, response) => void response.end('ok'));
@@ -17,9 +18,18 @@ t.test('what is posted is what Slack takes', async (t) => {
   t.equal(request.url, SECRET);
   t.match(request.headers['content-type'], /^application\/json/);
   t.equal(body.text, 'Regression of shop: latency med 5.2 % slower, CPU per request 5.7 % more');
-  t.strictSame(body.blocks.map(({ type }: { type: string }) => type), ['header', 'section', 'section', 'section', 'context']);
-  t.equal(body.blocks[1].text.text, 'Regression: latency med 5.2 % slower (1.052 times what it was)\nRegression: CPU per request 5.7 % more (1.057 times what it was)');
-  t.match(body.blocks[2].text.text, '<https://m.example.org/runs/R|the first run after it> | <https://m.example.org/benchmarks/shop|the history> | <https://github.com/acme/shop/compare/');
+  t.strictSame(
+    body.blocks.map(({ type }: { type: string }) => type),
+    ['header', 'section', 'section', 'section', 'context'],
+  );
+  t.equal(
+    body.blocks[1].text.text,
+    'Regression: latency med 5.2 % slower (1.052 times what it was)\nRegression: CPU per request 5.7 % more (1.057 times what it was)',
+  );
+  t.match(
+    body.blocks[2].text.text,
+    '<https://m.example.org/runs/R|the first run after it> | <https://m.example.org/benchmarks/shop|the history> | <https://github.com/acme/shop/compare/',
+  );
   t.match(body.blocks[3].text.text, '`npm run bisect -- --benchmark=shop --good=111111111111 --bad=222222222222`');
   t.equal(body.blocks[4].elements[0].text, 'Mayfly, alert 0123456789abcdef');
 });
@@ -32,11 +42,15 @@ t.test('nobody is called and nothing is linked by what a commit message says', a
   t.notMatch(texts, '<https://evil');
   t.notMatch(texts, '\r');
   t.match(texts, '&lt;!channel&gt;');
-  for (const block of blocks as any[]) if (block.text?.type === 'mrkdwn') t.equal(block.text.verbatim, true, 'names in it become no mentions');
+  for (const block of blocks as any[])
+    if (block.text?.type === 'mrkdwn') t.equal(block.text.verbatim, true, 'names in it become no mentions');
 });
 
 t.test('within the lengths that Slack takes', async (t) => {
-  const changes = Array.from({ length: 60 }, (_, index) => ({ ...makeAlert().changes[0]!, words: `metric_${index} 5.2 % slower` }));
+  const changes = Array.from({ length: 60 }, (_, index) => ({
+    ...makeAlert().changes[0]!,
+    words: `metric_${index} 5.2 % slower`,
+  }));
   const { blocks } = slackMessage(makeAlert({ changes }));
   for (const { type, text } of blocks as any[]) {
     if (type === 'header') t.ok(text.text.length <= 150);
@@ -46,13 +60,23 @@ t.test('within the lengths that Slack takes', async (t) => {
 
 t.test('what an answer means', async (t) => {
   const answers: [status: number, headers: Record<string, string>, kind: string, retryAtMs: number | undefined][] = [
-    [400, {}, 'refused', undefined], [403, {}, 'refused', undefined], [404, {}, 'refused', undefined], [302, { location: 'http://127.0.0.1:1/' }, 'refused', undefined],
-    [408, {}, 'unavailable', undefined], [500, {}, 'unavailable', undefined], [503, {}, 'unavailable', undefined],
-    [429, { 'retry-after': '30' }, 'rate-limited', NOW + 30_000], [429, {}, 'rate-limited', NOW + 60_000],
-    [429, { 'retry-after': new Date(NOW + 90_000).toUTCString() }, 'rate-limited', NOW + 90_000], [429, { 'retry-after': '99999999' }, 'rate-limited', NOW + 86_400_000],
+    [400, {}, 'refused', undefined],
+    [403, {}, 'refused', undefined],
+    [404, {}, 'refused', undefined],
+    [302, { location: 'http://127.0.0.1:1/' }, 'refused', undefined],
+    [408, {}, 'unavailable', undefined],
+    [500, {}, 'unavailable', undefined],
+    [503, {}, 'unavailable', undefined],
+    [429, { 'retry-after': '30' }, 'rate-limited', NOW + 30_000],
+    [429, {}, 'rate-limited', NOW + 60_000],
+    [429, { 'retry-after': new Date(NOW + 90_000).toUTCString() }, 'rate-limited', NOW + 90_000],
+    [429, { 'retry-after': '99999999' }, 'rate-limited', NOW + 86_400_000],
   ];
   for (const [status, headers, kind, retryAtMs] of answers) {
-    const { url, got } = await receiver(t, (_request, response) => void response.writeHead(status, headers).end('invalid_payload'));
+    const { url, got } = await receiver(
+      t,
+      (_request, response) => void response.writeHead(status, headers).end('invalid_payload'),
+    );
     const error = await failure(post(url));
     t.match(error, { kind, status, message: `the webhook answered ${status} (invalid_payload)` });
     t.equal(error.retryAtMs, retryAtMs);
@@ -61,7 +85,10 @@ t.test('what an answer means', async (t) => {
 });
 
 t.test('the address is a secret: an answer that repeats it does not get into the error', async (t) => {
-  const { url } = await receiver(t, (request, response) => void response.writeHead(404).end(`Cannot POST ${request.url}`));
+  const { url } = await receiver(
+    t,
+    (request, response) => void response.writeHead(404).end(`Cannot POST ${request.url}`),
+  );
   t.equal((await failure(post(url))).message, 'the webhook answered 404');
   const long = await receiver(t, (_request, response) => void response.writeHead(500).end('x'.repeat(1_000_000)));
   t.equal((await failure(post(long.url))).message, 'the webhook answered 500');

@@ -1,6 +1,6 @@
 /** The search over histories whose culprit is known. */
 import t from 'tap';
-import { next, stepsLeft, type Finding, type Found } from '../../../scripts/studies/bisect/bisect-search.ts';
+import { type Finding, type Found, next, stepsLeft } from '../../../scripts/studies/bisect/bisect-search.ts';
 
 /** A history of builds 0 to `last`, slow from `culprit` on. */
 interface History {
@@ -20,7 +20,8 @@ function search({ last, culprit, skipped = new Set(), says = () => undefined }: 
     const left = stepsLeft(last, findings);
     if (skipped.size === 0 && left > estimate) throw new Error(`${left} steps left after ${estimate}`);
     estimate = left;
-    if (findings.some((one) => one.build === build && one.against === against)) throw new Error(`${build} against ${against} is measured twice`);
+    if (findings.some((one) => one.build === build && one.against === against))
+      throw new Error(`${build} against ${against} is measured twice`);
     if (!(build > against && build <= last && against >= 0)) throw new Error(`${build} against ${against}`);
     const byCulprit = skipped.has(build) ? 'skipped' : build >= culprit && against < culprit ? 'slow' : 'fast';
     findings.push({ build, against, found: says(build, against) ?? byCulprit });
@@ -44,8 +45,10 @@ t.test('every culprit of histories of 1 to 200 builds, in at most log2(n) + 2 co
     const most = Math.ceil(Math.log2(last)) + 2;
     for (let culprit = 1; culprit <= last; culprit++) {
       const { step, findings } = search({ last, culprit });
-      const right = step.step === 'answer' && step.after === culprit - 1 && step.upTo === culprit && step.verified === 'slow';
-      if (!right || findings.length > most) wrong.push(`${culprit} of ${last}: ${JSON.stringify(step)} after ${findings.length}`);
+      const right =
+        step.step === 'answer' && step.after === culprit - 1 && step.upTo === culprit && step.verified === 'slow';
+      if (!right || findings.length > most)
+        wrong.push(`${culprit} of ${last}: ${JSON.stringify(step)} after ${findings.length}`);
       greatest = Math.max(greatest, findings.length);
     }
   }
@@ -54,7 +57,10 @@ t.test('every culprit of histories of 1 to 200 builds, in at most log2(n) + 2 co
 });
 
 t.test('one build is one comparison: the first is the one with its parent', async (t) => {
-  t.same(search({ last: 1, culprit: 1 }), { step: { step: 'answer', after: 0, upTo: 1, verified: 'slow' }, findings: [{ build: 1, against: 0, found: 'slow' }] });
+  t.same(search({ last: 1, culprit: 1 }), {
+    step: { step: 'answer', after: 0, upTo: 1, verified: 'slow' },
+    findings: [{ build: 1, against: 0, found: 'slow' }],
+  });
 });
 
 t.test('with builds that cannot be measured: the culprit, or the range that they leave', async (t) => {
@@ -65,7 +71,9 @@ t.test('with builds that cannot be measured: the culprit, or the range that they
     const last = 1 + Math.floor(random() * 60);
     const culprit = 1 + Math.floor(random() * last);
     const share = random();
-    const skipped = new Set(Array.from({ length: Math.max(0, last - 1) }, (_, i) => i + 1).filter(() => random() < share));
+    const skipped = new Set(
+      Array.from({ length: Math.max(0, last - 1) }, (_, i) => i + 1).filter(() => random() < share),
+    );
     const { step, findings } = search({ last, culprit, skipped });
     // The narrowest range that can be known: from the last measurable build before the culprit to the first from it on.
     let [after, upTo] = [culprit - 1, culprit];
@@ -88,7 +96,11 @@ t.test('far away from what cannot be built', async (t) => {
 });
 
 t.test('nothing to search for', async (t) => {
-  for (const found of ['fast', 'skipped'] as const) t.same(search({ last: 9, culprit: 3, says: () => found }), { step: { step: 'nothing', found }, findings: [{ build: 9, against: 0, found }] });
+  for (const found of ['fast', 'skipped'] as const)
+    t.same(search({ last: 9, culprit: 3, says: () => found }), {
+      step: { step: 'nothing', found },
+      findings: [{ build: 9, against: 0, found }],
+    });
 });
 
 t.test('a verification that does not hold is no answer without doubt', async (t) => {

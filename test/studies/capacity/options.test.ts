@@ -5,12 +5,24 @@ import { BENCHMARK, COMPOSE, swap } from '../../config/fixture.ts';
 
 const asked = (t: Test, load: string) => {
   const benchmark = `${swap(BENCHMARK, '  rate: 200\n  duration: 20s\n', load)}objectives: {latency_p99: 50ms}\n`;
-  const root = t.testdir({ benchmarks: { shop: { 'benchmark.yaml': benchmark, 'compose.yaml': COMPOSE, 'load.ts': '', 'log.csv': 'at,method,path\n1,GET,/\n' } } });
+  const root = t.testdir({
+    benchmarks: {
+      shop: {
+        'benchmark.yaml': benchmark,
+        'compose.yaml': COMPOSE,
+        'load.ts': '',
+        'log.csv': 'at,method,path\n1,GET,/\n',
+      },
+    },
+  });
   return readAsked({}, { root, cwd: root });
 };
 
 t.test('a constant rate', async (t) => {
-  t.match(await asked(t, '  rate: 200\n  duration: 20s\n'), { config: { objectives: { latency_p99: 0.05 } }, limits: { start: 200, max: 1_000_000, precision: 0.02 } });
+  t.match(await asked(t, '  rate: 200\n  duration: 20s\n'), {
+    config: { objectives: { latency_p99: 0.05 } },
+    limits: { start: 200, max: 1_000_000, precision: 0.02 },
+  });
 });
 
 const others: [load: string, what: string][] = [

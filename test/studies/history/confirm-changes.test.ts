@@ -1,31 +1,57 @@
 /** What one run of the default branch says of the commit before it. */
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { suspectFromRun } from '../../../scripts/studies/history/confirm-changes.ts';
-import { openStore } from '../../../scripts/store/db.ts';
 import type { RunDocument } from '../../../scripts/documents/run.ts';
+import { openStore } from '../../../scripts/store/db.ts';
+import { suspectFromRun } from '../../../scripts/studies/history/confirm-changes.ts';
 import { makeJudged, makeRun } from '../../run-document.ts';
 
 const commit = (number: number) => String(number).padStart(40, 'c');
 
-/** A master set: the anchor alone, then commits that are so many times as slow as the anchor, in the order in which they were measured. */
+/**
+ * A master set: the anchor alone, then commits that are so many times as slow as the anchor, in the order in which they
+ * were measured.
+ */
 function master(t: Test, factors: readonly [number: number, factor: number][], anchor = 0) {
   const store = openStore(join(t.testdir(), 'mayfly.db'));
   t.teardown(() => store.close());
-  const times = (index: number) => ({ run_id: `01JZZZZZZZZZZZZZZZZZZZZ${String(index).padStart(3, '0')}`, started_at: `2026-01-02T03:${String(index).padStart(2, '0')}:00.000Z` });
+  const times = (index: number) => ({
+    run_id: `01JZZZZZZZZZZZZZZZZZZZZ${String(index).padStart(3, '0')}`,
+    started_at: `2026-01-02T03:${String(index).padStart(2, '0')}:00.000Z`,
+  });
   const side = (number: number) => ({ ref: 'main', commit: commit(number), images: [] });
   const alone = makeRun({ ...times(0), master: true, sides: { candidate: side(anchor) } });
-  const compared = factors.map(([number, factor], index): RunDocument => makeJudged({ ...times(index + 1), seed: 3 + index, factors: { latency_med: factor }, master: true, sides: { candidate: side(number), baseline: side(anchor) } }));
+  const compared = factors.map(
+    ([number, factor], index): RunDocument =>
+      makeJudged({
+        ...times(index + 1),
+        seed: 3 + index,
+        factors: { latency_med: factor },
+        master: true,
+        sides: { candidate: side(number), baseline: side(anchor) },
+      }),
+  );
   const said = [alone, ...compared].map((run) => {
     store.addRun({ ...run, archive: undefined } as unknown as RunDocument);
     suspectFromRun(store.run(run.run_id), store);
-    return store.suspectedChanges('shop').map(({ metric, before, commit: after, ratio }) => ({ metric, before, commit: after, ratio: Math.round(ratio * 100) / 100 }));
+    return store.suspectedChanges('shop').map(({ metric, before, commit: after, ratio }) => ({
+      metric,
+      before,
+      commit: after,
+      ratio: Math.round(ratio * 100) / 100,
+    }));
   });
   return { store, said, last: said.at(-1)! };
 }
 
 t.test('a step is suspected with the run that shows it, between it and the run before, once', async (t) => {
-  const { said, store } = master(t, [[1, 1], [2, 1], [3, 1.05], [4, 1.05], [5, 1.05]]);
+  const { said, store } = master(t, [
+    [1, 1],
+    [2, 1],
+    [3, 1.05],
+    [4, 1.05],
+    [5, 1.05],
+  ]);
   t.same(said.slice(0, 3), [[], [], []]);
   const step = { metric: 'latency_med', before: commit(2), commit: commit(3), ratio: 1.05 };
   t.same(said[3], [step]);
@@ -34,20 +60,60 @@ t.test('a step is suspected with the run that shows it, between it and the run b
 });
 
 t.test('an improvement; a second step on top of the first; the commit right after the anchor', async (t) => {
-  t.match(master(t, [[1, 1], [2, 0.94]]).last, [{ before: commit(1), commit: commit(2), ratio: 0.94 }]);
-  t.match(master(t, [[1, 1], [2, 1.05], [3, 1.12]]).last.map(({ before, commit: after }) => [before, after]), [[commit(1), commit(2)], [commit(2), commit(3)]]);
+  t.match(
+    master(t, [
+      [1, 1],
+      [2, 0.94],
+    ]).last,
+    [{ before: commit(1), commit: commit(2), ratio: 0.94 }],
+  );
+  t.match(
+    master(t, [
+      [1, 1],
+      [2, 1.05],
+      [3, 1.12],
+    ]).last.map(({ before, commit: after }) => [before, after]),
+    [
+      [commit(1), commit(2)],
+      [commit(2), commit(3)],
+    ],
+  );
   t.match(master(t, [[1, 1.05]]).last, [{ before: commit(0), commit: commit(1) }]);
 });
 
 t.test('what creeps, and what may be noise, is left to the search for change points', async (t) => {
-  t.same(master(t, [[1, 1.001], [2, 1.002], [3, 1.003], [4, 1.004], [5, 1.005]]).last, [], 'what is sure of one run does not exclude what is sure of the next');
+  t.same(
+    master(t, [
+      [1, 1.001],
+      [2, 1.002],
+      [3, 1.003],
+      [4, 1.004],
+      [5, 1.005],
+    ]).last,
+    [],
+    'what is sure of one run does not exclude what is sure of the next',
+  );
 });
 
-t.test('a run against another anchor, one that is not of the master set, and the same commit again say nothing', async (t) => {
-  const { store } = master(t, [[1, 1], [2, 1]]);
-  const side = (number: number) => ({ ref: 'main', commit: commit(number), images: [] });
-  const later = (laid: Partial<RunDocument>) => makeJudged({ run_id: '01JZZZZZZZZZZZZZZZZZZZZ099', started_at: '2026-01-02T05:00:00.000Z', factors: { latency_med: 1.1 }, master: true, sides: { candidate: side(9), baseline: side(0) }, ...laid });
-  t.same(suspectFromRun(later({ sides: { candidate: side(9), baseline: side(8) } }), store), []);
-  t.same(suspectFromRun(later({ master: false }), store), []);
-  t.same(store.suspectedChanges('shop'), []);
-});
+t.test(
+  'a run against another anchor, one that is not of the master set, and the same commit again say nothing',
+  async (t) => {
+    const { store } = master(t, [
+      [1, 1],
+      [2, 1],
+    ]);
+    const side = (number: number) => ({ ref: 'main', commit: commit(number), images: [] });
+    const later = (laid: Partial<RunDocument>) =>
+      makeJudged({
+        run_id: '01JZZZZZZZZZZZZZZZZZZZZ099',
+        started_at: '2026-01-02T05:00:00.000Z',
+        factors: { latency_med: 1.1 },
+        master: true,
+        sides: { candidate: side(9), baseline: side(0) },
+        ...laid,
+      });
+    t.same(suspectFromRun(later({ sides: { candidate: side(9), baseline: side(8) } }), store), []);
+    t.same(suspectFromRun(later({ master: false }), store), []);
+    t.same(store.suspectedChanges('shop'), []);
+  },
+);

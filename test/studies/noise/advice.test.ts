@@ -1,18 +1,27 @@
 import t from 'tap';
-import { adviseOn, LIMITS } from '../../../scripts/studies/noise/advice.ts';
 import type { NoiseReadings } from '../../../scripts/report/noise-text.ts';
+import { adviseOn, LIMITS } from '../../../scripts/studies/noise/advice.ts';
 import { quietHost } from './quiet-host.ts';
 
 const advised = (laid: Partial<NoiseReadings>) => adviseOn({ ...quietHost, ...laid });
 
 t.test('a quiet host', async (t) => {
-  t.strictSame(advised({}), { verdict: 'quiet', summary: 'nothing that was read is above the limits of a quiet host', advice: [] });
+  t.strictSame(advised({}), {
+    verdict: 'quiet',
+    summary: 'nothing that was read is above the limits of a quiet host',
+    advice: [],
+  });
 });
 
 t.test('each reading has its rule, its limits are in the text', async (t) => {
   const { jitter, work, timer, disk, memory } = quietHost;
   const cases: [string, Partial<NoiseReadings>, 'usable' | 'noisy', RegExp][] = [
-    ['steal', { steal: 0.05 }, 'usable', /^5\.00 % of the CPU time was taken by the hypervisor \(quiet up to 1\.00 %, usable up to 10\.0 %\)$/],
+    [
+      'steal',
+      { steal: 0.05 },
+      'usable',
+      /^5\.00 % of the CPU time was taken by the hypervisor \(quiet up to 1\.00 %, usable up to 10\.0 %\)$/,
+    ],
     ['much steal', { steal: 0.2 }, 'noisy', /^20\.0 % of the CPU time/],
     ['outside load', { outside_load: 0.3 }, 'usable', /^30\.0 % of the CPU time was used by other processes/],
     ['much outside load', { outside_load: 0.51 }, 'noisy', /usable up to 50\.0 %/],
@@ -23,7 +32,12 @@ t.test('each reading has its rule, its limits are in the text', async (t) => {
     ['spread', { work: { ...work!, spread: 0.1 } }, 'usable', /^10\.0 % is the spread/],
     ['drift', { work: { ...work!, drift: 0.3 } }, 'usable', /^30\.0 % is the slowest over the fastest tenth/],
     ['much drift', { work: { ...work!, drift: 0.6 } }, 'noisy', /usable up to 50\.0 %/],
-    ['clock', { frequency: { min_hz: 2e9, median_hz: 2e9, max_hz: 3e9 } }, 'usable', /^50\.0 % lie between the least and the greatest clock \(quiet up to 10\.0 %\)$/],
+    [
+      'clock',
+      { frequency: { min_hz: 2e9, median_hz: 2e9, max_hz: 3e9 } },
+      'usable',
+      /^50\.0 % lie between the least and the greatest clock \(quiet up to 10\.0 %\)$/,
+    ],
     ['a slow disk', { disk: { ...disk!, sync_p99_s: 3 } }, 'usable', /^3\.00 s is the 99th percentile of writing 4 kB/],
     ['waiting for the disk', { pressure: { memory: 0, io: 0.5 } }, 'usable', /waited for the disk/],
     ['waiting for memory', { pressure: { memory: 0.2, io: 0 } }, 'noisy', /waited for memory/],
@@ -44,14 +58,20 @@ t.test('each reading has its rule, its limits are in the text', async (t) => {
 t.test('settings are notes: they alone make no host noisy', async (t) => {
   const { verdict, advice } = advised({ governor: 'powersave', boost: true, smt: true, virtual: ['hypervisor'] });
   t.equal(verdict, 'quiet');
-  t.strictSame(advice.map(({ level }) => level), ['note', 'note', 'note', 'note']);
+  t.strictSame(
+    advice.map(({ level }) => level),
+    ['note', 'note', 'note', 'note'],
+  );
   t.match(advice[0]!.seen, 'powersave');
 });
 
 t.test('the worst comes first and is the reason', async (t) => {
   const { verdict, summary, advice } = advised({ boost: true, steal: 0.05, outside_load: 0.9 });
   t.equal(verdict, 'noisy');
-  t.strictSame(advice.map(({ level }) => level), ['noisy', 'usable', 'note']);
+  t.strictSame(
+    advice.map(({ level }) => level),
+    ['noisy', 'usable', 'note'],
+  );
   t.match(summary, /^rounds would be INVALID or tell little: 90\.0 % of the CPU time was used by other processes/);
   t.match(advised({ steal: 0.05, outside_load: 0.1 }).summary, /interleaved.*2 readings above/);
 });

@@ -11,7 +11,10 @@ const ROOT = join(import.meta.dirname, '../../..');
 const fits = compile(JSON.parse(readFileSync(join(ROOT, 'docs/schemas/mayfly.noise.v1.json'), 'utf8')));
 
 function noise(data: string, ...args: string[]) {
-  const child = spawn(process.execPath, [join(ROOT, 'scripts/commands/noise.ts'), ...args], { env: { ...process.env, MAYFLY_DATA: data }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [join(ROOT, 'scripts/commands/noise.ts'), ...args], {
+    env: { ...process.env, MAYFLY_DATA: data },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const output = { stdout: '', stderr: '' };
   child.stdout.on('data', (chunk) => (output.stdout += chunk));
   child.stderr.on('data', (chunk) => (output.stderr += chunk));
@@ -19,7 +22,8 @@ function noise(data: string, ...args: string[]) {
 }
 
 async function said({ child, output }: ReturnType<typeof noise>, words: string): Promise<void> {
-  for (; !output.stderr.includes(words); await sleep(20)) if (child.exitCode !== null) throw new Error(`it ended: ${output.stderr}`);
+  for (; !output.stderr.includes(words); await sleep(20))
+    if (child.exitCode !== null) throw new Error(`it ended: ${output.stderr}`);
 }
 
 t.test('a short look', async (t) => {
@@ -29,7 +33,11 @@ t.test('a short look', async (t) => {
   const document = JSON.parse(stdout);
   t.ok(fits(document), JSON.stringify(fits.errors));
   const { readings } = document;
-  t.ok(readings.jitter.max_s >= readings.jitter.p999_s && readings.jitter.p999_s >= readings.jitter.median_s && readings.jitter.median_s > 0);
+  t.ok(
+    readings.jitter.max_s >= readings.jitter.p999_s &&
+      readings.jitter.p999_s >= readings.jitter.median_s &&
+      readings.jitter.median_s > 0,
+  );
   t.ok(readings.work.pieces > 20 && readings.work.median_s > 0);
   t.ok(readings.timer.p99_s >= readings.timer.median_s);
   t.ok(readings.disk.sync_p99_s >= readings.disk.sync_p50_s && readings.disk.bytes_per_s > 0);
@@ -67,6 +75,10 @@ t.test('Ctrl-C ends it at once, in the disk test too', async (t) => {
 
 t.test('wrong flags', async (t) => {
   for (const seconds of ['0', 'x', '3601']) {
-    t.match(await noise(t.testdir(), `--seconds=${seconds}`).done, { code: 2, stdout: '', stderr: `mayfly: --seconds must be a number from 1 to 3600, got "${seconds}"` });
+    t.match(await noise(t.testdir(), `--seconds=${seconds}`).done, {
+      code: 2,
+      stdout: '',
+      stderr: `mayfly: --seconds must be a number from 1 to 3600, got "${seconds}"`,
+    });
   }
 });

@@ -1,15 +1,23 @@
 /**
- * What a gRPC call costs with @grpc/grpc-js alone: calls at an even rate on one connection, without a schedule that is kept to
- * the millisecond, without a record. `node echo-client.ts ADDRESS RATE SECONDS`; after WARMUP_S seconds it says when its window
+ * What a gRPC call costs with @grpc/grpc-js alone: calls at an even rate on one connection, without a schedule that is
+ * kept to
+ * the millisecond, without a record. `node echo-client.ts ADDRESS RATE SECONDS`; after WARMUP_S seconds it says when
+ * its window
  * began, at the end when that ended, how many calls it holds, and their latencies.
  */
+
+import { join } from 'node:path';
 import { Client, credentials, type MethodDefinition } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
-import { join } from 'node:path';
 
 const [address, rate, seconds] = [process.argv[2]!, Number(process.argv[3]), Number(process.argv[4])];
 const WARMUP_S = Number(process.env.WARMUP_S ?? 4);
-const { path, requestSerialize, responseDeserialize } = (loadSync(join(import.meta.dirname, 'echo.proto'))['perf.Echo'] as unknown as Record<string, MethodDefinition<object, object>>).Say!;
+const { path, requestSerialize, responseDeserialize } = (
+  loadSync(join(import.meta.dirname, 'echo.proto'))['perf.Echo'] as unknown as Record<
+    string,
+    MethodDefinition<object, object>
+  >
+).Say!;
 const client = new Client(address, credentials.createInsecure());
 const latencies: number[] = [];
 let failed = 0;

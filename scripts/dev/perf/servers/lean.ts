@@ -1,14 +1,18 @@
 /**
- * The least that speaks HTTP/1.1 to a load generator: the same answer to whatever comes, straight from the socket. A server
- * that does more is at the end of its core before the generator is at that of its own. It takes one request at a time on a
+ * The least that speaks HTTP/1.1 to a load generator: the same answer to whatever comes, straight from the socket. A
+ * server
+ * that does more is at the end of its core before the generator is at that of its own. It takes one request at a time
+ * on a
  * connection, each in one piece, as the generators send them.
- * With STALL_AFTER_S it stops for 1 s, so long after the first request, and tells at /metrics when it did, when it gave the
+ * With STALL_AFTER_S it stops for 1 s, so long after the first request, and tells at /metrics when it did, when it gave
+ * the
  * first answer after that, and when the one with the number DRAINED.
  */
 import { createServer, type Socket } from 'node:net';
 import { DRAINED, type Stall } from '../stall-model.ts';
 
-const answer = (body: string, type = 'text/plain') => Buffer.from(`HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+const answer = (body: string, type = 'text/plain') =>
+  Buffer.from(`HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
 const ANSWER = answer('lean\n');
 /** Of the path behind `GET /`, by which the few other requests are told apart. */
 const [M, H] = [0x6d, 0x68];
@@ -27,8 +31,13 @@ function stop(): void {
 }
 
 function metrics(): Buffer {
-  const times = Object.entries(stall).map(([what, value]) => `probe_stall_seconds{what="${what}"} ${value}\n`).join('');
-  return answer(`# TYPE probe_requests_total counter\nprobe_requests_total ${requests}\n# TYPE probe_stall_seconds gauge\n${times}`, 'text/plain; version=0.0.4');
+  const times = Object.entries(stall)
+    .map(([what, value]) => `probe_stall_seconds{what="${what}"} ${value}\n`)
+    .join('');
+  return answer(
+    `# TYPE probe_requests_total counter\nprobe_requests_total ${requests}\n# TYPE probe_stall_seconds gauge\n${times}`,
+    'text/plain; version=0.0.4',
+  );
 }
 
 function take(socket: Socket, request: Buffer): void {

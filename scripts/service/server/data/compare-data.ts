@@ -1,15 +1,16 @@
 /** Two runs, or two commits, side by side: judged as npm run judge and npm run compare do it. */
-import { judgeTwoRuns } from '../../../judge/two-runs.ts';
-import { judgeRun } from '../../../judge/judge-run.ts';
-import { titleOf } from '../../../judge/effect-text.ts';
+
 import { UsageError } from '../../../core/errors.ts';
 import type { RunDocument, SideName } from '../../../documents/run.ts';
 import type { VerdictDocument } from '../../../documents/verdict.ts';
+import { titleOf } from '../../../judge/effect-text.ts';
+import { judgeRun } from '../../../judge/judge-run.ts';
+import { judgeTwoRuns } from '../../../judge/two-runs.ts';
 import { perStore, Recent } from './cache.ts';
-import { readRun, RUN_ID, type ReadRun } from './run-data.ts';
-import { oneCommit } from './runs-data.ts';
-import { notCounted, sideValues } from './metric-values.ts';
 import type { CompareAsked, CompareMetric, CompareSide, CompareView, ViewContext } from './data-types.ts';
+import { notCounted, sideValues } from './metric-values.ts';
+import { type ReadRun, RUN_ID, readRun } from './run-data.ts';
+import { oneCommit } from './runs-data.ts';
 
 const MOST_COMPARED = 200;
 const keptOf = perStore(() => new Recent<{ version: string; view: CompareView }>(MOST_COMPARED));
@@ -18,7 +19,8 @@ const keptOf = perStore(() => new Recent<{ version: string; view: CompareView }>
 export function compareView({ store }: ViewContext, asked: CompareAsked): CompareView {
   const { a, b, swapped } = chosen(store, asked);
   const [left, right] = [readRun(store, a), readRun(store, b)];
-  const version = left.version === undefined || right.version === undefined ? undefined : `${left.version} ${right.version}`;
+  const version =
+    left.version === undefined || right.version === undefined ? undefined : `${left.version} ${right.version}`;
   const key = `${a} ${b} ${swapped}`;
   const kept = keptOf(store).get(key);
   if (kept && kept.version === version) return kept.view;
@@ -43,12 +45,20 @@ function meant(store: Sites, text: string): Meant {
   if (RUN_ID.test(text.toUpperCase())) return { run: text.toUpperCase() };
   if (store.site.commits(text).length > 0) return { commit: oneCommit({ store }, text) };
   const runs = /^[0-9A-HJKMNP-TV-Z]{8,25}$/i.test(text) ? store.site.runsByPrefix(text) : [];
-  if (runs.length > 1) throw new UsageError(`${JSON.stringify(text)} is the beginning of several runs: ${runs.slice(0, 3).join(', ')}; write more of it`);
+  if (runs.length > 1)
+    throw new UsageError(
+      `${JSON.stringify(text)} is the beginning of several runs: ${runs.slice(0, 3).join(', ')}; write more of it`,
+    );
   if (runs.length === 0) throw new UsageError(`there is no run and no measured commit ${JSON.stringify(text)}`);
   return { run: runs[0]! };
 }
 
-function ofCommits(store: Sites, a: string, b: string, asked: string | undefined): { a: string; b: string; swapped: boolean } {
+function ofCommits(
+  store: Sites,
+  a: string,
+  b: string,
+  asked: string | undefined,
+): { a: string; b: string; swapped: boolean } {
   const { site } = store;
   const both = site.runWithBoth(b, a, asked);
   if (both !== undefined) return { a: both, b: both, swapped: false };
@@ -61,24 +71,36 @@ function ofCommits(store: Sites, a: string, b: string, asked: string | undefined
 function runOf({ site }: Sites, what: Meant, benchmark: string | undefined): string {
   if ('run' in what) return what.run;
   const found = site.runOfCommit(what.commit, benchmark);
-  if (found === undefined) throw new UsageError(`there is no run${benchmark === undefined ? '' : ` of ${benchmark}`} whose candidate is the commit ${what.commit}`);
+  if (found === undefined)
+    throw new UsageError(
+      `there is no run${benchmark === undefined ? '' : ` of ${benchmark}`} whose candidate is the commit ${what.commit}`,
+    );
   return found;
 }
 
 function pairedView({ run, latency }: ReadRun, swapped: boolean): CompareView {
-  if (!run.sides.baseline) throw new UsageError(`both are the same run, ${run.run_id}, which has one side: there is nothing to compare`);
+  if (!run.sides.baseline)
+    throw new UsageError(`both are the same run, ${run.run_id}, which has one side: there is nothing to compare`);
   const verdict = run.verdict ?? judgeRun(run);
   return {
     ...compared(verdict, run.benchmark, { run, side: 'baseline' }, { run, side: 'candidate' }),
     ...(swapped ? { swapped: true as const } : {}),
-    latency: { a: latency.find(({ side }) => side === 'baseline') ?? null, b: latency.find(({ side }) => side === 'candidate') ?? null },
+    latency: {
+      a: latency.find(({ side }) => side === 'baseline') ?? null,
+      b: latency.find(({ side }) => side === 'candidate') ?? null,
+    },
   };
 }
 
 function twoRunsView(left: ReadRun, right: ReadRun): CompareView {
   const candidate = ({ latency }: ReadRun) => latency.find(({ side }) => side === 'candidate') ?? null;
   return {
-    ...compared(judgeTwoRuns(left.run, right.run), right.run.benchmark, { run: left.run, side: 'candidate' }, { run: right.run, side: 'candidate' }),
+    ...compared(
+      judgeTwoRuns(left.run, right.run),
+      right.run.benchmark,
+      { run: left.run, side: 'candidate' },
+      { run: right.run, side: 'candidate' },
+    ),
     latency: { a: candidate(left), b: candidate(right) },
   };
 }
@@ -89,12 +111,28 @@ interface Chosen {
 }
 
 function compared(verdict: VerdictDocument, benchmark: string, a: Chosen, b: Chosen): Omit<CompareView, 'latency'> {
-  return { schema: 'mayfly.site-compare/v1', benchmark, kind: verdict.kind, a: sideOf(a), b: sideOf(b), verdict, metrics: metricsOf(verdict, a, b) };
+  return {
+    schema: 'mayfly.site-compare/v1',
+    benchmark,
+    kind: verdict.kind,
+    a: sideOf(a),
+    b: sideOf(b),
+    verdict,
+    metrics: metricsOf(verdict, a, b),
+  };
 }
 
 function sideOf({ run, side }: Chosen): CompareSide {
   const { ref, commit, subject } = run.sides[side]!;
-  return { run_id: run.run_id, side, ref, commit, ...(subject === undefined ? {} : { subject }), started_at: run.started_at, status: run.status };
+  return {
+    run_id: run.run_id,
+    side,
+    ref,
+    commit,
+    ...(subject === undefined ? {} : { subject }),
+    started_at: run.started_at,
+    status: run.status,
+  };
 }
 
 /** Metrics of which either side has a value, primary ones first. */
@@ -102,9 +140,23 @@ function metricsOf(verdict: VerdictDocument, a: Chosen, b: Chosen): CompareMetri
   const judged = new Map(verdict.metrics.map((metric) => [metric.name, metric]));
   const all = new Map([...a.run.metrics, ...b.run.metrics].map((metric) => [metric.name, metric]));
   const [whyA, whyB] = [notCounted(a.run), notCounted(b.run)];
-  return [...all.values()].sort((one, other) => Number(other.primary) - Number(one.primary)).flatMap(({ name, unit, better, primary, margin }) => {
-    const [left, right] = [sideValues(a.run, a.side, name, whyA), sideValues(b.run, b.side, name, whyB)];
-    if (left.dots.length + right.dots.length === 0 && !primary) return [];
-    return [{ name, title: titleOf(name), unit, better, primary, margin, judged: judged.get(name) ?? null, a: left, b: right }];
-  });
+  return [...all.values()]
+    .sort((one, other) => Number(other.primary) - Number(one.primary))
+    .flatMap(({ name, unit, better, primary, margin }) => {
+      const [left, right] = [sideValues(a.run, a.side, name, whyA), sideValues(b.run, b.side, name, whyB)];
+      if (left.dots.length + right.dots.length === 0 && !primary) return [];
+      return [
+        {
+          name,
+          title: titleOf(name),
+          unit,
+          better,
+          primary,
+          margin,
+          judged: judged.get(name) ?? null,
+          a: left,
+          b: right,
+        },
+      ];
+    });
 }

@@ -3,14 +3,15 @@
  * said. Times are ISO 8601 with milliseconds; values are in the metric's unit; relative changes are 0.01 for 1 % more.
  * Texts (refs, subjects, labels, reasons) come from others: whoever shows them escapes them.
  */
+
+import type { Job, JobState } from '../../../documents/job.ts';
+import type { Better, InvalidReason, Metric, RunDocument, RunStatus, SideName, Unit } from '../../../documents/run.ts';
+import type { MetricVerdict, Verdict, VerdictDocument } from '../../../documents/verdict.ts';
 import type { HistoryPoint } from '../../../report/history-text.ts';
 import type { ChangePoint } from '../../../store/db.ts';
 import type { Paused, SeenWorker } from '../../../store/jobs.ts';
 import type { SuspectedChange } from '../../../store/judgements.ts';
 import type { RunLine } from '../../../store/site.ts';
-import type { Job, JobState } from '../../../documents/job.ts';
-import type { Better, InvalidReason, Metric, RunDocument, RunStatus, SideName, Unit } from '../../../documents/run.ts';
-import type { MetricVerdict, Verdict, VerdictDocument } from '../../../documents/verdict.ts';
 import type { ServeContext } from '../serve-context.ts';
 
 export type { RunLine };

@@ -1,11 +1,12 @@
 /** The default branch of a benchmark over time, and what changed on it. */
-import { titleOf } from '../../../judge/effect-text.ts';
+
 import { UsageError } from '../../../core/errors.ts';
+import type { Metric } from '../../../documents/run.ts';
+import { titleOf } from '../../../judge/effect-text.ts';
 import { ratioWords } from '../../../report/history-text.ts';
 import type { MasterHost } from '../../../store/site.ts';
-import type { Metric } from '../../../documents/run.ts';
-import { levelsOf, type LevelPoint, type Levels } from './levels.ts';
 import type { ChangeView, HistoryAsked, HistoryPointView, HistoryView, ViewContext } from './data-types.ts';
+import { type LevelPoint, type Levels, levelsOf } from './levels.ts';
 
 const POINTS = 250;
 export const MOST_POINTS = 2000;
@@ -16,7 +17,10 @@ export function history(ctx: ViewContext, asked: HistoryAsked): HistoryView {
   const hosts = ctx.store.site.masterHosts(benchmark);
   if (hosts.length === 0) needBenchmark(ctx, benchmark);
   const host = asked.host === undefined ? hosts[0] : hosts.find(({ host_id }) => host_id === asked.host);
-  if (!host && asked.host !== undefined) throw new UsageError(`there is no run of the default branch of ${benchmark} on a host ${JSON.stringify(asked.host)}`);
+  if (!host && asked.host !== undefined)
+    throw new UsageError(
+      `there is no run of the default branch of ${benchmark} on a host ${JSON.stringify(asked.host)}`,
+    );
   const metric = host && chosenMetric(host, benchmark, asked.metric);
   const levels = metric && levelsOf(ctx.store, benchmark, host.host_id, [metric.name]).get(metric.name);
   const choice = {
@@ -31,7 +35,12 @@ export function history(ctx: ViewContext, asked: HistoryAsked): HistoryView {
   return { ...choice, ...pointsAndChanges(ctx, asked, host!.host_id, levels) };
 }
 
-function pointsAndChanges(ctx: ViewContext, asked: HistoryAsked, hostId: string, { metric, points, other_runs }: Levels) {
+function pointsAndChanges(
+  ctx: ViewContext,
+  asked: HistoryAsked,
+  hostId: string,
+  { metric, points, other_runs }: Levels,
+) {
   const [from, to] = [timeOf('from', asked.from, points), timeOf('to', asked.to, points)];
   const inRange = points.filter(({ at }) => (from === undefined || at >= from) && (to === undefined || at <= to));
   const shown = inRange.slice(-Math.min(Math.max(1, asked.limit ?? POINTS), MOST_POINTS));
@@ -50,16 +59,26 @@ function pointsAndChanges(ctx: ViewContext, asked: HistoryAsked, hostId: string,
 
 /** UsageError for a benchmark that is neither in the store nor in this checkout. */
 export function needBenchmark({ store, config }: ViewContext, name: string): void {
-  const known = config.rules.has(name) || config.repositories.some(({ benchmarks }) => benchmarks.includes(name)) || store.site.benchmarks().some((one) => one.name === name);
+  const known =
+    config.rules.has(name) ||
+    config.repositories.some(({ benchmarks }) => benchmarks.includes(name)) ||
+    store.site.benchmarks().some((one) => one.name === name);
   if (!known) throw new UsageError(`there is no benchmark ${JSON.stringify(name)}`);
 }
 
 const metricLine = ({ name, unit, primary }: Metric) => ({ name, title: titleOf(name), unit, primary });
 
-function chosenMetric({ newest: { metrics } }: MasterHost, benchmark: string, asked: string | undefined): Metric | undefined {
+function chosenMetric(
+  { newest: { metrics } }: MasterHost,
+  benchmark: string,
+  asked: string | undefined,
+): Metric | undefined {
   if (asked === undefined) return metrics.find(({ primary }) => primary) ?? metrics[0];
   const metric = metrics.find(({ name }) => name === asked);
-  if (!metric) throw new UsageError(`there is no metric ${JSON.stringify(asked)} of ${benchmark}; there is ${metrics.map(({ name }) => name).join(', ')}`);
+  if (!metric)
+    throw new UsageError(
+      `there is no metric ${JSON.stringify(asked)} of ${benchmark}; there is ${metrics.map(({ name }) => name).join(', ')}`,
+    );
   return metric;
 }
 
@@ -68,9 +87,12 @@ function timeOf(end: 'from' | 'to', text: string | undefined, points: readonly L
   if (text === undefined || text === '') return undefined;
   const time = /^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T${end === 'from' ? '00:00:00.000' : '23:59:59.999'}Z` : text;
   if (/^\d{4}-\d\d-\d\dT/.test(time) && !Number.isNaN(Date.parse(time))) return new Date(time).toISOString();
-  const point = text.length >= 7 ? points.findLast(({ commit, ref }) => commit.startsWith(text) || ref === text) : undefined;
+  const point =
+    text.length >= 7 ? points.findLast(({ commit, ref }) => commit.startsWith(text) || ref === text) : undefined;
   if (point) return point.at;
-  throw new UsageError(`${end} must be a date like 2026-01-31, a time, or a commit (7 digits or more) that was measured here, got ${JSON.stringify(text)}`);
+  throw new UsageError(
+    `${end} must be a date like 2026-01-31, a time, or a commit (7 digits or more) that was measured here, got ${JSON.stringify(text)}`,
+  );
 }
 
 function pointViews({ store }: ViewContext, points: readonly LevelPoint[]): HistoryPointView[] {
@@ -79,10 +101,21 @@ function pointViews({ store }: ViewContext, points: readonly LevelPoint[]): Hist
 }
 
 /** All changes of the metric, oldest first; a confirmed one is told with the ratio that the comparison found. */
-function changesOf({ store }: ViewContext, benchmark: string, hostId: string, metric: Metric, points: readonly LevelPoint[]): ChangeView[] {
-  const ours = <C extends { metric: string; host_id: string }>(changes: C[]) => changes.filter((change) => change.metric === metric.name && change.host_id === hostId);
+function changesOf(
+  { store }: ViewContext,
+  benchmark: string,
+  hostId: string,
+  metric: Metric,
+  points: readonly LevelPoint[],
+): ChangeView[] {
+  const ours = <C extends { metric: string; host_id: string }>(changes: C[]) =>
+    changes.filter((change) => change.metric === metric.name && change.host_id === hostId);
   const known = ours(store.suspectedChanges(benchmark));
-  const confirmed = ours(store.changePoints(benchmark)).map((point) => ({ ...point, state: 'confirmed' as const, checked_by: known.find(({ run_id }) => run_id === point.run_id)?.checked_by }));
+  const confirmed = ours(store.changePoints(benchmark)).map((point) => ({
+    ...point,
+    state: 'confirmed' as const,
+    checked_by: known.find(({ run_id }) => run_id === point.run_id)?.checked_by,
+  }));
   const others = known.filter(({ run_id }) => !confirmed.some((point) => point.run_id === run_id));
   const all = [...confirmed, ...others].sort((a, b) => (a.at + a.run_id < b.at + b.run_id ? -1 : 1));
   const subjects = store.site.subjects(all.map(({ commit }) => commit));
@@ -90,10 +123,19 @@ function changesOf({ store }: ViewContext, benchmark: string, hostId: string, me
     const index = points.findIndex((point) => point.commit === commit);
     const subject = subjects.get(commit);
     return {
-      state, metric: metric.name, host_id, run_id, at, before, commit, ...(subject === undefined ? {} : { subject }), ratio,
+      state,
+      metric: metric.name,
+      host_id,
+      run_id,
+      at,
+      before,
+      commit,
+      ...(subject === undefined ? {} : { subject }),
+      ratio,
       worse: ratio > 1 === (metric.better === 'lower'),
       words: ratioWords(metric.name, metric.unit, metric.better, ratio),
-      ...(checked_by === undefined ? {} : { checked_by }), found_at,
+      ...(checked_by === undefined ? {} : { checked_by }),
+      found_at,
       index: index < 0 ? null : index,
     };
   });

@@ -1,11 +1,12 @@
 /** Intervals that charts draw. Pure. */
-import { lowerBound, upperBound, walshAverages, hodgesLehmann } from '../../../judge/signed-rank.ts';
+import { hodgesLehmann, lowerBound, upperBound, walshAverages } from '../../../judge/signed-rank.ts';
 import { LEAST, LEVEL } from '../../../judge/verdict.ts';
 import type { Interval } from './data-types.ts';
 
 /**
  * Of the median of what the values are drawn from, by order statistics: no assumption but that rounds are independent
- * (Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, 3rd ed., section 3.6). Null of fewer than six values.
+ * (Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, 3rd ed., section 3.6). Null of fewer than six
+ * values.
  */
 export function medianInterval(values: readonly number[]): Interval | null {
   const n = values.length;
@@ -20,12 +21,19 @@ export function medianInterval(values: readonly number[]): Interval | null {
   return { level: LEVEL, low: sorted[k - 1]!, high: sorted[n - k]! };
 }
 
-/** Of a level that hangs on a baseline's: the interval of the ratio, as the judge has it, times that level. `level`: baseline's times the ratio. Null of fewer than six. */
+/**
+ * Of a level that hangs on a baseline's: the interval of the ratio, as the judge has it, times that level. `level`:
+ * baseline's times the ratio. Null of fewer than six.
+ */
 export function ratioInterval(level: number, logRatios: readonly number[]): Interval | null {
   const n = logRatios.length;
   if (n < LEAST) return null;
   const walsh = walshAverages(logRatios);
   const baseline = level / Math.exp(hodgesLehmann(walsh));
   const at = (bound: number) => baseline * Math.exp(bound);
-  return { level: LEVEL, low: at(lowerBound(walsh, n, (1 - LEVEL) / 2)), high: at(upperBound(walsh, n, (1 - LEVEL) / 2)) };
+  return {
+    level: LEVEL,
+    low: at(lowerBound(walsh, n, (1 - LEVEL) / 2)),
+    high: at(upperBound(walsh, n, (1 - LEVEL) / 2)),
+  };
 }

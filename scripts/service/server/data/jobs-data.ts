@@ -1,7 +1,7 @@
 /** Jobs and workers, as pages show them. */
 import { UsageError } from '../../../core/errors.ts';
-import { LEASE_MS } from '../../../store/leases.ts';
 import type { Job } from '../../../documents/job.ts';
+import { LEASE_MS } from '../../../store/leases.ts';
 import type { JobLine, JobsAsked, JobsView, ViewContext, WorkerLine } from './data-types.ts';
 
 /** Jobs that wait and whose place is counted; more are shown without one. */
@@ -18,7 +18,8 @@ export function jobsView(ctx: ViewContext, { limit: most = 50, offset = 0, ...as
     schema: 'mayfly.site-jobs/v1',
     jobs: jobLines(ctx, queue.jobs({ ...filter, limit, offset })),
     total: queue.count(filter),
-    limit, offset,
+    limit,
+    offset,
     ...(paused ? { paused } : {}),
     workers: workerLines(ctx),
   };
@@ -27,7 +28,8 @@ export function jobsView(ctx: ViewContext, { limit: most = 50, offset = 0, ...as
 /** `id`: a whole id of a job, or the beginning of one. UsageError `there is no job ...` where there is none. */
 export function jobView(ctx: ViewContext, id: string): JobLine {
   const job = ctx.store.queue.job(id);
-  if (!job) throw new UsageError(`there is no job ${JSON.stringify(id)}`, { hint: 'npm run queue -- list shows all jobs.' });
+  if (!job)
+    throw new UsageError(`there is no job ${JSON.stringify(id)}`, { hint: 'npm run queue -- list shows all jobs.' });
   return jobLines(ctx, [job])[0]!;
 }
 
@@ -46,6 +48,8 @@ export function jobLines({ store }: ViewContext, jobs: readonly Job[]): JobLine[
   });
 }
 
-const placesOf = ({ queue }: ViewContext['store']): Map<string, number> => new Map(queue.jobs({ state: ['queued'], limit: MOST_WAITING }).map(({ job_id }, index) => [job_id, index + 1]));
+const placesOf = ({ queue }: ViewContext['store']): Map<string, number> =>
+  new Map(queue.jobs({ state: ['queued'], limit: MOST_WAITING }).map(({ job_id }, index) => [job_id, index + 1]));
 
-export const workerLines = ({ store, now }: ViewContext): WorkerLine[] => store.queue.workers().map((worker) => ({ ...worker, missing: now() - Date.parse(worker.seen_at) > LEASE_MS }));
+export const workerLines = ({ store, now }: ViewContext): WorkerLine[] =>
+  store.queue.workers().map((worker) => ({ ...worker, missing: now() - Date.parse(worker.seen_at) > LEASE_MS }));

@@ -1,10 +1,14 @@
-/** The default branch as levels, one point a commit; kept in memory until the master set changes, since what they are made of is long. */
-import { measuredOf, seriesFrom, type Measured, type Point } from '../../../judge/series.ts';
-import type { Store } from '../../../store/db.ts';
+/**
+ * The default branch as levels, one point a commit; kept in memory until the master set changes, since what they are
+ * made of is long.
+ */
+
 import type { Metric } from '../../../documents/run.ts';
+import { type Measured, measuredOf, type Point, seriesFrom } from '../../../judge/series.ts';
+import type { Store } from '../../../store/db.ts';
 import { perStore, Recent } from './cache.ts';
-import { medianInterval, ratioInterval } from './intervals.ts';
 import type { Interval } from './data-types.ts';
+import { medianInterval, ratioInterval } from './intervals.ts';
 
 /** The newest run of a commit. */
 export interface LevelPoint extends Pick<Point, 'run_id' | 'at' | 'commit' | 'ref' | 'subject' | 'baseline'> {
@@ -41,7 +45,12 @@ const MOST_SERIES = 300;
 const keptOf = perStore(() => new Recent<Kept>(MOST_SERIES));
 
 /** The levels of these metrics; those without a value are left out. A run that has come since is read alone. */
-export function levelsOf(store: Store, benchmark: string, hostId: string, names: readonly string[]): Map<string, Levels> {
+export function levelsOf(
+  store: Store,
+  benchmark: string,
+  hostId: string,
+  names: readonly string[],
+): Map<string, Levels> {
   const kept = keptOf(store);
   const version = store.site.masterVersion(benchmark, hostId);
   const key = (name: string) => JSON.stringify([benchmark, hostId, name]);
@@ -56,13 +65,21 @@ export function levelsOf(store: Store, benchmark: string, hostId: string, names:
     for (const name of together) {
       const old = appended ? kept.get(key(name))! : undefined;
       const measured = [...(old?.measured ?? []), ...runs.flatMap((run) => measuredOf(run, name) ?? [])];
-      kept.set(key(name), { version, measured, count: (old?.count ?? 0) + runs.length, newest: last ? { run_id: last.run_id, started_at: last.started_at } : old?.newest, levels: makeLevels(measured) });
+      kept.set(key(name), {
+        version,
+        measured,
+        count: (old?.count ?? 0) + runs.length,
+        newest: last ? { run_id: last.run_id, started_at: last.started_at } : old?.newest,
+        levels: makeLevels(measured),
+      });
     }
   }
-  return new Map(names.flatMap((name) => {
-    const levels = kept.get(key(name))?.levels;
-    return levels ? [[name, levels] as const] : [];
-  }));
+  return new Map(
+    names.flatMap((name) => {
+      const levels = kept.get(key(name))?.levels;
+      return levels ? [[name, levels] as const] : [];
+    }),
+  );
 }
 
 function makeLevels(measured: readonly Measured[]): Levels | null {
@@ -83,5 +100,12 @@ function levelPoint({ value, link: _, ...point }: Point, values: number[], runs:
   const level = Math.exp(value);
   const paired = point.baseline !== undefined;
   let made: Interval | null | undefined;
-  return { ...point, level, n: values.length, runs, interval: () => (made === undefined ? (made = paired ? ratioInterval(level, values) : medianInterval(values)) : made) };
+  return {
+    ...point,
+    level,
+    n: values.length,
+    runs,
+    interval: () =>
+      made === undefined ? (made = paired ? ratioInterval(level, values) : medianInterval(values)) : made,
+  };
 }

@@ -1,11 +1,12 @@
 /** The overview: what there is, what runs, what waits. */
-import { titleOf } from '../../../judge/effect-text.ts';
+
 import { plural } from '../../../core/text.ts';
+import { titleOf } from '../../../judge/effect-text.ts';
 import type { RunLine } from '../../../store/site.ts';
 import { perStore } from './cache.ts';
-import { jobLines, workerLines } from './jobs-data.ts';
-import { levelsOf, type LevelPoint, type Levels } from './levels.ts';
 import type { BenchmarkOverview, Overview, SparkMetric, ViewContext } from './data-types.ts';
+import { jobLines, workerLines } from './jobs-data.ts';
+import { type LevelPoint, type Levels, levelsOf } from './levels.ts';
 
 const SPARK_POINTS = 40;
 const MOST = { queued: 50, ended: 10, runs: 10 };
@@ -23,8 +24,10 @@ export function overview(ctx: ViewContext): Overview {
   const { store } = ctx;
   const slow = slowOf(store);
   const revision = store.site.revision();
-  if (slow.made?.revision !== revision) slow.made = { revision, benchmarks: benchmarksOf(ctx), runs: store.site.runLines({ limit: MOST.runs }) };
-  const lines = (state: 'leased' | 'queued', limit: number) => jobLines(ctx, store.queue.jobs({ state: [state], limit }));
+  if (slow.made?.revision !== revision)
+    slow.made = { revision, benchmarks: benchmarksOf(ctx), runs: store.site.runLines({ limit: MOST.runs }) };
+  const lines = (state: 'leased' | 'queued', limit: number) =>
+    jobLines(ctx, store.queue.jobs({ state: [state], limit }));
   const running = lines('leased', 50);
   const leased = new Set(running.map(({ job_id }) => job_id));
   const paused = store.queue.paused();
@@ -33,7 +36,10 @@ export function overview(ctx: ViewContext): Overview {
     at: new Date(ctx.now()).toISOString(),
     benchmarks: slow.made.benchmarks,
     running,
-    runs_by_hand: store.site.runningLines().filter(({ job }) => job === undefined || !leased.has(job)).map(({ job: _, ...line }) => line),
+    runs_by_hand: store.site
+      .runningLines()
+      .filter(({ job }) => job === undefined || !leased.has(job))
+      .map(({ job: _, ...line }) => line),
     queued: lines('queued', MOST.queued),
     queued_total: store.queue.count({ state: ['queued'] }),
     ended: jobLines(ctx, store.queue.jobs({ state: ['done', 'failed', 'cancelled'], limit: MOST.ended })),
@@ -54,7 +60,12 @@ function benchmarkOf({ store, config }: ViewContext, name: string, runs: number)
   const host = store.site.masterHosts(name)[0];
   const primary = host?.newest.metrics.filter((metric) => metric.primary).map((metric) => metric.name) ?? [];
   const levels = host ? levelsOf(store, name, host.host_id, primary) : new Map<string, Levels>();
-  const changed = new Map(store.changePoints(name).filter(({ host_id }) => host_id === host?.host_id).map(({ metric, commit }) => [metric, commit])); // the last of each metric
+  const changed = new Map(
+    store
+      .changePoints(name)
+      .filter(({ host_id }) => host_id === host?.host_id)
+      .map(({ metric, commit }) => [metric, commit]),
+  ); // the last of each metric
   return {
     name,
     repositories: config.repositories.filter(({ benchmarks }) => benchmarks.includes(name)).map((one) => one.name),
@@ -67,7 +78,16 @@ function benchmarkOf({ store, config }: ViewContext, name: string, runs: number)
 
 function lastMaster(line: RunLine): NonNullable<BenchmarkOverview['last_master']> {
   const { run_id, verdict, status, commit, ref, subject, started_at } = line;
-  return { run_id, ...(verdict ? { verdict } : {}), status, sentence: sentenceOf(line), commit, ref, ...(subject === undefined ? {} : { subject }), at: started_at };
+  return {
+    run_id,
+    ...(verdict ? { verdict } : {}),
+    status,
+    sentence: sentenceOf(line),
+    commit,
+    ref,
+    ...(subject === undefined ? {} : { subject }),
+    at: started_at,
+  };
 }
 
 /** What a run comes to: the sentence of its verdict, or what can be said without one. */
@@ -85,7 +105,11 @@ function spark({ metric, points }: Levels, changedAt: string | undefined): Spark
   const from: LevelPoint | undefined = after ?? shown[0];
   const counted = last && from && from !== last;
   return {
-    name, title: titleOf(name), unit, better, margin,
+    name,
+    title: titleOf(name),
+    unit,
+    better,
+    margin,
     points: shown.map(({ run_id, commit, at, level }) => ({ run_id, commit, at, value: level })),
     last: last?.level ?? null,
     change: counted ? last.level / from.level - 1 : null,

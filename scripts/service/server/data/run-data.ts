@@ -1,13 +1,14 @@
 /** One run, whole. */
-import { titleOf } from '../../../judge/effect-text.ts';
+
 import { UsageError } from '../../../core/errors.ts';
-import type { Store } from '../../../store/db.ts';
 import type { Job } from '../../../documents/job.ts';
 import type { RunDocument } from '../../../documents/run.ts';
+import { titleOf } from '../../../judge/effect-text.ts';
+import type { Store } from '../../../store/db.ts';
 import { linksOf } from '../archive-links.ts';
 import { perStore, Recent } from './cache.ts';
-import { latencyViews, notCounted, roundViews, sideValues } from './metric-values.ts';
 import type { LatencyView, MetricView, RunView, SideValues, ViewContext } from './data-types.ts';
+import { latencyViews, notCounted, roundViews, sideValues } from './metric-values.ts';
 
 /** A whole id of a run. */
 export const RUN_ID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
@@ -27,7 +28,8 @@ const keptOf = perStore(() => new Recent<ReadRun>(MOST_RUNS));
 /** Reads a run; UsageError `there is no run ...` where the id is none or unknown. */
 export function readRun(store: Store, id: string): ReadRun {
   const runId = id.toUpperCase();
-  if (!RUN_ID.test(runId)) throw new UsageError(`there is no run ${JSON.stringify(id)}: an id has 26 letters and digits`);
+  if (!RUN_ID.test(runId))
+    throw new UsageError(`there is no run ${JSON.stringify(id)}: an id has 26 letters and digits`);
   const kept = keptOf(store);
   const version = store.site.endedVersion(runId);
   const known = version === undefined ? undefined : kept.get(runId);
@@ -58,11 +60,26 @@ function metricViews(run: RunDocument): MetricView[] {
   const why = notCounted(run);
   const sides = run.sides.baseline ? (['candidate', 'baseline'] as const) : (['candidate'] as const);
   const hasDots = ({ dots }: SideValues) => dots.length > 0;
-  return run.metrics.toSorted((a, b) => Number(b.primary) - Number(a.primary)).flatMap(({ name, unit, better, primary, margin }) => {
-    const values = sides.map((side) => sideValues(run, side, name, why));
-    const verdict = run.verdict?.metrics.find((metric) => metric.name === name);
-    return values.some(hasDots) || primary ? [{ name, title: titleOf(name), unit, better, primary, margin, ...(verdict ? { verdict } : {}), sides: values }] : [];
-  });
+  return run.metrics
+    .toSorted((a, b) => Number(b.primary) - Number(a.primary))
+    .flatMap(({ name, unit, better, primary, margin }) => {
+      const values = sides.map((side) => sideValues(run, side, name, why));
+      const verdict = run.verdict?.metrics.find((metric) => metric.name === name);
+      return values.some(hasDots) || primary
+        ? [
+            {
+              name,
+              title: titleOf(name),
+              unit,
+              better,
+              primary,
+              margin,
+              ...(verdict ? { verdict } : {}),
+              sides: values,
+            },
+          ]
+        : [];
+    });
 }
 
 /** The job that it was made for, and those that ended with it. */

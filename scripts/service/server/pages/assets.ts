@@ -1,4 +1,7 @@
-/** Files that browsers fetch as they are: the site's own, and uPlot. Their path changes with their content, so a browser may keep them. */
+/**
+ * Files that browsers fetch as they are: the site's own, and uPlot. Their path changes with their content, so a browser
+ * may keep them.
+ */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +12,8 @@ const OWN_FILES = readdirSync(OWN).sort();
 const UPLOT_FILES = ['uPlot.iife.min.js', 'uPlot.min.css'];
 
 const hash = createHash('sha256');
-for (const file of [...OWN_FILES.map((name) => join(OWN, name)), ...UPLOT_FILES.map((name) => join(UPLOT, name))]) hash.update(readFileSync(file));
+for (const file of [...OWN_FILES.map((name) => join(OWN, name)), ...UPLOT_FILES.map((name) => join(UPLOT, name))])
+  hash.update(readFileSync(file));
 const PREFIX = `/assets/${hash.digest('hex').slice(0, 12)}`;
 
 /** Folders for createHttp. */

@@ -1,20 +1,25 @@
 /** The history of a benchmark on the default branch: one metric on one host. */
-import { percentOf } from '../../../judge/effect-text.ts';
-import { shortCommit } from '../../../engine/names.ts';
-import { formatDifference, formatValue, NO_VALUE } from '../../../report/units.ts';
+
 import { plural } from '../../../core/text.ts';
+import { shortCommit } from '../../../engine/names.ts';
+import { percentOf } from '../../../judge/effect-text.ts';
+import { formatDifference, formatValue, NO_VALUE } from '../../../report/units.ts';
 import type { ChangeView, HistoryAsked, HistoryPointView, HistoryView, Interval } from '../data/data-types.ts';
-import { html, jsonBlock, type Html } from '../html.ts';
+import { type Html, html, jsonBlock } from '../html.ts';
 import { commitText, heads, numberCells, option, runUrl, table, time, verdictBadge } from './parts.ts';
 
 export function historyBody(view: HistoryView, asked: HistoryAsked): Html {
   const { benchmark, metric, points } = view;
   return html`<h1>${benchmark} <small>on the default branch</small></h1>
-${metric === null ? html`<p>No commit of the default branch is measured yet: <code>npm run bench -- --benchmark=${benchmark} --master</code> measures one. <a href="/runs?benchmark=${encodeURIComponent(benchmark)}">All runs of this benchmark</a></p>` : html`${chooser(view, asked)}
+${
+  metric === null
+    ? html`<p>No commit of the default branch is measured yet: <code>npm run bench -- --benchmark=${benchmark} --master</code> measures one. <a href="/runs?benchmark=${encodeURIComponent(benchmark)}">All runs of this benchmark</a></p>`
+    : html`${chooser(view, asked)}
 <h2>${metric.title}</h2>
 ${points.length === 0 ? html`<p class="muted">No run of the default branch lies in this range; ${plural(view.outside, 'point')} outside of it.</p>` : drawn(view)}
 ${changes(view)}
-${points.length > 0 && pointsTable(view)}`}`;
+${points.length > 0 && pointsTable(view)}`
+}`;
 }
 
 function chooser({ benchmark, metric, metrics, hosts, host_id }: HistoryView, asked: HistoryAsked): Html {
@@ -31,11 +36,29 @@ function chooser({ benchmark, metric, metrics, hosts, host_id }: HistoryView, as
 function drawn(view: HistoryView): Html {
   const { points, older, outside, other_runs, metric } = view;
   const data = {
-    title: metric!.title, unit: metric!.unit,
-    points: points.map((point) => ({ url: runUrl(point.run_id), id: point.run_id, at: Date.parse(point.at) / 1000, level: point.level, low: point.interval?.low ?? null, high: point.interval?.high ?? null, words: pointWords(point, metric!.unit) })),
-    changes: [...view.changes, ...view.suspected].filter(({ index }) => index !== null).map(({ index, state, worse, words }) => ({ index, state, worse, words })),
+    title: metric!.title,
+    unit: metric!.unit,
+    points: points.map((point) => ({
+      url: runUrl(point.run_id),
+      id: point.run_id,
+      at: Date.parse(point.at) / 1000,
+      level: point.level,
+      low: point.interval?.low ?? null,
+      high: point.interval?.high ?? null,
+      words: pointWords(point, metric!.unit),
+    })),
+    changes: [...view.changes, ...view.suspected]
+      .filter(({ index }) => index !== null)
+      .map(({ index, state, worse, words }) => ({ index, state, worse, words })),
   };
-  const left = [older > 0 && `${plural(older, 'older point')} left out`, outside > 0 && `${plural(outside, 'point')} outside the range`, other_runs > 0 && `${plural(other_runs, 'run')} measured in another way (stack, load or pairing), which cannot be shown beside these`].filter(Boolean).join('; ');
+  const left = [
+    older > 0 && `${plural(older, 'older point')} left out`,
+    outside > 0 && `${plural(outside, 'point')} outside the range`,
+    other_runs > 0 &&
+      `${plural(other_runs, 'run')} measured in another way (stack, load or pairing), which cannot be shown beside these`,
+  ]
+    .filter(Boolean)
+    .join('; ');
   return html`<p>${summary(view)}</p>
 <figure class="chart"><div id="history-chart" role="application" aria-roledescription="chart" aria-label="${metric!.title} by commit" aria-describedby="history-hint" tabindex="0"></div>
 <p class="readout" id="history-readout" aria-live="polite"></p>
@@ -46,21 +69,29 @@ function drawn(view: HistoryView): Html {
 ${jsonBlock('history-data', data)}`;
 }
 
-const pointWords = ({ at, commit, ref, subject, level, interval, n, runs, verdict }: HistoryPointView, unit: string): string[] => [
+const pointWords = (
+  { at, commit, ref, subject, level, interval, n, runs, verdict }: HistoryPointView,
+  unit: string,
+): string[] => [
   `${formatValue(level, unit)}${interval ? ` (${around(level, interval)})` : ''}`,
   `${shortCommit(commit)}${ref !== commit ? ` ${ref}` : ''}${subject ? `: ${subject}` : ''}`,
   `${at.slice(0, 16).replace('T', ' ')}, ${plural(n, 'round')}${runs > 1 ? `, the newest of ${runs} runs` : ''}${verdict ? `, ${verdict}` : ''}`,
 ];
 
 /** The interval as shares of the level: intervals are narrow, their ends as values would often read the same. */
-const around = (level: number, { low, high }: Interval): string => (level === 0 ? NO_VALUE : `${formatDifference(low / level - 1)} to ${formatDifference(high / level - 1)}`);
+const around = (level: number, { low, high }: Interval): string =>
+  level === 0 ? NO_VALUE : `${formatDifference(low / level - 1)} to ${formatDifference(high / level - 1)}`;
 
 /** What the chart says, in words. */
 function summary({ points, metric, changes, suspected }: HistoryView): string {
   const [first, last] = [points[0]!, points.at(-1)!];
-  const value = (point: HistoryPointView) => `${formatValue(point.level, metric!.unit)} at ${shortCommit(point.commit)}`;
+  const value = (point: HistoryPointView) =>
+    `${formatValue(point.level, metric!.unit)} at ${shortCommit(point.commit)}`;
   const open = suspected.filter(({ state }) => state === 'open').length;
-  const span = points.length === 1 ? `One commit: ${value(first)}.` : `${plural(points.length, 'commit')} from ${first.at.slice(0, 10)} to ${last.at.slice(0, 10)}: from ${value(first)} to ${value(last)}.`;
+  const span =
+    points.length === 1
+      ? `One commit: ${value(first)}.`
+      : `${plural(points.length, 'commit')} from ${first.at.slice(0, 10)} to ${last.at.slice(0, 10)}: from ${value(first)} to ${value(last)}.`;
   return `${span} ${changes.length === 0 ? 'No confirmed change' : plural(changes.length, 'confirmed change')}${open > 0 ? `, ${open} suspected` : ''}; a change of less than ${percentOf(metric!.margin)} % is not called one.`;
 }
 
@@ -69,7 +100,9 @@ const STATES = { confirmed: 'confirmed', open: 'suspected', refuted: 'refuted' }
 function changes({ changes, suspected }: HistoryView): Html | undefined {
   const all = [...changes, ...suspected].toSorted((a, b) => (a.at < b.at ? 1 : -1));
   if (all.length === 0) return undefined;
-  const row = (change: ChangeView) => html`<tr><td class="nowrap"><a href="${runUrl(change.run_id)}">${time(change.at)}</a></td>
+  const row = (
+    change: ChangeView,
+  ) => html`<tr><td class="nowrap"><a href="${runUrl(change.run_id)}">${time(change.at)}</a></td>
 <td><span class="${change.state === 'confirmed' ? `delta ${change.worse ? 'worse' : 'better'}` : ''}">${change.words}</span></td><td>${STATES[change.state]}${change.checked_by && html` by <a href="${runUrl(change.checked_by)}">this run</a>`}</td>
 <td class="wide">${commitText(change.before)} to ${commitText(change.commit)}${change.subject && html` <span class="subject">${change.subject}</span>`}</td><td><a href="/compare?a=${encodeURIComponent(change.before)}&amp;b=${encodeURIComponent(change.commit)}">compare</a></td></tr>`;
   return html`<section aria-labelledby="changes-title"><h3 id="changes-title">Changes</h3>
@@ -78,10 +111,13 @@ ${table('Changes', heads('Since', 'Change', 'State', 'Between', 'Before and afte
 
 /** Every point, the newest first; two can be chosen for a comparison. */
 function pointsTable({ points, metric }: HistoryView): Html {
-  const pick = (name: 'a' | 'b', { run_id, commit }: HistoryPointView, chosen: boolean) => html`<td class="tick"><input type="radio" name="${name}" value="${run_id}" aria-label="${name === 'a' ? 'Before' : 'After'}: ${shortCommit(commit)}"${chosen && html` checked`}></td>`;
-  const rows = points.toReversed().map((point, i) => html`<tr>${pick('a', point, i === 1)}${pick('b', point, i === 0)}
+  const pick = (name: 'a' | 'b', { run_id, commit }: HistoryPointView, chosen: boolean) =>
+    html`<td class="tick"><input type="radio" name="${name}" value="${run_id}" aria-label="${name === 'a' ? 'Before' : 'After'}: ${shortCommit(commit)}"${chosen && html` checked`}></td>`;
+  const rows = points.toReversed().map(
+    (point, i) => html`<tr>${pick('a', point, i === 1)}${pick('b', point, i === 0)}
 <td class="nowrap"><a href="${runUrl(point.run_id)}">${time(point.at)}</a></td><td class="wide">${commitText(point.commit)}${point.subject && html` <span class="subject">${point.subject}</span>`}</td>
-${numberCells(formatValue(point.level, metric!.unit), point.interval && around(point.level, point.interval), point.n)}<td>${point.verdict && verdictBadge(point.verdict)}</td></tr>`);
+${numberCells(formatValue(point.level, metric!.unit), point.interval && around(point.level, point.interval), point.n)}<td>${point.verdict && verdictBadge(point.verdict)}</td></tr>`,
+  );
   return html`<section aria-labelledby="points-title"><h3 id="points-title">Every point</h3>
 <form method="get" action="/compare"><p class="bar"><button>Compare</button> <span class="muted">the two that are chosen.</span></p>
 ${table('Every point, the newest first', heads('Before', 'After', 'Started', 'Commit', `>${metric!.title}`, '>95 % interval', '>Rounds', 'Verdict'), rows, { tall: true })}</form></section>`;

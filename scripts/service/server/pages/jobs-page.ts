@@ -1,8 +1,9 @@
 /** The queue: what runs, what waits in its order, what has ended; and one job. */
-import { formatElapsed } from '../../../report/units.ts';
+
 import { plural } from '../../../core/text.ts';
+import { formatElapsed } from '../../../report/units.ts';
 import type { JobLine, JobsView } from '../data/data-types.ts';
-import { html, type Html } from '../html.ts';
+import { type Html, html } from '../html.ts';
 import { actions, endedTable, jobCard, result, waitingTable, whatText } from './job-parts.ts';
 import { between, facts, jobUrl, runUrl, time, withQuery } from './parts.ts';
 
@@ -33,7 +34,8 @@ ${running.workers.length === 0 ? html`<p class="muted">None. <code>npm run work<
 
 function pages({ limit, offset, total }: JobsView): Html | undefined {
   if (total <= limit && offset === 0) return undefined;
-  const link = (to: number, word: string) => html`<a href="${withQuery('/jobs', { offset: to || undefined })}">${word}</a>`;
+  const link = (to: number, word: string) =>
+    html`<a href="${withQuery('/jobs', { offset: to || undefined })}">${word}</a>`;
   return html`<nav class="pages" aria-label="Pages of ended jobs">${offset > 0 && link(Math.max(0, offset - limit), 'Newer')} <span class="muted">${offset + 1} to ${Math.min(total, offset + limit)} of ${total}</span> ${offset + limit < total && link(offset + limit, 'Older')}</nav>`;
 }
 
@@ -46,25 +48,36 @@ export function jobBody(job: JobLine, may: boolean | undefined): Html {
 ${job.reason && html`<p class="notice">${job.reason}</p>`}
 ${job.state === 'leased' && jobCard(job, may)}
 ${facts([
-    ['Place in the queue', job.place],
-    ['Kind', job.kind],
-    ['Pull request', job.pull_request !== undefined && job.repository ? `${job.repository}#${job.pull_request}` : undefined],
-    ['Commit', html`<code>${job.commit}</code>`],
-    ['Against', job.against],
-    ['Settings', Object.entries(job.overrides).map(([key, value]) => `${key}=${value}`).join(' ') || undefined],
-    ['Asked for by', job.requested_by],
-    ['Priority', job.priority],
-    ['Queued', time(job.created_at)],
-    ['Not before', job.not_before && time(job.not_before)],
-    ['Begun', job.started_at && time(job.started_at)],
-    ['Ended', job.ended_at && html`${time(job.ended_at)}${job.started_at && `, after ${between(job.started_at, job.ended_at)}`}`],
-    ['May take', formatElapsed(job.deadline_s)],
-    ['Worker', job.worker && `${job.worker.host}, process ${job.worker.pid}`],
-    ['Lost workers', job.losses || undefined],
-    ['Faults of the infrastructure', job.failures || undefined],
-    ['Retry of', job.retry_of && html`<a href="${jobUrl(job.retry_of)}"><code>${job.retry_of}</code></a>`],
-    ['Run', job.run_id && html`<a href="${runUrl(job.run_id)}"><code>${job.run_id}</code></a>`],
-  ])}
+  ['Place in the queue', job.place],
+  ['Kind', job.kind],
+  [
+    'Pull request',
+    job.pull_request !== undefined && job.repository ? `${job.repository}#${job.pull_request}` : undefined,
+  ],
+  ['Commit', html`<code>${job.commit}</code>`],
+  ['Against', job.against],
+  [
+    'Settings',
+    Object.entries(job.overrides)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(' ') || undefined,
+  ],
+  ['Asked for by', job.requested_by],
+  ['Priority', job.priority],
+  ['Queued', time(job.created_at)],
+  ['Not before', job.not_before && time(job.not_before)],
+  ['Begun', job.started_at && time(job.started_at)],
+  [
+    'Ended',
+    job.ended_at && html`${time(job.ended_at)}${job.started_at && `, after ${between(job.started_at, job.ended_at)}`}`,
+  ],
+  ['May take', formatElapsed(job.deadline_s)],
+  ['Worker', job.worker && `${job.worker.host}, process ${job.worker.pid}`],
+  ['Lost workers', job.losses || undefined],
+  ['Faults of the infrastructure', job.failures || undefined],
+  ['Retry of', job.retry_of && html`<a href="${jobUrl(job.retry_of)}"><code>${job.retry_of}</code></a>`],
+  ['Run', job.run_id && html`<a href="${runUrl(job.run_id)}"><code>${job.run_id}</code></a>`],
+])}
 </div>
 ${may === false && !ended && html`<p class="muted"><a href="/sign-in">Sign in</a> to cancel it.</p>`}`;
 }

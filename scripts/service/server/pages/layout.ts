@@ -1,5 +1,5 @@
 /** What every page has around it. */
-import { html, type Html, type Value } from '../html.ts';
+import { type Html, html, type Value } from '../html.ts';
 import { assetUrl } from './assets.ts';
 
 /** A part of the site, as the navigation names it. */
@@ -18,9 +18,17 @@ export interface PageOptions {
   body: Value;
 }
 
-const PLACES: [Place, string, string][] = [['overview', '/', 'Overview'], ['runs', '/runs', 'Runs'], ['compare', '/compare', 'Compare'], ['jobs', '/jobs', 'Jobs']];
+const PLACES: [Place, string, string][] = [
+  ['overview', '/', 'Overview'],
+  ['runs', '/runs', 'Runs'],
+  ['compare', '/compare', 'Compare'],
+  ['jobs', '/jobs', 'Jobs'],
+];
 
-/** A whole page. Without JavaScript a live one loads itself again; with it, live.js fetches it and changes only what is new. */
+/**
+ * A whole page. Without JavaScript a live one loads itself again; with it, live.js fetches it and changes only what is
+ * new.
+ */
 export function page({ title, place, signedIn, live, charts = false, body }: PageOptions): string {
   return html`<!doctype html>
 <html lang="en"${live !== undefined && html` data-live="${live}"`}>
@@ -61,13 +69,29 @@ function account(place: Place | undefined, signedIn: boolean | undefined): Html 
 /** What an error says, as a sentence of its own. */
 export const sentence = (message: string): string => `${message.charAt(0).toUpperCase()}${message.slice(1)}.`;
 
-const NAMES: Record<number, string> = { 400: 'This cannot be shown', 401: 'Sign in first', 403: 'Not allowed', 404: 'Not found', 409: 'Not possible any more', 413: 'Too large', 429: 'Too many requests', 500: 'A fault', 503: 'Not available' };
+const NAMES: Record<number, string> = {
+  400: 'This cannot be shown',
+  401: 'Sign in first',
+  403: 'Not allowed',
+  404: 'Not found',
+  409: 'Not possible any more',
+  413: 'Too large',
+  429: 'Too many requests',
+  500: 'A fault',
+  503: 'Not available',
+};
 
 /** A page that says what went wrong. */
 export function errorPage(status: number, message: string): string {
   const title = NAMES[status] ?? (status < 500 ? NAMES[400]! : NAMES[500]!);
-  const further = status === 401 || status === 403 ? html`<a href="/sign-in">Sign in</a> or go to the <a href="/">overview</a>.` : html`Go to the <a href="/">overview</a>, the <a href="/runs">runs</a> or the <a href="/jobs">jobs</a>.`;
-  return page({ title, body: html`<h1>${title}</h1>
+  const further =
+    status === 401 || status === 403
+      ? html`<a href="/sign-in">Sign in</a> or go to the <a href="/">overview</a>.`
+      : html`Go to the <a href="/">overview</a>, the <a href="/runs">runs</a> or the <a href="/jobs">jobs</a>.`;
+  return page({
+    title,
+    body: html`<h1>${title}</h1>
 <p class="lead">${sentence(message)}</p>
-<p>${further} <span class="muted">(HTTP ${status})</span></p>` });
+<p>${further} <span class="muted">(HTTP ${status})</span></p>`,
+  });
 }

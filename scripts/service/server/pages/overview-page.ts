@@ -1,10 +1,22 @@
 /** The overview: each benchmark on the default branch, what runs now, what waits. */
-import { shortCommit } from '../../../engine/names.ts';
+
 import { plural } from '../../../core/text.ts';
+import { shortCommit } from '../../../engine/names.ts';
 import type { BenchmarkOverview, Overview, SparkMetric } from '../data/data-types.ts';
-import { html, type Html } from '../html.ts';
+import { type Html, html } from '../html.ts';
 import { jobCard, waitingTable } from './job-parts.ts';
-import { benchmarkUrl, changeClass, changeText, commitText, outcomeBadge, runsTable, runUrl, time, timeText, valueText } from './parts.ts';
+import {
+  benchmarkUrl,
+  changeClass,
+  changeText,
+  commitText,
+  outcomeBadge,
+  runsTable,
+  runUrl,
+  time,
+  timeText,
+  valueText,
+} from './parts.ts';
 import { sparkline } from './svg/spark.ts';
 
 export function overviewBody(view: Overview): Html {
@@ -27,7 +39,11 @@ function now({ running, runs_by_hand, queued, queued_total, workers, paused }: O
   const idle = running.length === 0 && runs_by_hand.length === 0;
   const present = workers.filter(({ missing }) => !missing);
   const missing = workers.filter((worker) => worker.missing);
-  const state = [idle ? 'Nothing runs' : `${running.length + runs_by_hand.length} running`, `${queued_total} waiting`, present.length === 0 ? 'no worker' : plural(present.length, 'worker')].join(', ');
+  const state = [
+    idle ? 'Nothing runs' : `${running.length + runs_by_hand.length} running`,
+    `${queued_total} waiting`,
+    present.length === 0 ? 'no worker' : plural(present.length, 'worker'),
+  ].join(', ');
   return html`<p class="state">${state}. <a href="/jobs">All jobs</a></p>
 ${paused && html`<p class="notice">The queue is paused by ${paused.by} since ${time(paused.at)}${paused.reason && html`: ${paused.reason}`}. Nothing new is begun.</p>`}
 ${present.length === 0 && queued_total > 0 && html`<p class="notice">Jobs wait and no worker is there: <code>npm run work</code> on the benchmark host takes them.</p>`}
@@ -38,7 +54,8 @@ ${queued.length > 0 && waitingTable(queued.slice(0, 5))}
 ${queued_total > 5 && html`<p><a href="/jobs">${queued_total - 5} more</a></p>`}`;
 }
 
-const bar = (done: number, most: number, label: string): Html => html`<progress aria-label="${label}" max="${most}" value="${Math.min(done, most)}"></progress>`;
+const bar = (done: number, most: number, label: string): Html =>
+  html`<progress aria-label="${label}" max="${most}" value="${Math.min(done, most)}"></progress>`;
 
 function benchmarkCard(benchmark: BenchmarkOverview): Html {
   const { name, repositories, last_master: last, metrics, suspected_open, runs } = benchmark;
@@ -54,7 +71,12 @@ ${metrics.length > 0 && html`<ul class="tiles">${metrics.map((metric) => tile(na
 function tile(benchmark: string, metric: SparkMetric): Html {
   const { name, title, unit, better, margin, points, last, change, since } = metric;
   const values = points.map(({ value }) => value);
-  const words = change === null ? '' : changeClass(change, better, margin) === 'same' ? 'within the margin' : changeClass(change, better, margin);
+  const words =
+    change === null
+      ? ''
+      : changeClass(change, better, margin) === 'same'
+        ? 'within the margin'
+        : changeClass(change, better, margin);
   const label = `${title} over ${plural(points.length, 'commit')}: ${values.length > 0 ? `from ${valueText(values[0], unit)} to ${valueText(values.at(-1), unit)}` : 'no values'}`;
   return html`<li><a href="${benchmarkUrl(benchmark, { metric: name })}"><span class="title">${title}</span> <span class="figure">${valueText(last, unit)}</span>${points.length > 1 && sparkline(values, label, margin)}</a>
 ${change !== null && since && html`<span class="delta ${changeClass(change, better, margin)}" title="since ${shortCommit(since.commit)} of ${timeText(since.at)}">${changeText(change)} <span>${words}</span></span> <span class="muted since">since ${since.change_point ? 'the change at ' : ''}${shortCommit(since.commit)}</span>`}</li>`;

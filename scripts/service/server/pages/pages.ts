@@ -9,12 +9,12 @@ import { overview } from '../data/overview-data.ts';
 import { runView } from '../data/run-data.ts';
 import { runsView } from '../data/runs-data.ts';
 import type { Html } from '../html.ts';
-import { HttpError, type Http, type HttpReply, type HttpRequest } from '../http.ts';
+import { type Http, HttpError, type HttpReply, type HttpRequest } from '../http.ts';
 import type { ServeContext } from '../serve-context.ts';
 import { chooserBody, compareBody } from './compare-page.ts';
 import { historyBody } from './history-page.ts';
 import { jobBody, jobsBody } from './jobs-page.ts';
-import { page, sentence, type PageOptions } from './layout.ts';
+import { type PageOptions, page, sentence } from './layout.ts';
 import { overviewBody } from './overview-page.ts';
 import { withQuery } from './parts.ts';
 import { runBody } from './run-page.ts';
@@ -31,13 +31,22 @@ const LONGEST = 200;
 
 type Shown = Omit<PageOptions, 'body' | 'signedIn'> & { body: Html };
 
-/** Adds GET routes for all pages; what is asked for in the wrong way is answered with 400, what is not there with 404. */
+/**
+ * Adds GET routes for all pages; what is asked for in the wrong way is answered with 400, what is not there with 404.
+ */
 export function pageRoutes(http: Http, ctx: ServeContext): void {
-  const get = (path: string, show: (request: HttpRequest, reply: HttpReply) => Shown | undefined | Promise<Shown | undefined>) =>
+  const get = (
+    path: string,
+    show: (request: HttpRequest, reply: HttpReply) => Shown | undefined | Promise<Shown | undefined>,
+  ) =>
     http.get(path, { schema: { hide: true } }, async (request, reply) => {
       const shown = await show(request, reply);
       if (!shown) return reply;
-      return reply.type('text/html; charset=utf-8').header('cache-control', 'no-cache').header('vary', 'cookie').send(page({ ...shown, signedIn: signedIn(request) }));
+      return reply
+        .type('text/html; charset=utf-8')
+        .header('cache-control', 'no-cache')
+        .header('vary', 'cookie')
+        .send(page({ ...shown, signedIn: signedIn(request) }));
     });
   const signedIn = (request: HttpRequest) => (ctx.actionToken === undefined ? undefined : mayAct(request, ctx));
   const names = () => [...ctx.config.rules.keys()].sort();
@@ -48,25 +57,60 @@ export function pageRoutes(http: Http, ctx: ServeContext): void {
     return { title: 'Overview', place: 'overview', live: busy ? LIVE_S : undefined, body: overviewBody(view) };
   });
   get('/benchmarks/:name', (request) => {
-    const asked = { benchmark: parameter(request, 'name'), metric: text(request, 'metric'), host: text(request, 'host'), from: text(request, 'from'), to: text(request, 'to'), limit: number(request, 'limit') };
+    const asked = {
+      benchmark: parameter(request, 'name'),
+      metric: text(request, 'metric'),
+      host: text(request, 'host'),
+      from: text(request, 'from'),
+      to: text(request, 'to'),
+      limit: number(request, 'limit'),
+    };
     return { title: asked.benchmark, charts: true, body: historyBody(history(ctx, asked), asked) };
   });
   get('/runs', (request) => {
-    const asked = { benchmark: text(request, 'benchmark'), commit: text(request, 'commit'), host: text(request, 'host'), master: text(request, 'master') === '1' ? true : undefined, status: text(request, 'status') as RunStatus | undefined, after: text(request, 'after'), limit: PER_PAGE };
+    const asked = {
+      benchmark: text(request, 'benchmark'),
+      commit: text(request, 'commit'),
+      host: text(request, 'host'),
+      master: text(request, 'master') === '1' ? true : undefined,
+      status: text(request, 'status') as RunStatus | undefined,
+      after: text(request, 'after'),
+      limit: PER_PAGE,
+    };
     return { title: 'Runs', place: 'runs', body: runsBody(runsView(ctx, asked), asked, names()) };
   });
   get('/runs/:id', async (request) => {
     const view = await runView(ctx, parameter(request, 'id'));
-    return { title: `Run ${view.run.run_id}`, place: 'runs', charts: true, live: view.ended ? undefined : LIVE_S, body: runBody(view) };
+    return {
+      title: `Run ${view.run.run_id}`,
+      place: 'runs',
+      charts: true,
+      live: view.ended ? undefined : LIVE_S,
+      body: runBody(view),
+    };
   });
   get('/compare', (request, reply) => {
     const ticked = list(request, 'run').sort();
     if (ticked.length === 2) return void reply.redirect(withQuery('/compare', { a: ticked[0], b: ticked[1] }));
     const [a, b, benchmark] = [text(request, 'a'), text(request, 'b'), text(request, 'benchmark')];
-    const choose = (remark?: string) => ({ title: 'Compare', place: 'compare' as const, body: chooserBody({ a: a ?? ticked[0], b, benchmark }, names(), remark) });
-    if (a === undefined || b === undefined) return choose(ticked.length > 0 ? `Two runs are compared, and ${ticked.length === 1 ? 'one was' : `${ticked.length} were`} ticked.` : undefined);
+    const choose = (remark?: string) => ({
+      title: 'Compare',
+      place: 'compare' as const,
+      body: chooserBody({ a: a ?? ticked[0], b, benchmark }, names(), remark),
+    });
+    if (a === undefined || b === undefined)
+      return choose(
+        ticked.length > 0
+          ? `Two runs are compared, and ${ticked.length === 1 ? 'one was' : `${ticked.length} were`} ticked.`
+          : undefined,
+      );
     try {
-      return { title: 'Compare', place: 'compare', charts: true, body: compareBody(compareView(ctx, { a, b, benchmark }), { a, b, benchmark }, names()) };
+      return {
+        title: 'Compare',
+        place: 'compare',
+        charts: true,
+        body: compareBody(compareView(ctx, { a, b, benchmark }), { a, b, benchmark }, names()),
+      };
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       void reply.code(400);
@@ -76,12 +120,26 @@ export function pageRoutes(http: Http, ctx: ServeContext): void {
   get('/jobs', (request) => {
     const running = jobsView(ctx, { state: ['leased'], limit: 200 });
     const waiting = jobsView(ctx, { state: ['queued'], limit: 200 });
-    const ended = jobsView(ctx, { state: ['done', 'failed', 'cancelled'], limit: PER_PAGE, offset: number(request, 'offset') });
-    return { title: 'Jobs', place: 'jobs', live: running.total + waiting.total > 0 ? LIVE_S : undefined, body: jobsBody({ running, waiting, ended }, signedIn(request)) };
+    const ended = jobsView(ctx, {
+      state: ['done', 'failed', 'cancelled'],
+      limit: PER_PAGE,
+      offset: number(request, 'offset'),
+    });
+    return {
+      title: 'Jobs',
+      place: 'jobs',
+      live: running.total + waiting.total > 0 ? LIVE_S : undefined,
+      body: jobsBody({ running, waiting, ended }, signedIn(request)),
+    };
   });
   get('/jobs/:id', (request) => {
     const job = jobView(ctx, parameter(request, 'id'));
-    return { title: `Job ${job.job_id}`, place: 'jobs', live: job.state === 'queued' || job.state === 'leased' ? LIVE_S : undefined, body: jobBody(job, signedIn(request)) };
+    return {
+      title: `Job ${job.job_id}`,
+      place: 'jobs',
+      live: job.state === 'queued' || job.state === 'leased' ? LIVE_S : undefined,
+      body: jobBody(job, signedIn(request)),
+    };
   });
   get('/sign-in', (request) => ({ title: 'Sign in', place: 'sign-in', body: signInBody(signedIn(request)) }));
 }
@@ -94,7 +152,8 @@ function parameter(request: HttpRequest, name: string): string {
 function text(request: HttpRequest, name: string): string | undefined {
   const value = (request.query as Record<string, unknown>)[name];
   if (value === undefined || value === '') return undefined;
-  if (typeof value !== 'string' || value.length > LONGEST) throw new HttpError(400, `${name} is given twice, or too long`);
+  if (typeof value !== 'string' || value.length > LONGEST)
+    throw new HttpError(400, `${name} is given twice, or too long`);
   return value.trim() || undefined;
 }
 

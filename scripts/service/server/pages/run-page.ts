@@ -1,12 +1,24 @@
 /** One run. */
+
+import { plural } from '../../../core/text.ts';
+import type { RunDocument } from '../../../documents/run.ts';
 import { loadWords } from '../../../report/load-text.ts';
 import { formatValue } from '../../../report/units.ts';
 import { isShown, sideWords } from '../../../report/verdict-text.ts';
-import { plural } from '../../../core/text.ts';
-import type { RunDocument } from '../../../documents/run.ts';
 import type { RunView } from '../data/data-types.ts';
-import { html, lines, type Html } from '../html.ts';
-import { benchmarkUrl, between, commitText, compareUrl, facts, jobUrl, runUrl, sideText, statusBadge, time } from './parts.ts';
+import { type Html, html, lines } from '../html.ts';
+import {
+  benchmarkUrl,
+  between,
+  commitText,
+  compareUrl,
+  facts,
+  jobUrl,
+  runUrl,
+  sideText,
+  statusBadge,
+  time,
+} from './parts.ts';
 import { requestsSection } from './requests-parts.ts';
 import { latencySection, metricsTable, roundsSection, validitySection } from './run-parts.ts';
 import { seriesChart } from './series-parts.ts';
@@ -27,9 +39,27 @@ ${heading(view)}
 </div>
 ${where(view)}
 <section id="metrics" data-part aria-labelledby="metrics-title"><h2 id="metrics-title">Primary metrics</h2>
-${verdict && baseline ? html`${changesTable('Primary metrics', verdict, verdict.metrics.filter((metric) => metric.primary), { candidate: 'Candidate', baseline: 'Baseline' })}${grounds(verdict)}` : metricsTable('Primary metrics', primary)}
+${
+  verdict && baseline
+    ? html`${changesTable(
+        'Primary metrics',
+        verdict,
+        verdict.metrics.filter((metric) => metric.primary),
+        { candidate: 'Candidate', baseline: 'Baseline' },
+      )}${grounds(verdict)}`
+    : metricsTable('Primary metrics', primary)
+}
 <details><summary>Other metrics</summary><p class="muted">They do not gate: no verdict is made of them.</p>
-${verdict && baseline ? changesTable('Other metrics', verdict, verdict.metrics.filter((metric) => !metric.primary && isShown(metric)), { candidate: 'Candidate', baseline: 'Baseline' }) : metricsTable('Other metrics', others)}</details></section>
+${
+  verdict && baseline
+    ? changesTable(
+        'Other metrics',
+        verdict,
+        verdict.metrics.filter((metric) => !metric.primary && isShown(metric)),
+        { candidate: 'Candidate', baseline: 'Baseline' },
+      )
+    : metricsTable('Other metrics', others)
+}</details></section>
 ${roundsSection(view, primary)}
 ${validitySection(view)}
 ${latencySection(view)}
@@ -39,7 +69,12 @@ ${configuration(run)}
 ${before && html`<p><a href="${compareUrl(before.run_id, run.run_id)}">Compare with the default branch before it</a> (${commitText(before.commit)})</p>`}`;
 }
 
-const words = (run: RunDocument): string => (run.status === 'running' ? 'It is being measured.' : run.pairing === 'solo' ? 'Measured alone, so there is no verdict.' : 'There is no verdict.');
+const words = (run: RunDocument): string =>
+  run.status === 'running'
+    ? 'It is being measured.'
+    : run.pairing === 'solo'
+      ? 'Measured alone, so there is no verdict.'
+      : 'There is no verdict.';
 
 function heading({ run, rounds, jobs }: RunView): Html {
   const valid = rounds.filter(({ sides }) => sides.every((side) => side.valid)).length;
@@ -47,11 +82,18 @@ function heading({ run, rounds, jobs }: RunView): Html {
   return facts([
     ['Candidate', sideText({ ...run.sides.candidate, subject: undefined })],
     ['Baseline', run.sides.baseline && sideText(run.sides.baseline)],
-    ['Started', html`${time(run.started_at)}${run.finished_at && `, took ${between(run.started_at, run.finished_at)}`}`],
+    [
+      'Started',
+      html`${time(run.started_at)}${run.finished_at && `, took ${between(run.started_at, run.finished_at)}`}`,
+    ],
     ['Rounds', `${valid} valid of ${rounds.length} measured, ${run.rounds_asked} asked for, ${run.pairing}`],
     ['Load', loadWords(run)],
     ['Host', `${host.cpu_model}, ${host.cores} cores, ${formatValue(host.memory_bytes, 'bytes')}, ${host.os}`],
-    ['Capacity', run.capacity && (run.capacity.capacity === null ? 'below the lowest rate' : `${run.capacity.capacity} requests/s`)],
+    [
+      'Capacity',
+      run.capacity &&
+        (run.capacity.capacity === null ? 'below the lowest rate' : `${run.capacity.capacity} requests/s`),
+    ],
     ['Run', html`<code>${run.run_id}</code>${run.master && html` <span class="tag">master</span>`}`],
     ['Job', jobs[0] && html`<a href="${jobUrl(jobs[0].job_id)}"><code>${jobs[0].job_id}</code></a>`],
     ['Goes on from', run.continues && html`<a href="${runUrl(run.continues)}"><code>${run.continues}</code></a>`],
@@ -70,15 +112,33 @@ ${archives.length === 0 && none && html`<p class="muted">No link into Grafana: $
 
 function configuration(run: RunDocument): Html {
   const { archive, host, cpusets } = run;
-  const kept = archive ? (archive.pending ? `wait on this host${archive.error ? ` (${archive.error})` : ''}` : archive.removed_at ? `removed on ${archive.removed_at.slice(0, 10)}` : `${plural(archive.blocks.length, 'block')} in ${archive.bucket}${archive.verified ? ', verified' : ''}`) : 'not shipped';
+  const kept = archive
+    ? archive.pending
+      ? `wait on this host${archive.error ? ` (${archive.error})` : ''}`
+      : archive.removed_at
+        ? `removed on ${archive.removed_at.slice(0, 10)}`
+        : `${plural(archive.blocks.length, 'block')} in ${archive.bucket}${archive.verified ? ', verified' : ''}`
+    : 'not shipped';
   const { rounds: _rounds, verdict: _verdict, metrics: _metrics, compose, ...resolved } = run;
   return html`<section aria-labelledby="configuration-title"><h2 id="configuration-title">Configuration</h2>
 ${facts([
-    ['Stack', html`<code>${run.stack_version}</code>`], ['Kernel', host.kernel], ['Engine', host.engine], ['Host', html`<code>${host.id}</code>`],
-    ['CPU sets', `services ${cpusets.services ?? 'all'}, load ${cpusets.loadgen ?? 'all'}, metrics ${cpusets.metrics ?? 'all'}`],
-    ['Design', run.comparison && `${run.comparison.design}, ${run.comparison.min} to ${run.comparison.max} observations`],
-    ['Labels', Object.entries(run.labels).map(([key, value]) => `${key}=${value}`).join(', ') || undefined], ['Raw metrics', kept],
-  ])}
+  ['Stack', html`<code>${run.stack_version}</code>`],
+  ['Kernel', host.kernel],
+  ['Engine', host.engine],
+  ['Host', html`<code>${host.id}</code>`],
+  [
+    'CPU sets',
+    `services ${cpusets.services ?? 'all'}, load ${cpusets.loadgen ?? 'all'}, metrics ${cpusets.metrics ?? 'all'}`,
+  ],
+  ['Design', run.comparison && `${run.comparison.design}, ${run.comparison.min} to ${run.comparison.max} observations`],
+  [
+    'Labels',
+    Object.entries(run.labels)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(', ') || undefined,
+  ],
+  ['Raw metrics', kept],
+])}
 <details><summary>All of it</summary><pre tabindex="0" aria-label="Resolved configuration">${lines(JSON.stringify(resolved, null, 2))}</pre></details>
 <details><summary>Compose, as it was started</summary><pre tabindex="0" aria-label="Compose configuration">${lines(JSON.stringify(compose, null, 2))}</pre></details></section>`;
 }

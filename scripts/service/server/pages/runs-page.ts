@@ -1,6 +1,6 @@
 /** The list of runs. */
 import type { RunsAsked, RunsView } from '../data/data-types.ts';
-import { html, type Html } from '../html.ts';
+import { type Html, html } from '../html.ts';
 import { option, runsTable, withQuery } from './parts.ts';
 
 const STATUSES = ['complete', 'running', 'invalid', 'interrupted', 'failed'] as const;
@@ -18,9 +18,13 @@ export function runsBody({ runs, next }: RunsView, asked: RunsAsked, benchmarks:
 <label class="check"><input type="checkbox" name="master" value="1"${master && html` checked`}> Default branch only</label>
 <button>Show</button> ${Object.values(ask).some((value) => value) && html`<a href="/runs">Clear</a>`}
 </form>
-${runs.length === 0 ? html`<p class="muted">No run fits.</p>` : html`<form method="get" action="/compare" id="pick" data-pick>
+${
+  runs.length === 0
+    ? html`<p class="muted">No run fits.</p>`
+    : html`<form method="get" action="/compare" id="pick" data-pick>
 <p class="bar"><button>Compare</button> <span class="muted" data-pick-words>Tick two runs.</span></p>
 ${runsTable('Runs, the newest first', runs, { ticks: true })}
-</form>`}
+</form>`
+}
 <nav class="pages" aria-label="Pages of runs">${after && html`<a href="${withQuery('/runs', ask)}">Newest</a>`} ${next && html`<a href="${withQuery('/runs', { ...ask, after: next })}">Older</a>`}</nav>`;
 }

@@ -4,12 +4,17 @@
 export const at = (coordinate: number): string => String(Math.round(coordinate * 10) / 10);
 
 /** From values to coordinates, in proportion. */
-export function linear([low, high]: readonly [number, number], [from, to]: readonly [number, number]): (value: number) => number {
+export function linear(
+  [low, high]: readonly [number, number],
+  [from, to]: readonly [number, number],
+): (value: number) => number {
   const span = high - low || 1;
   return (value) => from + ((value - low) / span) * (to - from);
 }
 
-/** Least and greatest, with some room; at least `least` times the middle wide, so that noise does not fill the drawing. */
+/**
+ * Least and greatest, with some room; at least `least` times the middle wide, so that noise does not fill the drawing.
+ */
 export function extent(values: readonly number[], least = 0.02): [number, number] {
   if (values.length === 0) return [0, 1];
   const [low, high] = [Math.min(...values), Math.max(...values)];
@@ -31,7 +36,12 @@ export function ticks([low, high]: readonly [number, number], count: number): nu
 
 /** 1, 2 and 5 times the powers of ten within the range; for a scale of logarithms. */
 export function logTicks([low, high]: readonly [number, number]): number[] {
-  const powers = Array.from({ length: Math.ceil(Math.log10(high)) - Math.floor(Math.log10(low)) + 1 }, (_, i) => 10 ** (Math.floor(Math.log10(low)) + i));
-  const all = powers.flatMap((power) => [1, 2, 5].map((factor) => Number((factor * power).toPrecision(6)))).filter((value) => value >= low && value <= high);
+  const powers = Array.from(
+    { length: Math.ceil(Math.log10(high)) - Math.floor(Math.log10(low)) + 1 },
+    (_, i) => 10 ** (Math.floor(Math.log10(low)) + i),
+  );
+  const all = powers
+    .flatMap((power) => [1, 2, 5].map((factor) => Number((factor * power).toPrecision(6))))
+    .filter((value) => value >= low && value <= high);
   return all.length <= 7 ? all : all.filter((value) => /^1/.test(value.toExponential()));
 }

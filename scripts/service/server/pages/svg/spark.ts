@@ -1,5 +1,5 @@
 /** A sparkline: the level of one metric over the newest commits. Pure. */
-import { html, type Html } from '../../html.ts';
+import { type Html, html } from '../../html.ts';
 import { at, extent, linear } from './scale.ts';
 
 const [WIDTH, HEIGHT] = [168, 36];
