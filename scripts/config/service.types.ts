@@ -19,7 +19,7 @@ export interface ServiceSpec {
    */
   reconcile: string;
   /**
-   * Who is told of a confirmed change of a default branch: each way once for each change.
+   * Who is told of a confirmed change of a default branch: each channel once for each change.
    */
   alerts: Alert[];
 }
@@ -37,7 +37,7 @@ export interface Repository {
   pull_requests: 'each' | 'on-request';
 }
 /**
- * One way to tell somebody.
+ * One channel of alerts.
  */
 export interface Alert {
   /**

@@ -1,11 +1,14 @@
 /** What is generated from the schemas and tables: types and reference pages. Only `npm run generate` and its test use it. */
 import { compile } from 'json-schema-to-typescript';
+import calibrationSchema from '../../docs/schemas/mayfly.calibration.v1.json' with { type: 'json' };
+import capacitySchema from '../../docs/schemas/mayfly.capacity.v1.json' with { type: 'json' };
+import queueSchema from '../../docs/schemas/mayfly.queue.v1.json' with { type: 'json' };
 import runSchema from '../../docs/schemas/mayfly.run.v1.json' with { type: 'json' };
 import verdictSchema from '../../docs/schemas/mayfly.verdict.v1.json' with { type: 'json' };
-import schema from './benchmark.schema.json' with { type: 'json' };
-import { FLAGS } from './flags.ts';
-import { BUILTIN_METRICS } from './metric-defaults.ts';
-import serviceSchema from './service.schema.json' with { type: 'json' };
+import schema from '../config/benchmark.schema.json' with { type: 'json' };
+import { FLAGS } from '../config/flags.ts';
+import { BUILTIN_METRICS } from '../config/metric-defaults.ts';
+import serviceSchema from '../config/service.schema.json' with { type: 'json' };
 
 /** A JSON schema, as far as the benchmark's one goes. */
 export interface Schema {
@@ -37,8 +40,13 @@ export interface Schema {
 /** File, from the root of the checkout, -> its content. */
 export async function generatedFiles(): Promise<Record<string, string>> {
   return {
-    'scripts/config/benchmark.types.ts': await typesOf(schema, 'benchmark'),
-    'scripts/config/service.types.ts': await typesOf(serviceSchema, 'service'),
+    'scripts/config/benchmark.types.ts': await typesOf(schema, 'benchmark.schema'),
+    'scripts/config/service.types.ts': await typesOf(serviceSchema, 'service.schema'),
+    'scripts/documents/run.types.ts': await typesOf(runSchema, 'mayfly.run.v1'),
+    'scripts/documents/verdict.types.ts': await typesOf(verdictSchema, 'mayfly.verdict.v1'),
+    'scripts/documents/calibration.types.ts': await typesOf(calibrationSchema, 'mayfly.calibration.v1'),
+    'scripts/documents/capacity.types.ts': await typesOf(capacitySchema, 'mayfly.capacity.v1'),
+    'scripts/documents/job.types.ts': await typesOf(queueSchema, 'mayfly.queue.v1'),
     'docs/benchmark.md': benchmarkPage(),
     'docs/mayfly-yaml.md': servicePage(),
     'docs/run.md': runPage(),
@@ -49,8 +57,9 @@ export async function generatedFiles(): Promise<Record<string, string>> {
 async function typesOf(source: object, name: string): Promise<string> {
   const prepared = prepareForTypes(source as Schema) as { title: string };
   return compile(prepared as Parameters<typeof compile>[0], prepared.title, {
-    bannerComment: `/* Generated from ${name}.schema.json by \`npm run generate\`. */`,
+    bannerComment: `/* Generated from ${name}.json by \`npm run generate\`. */`,
     additionalProperties: false,
+    ignoreMinAndMaxItems: true,
     format: true,
     style: { singleQuote: true, printWidth: 120 },
   });

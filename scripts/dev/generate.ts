@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { grafanaFiles } from '../../grafana/src/generate.ts';
-import { generatedFiles } from '../config/generate-types.ts';
+import { generatedFiles } from './generate-types.ts';
 
 const root = join(import.meta.dirname, '../..');
 for (const [file, content] of Object.entries({ ...(await generatedFiles()), ...grafanaFiles() })) {

@@ -50,7 +50,7 @@ function errors(calibration: CalibrationDocument): string[] {
   );
   return [
     `false REGRESSION   ${line(false_alarms)}; designed for at most ${formatPercent(ALPHA)}`,
-    `false IMPROVEMENT  ${line(false_improvements)}`,
+    ...(false_improvements ? [`false IMPROVEMENT  ${line(false_improvements)}`] : []),
     `a decision took    ${length.median} ${unitOf(calibration)} (median; 95 % of them at most ${length.p95})`,
     ...favoured.map(
       ({ name, difference }) =>

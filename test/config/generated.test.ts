@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { generatedFiles } from '../../scripts/config/generate-types.ts';
+import { generatedFiles } from '../../scripts/dev/generate-types.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 

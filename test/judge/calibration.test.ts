@@ -61,7 +61,7 @@ t.test(
       observations: 40,
     });
     t.ok(calibration.false_alarms.share <= 0.01, `false alarms ${calibration.false_alarms.share}`);
-    t.ok(calibration.false_improvements.share <= 0.01);
+    t.ok(calibration.false_improvements!.share <= 0.01);
     t.ok(
       calibration.length.median >= 6 &&
         calibration.length.median <= calibration.length.p95 &&
@@ -100,7 +100,7 @@ t.test('a side that is always 2 % slower raises alarms, and does not make slowdo
   t.equal(calibration.detects.latency_med, ofCalm.detects.latency_med);
   const faster = calibrate(made({ latency_med: { noise: 0.01, bias: -0.03 } }), EFFORT);
   t.equal(faster.false_alarms.share, 0, 'one that is faster raises none');
-  t.ok(faster.false_improvements.low > 0.5, `false improvements ${faster.false_improvements.share}`);
+  t.ok(faster.false_improvements!.low > 0.5, `false improvements ${faster.false_improvements!.share}`);
 });
 
 t.test('neighbours stay together', async (t) => {

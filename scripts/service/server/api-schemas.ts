@@ -2,9 +2,9 @@
  * JSON schemas of what the API takes and answers: they describe it (OpenAPI), check what is asked, and tests hold every
  * answer against them.
  */
+import queueSchema from '../../../docs/schemas/mayfly.queue.v1.json' with { type: 'json' };
 import runSchema from '../../../docs/schemas/mayfly.run.v1.json' with { type: 'json' };
 import verdictSchema from '../../../docs/schemas/mayfly.verdict.v1.json' with { type: 'json' };
-import { JOB_FAULTS } from '../../documents/job.ts';
 import { SERIES } from './data/data-types.ts';
 import { MOST_POINTS } from './data/history-data.ts';
 import { MOST_JOBS } from './data/jobs-data.ts';
@@ -51,9 +51,9 @@ const metricVerdict = (verdictDocument as { properties: { metrics: { items: Sche
 const withVerdict = inlined(runSchema) as { properties: Record<string, Schema> };
 const runDocument: Schema = { ...withVerdict, properties: { ...withVerdict.properties, verdict: verdictDocument } };
 
-const STATUS = ['running', 'complete', 'invalid', 'interrupted', 'failed'] as const;
-const STATES = ['queued', 'leased', 'done', 'failed', 'cancelled'] as const;
-const verdict = oneOf('REGRESSION', 'IMPROVEMENT', 'PASS', 'INCONCLUSIVE', 'INVALID');
+const enumOf = (schema: Schema | undefined) => (schema as { enum: string[] }).enum;
+const STATUS = enumOf(withVerdict.properties.status);
+const verdict = oneOf(...enumOf((verdictDocument as unknown as ObjectSchema).properties.verdict));
 const side = oneOf('candidate', 'baseline');
 const better = oneOf('lower', 'higher');
 const interval = orNull(fields({ level: number, low: number, high: number }));
@@ -81,44 +81,28 @@ const runLine = fields(
   'A line of a list of runs',
 );
 
-const workerName = { host: text, pid: count, pid_start: text };
-const job = {
-  job_id: text,
-  kind: oneOf('new-test', 'new-master'),
-  state: oneOf(...STATES),
-  priority: { type: 'integer' },
-  'repository?': text,
-  benchmark: text,
-  commit: text,
-  'ref?': text,
-  'against?': text,
-  'pull_request?': count,
-  overrides: fields({ 'rate?': text, 'duration?': text }),
-  requested_by: text,
-  created_at: time,
-  'not_before?': time,
-  deadline_s: number,
-  'retry_of?': text,
-  'worker?': fields(workerName),
-  'lease_until?': time,
-  'started_at?': time,
-  'ended_at?': time,
-  losses: count,
-  failures: count,
-  'cancel_reason?': text,
-  'progress?': fields({ text, 'run_id?': text, 'rounds_done?': count, 'rounds_most?': count, at: time }),
-  'reason?': text,
-  'fault?': oneOf(...JOB_FAULTS),
-  'run_id?': text,
-  'verdict?': verdict,
-} satisfies Record<string, Schema>;
-export const jobDocument = fields(job);
-export const jobLine = fields(
-  { ...job, 'place?': described(count, 'Place in the queue, from 1'), 'fraction?': number, 'subject?': text },
+interface ObjectSchema {
+  properties: Record<string, Schema>;
+}
+const queueDocument = inlined(queueSchema) as { properties: Record<'jobs' | 'workers' | 'paused', Schema> };
+const itemOf = (array: Schema) => (array as { items: Schema & ObjectSchema }).items;
+const more = (schema: Schema & ObjectSchema, named: Record<string, Schema>, description: string): Schema => ({
+  ...schema,
+  description,
+  properties: { ...schema.properties, ...named },
+});
+export const jobDocument = itemOf(queueDocument.properties.jobs);
+const STATES = enumOf(jobDocument.properties.state);
+export const jobLine = more(
+  jobDocument,
+  { place: described(count, 'Place in the queue, from 1'), fraction: number, subject: text },
   'A job',
 );
-const worker = fields({ ...workerName, slots: count, started_at: time, seen_at: time, missing: flag });
-export const paused = fields({ by: text, at: time, 'reason?': text });
+const worker = {
+  ...more(itemOf(queueDocument.properties.workers), { missing: flag }, 'A worker'),
+  required: ['host', 'pid', 'slots', 'started_at', 'seen_at', 'missing'],
+};
+export const paused = queueDocument.properties.paused;
 
 const benchmark = fields(
   {

@@ -1,0 +1,588 @@
+/* Generated from mayfly.run.v1.json by `npm run generate`. */
+
+/**
+ * One run: what was measured, on what, how, and every sample. What `npm run bench -- --json` and `npm run show -- RUN --json` print and the store keeps.
+ */
+export interface RunDocument {
+  /**
+   * Name and version of this document. A later version may add fields; one that changes or removes a field gets a new number.
+   */
+  schema: 'mayfly.run/v1';
+  /**
+   * ULID of the run; it begins with the time, so that ids sort by age.
+   */
+  run_id: string;
+  /**
+   * The benchmark's name.
+   */
+  benchmark: string;
+  /**
+   * `running`; `complete`: as many valid rounds as asked for; `invalid`: too few of them; `interrupted`; `failed`.
+   */
+  status: 'running' | 'complete' | 'invalid' | 'interrupted' | 'failed';
+  /**
+   * Why the run is not complete.
+   */
+  status_reason?: string;
+  /**
+   * When the run started; ISO 8601, UTC, with milliseconds.
+   */
+  started_at: string;
+  /**
+   * When the run ended; ISO 8601, UTC, with milliseconds.
+   */
+  finished_at?: string;
+  /**
+   * How two sides meet: `solo` (there is one), `interleaved` (both are up in every round and get requests in turn), `alternating` (rounds of one side each, in blocks A B B A).
+   */
+  pairing: 'solo' | 'interleaved' | 'alternating';
+  /**
+   * What was measured.
+   */
+  sides: {
+    candidate: Side;
+    baseline?: Side1;
+  };
+  host: Host;
+  /**
+   * Hash of everything in the stack that could change a measurement but the services under test.
+   */
+  stack_version: string;
+  /**
+   * What `--label` gave.
+   */
+  labels: {
+    [k: string]: string;
+  };
+  /**
+   * The load that was asked for.
+   */
+  load: {
+    /**
+     * `mayfly` and its version, the image of another generator, or `k6` in runs of before Mayfly had its own.
+     */
+    generator: string;
+    /**
+     * URL of the service under test.
+     */
+    target: string;
+    /**
+     * Iterations per second for each side, over the window: of stages and of a file of requests the mean, of a closed model 0.
+     */
+    rate: number;
+    /**
+     * Length of the measured window in seconds; of a closed model the most that it may take.
+     */
+    duration_s: number;
+    /**
+     * Load before the window in seconds.
+     */
+    warmup_s: number;
+    /**
+     * Iterations of a side that may be under way at once. Absent in older runs.
+     */
+    max_in_flight?: number;
+    /**
+     * Virtual users: older runs have them in place of `max_in_flight`.
+     */
+    vus?: number;
+    /**
+     * `open`: iterations start when they are due. `closed`: each user starts its next one when the one before has ended. Absent in runs of before there was a choice: `open`.
+     */
+    model?: 'open' | 'closed';
+    /**
+     * When iterations of an open model are due: evenly spaced, at random and independently of each other, or as a file says. Absent in runs of before there was a choice: `constant`.
+     */
+    arrivals?: 'constant' | 'poisson' | 'file';
+    /**
+     * Stages of an open model, one after the other. `rate`: iterations per second for each side at the end of the stage; `duration_s`: its length in seconds.
+     *
+     * Items: A stage.
+     */
+    stages?: {
+      /**
+       * Iterations per second for each side at its end.
+       */
+      rate: number;
+      /**
+       * Its length in seconds.
+       */
+      duration_s: number;
+    }[];
+    /**
+     * Users of a closed model, on each side.
+     */
+    users?: number;
+    /**
+     * Iterations of each user of a closed model.
+     */
+    iterations?: number;
+    /**
+     * Seconds that a user of a closed model waits between two iterations.
+     */
+    think_s?: number;
+    /**
+     * Seconds after which a request has failed.
+     */
+    timeout_s?: number;
+    /**
+     * Threads of the load generator that send.
+     */
+    workers?: number;
+    /**
+     * Hash of the load script, of everything that it imports from the benchmark's folder, and of its data files. Absent where there is no script, and in runs of before it was known.
+     */
+    workload?: string;
+  };
+  /**
+   * Disjoint sets of CPUs, in the syntax of `cpuset.cpus`; null where the host has too few.
+   */
+  cpusets: {
+    /**
+     * CPUs of the services under test.
+     */
+    services: string | null;
+    /**
+     * CPUs of the load generator.
+     */
+    loadgen: string | null;
+    /**
+     * CPUs of Prometheus and the exporter.
+     */
+    metrics: string | null;
+  };
+  /**
+   * Valid rounds that were asked for; of a comparison the greatest number.
+   */
+  rounds_asked: number;
+  comparison?: Comparison;
+  /**
+   * It belongs to the master set: the history of the default branch. Absent: it does not.
+   */
+  master?: boolean;
+  /**
+   * Id of the interrupted run whose rounds it has taken over (`--resume`). Absent for other runs.
+   */
+  continues?: string;
+  /**
+   * What was measured, built in or by PromQL.
+   */
+  metrics: Metric[];
+  /**
+   * One entry for each side of each round, in the order in which they were measured, invalid ones too.
+   */
+  rounds: Round[];
+  /**
+   * What a comparison decided: a document of its own, [mayfly.verdict/v1](verdict-document.md). Absent until there is one.
+   */
+  verdict?: {
+    /**
+     * Its name and version.
+     */
+    schema: 'mayfly.verdict/v1';
+  };
+  capacity?: Capacity;
+  archive?: Archive;
+  /**
+   * The images of the stack itself.
+   *
+   * Items: An image.
+   */
+  stack_images: {
+    /**
+     * Its name.
+     */
+    ref: string;
+    /**
+     * Its content's id.
+     */
+    id: string;
+    /**
+     * Where it came from: already here, pulled or built.
+     */
+    source: string;
+  }[];
+  /**
+   * The Compose configurations as they were started, by project.
+   */
+  compose: {};
+}
+/**
+ * The side of `--commit`.
+ */
+export interface Side {
+  /**
+   * The commit as the user wrote it: HEAD, a tag, worktree.
+   */
+  ref: string;
+  /**
+   * Full hash; the version itself where nothing is built from git; `worktree-` and the hash of the tree for an uncommitted state.
+   */
+  commit: string;
+  /**
+   * First line of the commit message, where there is one.
+   */
+  subject?: string;
+  /**
+   * The images of the services under test.
+   *
+   * Items: An image.
+   */
+  images: {
+    /**
+     * Its name in `build` of benchmark.yaml.
+     */
+    name: string;
+    /**
+     * Under which it is found again.
+     */
+    tag: string;
+    /**
+     * Its content's id.
+     */
+    id: string;
+    /**
+     * `cached`: found from an earlier run.
+     */
+    source: 'built' | 'cached' | 'pulled';
+  }[];
+}
+/**
+ * The side of `--against`.
+ */
+export interface Side1 {
+  /**
+   * The commit as the user wrote it: HEAD, a tag, worktree.
+   */
+  ref: string;
+  /**
+   * Full hash; the version itself where nothing is built from git; `worktree-` and the hash of the tree for an uncommitted state.
+   */
+  commit: string;
+  /**
+   * First line of the commit message, where there is one.
+   */
+  subject?: string;
+  /**
+   * The images of the services under test.
+   *
+   * Items: An image.
+   */
+  images: {
+    /**
+     * Its name in `build` of benchmark.yaml.
+     */
+    name: string;
+    /**
+     * Under which it is found again.
+     */
+    tag: string;
+    /**
+     * Its content's id.
+     */
+    id: string;
+    /**
+     * `cached`: found from an earlier run.
+     */
+    source: 'built' | 'cached' | 'pulled';
+  }[];
+}
+/**
+ * The machine, for telling which runs may be compared.
+ */
+export interface Host {
+  /**
+   * Hash of the fields below.
+   */
+  id: string;
+  /**
+   * Model of the CPU.
+   */
+  cpu_model: string;
+  /**
+   * Number of cores.
+   */
+  cores: number;
+  /**
+   * Memory in bytes.
+   */
+  memory_bytes: number;
+  /**
+   * Version of the kernel.
+   */
+  kernel: string;
+  /**
+   * Name of the system.
+   */
+  os: string;
+  /**
+   * Version of the Docker engine.
+   */
+  engine: string;
+}
+/**
+ * The design of a comparison. Absent for one side.
+ */
+export interface Comparison {
+  /**
+   * `sequential`: rounds are added while the verdict is open; `fixed`: one look at the end.
+   */
+  design: 'sequential' | 'fixed';
+  /**
+   * Observations before the first look.
+   */
+  min: number;
+  /**
+   * Greatest number of observations; the same as `min` for a fixed design.
+   */
+  max: number;
+  /**
+   * No round is begun after so many minutes. Absent: no limit.
+   */
+  max_minutes?: number;
+}
+/**
+ * A metric: what it is called, how it is read, and how it is judged.
+ */
+export interface Metric {
+  /**
+   * Key in `samples`.
+   */
+  name: string;
+  /**
+   * `s`, `bytes`, `ratio` (0 to 1), `1/s`, `count` or a word of the benchmark.
+   */
+  unit: string;
+  /**
+   * Which direction is an improvement.
+   */
+  better: 'lower' | 'higher';
+  /**
+   * Gates the verdict; the others are only shown.
+   */
+  primary: boolean;
+  /**
+   * Smallest relative change worth calling a change: 0.01 is 1 %.
+   */
+  margin: number;
+  /**
+   * Where the margin is from: said by the benchmark, the default, or raised to what the host's calibration can see.
+   */
+  margin_from?: 'benchmark' | 'default' | 'calibration';
+  /**
+   * The query, with $window and $selector; absent for a built-in metric.
+   */
+  promql?: string;
+}
+/**
+ * One side of one round: one observation.
+ */
+export interface Round {
+  /**
+   * Which side.
+   */
+  side: 'candidate' | 'baseline';
+  /**
+   * 1 for the first round; a round that is measured again has a number of its own.
+   */
+  round: number;
+  /**
+   * Alternating: number of the block of four rounds that it belongs to, from 1.
+   */
+  block?: number;
+  /**
+   * The run that measured it, where it was taken over from an interrupted one.
+   */
+  from_run?: string;
+  /**
+   * Requests per second that were asked for, where it is not the run's: a probe of `npm run capacity`.
+   */
+  rate?: number;
+  /**
+   * Whether it counts.
+   */
+  valid: boolean;
+  /**
+   * Why it is INVALID; empty for a valid round.
+   *
+   * Items: A reason.
+   */
+  reasons: {
+    /**
+     * For machines.
+     */
+    code:
+      | 'dropped-iterations'
+      | 'rate-missed'
+      | 'start-lag'
+      | 'out-of-memory'
+      | 'restarted'
+      | 'throttled'
+      | 'failed-requests'
+      | 'host-steal'
+      | 'host-load'
+      | 'generator-failed'
+      | 'no-samples'
+      | 'saturated';
+    /**
+     * A sentence for people.
+     */
+    message: string;
+  }[];
+  /**
+   * Start of the measured window; ISO 8601, UTC, with milliseconds.
+   */
+  started_at: string;
+  /**
+   * Length of the measured window in seconds.
+   */
+  window_s: number;
+  /**
+   * Metric name to its value over the window. A metric that gave no value is absent.
+   */
+  samples: {
+    [k: string]: Sample;
+  };
+  /**
+   * What failed in the window, by kind, most often first. Absent where nothing did, and in rounds of before it was kept.
+   *
+   * Items: Requests that failed in one way. The texts come from the service and from the load script.
+   */
+  failures?: {
+    /**
+     * `refused`, `reset`, `timeout`, `dns`, `unreachable`, `tls`, `protocol`, `too-large`, `status`, `check`, `grpc`, `script`, `error`.
+     */
+    kind: string;
+    /**
+     * What tells it apart within its kind: the status, the check, the code. Empty where nothing does.
+     */
+    detail: string;
+    /**
+     * How often.
+     */
+    count: number;
+    /**
+     * The first of them. `name`: of the request, empty where it was none; `message`: what was seen.
+     */
+    example: {
+      name: string;
+      message: string;
+    };
+  }[];
+}
+/**
+ * One value of one metric for one side of one round.
+ */
+export interface Sample {
+  /**
+   * The value.
+   */
+  value: number;
+  /**
+   * Its unit.
+   */
+  unit: string;
+}
+/**
+ * What `npm run capacity` found. Absent for other runs.
+ */
+export interface Capacity {
+  /**
+   * Its name and version.
+   */
+  schema: 'mayfly.capacity/v1';
+  /**
+   * Requests per second; null where not even the lowest rate met them.
+   */
+  capacity: number | null;
+  /**
+   * The lowest rate that was seen to fail; null where the search ended at its cap.
+   */
+  fails_at: number | null;
+  /**
+   * `objectives`: the service's own limit. `generator`: the load generator could not go on. `cap`: `--max-rate` was reached.
+   */
+  limited_by: 'objectives' | 'generator' | 'cap';
+  /**
+   * What had to hold: metric to its limit, in the metric's unit.
+   */
+  objectives: {
+    [k: string]: number;
+  };
+  /**
+   * Every rate that was tried, in order.
+   */
+  probes: Probe[];
+}
+/**
+ * One round at one rate.
+ */
+export interface Probe {
+  /**
+   * Requests per second.
+   */
+  rate: number;
+  /**
+   * The objectives held.
+   */
+  met: boolean;
+  /**
+   * What did not hold.
+   */
+  why?: string;
+  /**
+   * The round in `rounds`.
+   */
+  round: number;
+}
+/**
+ * Where the raw metrics are. Absent where there are none.
+ */
+export interface Archive {
+  /**
+   * Folder, or type and name of the bucket.
+   */
+  bucket: string;
+  /**
+   * ULIDs of the blocks.
+   */
+  blocks: string[];
+  /**
+   * Every block was seen whole in the bucket.
+   */
+  verified: boolean;
+  /**
+   * The snapshot waits on this host for `npm run archive:push`.
+   */
+  pending: boolean;
+  /**
+   * Why it waits.
+   */
+  error?: string;
+  /**
+   * When its blocks were marked for removal: the record of the run stays, its raw metrics go. ISO 8601, UTC, with milliseconds.
+   */
+  removed_at?: string;
+  requests?: Requests;
+}
+/**
+ * Its requests one by one, in its newest block (docs/requests.md). Absent where none were kept, and in runs of before they were.
+ */
+export interface Requests {
+  /**
+   * Paths in the bucket, a Parquet file for each round.
+   */
+  files: string[];
+  /**
+   * Requests that were kept.
+   */
+  rows: number;
+  /**
+   * Size of the files.
+   */
+  bytes: number;
+  /**
+   * They went to the bucket with their block, whose meta.json was seen there.
+   */
+  verified: boolean;
+}
