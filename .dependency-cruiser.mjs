@@ -16,7 +16,7 @@ const MAY_IMPORT = {
   store: CORE,
   judge: [...CORE, 'config', 'store'],
   report: [...CORE, 'config', 'plan', 'engine', 'requests', 'store', 'measure', 'judge'],
-  measure: [...CORE, 'config', 'plan', 'engine', 'stack', 'judge', 'report'],
+  measure: [...CORE, 'config', 'plan', 'engine', 'stack', 'requests', 'judge', 'report'],
   archive: [...CORE, 'config', 'plan', 'engine', 'stack', 'requests', 'store', 'measure', 'judge', 'report'],
   studies: [
     ...CORE,
@@ -137,6 +137,7 @@ export default {
   options: {
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,
+    preserveSymlinks: true,
     tsConfig: { fileName: 'tsconfig.json' },
     combinedDependencies: true,
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default'] },

@@ -1,4 +1,4 @@
-/** gRPC calls of one side: the only file that knows @grpc/grpc-js and @grpc/proto-loader. */
+/** gRPC calls of one side. No other file of the load generator uses @grpc/grpc-js and @grpc/proto-loader. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {

@@ -1,6 +1,6 @@
 /**
- * HTTP requests of one side, on undici: the only file that knows it. A request is its own handler and its own promise,
- * made only when somebody awaits it.
+ * HTTP requests of one side, on undici, which no other file of the load generator uses. A request is its own handler and
+ * its own promise, made only when somebody awaits it.
  */
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';

@@ -68,7 +68,7 @@ export async function withRun(
     await shipping;
     return ctx.store.run(plan.runId);
   } catch (error) {
-    await shipping.catch(() => {}); // the stack would not go down: the upload comes to its end all the same
+    await shipping.catch(() => {}); // the stack would not go down: shipping comes to its end all the same
     if (ctx.store.runningRuns().includes(plan.runId))
       finish(plan, ctx, original(error) instanceof Interrupted ? 'interrupted' : 'failed', firstLine(error));
     throw error;

@@ -8,6 +8,11 @@ case $entry in
 */*) ;;
 *) entry=commands/$entry ;;
 esac
+# Who only measures does not install the tools of the tests.
+case $entry in
+dev/*) packages=all ;;
+*) packages=runtime ;;
+esac
 root=$(cd "$(dirname "$0")/.." && pwd) || exit 4
 modules=$root/node_modules
 stamp=$modules/.mayfly-stamp
@@ -22,18 +27,22 @@ fail() {
 # True when the folder holds what the lock file says. The stamp spares the comparison as long as the lock file is older.
 current() {
   [ -x "$modules/.bin/node" ] || return 1
-  [ -e "$stamp" ] && ! [ "$root/package-lock.json" -nt "$stamp" ] && return 0
-  "$modules/.bin/node" "$root/scripts/setup/lockfile.mjs" "$root" || return 1
-  touch "$stamp" 2>/dev/null || : # who may not write here compares each time
+  if [ -e "$stamp" ] && ! [ "$root/package-lock.json" -nt "$stamp" ]; then
+    case $packages$(cat "$stamp") in runtime*|allall) return 0 ;; esac
+  fi
+  "$modules/.bin/node" "$root/scripts/setup/lockfile.mjs" "$root" "$packages" || return 1
+  { echo "$packages" >"$stamp"; } 2>/dev/null || : # who may not write here compares each time
 }
 
 install() {
   command -v npm >/dev/null || fail 'npm is missing; install Node.js 20 or newer with npm, then run the command again'
   log=$root/.mayfly-npm-ci.tmp
   started=$(date +%s)
-  echo 'installing Node packages (npm ci)' >&2
-  touch "$log.begun"
-  if ! (cd "$root" && npm ci --loglevel=warn >"$log" 2>&1); then
+  if [ "$packages" = all ]; then omit=; else omit=--omit=dev; fi
+  echo "installing Node packages (npm ci${omit:+ $omit})" >&2
+  echo "$packages" >"$log.begun"
+  # shellcheck disable=SC2086 # no flag at all where it is empty
+  if ! (cd "$root" && npm ci $omit --loglevel=warn >"$log" 2>&1); then
     tail -n 20 "$log" >&2
     fail "npm ci failed; its last lines are above, all of it in $log" 'run the command again to try just that again'
   fi
@@ -43,7 +52,7 @@ install() {
 }
 
 if ! current; then
-  if [ "$entry" = commands/doctor ]; then fail 'the Node packages are missing or others than package-lock.json says' 'mend: npm run setup'; fi
+  if [ "$entry" = commands/doctor ]; then fail 'the Node packages are missing or others than package-lock.json says' 'fix: npm run setup'; fi
   [ -w "$root" ] || fail "the Node packages are missing or others than package-lock.json says, and this user may not write to $root" 'run npm ci there as its owner'
   # Two commands in one checkout must not install at the same time. Where flock is missing (macOS) they may.
   exec 9>"$root/.mayfly-npm-ci.lock.tmp"

@@ -1,4 +1,4 @@
-/** The only place where outside things are made: clock, ids, engine, store, progress. Stages get them handed down. */
+/** Makes what comes from outside: clock, ids, engine, store, progress. Stages get them handed down. */
 import { ulid } from 'ulid';
 import type { Paths } from '../core/paths.ts';
 import type { Progress } from '../core/progress.ts';

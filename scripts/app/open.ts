@@ -1,7 +1,7 @@
 /** Opens what every command that works with the engine needs, and closes it in reverse. */
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Interrupted } from '../core/errors.ts';
+import { interruptible } from '../core/interrupt.ts';
 import { paths } from '../core/paths.ts';
 import { connectEngine } from '../engine/engine.ts';
 import { engineSocket } from '../engine/socket.ts';
@@ -47,16 +47,4 @@ export async function withContext<T>(
 
 function closing<T extends { close(): unknown }>(value: T): { value: T } & Disposable {
   return { value, [Symbol.dispose]: () => void value.close() };
-}
-
-/**
- * Ctrl-C and SIGTERM abort once; further ones are ignored, since npm passes on what the terminal has sent already, and
- * the clean-up must not be cut short.
- */
-export function interruptible(): { signal: AbortSignal; release(): void } {
-  const controller = new AbortController();
-  const onSignal = (name: NodeJS.Signals) => controller.abort(new Interrupted(`interrupted by ${name}`));
-  const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-  for (const name of signals) process.on(name, onSignal);
-  return { signal: controller.signal, release: () => signals.forEach((name) => process.off(name, onSignal)) };
 }

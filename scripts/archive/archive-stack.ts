@@ -10,7 +10,7 @@ import { fill } from '../stack/run-stack.ts';
 import { type Archive, archiveUrl, PORTS, restoreArchive, saveArchive } from './archives.ts';
 import { BUCKET_CONFIG, type Bucket, keyValues, openBucket } from './bucket.ts';
 import { showLiveRuns } from './live.ts';
-import { endLasting, type Lasting, startLasting } from './long-running.ts';
+import { endLongRunning, type LongRunning, startLongRunning } from './long-running.ts';
 import { storesOutOfReach } from './sources.ts';
 
 /** Store reads the index of every block before it is ready: a minute for ten thousand, cold. */
@@ -43,13 +43,13 @@ export async function bringUp(
       `the archive ${archive.name} was brought up with keys from the environment, and ${missing.join(' and ')} ${missing.length === 1 ? 'is' : 'are'} not set`,
       { hint: 'Set what it was started with; nothing was changed.' },
     );
-  const lasting = await archiveStack(archive, bucket, Boolean(ctx.machine.images.grafana), ctx);
+  const longRunning = await archiveStack(archive, bucket, Boolean(ctx.machine.images.grafana), ctx);
   await oneKeeper(archive, bucket, ctx);
   await saveArchive({ ...archive, keys: bucket.keys });
   await showLiveRuns(ctx);
   if (isUp && before && before.port_base !== archive.port_base) await takeDown(before, ctx);
   await inStep(ctx.progress, `start the archive ${archive.name} over ${bucket.name}`, (step) =>
-    startLasting(lasting, TIMEOUT_S, step, ctx),
+    startLongRunning(longRunning, TIMEOUT_S, step, ctx),
   ).catch(async (error) => {
     await restoreArchive(archive, before);
     throw error;
@@ -57,16 +57,16 @@ export async function bringUp(
 }
 
 /** Stops and removes the archive's containers. The bucket and what the archive keeps beside it stay. */
-export const takeDown = (archive: Archive, ctx: Context) => endLasting(archive.project, ctx);
+export const takeDown = (archive: Archive, ctx: Context) => endLongRunning(archive.project, ctx);
 
 /** Two compactors over one stream of blocks would damage it (thanos.io/tip/components/compact.md). */
 async function oneKeeper(archive: Archive, bucket: Bucket, ctx: Context): Promise<void> {
   if (archive.read_only) return;
   const writers = await ctx.engine.containers(`${KEEPS}=${bucket.name}`);
-  const other = writers.find(({ labels }) => labels[LABEL.lasting] !== archive.project);
+  const other = writers.find(({ labels }) => labels[LABEL.longRunning] !== archive.project);
   if (other)
     throw new UsageError(
-      `the archive ${other.labels[LABEL.lasting]!.replace(/^mayfly-archive-|-[0-9a-f]+$/g, '')} keeps ${bucket.name} already: it compacts and removes, and two must not`,
+      `the archive ${other.labels[LABEL.longRunning]!.replace(/^mayfly-archive-|-[0-9a-f]+$/g, '')} keeps ${bucket.name} already: it compacts and removes, and two must not`,
       {
         hint: 'Add --read-only, or stop the other: npm run archive:down -- --archive=NAME, with its own MAYFLY_DATA if it has another.',
       },
@@ -74,7 +74,12 @@ async function oneKeeper(archive: Archive, bucket: Bucket, ctx: Context): Promis
 }
 
 /** What is started, as a value. */
-export async function archiveStack(archive: Archive, bucket: Bucket, grafana: boolean, ctx: Context): Promise<Lasting> {
+export async function archiveStack(
+  archive: Archive,
+  bucket: Bucket,
+  grafana: boolean,
+  ctx: Context,
+): Promise<LongRunning> {
   const files = [join(ctx.paths.root, 'compose', 'archive.yaml'), ...archive.overlays];
   const isWanted = (name: string) => (name === 'grafana' ? grafana : !(archive.read_only && WRITERS.includes(name)));
   const services = (await readServices(files)).filter(({ name }) => isWanted(name));

@@ -9,7 +9,7 @@ import type { Paths } from '../core/paths.ts';
 import { inStep } from '../core/step.ts';
 import { isFree } from './archives.ts';
 import { GATEWAY_BUCKET, gatewayConfig } from './bucket.ts';
-import { endLasting, partsOf, startLasting } from './long-running.ts';
+import { endLongRunning, partsOf, startLongRunning } from './long-running.ts';
 
 const TIMEOUT_S = 60;
 const DEFAULT_PORT = 9580;
@@ -39,7 +39,7 @@ export async function gatewayUp(port: number | undefined, ctx: Context): Promise
   await mkdir(dir, { recursive: true });
   await mkdir(ctx.paths.bucket, { recursive: true });
   await inStep(ctx.progress, `start the S3 gateway on ${config.endpoint}`, (step) =>
-    startLasting(
+    startLongRunning(
       {
         project: projectOf(ctx.paths),
         title: 'the S3 gateway',
@@ -65,7 +65,7 @@ export async function gatewayUp(port: number | undefined, ctx: Context): Promise
 }
 
 /** Stops the gateway; the bucket, the keys and the configuration stay. */
-export const gatewayDown = (ctx: Context) => endLasting(projectOf(ctx.paths), ctx);
+export const gatewayDown = (ctx: Context) => endLongRunning(projectOf(ctx.paths), ctx);
 
 const projectOf = (paths: Paths) => `mayfly-s3-${createHash('sha256').update(paths.data).digest('hex').slice(0, 8)}`;
 

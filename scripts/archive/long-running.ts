@@ -24,7 +24,7 @@ const GRACE_S = 10;
 /** Restarts after which a part that is not ready is not waited for any longer. */
 const RESTARTS = 2;
 
-export interface Lasting {
+export interface LongRunning {
   /** Compose project. */
   project: string;
   /** What the messages call it: `the archive default`. */
@@ -54,28 +54,28 @@ export interface Lasting {
  * ready. An interrupt, or a part that
  * does not become ready, leaves up what was up before and removes what was not.
  */
-export async function startLasting(
-  lasting: Lasting,
+export async function startLongRunning(
+  longRunning: LongRunning,
   timeoutS: number,
   step: ProgressStep,
   ctx: Context,
 ): Promise<void> {
-  const label = `${LABEL.lasting}=${lasting.project}`;
-  const present = [...(await partsOf(lasting.project, ctx)).keys()];
+  const label = `${LABEL.longRunning}=${longRunning.project}`;
+  const present = [...(await partsOf(longRunning.project, ctx)).keys()];
   const wasUp = present.length > 0;
   try {
-    const unwanted = present.filter((name) => !(name in lasting.services));
+    const unwanted = present.filter((name) => !(name in longRunning.services));
     // Compose leaves those of a profile that is off
     await Promise.all(unwanted.map((name) => removeAll(ctx.engine, [label, `${LABEL.service}=${name}`], GRACE_S)));
-    const generated = join(lasting.dir, 'generated.compose.json');
-    const services = Object.entries(lasting.services).map(([name, service]) => [
+    const generated = join(longRunning.dir, 'generated.compose.json');
+    const services = Object.entries(longRunning.services).map(([name, service]) => [
       name,
       {
         ...service,
         labels: {
           ...(service.labels as object),
-          [LABEL.lasting]: lasting.project,
-          [LABEL.folder]: lasting.dir,
+          [LABEL.longRunning]: longRunning.project,
+          [LABEL.folder]: longRunning.dir,
           [LABEL.service]: name,
         },
       },
@@ -85,34 +85,37 @@ export async function startLasting(
       JSON.stringify({ services: Object.fromEntries(services) }, null, 2).replaceAll('$', '$$$$'),
     ); // Compose would expand it
     await up(
-      { name: lasting.project, file: [...lasting.files, generated], profiles: lasting.profiles },
-      wasUp ? `${LABEL.lasting}=nothing` : label,
+      { name: longRunning.project, file: [...longRunning.files, generated], profiles: longRunning.profiles },
+      wasUp ? `${LABEL.longRunning}=nothing` : label,
       ctx.signal,
       null,
       ctx,
-      { variables: { MAYFLY_USER: thisUser(), ...lasting.variables } },
+      { variables: { MAYFLY_USER: thisUser(), ...longRunning.variables } },
     );
-    await allReady(lasting, label, wasUp, timeoutS, step, ctx);
+    await allReady(longRunning, label, wasUp, timeoutS, step, ctx);
   } catch (error) {
     if (!wasUp)
       await removeAll(ctx.engine, [label], 0).catch((cleanup) => Promise.reject(new SuppressedError(cleanup, error)));
     ctx.signal.throwIfAborted();
     if (error instanceof ComposeError)
-      throw new InfrastructureError(`${lasting.title} could not be started: ${error.output.trim() || error.message}`, {
-        hint: 'npm run doctor tells what is missing.',
-        cause: error,
-      });
+      throw new InfrastructureError(
+        `${longRunning.title} could not be started: ${error.output.trim() || error.message}`,
+        {
+          hint: 'npm run doctor tells what is missing.',
+          cause: error,
+        },
+      );
     throw error;
   }
 }
 
 /** Stops and removes its containers, which have `graceS` seconds for it; its data stays. */
-export const endLasting = (project: string, ctx: Context, graceS = GRACE_S): Promise<Removed> =>
-  removeAll(ctx.engine, [`${LABEL.lasting}=${project}`], graceS);
+export const endLongRunning = (project: string, ctx: Context, graceS = GRACE_S): Promise<Removed> =>
+  removeAll(ctx.engine, [`${LABEL.longRunning}=${project}`], graceS);
 
 /** Its containers, by service. */
 export async function partsOf(project: string, ctx: Context): Promise<Map<string, ContainerState>> {
-  const containers = await ctx.engine.containers(`${LABEL.lasting}=${project}`);
+  const containers = await ctx.engine.containers(`${LABEL.longRunning}=${project}`);
   const states = await Promise.all(containers.map(({ id }) => ctx.engine.inspect(id).catch(() => null)));
   return new Map(states.flatMap((state) => (state ? [[state.labels[LABEL.service]!, state] as const] : [])));
 }
@@ -131,43 +134,44 @@ export async function probe(url: string, signal?: AbortSignal): Promise<{ status
 }
 
 async function allReady(
-  lasting: Lasting,
+  longRunning: LongRunning,
   label: string,
   wasUp: boolean,
   timeoutS: number,
   step: ProgressStep,
   ctx: Context,
 ): Promise<void> {
-  const waiting = new Set(Object.keys(lasting.ready));
+  const waiting = new Set(Object.keys(longRunning.ready));
   let patience = Infinity;
   for (const deadline = ctx.now() + timeoutS * 1000; ; ) {
     await Promise.all(
       [...waiting].map(async (name) => {
-        if ((await probe(lasting.ready[name]!, ctx.signal))?.status === 200) waiting.delete(name);
+        if ((await probe(longRunning.ready[name]!, ctx.signal))?.status === 200) waiting.delete(name);
       }),
     );
-    const parts = await partsOf(lasting.project, ctx);
+    const parts = await partsOf(longRunning.project, ctx);
     // Another program may answer at its port: a part that cannot listen ends, and is started again and again.
-    const steady = Object.keys(lasting.ready).every(
+    const steady = Object.keys(longRunning.ready).every(
       (name) => parts.get(name)?.running && parts.get(name)!.restartCount === 0,
     );
     if (waiting.size === 0 && (steady || wasUp)) {
-      const missing = (await lasting.missing?.()) ?? null;
+      const missing = (await longRunning.missing?.()) ?? null;
       patience = Math.min(patience, ctx.now() + PATIENCE_S * 1000);
       if (missing === null || ctx.now() > patience) return;
       step.update(`waiting for ${missing}`);
     } else {
       if (waiting.size > 0) step.update(`waiting for ${[...waiting].join(', ')}`);
-      const failed = Object.keys(lasting.ready).filter(
+      const failed = Object.keys(longRunning.ready).filter(
         (name) => !parts.has(name) || parts.get(name)!.restartCount >= RESTARTS,
       );
       if (failed.length > 0 || ctx.now() > deadline) {
         const unwell = await describeUnwell(label, ctx);
         throw new InfrastructureError(
-          `${lasting.title}: ${(failed.length > 0 ? failed : [...waiting]).join(', ')} did not become ready${failed.length > 0 ? '' : ` in ${timeoutS} s`}${unwell ? `\n${unwell}` : ''}`,
+          `${longRunning.title}: ${(failed.length > 0 ? failed : [...waiting]).join(', ')} did not become ready${failed.length > 0 ? '' : ` in ${timeoutS} s`}${unwell ? `\n${unwell}` : ''}`,
           {
             hint:
-              lasting.hint ?? 'Is the object store up, are its address and keys right, and is there room on the disk?',
+              longRunning.hint ??
+              'Is the object store up, are its address and keys right, and is there room on the disk?',
           },
         );
       }

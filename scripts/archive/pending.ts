@@ -1,5 +1,5 @@
 /**
- * A snapshot that waits for its upload, as pending.json tells: from there on it survives everything, a kill included.
+ * A snapshot that waits to be shipped, as pending.json tells: from there on it survives everything, a kill included.
  */
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -84,7 +84,7 @@ export async function readPending(runDir: string): Promise<Pending | null> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw new InfrastructureError(`${file} cannot be read: ${(error as Error).message}`, {
-      hint: `It should hold {"labels": {"run_id": …, "benchmark": …, "host": …}} of the run. Mend it, or give the run's metrics up: rm -r ${runDir}`,
+      hint: `It should hold {"labels": {"run_id": …, "benchmark": …, "host": …}} of the run. Fix it, or give the run's metrics up: rm -r ${runDir}`,
     });
   }
 }

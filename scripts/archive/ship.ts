@@ -15,7 +15,7 @@ import type { Snapshot } from './snapshot.ts';
 import { shipTrend } from './trend-ship.ts';
 import { type ExternalLabels, uploadSnapshot } from './upload.ts';
 
-export interface Pushed {
+export interface ShippedRun {
   run_id: string;
   archive: ArchiveDocument;
 }
@@ -83,11 +83,11 @@ const failureOf = (work: Promise<unknown>): Promise<Error | null> =>
  * Ships every snapshot that waits, each by itself; returns what became of each. One that a live process ships is left
  * to it.
  */
-export async function pushPending(ctx: Context): Promise<Pushed[]> {
-  const results: Pushed[] = [];
+export async function shipPending(ctx: Context): Promise<ShippedRun[]> {
+  const results: ShippedRun[] = [];
   for (const runId of (await readdir(ctx.paths.runs).catch(() => [] as string[])).sort()) {
     try {
-      results.push(...(await pushRun(runId, join(ctx.paths.runs, runId), ctx)));
+      results.push(...(await shipPendingRun(runId, join(ctx.paths.runs, runId), ctx)));
     } catch (error) {
       ctx.signal.throwIfAborted();
       const message = [(error as Error).message, (error as MayflyError).hint].filter(Boolean).join('. ');
@@ -101,7 +101,7 @@ export async function pushPending(ctx: Context): Promise<Pushed[]> {
 }
 
 /** Ships what waits in one run's folder, if anything does. */
-async function pushRun(runId: string, runDir: string, ctx: Context): Promise<Pushed[]> {
+async function shipPendingRun(runId: string, runDir: string, ctx: Context): Promise<ShippedRun[]> {
   const owner = await runOwner(runDir);
   if (owner === 'live' || owner === 'elsewhere') return [];
   await using lock = await lockRun(runDir);

@@ -1,4 +1,4 @@
-/** npm run archive:up: the lasting stack in which every run can be browsed. */
+/** npm run archive:up: the long-running stack in which every run can be browsed. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { ARCHIVE_FLAG, command, jsonFlag } from '../app/command.ts';

@@ -1,4 +1,4 @@
-/** npm run archive: the care of the archive. What each command does is in archive/care/; here are its flags. */
+/** npm run archive: maintenance of the archive. archive/maintenance/ holds what each command does; here are its flags. */
 import { resolve } from 'node:path';
 import { commands, type Given, jsonFlag, type Subcommand } from '../app/command.ts';
 import type { Context } from '../app/context.ts';
@@ -106,7 +106,10 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     flags: [
       { name: 'run', value: 'RUN', help: 'only this run' },
       { name: 'quick', help: 'only meta.json and the sizes of the files' },
-      { name: 'repair', help: 'mend what can be mended; a damaged block of raw metrics without another copy is kept' },
+      {
+        name: 'repair',
+        help: 'repair what can be repaired; a damaged block of raw metrics without another copy is kept',
+      },
       ...BUCKET,
       jsonFlag('mayfly.verify/v1'),
     ],

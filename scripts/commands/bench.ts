@@ -25,7 +25,7 @@ await main(async (io) => {
     return EXIT.pass;
   }
   const cwd = process.cwd();
-  const config = await loadConfig([...args, ...benchmarkToResume(flags)], { root: ROOT, cwd });
+  const config = await loadConfig({ ...flags, ...benchmarkToResume(flags) }, { root: ROOT, cwd });
   const alone = flags.against === 'none' || flags.against === 'master-set';
   const [format] = Object.keys(flags.verdict.files);
   if (alone && format)
@@ -58,9 +58,9 @@ await main(async (io) => {
 });
 
 /** The run that is gone on with says of which benchmark it is. */
-function benchmarkToResume({ resume, benchmark }: BenchFlags): string[] {
-  if (resume === undefined || benchmark !== undefined) return [];
-  return [`--benchmark=${withStore((store) => store.run(resume).benchmark)}`];
+function benchmarkToResume({ resume, benchmark }: BenchFlags): { benchmark?: string } {
+  if (resume === undefined || benchmark !== undefined) return {};
+  return { benchmark: withStore((store) => store.run(resume).benchmark) };
 }
 
 /**

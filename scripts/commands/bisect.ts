@@ -8,7 +8,7 @@ import { hostLock } from '../core/lock.ts';
 import { RUN_IMAGES } from '../images/images.ts';
 import { type BisectAnswer, bisectText } from '../report/bisect-text.ts';
 import { sayHowToGoOn, searchOn } from '../studies/bisect/bisect-commits.ts';
-import { BISECT_FLAGS, openBisection, readAsked } from '../studies/bisect/bisect-options.ts';
+import { BISECT_FLAGS, openBisection, readOptions } from '../studies/bisect/bisect-options.ts';
 
 /** What was asked is answered, if only by "nothing became slower"; or it could not be decided. */
 const EXIT_OF: Record<BisectAnswer['outcome'], number> = {
@@ -33,7 +33,7 @@ await command(
     ],
   },
   async (io, { text, has }) => {
-    const asked = readAsked(text, process.cwd());
+    const options = readOptions(text, process.cwd());
     const bisection = await withContext({ quiet: has('quiet'), images: RUN_IMAGES }, async (ctx) => {
       await mkdir(ctx.paths.cache, { recursive: true });
       using _lock = await hostLock({
@@ -41,7 +41,7 @@ await command(
         onWait: () => ctx.progress.info('another bisection is going on; this one waits'),
         signal: ctx.signal,
       });
-      const { bisection, config } = await openBisection(asked, { root: ROOT, cwd: process.cwd() }, ctx);
+      const { bisection, config } = await openBisection(options, { root: ROOT, cwd: process.cwd() }, ctx);
       return await searchOn(bisection, config, ctx).catch((error) =>
         sayHowToGoOn(
           error,

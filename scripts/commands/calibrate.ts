@@ -5,7 +5,7 @@
 import { command, type Given, jsonFlag } from '../app/command.ts';
 import { ROOT, withContext } from '../app/open.ts';
 import { withStore } from '../app/open-store.ts';
-import { loadConfig } from '../config/config.ts';
+import { type BenchOptions, benchFlags, loadConfig } from '../config/config.ts';
 import { FLAGS, type Flag } from '../config/flags.ts';
 import type { Config } from '../config/types.ts';
 import { EXIT, MayflyError, UsageError } from '../core/errors.ts';
@@ -82,23 +82,25 @@ async function measure(given: Given, quiet: boolean): Promise<RunDocument> {
 /** One look at the end of the time or of the rounds. Invalid rounds are left out, however many they are. */
 async function calibrationConfig({ text }: Given): Promise<Config> {
   const env = { root: ROOT, cwd: process.cwd() };
-  const passed = PASSED.flatMap((name) => (text(name) === undefined ? [] : [`--${name}=${text(name)}`]));
-  const { commit, load } = await loadConfig([...passed, '--against=none'], env);
+  const passed = benchFlags(
+    Object.fromEntries(PASSED.flatMap((name) => (text(name) === undefined ? [] : [[name, [text(name)!]]]))),
+  );
+  const { commit, load } = await loadConfig({ ...passed, against: 'none' }, env);
   const minutes = minutesOf(text('minutes'));
   // No round is shorter than its load, so the time is up first.
   const rounds =
     text('rounds') ??
     String(Math.min(1000, Math.max(LEAST_OBSERVATIONS, Math.ceil((minutes * 60) / (load.durationS + load.warmupS)))));
-  const limit = text('rounds') === undefined || text('minutes') !== undefined ? [`--max-minutes=${minutes}`] : [];
-  const args = [
-    ...passed.filter((flag) => !flag.startsWith('--commit=')),
-    `--commit=${commit}`,
-    `--against=${commit}`,
-    `--rounds=${rounds}`,
-    ...limit,
-    '--label=purpose=calibration',
-  ];
-  const config = await loadConfig(args, env);
+  const limited = text('rounds') === undefined || text('minutes') !== undefined;
+  const options: BenchOptions = {
+    ...passed,
+    commit,
+    against: commit,
+    rounds,
+    ...(limited ? { maxMinutes: String(minutes) } : {}),
+    labels: { purpose: 'calibration' },
+  };
+  const config = await loadConfig(options, env);
   return { ...config, retries: Math.max(config.retries, Number(rounds)) };
 }
 

@@ -6,7 +6,7 @@ import { EXIT } from '../core/errors.ts';
 import { RUN_IMAGES } from '../images/images.ts';
 import { capacityText } from '../report/capacity-text.ts';
 import { findCapacity } from '../studies/capacity/capacity-measure.ts';
-import { CAPACITY_FLAGS, readAsked } from '../studies/capacity/capacity-options.ts';
+import { CAPACITY_FLAGS, readOptions } from '../studies/capacity/capacity-options.ts';
 
 await command(
   {
@@ -20,7 +20,7 @@ await command(
     ],
   },
   async (io, { values, has }) => {
-    const { config, limits } = await readAsked(values, { root: ROOT, cwd: process.cwd() });
+    const { config, limits } = await readOptions(values, { root: ROOT, cwd: process.cwd() });
     const { run, sure } = await withContext({ quiet: has('quiet'), images: RUN_IMAGES }, (ctx) =>
       findCapacity(config, limits, ctx),
     );

@@ -6,7 +6,7 @@ import { EXIT } from '../core/errors.ts';
 import { which } from '../core/exec.ts';
 import { thisSystem } from '../images/debian.ts';
 import { IMAGE_NAMES, OPTIONAL_NAMES } from '../images/images.ts';
-import { diagnose, diagnosisText, isComplete } from '../setup/diagnosis.ts';
+import { diagnose, diagnosisText, type Finding, isComplete } from '../setup/diagnosis.ts';
 import { dockerPrograms, engineAdvice, isFault } from '../setup/install-engine.ts';
 import { type Found, inspect } from '../setup/machine.ts';
 
@@ -29,12 +29,19 @@ await command(
     });
     io.stdout(
       has('json')
-        ? JSON.stringify({ schema: 'mayfly.doctor/v1', complete: isComplete(findings), findings }, null, 2)
+        ? JSON.stringify(
+            { schema: 'mayfly.doctor/v1', complete: isComplete(findings), findings: findings.map(documentOf) },
+            null,
+            2,
+          )
         : diagnosisText(findings),
     );
     return isComplete(findings) ? EXIT.pass : EXIT.infrastructure;
   },
 );
+
+/** The document keeps the earlier name of the field. */
+const documentOf = ({ fix, ...finding }: Finding) => ({ ...finding, mend: fix });
 
 function advice(found: Found): { message: string; hint: string } | undefined {
   const fault = isFault(found.engine) ? found.engine : undefined;

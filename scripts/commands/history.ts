@@ -57,9 +57,9 @@ await command(
     for (const flag of ['metric', 'host', 'limit', 'json'])
       if (has(flag))
         throw new UsageError(`--${flag} does not go with --confirm`, { hint: 'see npm run history -- --help' });
-    // What stands in the way is said before anything is set up.
+    // Wrong options are reported before anything is set up.
     await loadConfig(
-      [`--benchmark=${asked}`, '--commit=HEAD', ...(maxMinutes === undefined ? [] : [`--max-minutes=${maxMinutes}`])],
+      { benchmark: asked, commit: 'HEAD', ...(maxMinutes === undefined ? {} : { maxMinutes: String(maxMinutes) }) },
       { root: ROOT, cwd: process.cwd() },
     );
     withStore((store) => readHistory(benchmark, { limit }, store));
@@ -75,7 +75,7 @@ await command(
 /** The name under which runs are stored: that of the folder, where a path is given. */
 async function nameOf(asked: string): Promise<string> {
   return asked.includes('/')
-    ? (await loadConfig([`--benchmark=${asked}`, '--commit=HEAD'], { root: ROOT, cwd: process.cwd() })).benchmark
+    ? (await loadConfig({ benchmark: asked, commit: 'HEAD' }, { root: ROOT, cwd: process.cwd() })).benchmark
     : asked;
 }
 

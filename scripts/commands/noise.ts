@@ -1,7 +1,8 @@
 /** npm run noise: how quiet this host is, in a minute and without any container. */
 import { command, jsonFlag } from '../app/command.ts';
 import { ROOT } from '../app/open.ts';
-import { EXIT, Interrupted, UsageError } from '../core/errors.ts';
+import { EXIT, UsageError } from '../core/errors.ts';
+import { interruptible } from '../core/interrupt.ts';
 import { paths } from '../core/paths.ts';
 import { type NoiseDocument, noiseText } from '../report/noise-text.ts';
 import { createProgress } from '../report/progress.ts';
@@ -22,9 +23,7 @@ await command(
   },
   async (io, { text, has }) => {
     const seconds = secondsOf(text('seconds'));
-    const controller = new AbortController();
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-      process.on(name, () => controller.abort(new Interrupted(`interrupted by ${name}`)));
+    const { signal, release } = interruptible();
     const progress = createProgress({ stream: process.stderr, quiet: has('quiet') });
     const at = new Date().toISOString();
     try {
@@ -32,7 +31,7 @@ await command(
         seconds,
         folder: paths(ROOT, process.env).data,
         progress,
-        signal: controller.signal,
+        signal,
       });
       progress.close();
       const document: NoiseDocument = {
@@ -49,6 +48,7 @@ await command(
       return EXIT.pass;
     } finally {
       progress.close();
+      release();
     }
   },
 );

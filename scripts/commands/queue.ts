@@ -4,7 +4,7 @@ import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { commands, type Given, jsonFlag, limitOf, wholeNumber } from '../app/command.ts';
 import { withStore } from '../app/open-store.ts';
-import { loadConfig, readBenchmark } from '../config/config.ts';
+import { benchFlags, loadConfig, readBenchmark } from '../config/config.ts';
 import { parseDuration } from '../config/quantities.ts';
 import { isUrl } from '../config/repository.ts';
 import { AGAINST, type Config } from '../config/types.ts';
@@ -78,7 +78,7 @@ await commands(
         jsonFlag('mayfly.queued/v1'),
       ],
       work: async (io, given) => {
-        const job = await askedJob(given);
+        const job = await jobOf(given);
         return withStore((store) =>
           tellQueued(store.queue.enqueue(job, { now: Date.now(), again: true, pinned: true }), { io, given, store }),
         );
@@ -180,7 +180,7 @@ function readQueue({ values, text, has }: Given, { queue }: Store): QueueDocumen
 }
 
 /** The job that the flags ask for. UsageError for whatever would make bench refuse it later. */
-async function askedJob({ text, has }: Given): Promise<NewJob> {
+async function jobOf({ text, has }: Given): Promise<NewJob> {
   const master = has('master');
   if (master && (text('against') ?? text('pull-request')) !== undefined) {
     throw new UsageError(
@@ -200,11 +200,15 @@ async function askedJob({ text, has }: Given): Promise<NewJob> {
   const overrides = Object.fromEntries(
     (['rate', 'duration'] as const).flatMap((name) => (text(name) === undefined ? [] : [[name, text(name)!]])),
   );
-  const given = ['benchmark', 'commit', 'against', 'rate', 'duration'].flatMap((name) =>
-    text(name) === undefined ? [] : [`--${name}=${text(name)}`],
+  const given = benchFlags(
+    Object.fromEntries(
+      ['benchmark', 'commit', 'against', 'rate', 'duration'].flatMap((name) =>
+        text(name) === undefined ? [] : [[name, [text(name)!]]],
+      ),
+    ),
   );
   const env = { root: ROOT, cwd: process.cwd() };
-  const config = await loadConfig([...given, ...(master ? ['--master'] : [])], env);
+  const config = await loadConfig({ ...given, master }, env);
   return {
     kind: master ? 'new-master' : 'new-test',
     // Where it works, a worker finds a folder elsewhere by its whole path only.

@@ -3,9 +3,10 @@
  * run work` does.
  */
 import { command, wholeNumber } from '../app/command.ts';
-import { interruptible, ROOT } from '../app/open.ts';
+import { ROOT } from '../app/open.ts';
 import { loadService } from '../config/service.ts';
 import { EXIT, firstLine, UsageError } from '../core/errors.ts';
+import { interruptible } from '../core/interrupt.ts';
 import { paths } from '../core/paths.ts';
 import { plainLines } from '../core/text.ts';
 import { LISTEN_HOSTS, startServer } from '../service/server/server.ts';

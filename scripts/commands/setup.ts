@@ -1,6 +1,7 @@
 /** npm run setup: everything that Mayfly needs on this machine. */
 import { command } from '../app/command.ts';
-import { EXIT, Interrupted } from '../core/errors.ts';
+import { EXIT } from '../core/errors.ts';
+import { interruptible } from '../core/interrupt.ts';
 import { IMAGE_NAMES, OPTIONAL_NAMES } from '../images/images.ts';
 import { createProgress } from '../report/progress.ts';
 import { setUp } from '../setup/machine.ts';
@@ -13,24 +14,21 @@ await command(
   },
   async () => {
     const progress = createProgress({ stream: process.stderr, quiet: false });
-    const interrupt = new AbortController();
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-      process.on(name, () =>
-        interrupt.abort(new Interrupted(`interrupted by ${name}; what is done already is not repeated`)),
-      );
+    const { signal, release } = interruptible('; what is done already is not repeated');
     const begun = performance.now();
     try {
       const { engine, compose, images } = await setUp({
         images: IMAGE_NAMES,
         optional: OPTIONAL_NAMES,
         progress,
-        signal: interrupt.signal,
+        signal,
       });
       progress.info(
         `Docker ${engine.version}, Compose ${compose.version}, ${Object.keys(images).length} images: all there (${((performance.now() - begun) / 1000).toFixed(2)} s)`,
       );
     } finally {
       progress.close();
+      release();
     }
     return EXIT.pass;
   },

@@ -6,7 +6,7 @@ import type { BenchmarkSpec, Build } from './benchmark.types.ts';
 import { checkSpec } from './check.ts';
 import { checkCompose, composeServices } from './compose-check.ts';
 import { HELP, minutesFlag, wholeFlag } from './flag-values.ts';
-import { type BenchFlags, parseBenchArgs, parseLabels } from './flags.ts';
+import { type BenchFlags, parseLabels } from './flags.ts';
 import { chooseLoad } from './load-config.ts';
 import { allMetrics } from './metric-defaults.ts';
 import { didYouMean } from './nearest.ts';
@@ -16,7 +16,7 @@ import { checkBenchmark, shown } from './schema.ts';
 import { AGAINST, type BuildRecipe, type ComparisonConfig, type Config, MOST } from './types.ts';
 import { readYamlFile, throwFaults, type YamlFile } from './yaml-file.ts';
 
-export { type BenchFlags, parseBenchArgs } from './flags.ts';
+export { type BenchFlags, benchFlags, parseBenchArgs } from './flags.ts';
 
 export interface ConfigEnv {
   /** The checkout; benchmarks/ is in it. */
@@ -25,19 +25,36 @@ export interface ConfigEnv {
   cwd: string;
 }
 
+/** What a run is asked for: the flags of `npm run bench`, or part of them. */
+export interface BenchOptions extends Partial<Omit<BenchFlags, 'verdict' | 'help'>> {
+  /** Besides those in `label`. */
+  labels?: Record<string, string>;
+}
+
+const NONE = {
+  master: false,
+  label: [],
+  live: false,
+  keep: false,
+  json: false,
+  quiet: false,
+  verdict: { strict: false, files: {} },
+} satisfies BenchFlags;
+
 /** Seconds of a block of Prometheus: a longer run ships its finished blocks while it goes on. */
 const BLOCK_S = 2 * 3600;
 const HELP_FILE = 'The fields of benchmark.yaml are in docs/benchmark.md.';
 
 /**
- * Reads the flags and the benchmark's file.
+ * Lays what is asked for over the benchmark's file.
  * Throws a UsageError that holds every fault of the files, one a line, or the first wrong flag.
  */
-export async function loadConfig(args: string[], env: ConfigEnv): Promise<Config> {
-  const flags = parseBenchArgs(args);
+export async function loadConfig({ labels = {}, ...options }: BenchOptions, env: ConfigEnv): Promise<Config> {
+  const flags = { ...NONE, ...options };
   const { benchmark, dir } = chooseBenchmark(flags.benchmark, env);
   const spec = readBenchmark(dir, env);
-  return makeConfig(benchmark, dir, spec, flags, env);
+  const config = makeConfig(benchmark, dir, spec, flags, env);
+  return { ...config, labels: { ...config.labels, ...labels } };
 }
 
 /** Reads and checks a benchmark's folder; defaults are filled in. */

@@ -116,8 +116,13 @@ export function parseBenchArgs(args: string[]): BenchFlags {
       hint: 'Flags are written --commit=REF; see npm run bench -- --help.',
     });
   }
-  const text = (name: string) => given.values[name]?.[0];
-  const on = (name: string) => given.values[name] !== undefined;
+  return benchFlags(given.values);
+}
+
+/** The flags of `npm run bench` among those of any command that passes them on; each is checked later. */
+export function benchFlags(values: GivenFlags['values']): BenchFlags {
+  const text = (name: string) => values[name]?.[0];
+  const on = (name: string) => values[name] !== undefined;
   return {
     benchmark: text('benchmark'),
     commit: text('commit'),
@@ -132,7 +137,7 @@ export function parseBenchArgs(args: string[]): BenchFlags {
     duration: text('duration'),
     warmup: text('warmup'),
     rounds: text('rounds'),
-    label: given.values.label ?? [],
+    label: values.label ?? [],
     objstore: text('objstore'),
     live: on('live'),
     keep: on('keep'),

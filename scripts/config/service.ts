@@ -45,12 +45,12 @@ export interface ServiceConfig {
 const HELP = 'The fields of mayfly.yaml are in docs/mayfly-yaml.md.';
 
 /**
- * Reads mayfly.yaml: `asked` (counted from cwd), or the one at the top of the checkout, which may be missing.
+ * Reads mayfly.yaml: `path` (counted from cwd), or the one at the top of the checkout, which may be missing.
  * UsageError with every fault, one a line.
  */
-export function loadService(asked: string | undefined, env: ConfigEnv): ServiceConfig {
-  const file = asked === undefined ? join(env.root, 'mayfly.yaml') : resolve(env.cwd, asked);
-  const there = asked !== undefined || existsSync(file);
+export function loadService(path: string | undefined, env: ConfigEnv): ServiceConfig {
+  const file = path === undefined ? join(env.root, 'mayfly.yaml') : resolve(env.cwd, path);
+  const there = path !== undefined || existsSync(file);
   const yaml = there ? readYamlFile(file, relative(env.cwd, file) || file) : undefined;
   const spec = readSpec(yaml);
   const names = listBenchmarks(env.root);
@@ -111,7 +111,7 @@ function faultsOf(spec: ServiceSpec, yaml: YamlFile, benchmarks: string[]): Faul
   ];
 }
 
-/** Fields that a way needs, and those that belong to another one. */
+/** Fields that a channel needs, and further ones that it may have. */
 const FIELDS = {
   webhook: { needs: ['url_from'], may: [] },
   email: { needs: ['smtp_from', 'from', 'to'], may: [] },
@@ -137,7 +137,7 @@ function alertFaults(alert: Alert, index: number, yaml: YamlFile): Fault[] {
   ];
 }
 
-/** A benchmark that nobody watches may be wrong without being in the way of the others. */
+/** A fault in a benchmark that nobody watches does not affect the others. */
 function rulesOf(name: string, used: boolean, env: ConfigEnv): [string, JobRules][] {
   try {
     const { jobs } = readBenchmark(join(env.root, 'benchmarks', name), env);

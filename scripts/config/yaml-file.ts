@@ -1,4 +1,4 @@
-/** YAML with the line of everything in it. The only file that knows the yaml package. */
+/** YAML that people write, with the line of everything in it. */
 import { readFileSync } from 'node:fs';
 import { type Document, isMap, isPair, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import { UsageError } from '../core/errors.ts';

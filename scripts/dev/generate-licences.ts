@@ -40,7 +40,7 @@ await main(async (io) => {
 /** Packages whose lock file does not say their licence: from where they are installed, else as the registry has it. */
 async function npmLicences(known: Table['npm']): Promise<Table['npm']> {
   const unsaid = componentsOf(ROOT, { go: {}, npm: {} }).filter(
-    ({ askedBy, licence }) => licence === null && basename(askedBy) === 'package-lock.json',
+    ({ requiredBy, licence }) => licence === null && basename(requiredBy) === 'package-lock.json',
   );
   const found: Table['npm'] = {};
   for (const { name, version } of unsaid)

@@ -1,4 +1,7 @@
-/** npm test: the set-up, then every test. Ends with a line `N passed, N failed`. Arguments narrow it to these files. */
+/**
+ * npm test: the set-up, then every test. Ends with the time of each file and a line `N passed, N failed`. Arguments narrow
+ * it to the files whose path holds one of them: npm test -- verdict.
+ */
 import { execFile, spawn } from 'node:child_process';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -24,6 +27,7 @@ const STORIES = ['test/stories', 'test/dev/perf'];
 interface Count {
   passed: number;
   failed: number;
+  files: { name: string; seconds: number }[];
 }
 
 await main(async (io) => {
@@ -40,6 +44,15 @@ await main(async (io) => {
   const stories = files.filter((file) => STORIES.some((folder) => file.startsWith(folder)));
   const others = files.filter((file) => !alone.includes(file) && !stories.includes(file));
   const counts = [await runTap(others, 2), await runTap(stories, 3), await runTap(alone, 1)];
+  const times = counts.flatMap(({ files }) => files).sort((a, b) => b.seconds - a.seconds);
+  io.stdout(
+    [
+      '',
+      'seconds of each file, slowest first:',
+      ...times.map(({ name, seconds }) => `${seconds.toFixed(1).padStart(8)}  ${name}`),
+      '',
+    ].join('\n'),
+  );
   const passed = counts.reduce((sum, count) => sum + count.passed, 0);
   const failed = counts.reduce((sum, count) => sum + count.failed, 0);
   io.stdout(`${passed} passed, ${failed} failed`);
@@ -65,7 +78,7 @@ async function testFiles(folder: string): Promise<string[]> {
 
 /** Runs tap over the files and passes on each test's line as it ends, with the details of what failed. */
 async function runTap(files: string[], jobs: number): Promise<Count> {
-  if (files.length === 0) return { passed: 0, failed: 0 };
+  if (files.length === 0) return { passed: 0, failed: 0, files: [] };
   const tap = spawn(
     'tap',
     [
@@ -79,13 +92,14 @@ async function runTap(files: string[], jobs: number): Promise<Count> {
     ],
     { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] },
   );
-  const count = { passed: 0, failed: 0 };
+  const count: Count = { passed: 0, failed: 0, files: [] };
   let showing = false;
   let failedInside = 0;
   for await (const line of createInterface({ input: tap.stdout! })) {
-    const result = /^(?<indent> *)(?<not>not )?ok \d+ - (?<name>.*?)(?: # (?<note>SKIP|TODO|time=).*)?( \{)?$/.exec(
-      line,
-    )?.groups;
+    const result =
+      /^(?<indent> *)(?<not>not )?ok \d+ - (?<name>.*?)(?: # (?<note>SKIP|TODO|time=)(?<ms>[\d.]+)?.*)?( \{)?$/.exec(
+        line,
+      )?.groups;
     if (!result) {
       if (showing) console.log(line);
       continue;
@@ -99,6 +113,7 @@ async function runTap(files: string[], jobs: number): Promise<Count> {
       if (bad) failedInside++;
     }
     if (depth === 0) {
+      count.files.push({ name: result.name!, seconds: Number(result.ms ?? 0) / 1000 });
       if (bad && failedInside === 0) count.failed++; // the file itself: it crashed or ran out of time
       failedInside = 0;
     }

@@ -1,4 +1,4 @@
-/** The only file that knows Compose: the docker-compose package, and the one question that it answers too slowly. */
+/** Docker Compose: the docker-compose package, and the one question that it answers too slowly. */
 import { upAll } from 'docker-compose';
 import { $ } from 'zx/core';
 import { InfrastructureError } from '../core/errors.ts';

@@ -1,6 +1,6 @@
 /**
  * The Docker Engine's HTTP API over its unix socket: everything that Compose does not do or does too slowly.
- * The only file that speaks this API. Source: Docker Engine API v1.41, docs.docker.com/engine/api/v1.41.
+ * The set-up has a smaller client, engine-api.ts. Source: Docker Engine API v1.41, docs.docker.com/engine/api/v1.41.
  */
 import { Agent, type Dispatcher, request } from 'undici';
 import { InfrastructureError } from '../core/errors.ts';

@@ -17,8 +17,8 @@ export const LABEL = {
   service: 'dev.mayfly.service',
   /** The user asked for the stack to stay: the sweep leaves it alone. */
   keep: 'dev.mayfly.keep',
-  /** Compose project of an archive, or of the S3 gateway: lasting, so none of the others is on it. */
-  lasting: 'dev.mayfly.lasting',
+  /** Compose project of an archive, or of the S3 gateway: long-running, so none of the others is on it. */
+  longRunning: 'dev.mayfly.lasting',
   /** Folder of an archive or a gateway: without it nothing can take its containers down but the sweep. */
   folder: 'dev.mayfly.folder',
 } as const;

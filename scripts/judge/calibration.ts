@@ -238,11 +238,11 @@ function smallestFound(
   cap: number,
   draws: readonly number[][],
 ): number | null {
-  const company = draws.map((picks) => others.map((one) => picked(one, picks, 0)));
+  const otherPairs = draws.map((picks) => others.map((one) => picked(one, picks, 0)));
   const finds = (slowdown: number) => {
     let missesLeft = Math.floor(draws.length * (1 - POWER) + 1e-9);
     return draws.every((picks, i) => {
-      const { metrics } = decide([picked(tested!, picks, slowdown), ...company[i]!], cap);
+      const { metrics } = decide([picked(tested!, picks, slowdown), ...otherPairs[i]!], cap);
       return metrics[0]!.verdict === 'REGRESSION' || missesLeft-- > 0;
     });
   };

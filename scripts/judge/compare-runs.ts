@@ -12,7 +12,7 @@ import type {
   SideName,
   Unit,
 } from '../documents/run.ts';
-import { median, relativeChange, relativeSpread } from './statistics.ts';
+import { coefficientOfVariation, median, relativeChange } from './statistics.ts';
 
 /** One metric of one side over its counted rounds. */
 export interface Summary {
@@ -54,7 +54,7 @@ export function summarise(run: Pick<RunDocument, 'rounds'>, side: SideName, metr
         median: middle,
         min: Math.min(...values),
         max: Math.max(...values),
-        spread: relativeSpread(values),
+        spread: coefficientOfVariation(values),
         rounds: values.length,
       };
 }

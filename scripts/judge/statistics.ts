@@ -18,8 +18,11 @@ export function quantile(sorted: readonly number[], share: number): number {
   return low + (high - low) * (place - Math.floor(place));
 }
 
-/** Relative standard deviation of a sample: 0.01 is 1 % of the mean. Null of fewer than two values, or around 0. */
-export function relativeSpread(values: number[]): number | null {
+/**
+ * Coefficient of variation: the standard deviation of a sample relative to its mean, 0.01 is 1 %. Null of fewer than two
+ * values, or around 0.
+ */
+export function coefficientOfVariation(values: number[]): number | null {
   if (values.length < 2) return null;
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1);

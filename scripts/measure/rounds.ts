@@ -97,7 +97,7 @@ export class Rounds implements AsyncDisposable {
     const window = async () => {
       const load = await Promise.race([this.#loadAhead?.catch(() => undefined), nextTurn(undefined)]);
       if (await load?.hold()) return;
-      this.#dropped = this.#dropLoadAhead(); // it would be in the way: it starts anew after the window
+      this.#dropped = this.#dropLoadAhead(); // it would disturb the window, so it starts anew after it
       this.#dropped.catch(() => {}); // whoever starts it anew hears of it
       if (load) await this.#dropped;
     };

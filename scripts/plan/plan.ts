@@ -36,7 +36,7 @@ export interface Plan {
   config: Config;
   runId: string;
   project: string;
-  /** Folder of the run on this host: Prometheus' data, targets, what waits for upload. */
+  /** Folder of the run on this host: Prometheus' data, targets, what waits to be shipped. */
   dir: string;
   startedAt: Date;
   sides: SidePlan[];

@@ -4,7 +4,7 @@ import Table from 'cli-table3';
 
 type Style = Parameters<typeof styleText>[0];
 
-/** Dresses a text for a terminal, or leaves it as it is. */
+/** Adds the style to a text for a terminal; without `color` the text stays as it is. */
 export function styled(style: Style, text: string, color: boolean): string {
   // The caller knows whether its output is a terminal; styleText would look at stdout itself.
   return color ? styleText(style, text, { validateStream: false }) : text;

@@ -31,8 +31,8 @@ export interface NoiseReadings {
     lost: number;
   } | null;
   /**
-   * A fixed piece of work on each core: robust relative spread; 99th percentile over median less 1; slowest over
-   * fastest tenth of the time less 1.
+   * A fixed piece of work on each core: robust coefficient of variation; 99th percentile over median less 1; slowest
+   * over fastest tenth of the time less 1.
    */
   work: { median_s: number; spread: number; p99: number; drift: number; pieces: number } | null;
   /** How late a sleep of 1 ms ends. */
@@ -130,7 +130,7 @@ function readingRows(readings: NoiseReadings): string[][] {
     [
       'same work again',
       work &&
-        `spread ${formatPercent(work.spread)}, 99th percentile ${formatPercent(work.p99)} over the median, drift ${formatPercent(work.drift)}`,
+        `coefficient of variation ${formatPercent(work.spread)}, 99th percentile ${formatPercent(work.p99)} over the median, drift ${formatPercent(work.drift)}`,
     ],
     [
       'end of a 1 ms sleep',

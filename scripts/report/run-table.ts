@@ -82,18 +82,18 @@ export function comparisonTable(a: RunDocument, b: RunDocument, options: TableOp
   const rows = sideBySide(a, b).map((row) => [
     label(row),
     valueOf(row.a, 'median', row.unit),
-    spreadOf(row.a),
+    variationOf(row.a),
     valueOf(row.b, 'median', row.unit),
-    spreadOf(row.b),
+    variationOf(row.b),
     row.difference === null ? NO_VALUE : formatDifference(row.difference),
   ]);
   return [
     `A  ${sideLine(a, a.sides.candidate)}  ${a.run_id}`,
     `B  ${sideLine(b, b.sides.candidate)}  ${b.run_id}`,
     '',
-    columns(['', 'A median', 'A spread', 'B median', 'B spread', 'B against A'], rows, { color: options.color }),
+    columns(['', 'A median', 'A CV', 'B median', 'B CV', 'B against A'], rows, { color: options.color }),
     '',
-    'Spread: standard deviation over rounds in % of the mean. Two runs feel the host at different times.',
+    'CV: coefficient of variation, the standard deviation over rounds in % of the mean. Two runs feel the host at different times.',
   ].join('\n');
 }
 
@@ -122,7 +122,7 @@ function figures(run: RunDocument, { color }: TableOptions): string {
   const metrics = shownMetrics(run);
   if (metrics.length === 0) return 'No round is valid, so there is no result.';
   const mark = metrics.some(({ primary }) => primary)
-    ? ['', '* primary metric; spread: standard deviation over rounds in % of the mean']
+    ? ['', '* primary metric; CV: coefficient of variation, the standard deviation over rounds in % of the mean']
     : [];
   const table = run.sides.baseline ? pairTable(run, metrics, color) : soloTable(run, metrics, color);
   return [table, ...mark].join('\n');
@@ -134,17 +134,17 @@ function soloTable(run: RunDocument, metrics: Metric[], color: boolean): string 
     return [
       label(metric),
       ...(['median', 'min', 'max'] as const).map((key) => valueOf(summary, key, metric.unit)),
-      spreadOf(summary),
+      variationOf(summary),
     ];
   });
-  return columns(['over rounds', 'median', 'min', 'max', 'spread'], rows, { color });
+  return columns(['over rounds', 'median', 'min', 'max', 'CV'], rows, { color });
 }
 
 function pairTable(run: RunDocument, metrics: Metric[], color: boolean): string {
   const rows = metrics.map((metric) => {
     const cells = (side: SideName) => {
       const summary = summarise(run, side, metric.name);
-      return [valueOf(summary, 'median', metric.unit), spreadOf(summary)];
+      return [valueOf(summary, 'median', metric.unit), variationOf(summary)];
     };
     const change = difference(run, metric.name);
     return [
@@ -154,7 +154,7 @@ function pairTable(run: RunDocument, metrics: Metric[], color: boolean): string 
       change === null ? NO_VALUE : formatDifference(change),
     ];
   });
-  return columns(['over rounds', 'candidate', 'spread', 'baseline', 'spread', 'difference'], rows, { color });
+  return columns(['over rounds', 'candidate', 'CV', 'baseline', 'CV', 'difference'], rows, { color });
 }
 
 /**
@@ -173,7 +173,7 @@ const label = ({ name, primary }: { name: string; primary: boolean }): string =>
   `${titleOf(name)}${primary ? ' *' : ''}`;
 const valueOf = (summary: Summary | null, key: 'median' | 'min' | 'max', unit: string): string =>
   summary ? formatValue(summary[key], unit) : NO_VALUE;
-const spreadOf = (summary: Summary | null): string =>
+const variationOf = (summary: Summary | null): string =>
   summary?.spread == null ? NO_VALUE : formatPercent(summary.spread);
 
 function archiveLine(archive: ArchiveDocument | undefined): string {

@@ -1,9 +1,7 @@
 /**
  * The requests of a round, read from their Parquet file (docs/requests.md). Such a file was written beside code of
- * others, so it may be
- * anything: what it says of itself is checked before memory is taken for it, and it is read in a process of its own
- * (requests.ts)
- * that can be ended. The only file that knows hyparquet.
+ * others, so it may be anything: what it says of itself is checked before memory is taken for it, and it is read in a
+ * process of its own (read-process.ts) that can be ended. The only file that knows hyparquet.
  */
 import { stat } from 'node:fs/promises';
 import { zstdDecompressSync } from 'node:zlib';

@@ -1,6 +1,6 @@
 /**
- * The process that reads requests (requests.ts): one task after the other, each answered by its number. It ends when
- * nobody is there any more who asks.
+ * The process that reads requests (view.ts): one task after the other, each answered by its number. It ends with the
+ * process that asks.
  */
 import { setPriority } from 'node:os';
 import { RequestsFault } from './limits.ts';
@@ -9,7 +9,7 @@ import { type Tasks, tasks } from './tasks.ts';
 export interface Question {
   number: number;
   task: keyof Tasks;
-  asked: unknown[];
+  args: unknown[];
 }
 
 export interface Answer {
@@ -19,17 +19,17 @@ export interface Answer {
   error?: { message: string; fault: boolean };
 }
 
-/** It gives way to what is being measured. */
+/** Nice value: what is being measured goes first. */
 const PRIORITY = 10;
 
 setPriority(PRIORITY);
-// The terminal sends them to everybody: whoever asks decides when this ends.
+// The terminal sends them to all its processes: the process that asks decides when this one ends.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {});
 process.on('disconnect', () => process.exit());
-process.on('message', async ({ number, task, asked }: Question) => {
+process.on('message', async ({ number, task, args }: Question) => {
   const reply = (answer: Omit<Answer, 'number'>) => process.send!({ number, ...answer });
   try {
-    reply({ answer: await (tasks[task] as (...asked: unknown[]) => Promise<unknown>)(...asked) });
+    reply({ answer: await (tasks[task] as (...args: unknown[]) => Promise<unknown>)(...args) });
   } catch (error) {
     reply({ error: { message: (error as Error).message, fault: error instanceof RequestsFault } });
   }

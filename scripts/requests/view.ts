@@ -57,7 +57,7 @@ export function requestsReader({ limitMs = LIMIT_MS } = {}): RequestsReader {
       await once(old, 'exit');
     }
   };
-  const ask = async (task: keyof Tasks, asked: unknown[], parts: readonly RequestsPart[]): Promise<any> => {
+  const ask = async (task: keyof Tasks, args: unknown[], parts: readonly RequestsPart[]): Promise<any> => {
     const bytes = (
       await Promise.all(
         parts.map(({ file }) =>
@@ -71,7 +71,7 @@ export function requestsReader({ limitMs = LIMIT_MS } = {}): RequestsReader {
     if (process === null || process.exitCode !== null || process.signalCode !== null) process = begin();
     const { answer, error } = await answerOf(
       process,
-      { number: ++count, task, asked },
+      { number: ++count, task, args },
       limitMs + (bytes / 1e6) * LIMIT_MS_A_MB,
     ).catch(async (failure) => {
       await end();
@@ -83,8 +83,8 @@ export function requestsReader({ limitMs = LIMIT_MS } = {}): RequestsReader {
         : new InfrastructureError(`the requests could not be read: ${error.message}`);
     return answer;
   };
-  const inTurn = (task: keyof Tasks, asked: unknown[], parts: readonly RequestsPart[]) => {
-    const mine = turn.then(() => ask(task, asked, parts));
+  const inTurn = (task: keyof Tasks, args: unknown[], parts: readonly RequestsPart[]) => {
+    const mine = turn.then(() => ask(task, args, parts));
     turn = mine.catch(() => {});
     return mine;
   };
@@ -100,7 +100,7 @@ export function requestsReader({ limitMs = LIMIT_MS } = {}): RequestsReader {
 /** It gets nothing of the environment: no key, no token. */
 function begin(): ChildProcess {
   const { NODE_COMPILE_CACHE } = globalThis.process.env;
-  return fork(join(import.meta.dirname, 'requests-process.ts'), {
+  return fork(join(import.meta.dirname, 'read-process.ts'), {
     execArgv: FLAGS,
     env: NODE_COMPILE_CACHE ? { NODE_COMPILE_CACHE } : {},
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Context } from '../app/context.ts';
 import { isFree } from '../archive/archives.ts';
-import { endLasting, partsOf, startLasting } from '../archive/long-running.ts';
+import { endLongRunning, partsOf, startLongRunning } from '../archive/long-running.ts';
 import { InfrastructureError } from '../core/errors.ts';
 import type { Paths } from '../core/paths.ts';
 import { inStep } from '../core/step.ts';
@@ -56,7 +56,7 @@ export async function startContainers(
   await mkdir(join(dir, 'home'), { recursive: true });
   const urls = Object.fromEntries(services.map((name) => [name, `http://127.0.0.1:${ports[name]}`]));
   await inStep(ctx.progress, `start ${services.join(' and ')}`, async (step) =>
-    startLasting(
+    startLongRunning(
       {
         project,
         title: 'the service',
@@ -68,7 +68,7 @@ export async function startContainers(
           await Promise.all(services.map(async (name) => [name, await partOf(name, options, ctx)])),
         ),
         ready: Object.fromEntries(services.map((name) => [name, `${urls[name]}/readyz`])),
-        hint: 'Mend what the log says and run the command again; `npm run serve` and `npm run work` show the same without containers.',
+        hint: 'Fix what the log says and run the command again; `npm run serve` and `npm run work` show the same without containers.',
       },
       TIMEOUT_S,
       step,
@@ -79,7 +79,7 @@ export async function startContainers(
 }
 
 /** Stops them: the worker hands its job back. */
-export const endContainers = (ctx: Context) => endLasting(projectOf(ctx.paths), ctx, STOP_S);
+export const endContainers = (ctx: Context) => endLongRunning(projectOf(ctx.paths), ctx, STOP_S);
 
 const projectOf = (paths: Paths) =>
   `mayfly-service-${createHash('sha256').update(paths.data).digest('hex').slice(0, 8)}`;

@@ -9,14 +9,14 @@ import type { Found } from './machine.ts';
 export interface Finding {
   part: string;
   /**
-   * 'missing': `mend` says what to do. 'unknown': only an engine that runs could tell. 'absent': not there, and not
+   * 'missing': `fix` says what to do. 'unknown': only an engine that runs could tell. 'absent': not there, and not
    * needed: only to build, or optional.
    */
   state: 'ok' | 'missing' | 'unknown' | 'absent';
   version?: string;
   /** Path, or for an image how it came here. */
   from?: string;
-  mend?: string;
+  fix?: string;
 }
 
 /** What the doctor knows beyond the set-up's own look. */
@@ -32,15 +32,15 @@ export interface Surroundings {
 const SET_UP = 'npm run setup';
 
 export function diagnose(found: Found, wanted: ImageName[], around: Surroundings): Finding[] {
-  const engineMend = around.advice ? around.advice.hint : SET_UP;
+  const engineFix = around.advice ? around.advice.hint : SET_UP;
   const running = !isFault(found.engine);
   return [
     { part: 'Node.js', state: 'ok', version: around.node.version, from: around.node.path },
     around.docker
       ? { part: 'Docker client', state: 'ok', from: around.docker.path }
-      : { part: 'Docker client', state: 'missing', mend: engineMend },
+      : { part: 'Docker client', state: 'missing', fix: engineFix },
     isFault(found.engine)
-      ? { part: 'Docker engine', state: 'missing', from: `${found.socket} (${found.engine.message})`, mend: engineMend }
+      ? { part: 'Docker engine', state: 'missing', from: `${found.socket} (${found.engine.message})`, fix: engineFix }
       : {
           part: 'Docker engine',
           state: 'ok',
@@ -49,7 +49,7 @@ export function diagnose(found: Found, wanted: ImageName[], around: Surroundings
         },
     found.compose
       ? { part: 'Docker Compose', state: 'ok', version: found.compose.version, from: found.compose.path }
-      : { part: 'Docker Compose', state: 'missing', version: `${LEAST_VERSION} or newer`, mend: SET_UP },
+      : { part: 'Docker Compose', state: 'missing', version: `${LEAST_VERSION} or newer`, fix: SET_UP },
     ...wanted.map((name) => diagnoseImage(name, found, running)),
     ...around.builders.map(
       ({ name, version, path }): Finding => ({
@@ -66,19 +66,19 @@ export function isComplete(findings: Finding[]): boolean {
   return findings.every((finding) => finding.state === 'ok' || finding.state === 'absent');
 }
 
-/** The findings as a table, each that has to be mended followed by what to do. */
+/** The findings as a table, each that is missing followed by how to get it. */
 export function diagnosisText(findings: Finding[]): string {
   const width = Math.max(...findings.map((finding) => finding.part.length));
   const lines = findings.flatMap((finding) => {
     const state = finding.state === 'missing' ? 'MISSING' : finding.state;
     const line =
       `${state.padEnd(8)}${finding.part.padEnd(width + 2)}${[finding.version, finding.from].filter(Boolean).join('  ')}`.trimEnd();
-    return finding.mend
+    return finding.fix
       ? [
           line,
-          ...finding.mend
+          ...finding.fix
             .split('\n')
-            .map((text) => `${' '.repeat(width + 10)}${text === SET_UP ? `mend: ${text}` : text}`),
+            .map((text) => `${' '.repeat(width + 10)}${text === SET_UP ? `fix: ${text}` : text}`),
         ]
       : [line];
   });
@@ -92,14 +92,14 @@ function diagnoseImage(name: ImageName, found: Found, running: boolean): Finding
   const image = found.images[name];
   if (!running) return { part: `image ${name}`, state: 'unknown', version: ref };
   if (!image && OPTIONAL_NAMES.includes(name))
-    return { part: `image ${name} (optional)`, state: 'absent', version: ref, mend: `docker pull ${ref}` };
+    return { part: `image ${name} (optional)`, state: 'absent', version: ref, fix: `docker pull ${ref}` };
   if (!image)
     return {
       part: `image ${name}`,
       state: 'missing',
       version: ref,
       ...(found.outdated.includes(name) ? { from: 'built by an older recipe' } : {}),
-      mend: SET_UP,
+      fix: SET_UP,
     };
   return {
     part: `image ${name}`,

@@ -44,7 +44,7 @@ export async function inspectCompose(env: NodeJS.ProcessEnv): Promise<ComposeFou
 }
 
 /** Puts a plugin where there is none. */
-export async function mendCompose(options: ComposeOptions): Promise<ComposeFound> {
+export async function installCompose(options: ComposeOptions): Promise<ComposeFound> {
   return inStep(options.progress, 'Docker Compose', async (step) => {
     if (!(await fromDebian(options, step))) await fromModule(options, step);
     const found = await inspectCompose(options.env);

@@ -64,7 +64,7 @@ export function dockerPrograms(env: NodeJS.ProcessEnv): { daemon: boolean; clien
  * Makes an engine answer at the socket, with a client beside it. Throws InfrastructureError with the commands to run
  * where it may not.
  */
-export async function mendEngine(fault: EngineFault | undefined, options: EngineOptions): Promise<void> {
+export async function repairEngine(fault: EngineFault | undefined, options: EngineOptions): Promise<void> {
   const system = thisSystem();
   const programs = dockerPrograms(options.env);
   const advice = engineAdvice({
@@ -189,7 +189,7 @@ export async function startDaemon(
     if (ended !== undefined)
       throw new InfrastructureError(
         [`the Docker engine did not start: ${ended}; the end of ${daemon.log}:`, ...tailOf(daemon.log)].join('\n'),
-        { hint: 'Mend what the log names and run the command again.' },
+        { hint: 'Fix what the log names and run the command again.' },
       );
     await sleep(100);
   }

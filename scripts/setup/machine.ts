@@ -10,8 +10,8 @@ import { engineSocket } from '../engine/socket.ts';
 import { BUILT_LABEL, BUILT_VALUE, IMAGES, type ImageName, isCurrent, withNeeds } from '../images/images.ts';
 import { obtain } from '../images/obtain.ts';
 import { obtainOptional } from '../images/optional.ts';
-import { type ComposeFound, inspectCompose, mendCompose } from './install-compose.ts';
-import { dockerPrograms, type EngineFault, inspectEngine, isFault, mendEngine } from './install-engine.ts';
+import { type ComposeFound, inspectCompose, installCompose } from './install-compose.ts';
+import { dockerPrograms, type EngineFault, inspectEngine, isFault, repairEngine } from './install-engine.ts';
 
 export type { ImageName };
 
@@ -60,7 +60,7 @@ export async function setUp(want: Want): Promise<SetupResult> {
   const env = want.env ?? process.env;
   const wanted = [...want.images, ...(want.optional ?? [])];
   const found = await inspect(wanted, env);
-  const result = complete(found, want.images) ?? (await mend(want, env));
+  const result = complete(found, want.images) ?? (await repair(want, env));
   const missing = wanted.filter((name) => !result.images[name]);
   return missing.length === 0 ? result : addOptional(result, missing, { ...want, env, socket: found.socket });
 }
@@ -132,7 +132,7 @@ async function addOptional(
   }
 }
 
-async function mend(want: Want, env: NodeJS.ProcessEnv): Promise<SetupResult> {
+async function repair(want: Want, env: NodeJS.ProcessEnv): Promise<SetupResult> {
   const { progress, signal } = want;
   using _lock = await hostLock({
     signal,
@@ -141,9 +141,14 @@ async function mend(want: Want, env: NodeJS.ProcessEnv): Promise<SetupResult> {
   const wanted = [...want.images, ...(want.optional ?? [])];
   const found = await inspect(wanted, env);
   if (isFault(found.engine) || !found.client)
-    await mendEngine(isFault(found.engine) ? found.engine : undefined, { socket: found.socket, env, progress, signal });
-  if (!found.compose) await mendCompose({ env, progress, signal });
-  const pulled = await mendImages(want, found.socket, env);
+    await repairEngine(isFault(found.engine) ? found.engine : undefined, {
+      socket: found.socket,
+      env,
+      progress,
+      signal,
+    });
+  if (!found.compose) await installCompose({ env, progress, signal });
+  const pulled = await obtainImages(want, found.socket, env);
   const result = complete(await inspect(wanted, env), want.images);
   if (!result) throw new Error('the set-up ended without an error, but something is still missing; see npm run doctor');
   for (const name of pulled) if (result.images[name]) result.images[name].source = 'pulled';
@@ -151,7 +156,7 @@ async function mend(want: Want, env: NodeJS.ProcessEnv): Promise<SetupResult> {
 }
 
 /** Gets every image that is missing, each after what it is built from. Returns the names of those that were pulled. */
-async function mendImages(want: Want, socket: string, env: NodeJS.ProcessEnv): Promise<ImageName[]> {
+async function obtainImages(want: Want, socket: string, env: NodeJS.ProcessEnv): Promise<ImageName[]> {
   const api = connect(socket);
   try {
     const pulled: ImageName[] = [];

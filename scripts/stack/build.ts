@@ -59,7 +59,7 @@ async function resolveServices(plan: Plan, ctx: Context): Promise<Map<SideName, 
       ctx.signal.throwIfAborted();
       throw error instanceof ComposeError
         ? new UsageError(`docker compose refuses ${plan.config.services}: ${error.output.trim()}`, {
-            hint: 'Mend the Compose file of the benchmark.',
+            hint: 'Fix the Compose file of the benchmark.',
           })
         : error;
     }

@@ -1,4 +1,4 @@
-/** What a run's folder says about the run: who owns it, and whether its snapshot waits for upload. */
+/** What a run's folder says about the run: who owns it, and whether its snapshot waits to be shipped. */
 import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -6,7 +6,7 @@ import { isAlive, thisProcess } from '../engine/owner.ts';
 
 /** File in a run's folder that names the process that owns it. */
 export const OWNER_FILE = 'owner.json';
-/** File in a run's folder that says that its snapshot waits for upload. */
+/** File in a run's folder that says that its snapshot waits to be shipped. */
 export const PENDING_FILE = 'pending.json';
 
 /** A file that names no process is left alone for so long: its writer may be about to write it. */

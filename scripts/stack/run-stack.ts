@@ -1,4 +1,4 @@
-/** Built -> Stack: the lasting part of a run (Prometheus, exporter), and fresh sides for every round. */
+/** Built -> Stack: the long-running part of a run (Prometheus, exporter), and fresh sides for every round. */
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -45,7 +45,7 @@ export interface Stack extends AsyncDisposable {
 
 export interface Ready {
   prometheus: ReturnType<Context['prometheus']>;
-  /** CPU counters of the containers of the lasting part. */
+  /** CPU counters of the containers of the long-running part. */
   counters: Counted[];
 }
 
@@ -74,7 +74,7 @@ export interface Incident {
   exitCode: number | null;
 }
 
-/** Starts the lasting part. A stack that does not come up takes itself down. */
+/** Starts the long-running part. A stack that does not come up takes itself down. */
 export async function startStack(built: Built, ctx: Context): Promise<Stack> {
   const { plan } = built;
   const broken = new AbortController();
@@ -224,7 +224,7 @@ async function writeProject(plan: Plan, name: string, document: ComposeDocument)
 }
 
 /**
- * Follows the engine's events of the run: a part of the lasting stack that ends breaks the run; what happens to the
+ * Follows the engine's events of the run: a part of the long-running stack that ends breaks the run; what happens to the
  * sides is kept for the round.
  */
 function watch(plan: Plan, ctx: Context, events: EngineEvent[], broken: AbortController, ended: AbortSignal): void {

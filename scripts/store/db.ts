@@ -1,4 +1,4 @@
-/** What is kept of every run. One SQLite file; all SQL is here. */
+/** What is kept of every run, in one SQLite file. All SQL is in this folder. */
 import { monotonicFactory } from 'ulid';
 import { UsageError } from '../core/errors.ts';
 import type { CalibrationDocument } from '../documents/calibration.ts';
@@ -14,11 +14,12 @@ import type {
   SideName,
 } from '../documents/run.ts';
 import type { Verdict, VerdictDocument } from '../documents/verdict.ts';
-import { type Hub, openHub } from './inbox-outbox.ts';
+import { type Inbox, openInbox } from './inbox.ts';
 import { openQueue, type Queue } from './jobs.ts';
 import type { StoredBisection, SuspectedChange } from './judgements.ts';
 import * as judgements from './judgements.ts';
 import * as master from './master.ts';
+import { type Outbox, openOutbox } from './outbox.ts';
 import { type ServiceFigures, serviceFigures } from './service-metrics.ts';
 import { openSite, type Site } from './site.ts';
 import { type Database, openDatabase, type Row } from './sqlite.ts';
@@ -68,7 +69,7 @@ export interface BuildRecord {
   imageId: string;
 }
 
-/** What the care of the archive needs of a run. */
+/** What the maintenance of the archive needs of a run. */
 export interface StoredRun {
   run_id: string;
   benchmark: string;
@@ -109,7 +110,8 @@ export interface StoredEvent {
 
 export interface Store {
   queue: Queue;
-  hub: Hub;
+  inbox: Inbox;
+  outbox: Outbox;
   site: Site;
   /** All of `work` or nothing, over any of the methods here. */
   transaction<T>(work: () => T): T;
@@ -180,6 +182,9 @@ export interface Store {
   addEvent(kind: string, runId: string | null, detail: unknown): void;
   /** Newest first. */
   events(limit?: number): StoredEvent[];
+  /** What the server remembers over restarts, by name. */
+  setting(name: string): string | undefined;
+  saveSetting(name: string, value: string): void;
   /** Whether it answers. */
   readable(): boolean;
   /** See serviceFigures(). */
@@ -196,8 +201,17 @@ export function openStore(file: string, options: { busyMs?: number } = {}): Stor
   const nextEvent = monotonicFactory(); // two of one millisecond stay in their order
   return {
     queue: openQueue(db),
-    hub: openHub(db),
+    inbox: openInbox(db),
+    outbox: openOutbox(db),
     site: openSite(db),
+    setting: (name) => db.get('SELECT value FROM setting WHERE name = ?', name)?.value as string | undefined,
+    saveSetting(name, value) {
+      db.run(
+        'INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+        name,
+        value,
+      );
+    },
     figures: (now, bounds) => serviceFigures(db, now, bounds),
     transaction: (work) => db.transaction(work),
     addRun: (run) => db.transaction(() => addRun(db, run)),

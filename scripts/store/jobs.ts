@@ -297,7 +297,8 @@ function hello(db: Database, { host, pid, pid_start }: WorkerName, slots: number
     now,
     now,
   );
-  // One that was seen in the future was seen by a clock that has been set back since; who lives says hello again.
+  // A time in the future comes from a clock that was set back since. A worker that runs is written again with its next
+  // sign of life.
   db.run('DELETE FROM worker WHERE seen_ms < ? OR seen_ms > ?', now - FORGET_WORKER_MS, now + FORGET_WORKER_MS);
 }
 

@@ -5,7 +5,9 @@
  * changes nothing any more. No decision compares the clock with a time that was written down: a clock that jumps, by
  * minutes or by years, takes no job from anybody. Times are handed in, so that histories can be played in tests.
  */
+
 import { ulid } from 'ulid';
+import { backoffMs } from '../core/backoff.ts';
 import type { Job, JobFault, JobProgress, JobState, WorkerName } from '../documents/job.ts';
 import type { Verdict } from '../documents/verdict.ts';
 import { job, readJob } from './job-rows.ts';
@@ -209,5 +211,5 @@ function settle(db: Database, row: Row, outcome: Outcome, now: number): void {
     return void end('failed', `${outcome.reason} (tried ${MOST_FAILURES} times)`, outcome.run_id ?? null, {
       fault: 'infrastructure',
     });
-  again(outcome.reason, now + Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 4 ** failures));
+  again(outcome.reason, now + backoffMs(failures, { firstMs: FIRST_PAUSE_MS, longestMs: LONGEST_PAUSE_MS, factor: 4 }));
 }

@@ -1,4 +1,4 @@
-/** SQLite: opening, schema, transactions, errors. The only file that knows node:sqlite. */
+/** SQLite: opening, schema, transactions, errors. The lock of the host (core/lock.ts) uses node:sqlite too. */
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';

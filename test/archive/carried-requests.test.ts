@@ -14,7 +14,7 @@ import { markRun, prune } from '../../scripts/archive/maintenance/prune.ts';
 import { exportRun, importRun } from '../../scripts/archive/maintenance/transfer.ts';
 import { verify } from '../../scripts/archive/maintenance/verify.ts';
 import { settleFolder } from '../../scripts/archive/recovery/leftovers.ts';
-import { pushPending } from '../../scripts/archive/ship.ts';
+import { shipPending } from '../../scripts/archive/ship.ts';
 import { requestsFile, requestsReader } from '../../scripts/requests/view.ts';
 import { dataFolder, dumpBlock, engine, mayfly, SECRET, startGateway } from '../e2e/helpers.ts';
 import { makeRequests, writeRound } from '../requests/made.ts';
@@ -132,7 +132,7 @@ t.test(
     t.match(waiting, { places: [join(runDir, 'snapshot')], parts: { length: 3 } });
     await using reader = requestsReader();
     t.match(await reader.check(waiting.parts[2]!), { rows: 300 });
-    t.match(await pushPending(ctx), [{ archive: { verified: true, requests: { rows: 600, verified: true } } }]);
+    t.match(await shipPending(ctx), [{ archive: { verified: true, requests: { rows: 600, verified: true } } }]);
     t.notOk(existsSync(runDir));
     const found = await findRequests(ctx.store.run(RUN), ctx.paths, runOf(ctx));
     t.match(await reader.check(found.parts[2]!), { rows: 300 });

@@ -8,7 +8,7 @@ import t, { type Test } from 'tap';
 import type { Context } from '../../scripts/app/context.ts';
 import type { Bucket } from '../../scripts/archive/bucket.ts';
 import { settleFolder } from '../../scripts/archive/recovery/leftovers.ts';
-import { pushPending } from '../../scripts/archive/ship.ts';
+import { shipPending } from '../../scripts/archive/ship.ts';
 import { openMetrics, runSamples } from '../../scripts/archive/trend.ts';
 import { dumpBlock, engine, onEngine } from '../e2e/helpers.ts';
 import { blocksIn, context, RUN, readOnly, waitingRun } from './trend-context.ts';
@@ -73,7 +73,7 @@ t.test(
     const [made] = readdirSync(join(runDir, 'trend', 'blocks')).filter((name) => /^[0-9A-Z]{26}$/.test(name));
     cpSync(runDir, join(ctx.paths.data, 'copy'), { recursive: true });
 
-    t.match(await pushPending(ctx), [{ run_id: RUN, archive: { verified: true, pending: false } }]);
+    t.match(await shipPending(ctx), [{ run_id: RUN, archive: { verified: true, pending: false } }]);
     t.same(
       blocksIn(bucket.folder!)
         .filter(({ labels }) => labels.stream === 'trend')
@@ -85,7 +85,7 @@ t.test(
 
     const files = filesOf(bucket.folder!);
     cpSync(join(ctx.paths.data, 'copy'), runDir, { recursive: true });
-    t.match(await pushPending(ctx), [{ archive: { verified: true } }]);
+    t.match(await shipPending(ctx), [{ archive: { verified: true } }]);
     t.same(filesOf(bucket.folder!), files, 'the same folder pushed again writes nothing');
   },
 );
@@ -108,7 +108,7 @@ t.test(
     t.match(first, { labels: { stream: 'trend' } });
     t.ok(existsSync(join(runDir, 'pending.json')));
     rmSync(join(bucket.folder!, first!.name), { recursive: true });
-    t.match(await pushPending(ctx), [{ archive: { verified: true } }]);
+    t.match(await shipPending(ctx), [{ archive: { verified: true } }]);
     t.same(
       blocksIn(bucket.folder!).map(({ labels }) => labels.stream),
       ['raw'],
@@ -121,7 +121,7 @@ t.test('a trend made before the run was known to be interrupted is made again', 
   const { bucket, shipIt } = await waitingRun(ctx, { status: 'running', finished_at: undefined });
   await shipIt(readOnly(bucket));
   ctx.store.finishRun(RUN, 'interrupted', '2026-01-02T03:05:00.000Z', 'its process was killed');
-  await pushPending(ctx);
+  await shipPending(ctx);
   const dump = await trendOf(t, bucket);
   t.match(dump, /mayfly_run_duration_seconds.*status="interrupted"\} 60 /);
   t.notMatch(dump, /running/);
@@ -154,6 +154,6 @@ t.test('an interrupt leaves both to the next push', async (t) => {
   await t.rejects(shipping, /interrupted by SIGINT/);
   t.match(ctx.store.run(RUN).archive, { pending: true });
   t.same(await onEngine(), []);
-  t.match(await pushPending(ctx), [{ archive: { verified: true } }]);
+  t.match(await shipPending(ctx), [{ archive: { verified: true } }]);
   t.match(await trendOf(t, bucket), /status="invalid", verdict="INVALID"/);
 });

@@ -142,7 +142,7 @@ t.test("a link out of the benchmark's folder is outside", async (t) => {
     },
   });
   symlinkSync('/etc', join(root, 'benchmarks/shop/link'));
-  await t.rejects(loadConfig([], { root, cwd: root }), {
+  await t.rejects(loadConfig({}, { root, cwd: root }), {
     name: 'UsageError',
     message: /volumes\/0 must be in the benchmark's folder, got "\.\/link\/passwd"/,
   });

@@ -1,6 +1,6 @@
 /** A checkout with one benchmark, made of texts, for the tests of the configuration. */
 import type { Test } from 'tap';
-import { loadConfig } from '../../scripts/config/config.ts';
+import { loadConfig, parseBenchArgs } from '../../scripts/config/config.ts';
 import type { Config } from '../../scripts/config/types.ts';
 
 export const BENCHMARK = `description: A shop
@@ -43,7 +43,7 @@ export async function load(
     },
     'store.yaml': 'type: FILESYSTEM',
   });
-  return loadConfig(args, { root, cwd: root });
+  return loadConfig(parseBenchArgs(args), { root, cwd: root });
 }
 
 /** The lines of the message with which the benchmark is refused. */

@@ -147,7 +147,7 @@ t.test('which benchmark', async (t) => {
   });
   const of = async (benchmarks: Record<string, object>, args: string[] = []) => {
     const root = t.testdir({ benchmarks } as Parameters<typeof t.testdir>[0]);
-    return (await loadConfig(args, { root, cwd: root })).benchmark;
+    return (await loadConfig(parseBenchArgs(args), { root, cwd: root })).benchmark;
   };
   t.equal(await of({ a: folder('a') }), 'a', 'the only one');
   t.equal(await of({ a: folder('a'), shop: folder('shop') }), 'shop');
@@ -201,6 +201,6 @@ t.test('did you mean', async (t) => {
 
 t.test('the benchmarks of this repository are right', async (t) => {
   const root = join(import.meta.dirname, '../..');
-  t.equal((await loadConfig([], { root, cwd: root })).benchmark, 'shop');
-  t.equal((await loadConfig(['--benchmark=caddy', '--commit=v2.10.0'], { root, cwd: root })).benchmark, 'caddy');
+  t.equal((await loadConfig({}, { root, cwd: root })).benchmark, 'shop');
+  t.equal((await loadConfig({ benchmark: 'caddy', commit: 'v2.10.0' }, { root, cwd: root })).benchmark, 'caddy');
 });

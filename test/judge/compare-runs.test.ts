@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap';
 import { comparable, countedRounds, difference, sideBySide, summarise } from '../../scripts/judge/compare-runs.ts';
-import { median, relativeChange, relativeSpread } from '../../scripts/judge/statistics.ts';
+import { coefficientOfVariation, median, relativeChange } from '../../scripts/judge/statistics.ts';
 import { K6_LOAD, makeComparison, makeRound, makeRun } from '../run-document.ts';
 
 function near(t: Test, actual: number | null, wanted: number): void {
@@ -12,11 +12,11 @@ t.test('statistics', async (t) => {
   t.equal(median([3]), 3);
   t.equal(median([9, 1, 5]), 5);
   t.equal(median([4, 1, 3, 2]), 2.5);
-  t.equal(relativeSpread([5]), null);
-  t.equal(relativeSpread([5, 5, 5]), 0);
-  t.equal(relativeSpread([0, 0]), 0);
-  t.equal(relativeSpread([-1, 1]), null);
-  near(t, relativeSpread([1, 2, 3]), 0.5);
+  t.equal(coefficientOfVariation([5]), null);
+  t.equal(coefficientOfVariation([5, 5, 5]), 0);
+  t.equal(coefficientOfVariation([0, 0]), 0);
+  t.equal(coefficientOfVariation([-1, 1]), null);
+  near(t, coefficientOfVariation([1, 2, 3]), 0.5);
   near(t, relativeChange(1.1, 1), 0.1);
   t.equal(relativeChange(0, 0), 0);
   t.equal(relativeChange(1, 0), null);

@@ -16,7 +16,7 @@ run 01JZZZZZZZZZZZZZZZZZZZZZZA: complete, 3 of 3 rounds valid
 200 requests/s for 20.0s after 5.0s of warm-up, by mayfly 0.1.0
 on A CPU, 2 cores, Debian 12, kernel 6.1.0, engine 20.10.24
 
-over rounds          median       min       max  spread
+over rounds          median       min       max      CV
 latency avg         2.10 ms   2.00 ms   2.20 ms  4.76 %
 latency med *       1.20 ms   1.10 ms   1.30 ms  8.33 %
 latency p95         4.20 ms   4.00 ms   4.40 ms  4.76 %
@@ -26,7 +26,7 @@ peak memory         51.0 MB   50.0 MB   52.0 MB  1.96 %
 errors                  0 %       0 %       0 %     0 %
 search_p95          8.20 ms   8.00 ms   8.40 ms  2.44 %
 
-* primary metric; spread: standard deviation over rounds in % of the mean
+* primary metric; CV: coefficient of variation, the standard deviation over rounds in % of the mean
 
 metrics: 1 block in data/bucket, verified
 
@@ -44,7 +44,7 @@ t.test('two sides that were not judged: the difference and no verdict', async (t
   const lines = runTable(makeComparison(1.0213), PLAIN).split('\n');
   t.equal(lines[1], 'against shop at main (bbbbbbbbbbbb)');
   t.equal(lines[3], '200 requests/s for each side for 20.0s after 5.0s of warm-up, by mayfly 0.1.0');
-  t.ok(lines.includes('over rounds        candidate  spread  baseline  spread  difference'));
+  t.ok(lines.includes('over rounds        candidate      CV  baseline      CV  difference'));
   t.ok(lines.includes('latency med *        1.20 ms  8.33 %   1.17 ms  8.33 %     +2.13 %'));
   t.ok(lines.includes('errors                   0 %     0 %       0 %     0 %      0.00 %'));
   t.notMatch(lines.join('\n'), /REGRESSION|IMPROVEMENT|PASS/);
@@ -103,7 +103,7 @@ t.test('a run without a valid round, and one of a single round', async (t) => {
   t.match(
     runTable(makeRun({ rounds: [makeRun().rounds[0]!] }), PLAIN),
     /latency avg +2\.00 ms +2\.00 ms +2\.00 ms +-\n/,
-    'one round has no spread',
+    'one round has no coefficient of variation',
   );
 });
 

@@ -237,10 +237,10 @@ t.test('an interrupt of the terminal is not its matter, the end of who asked is'
   const file = await roundFile(t, 100);
   const child = fork('scripts/requests/read-process.ts', { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
   const answered = () => once(child, 'message').then(([answer]) => answer);
-  child.send({ number: 1, task: 'check', asked: [{ file, runId: RUN, round: 1 }] });
+  child.send({ number: 1, task: 'check', args: [{ file, runId: RUN, round: 1 }] });
   t.match(await answered(), { number: 1, answer: { rows: 100 } });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) child.kill(signal);
-  child.send({ number: 2, task: 'check', asked: [{ file, runId: RUN, round: 2 }] });
+  child.send({ number: 2, task: 'check', args: [{ file, runId: RUN, round: 2 }] });
   t.match(await answered(), { number: 2, error: { fault: true, message: 'is of round 1, not of 2' } });
   const ended = once(child, 'exit');
   child.disconnect();

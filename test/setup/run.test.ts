@@ -13,7 +13,7 @@ const sh = (args: string[], env: NodeJS.ProcessEnv = process.env) =>
   outcome('sh', [join(checkout, 'scripts/run.sh'), ...args], { cwd: tmpdir(), env });
 
 const lock = JSON.parse(await readFile(join(ROOT, 'package-lock.json'), 'utf8'));
-const nodeOnly = { name: 'small', devDependencies: { node: lock.packages['node_modules/node'].version } };
+const nodeOnly = { name: 'small', dependencies: { node: lock.packages['node_modules/node'].version } };
 const smallLock = {
   name: 'small',
   lockfileVersion: 3,
@@ -39,19 +39,19 @@ await writeFile(
   join(checkout, 'scripts/commands/hello.ts'),
   'const version: string = process.version;\nconsole.log(version, ...process.argv.slice(2));\nprocess.exitCode = 3;\n',
 );
-const INSTALLING = 'installing Node packages (npm ci)\n';
+const INSTALLING = 'installing Node packages (npm ci --omit=dev)\n';
 
 t.test('the doctor installs nothing', async (t) => {
   const { code, stderr } = await sh(['doctor']);
   t.equal(code, 4);
-  t.match(stderr, 'mend: npm run setup');
+  t.match(stderr, 'fix: npm run setup');
   t.notOk(await stat(join(checkout, 'node_modules')).catch(() => undefined));
 });
 
 t.test('two at the same time in an empty checkout: one installs, both run', async (t) => {
   const results = await Promise.all([sh(['hello', 'a b']), sh(['hello', 'a b'])]);
   for (const { code, stdout } of results) {
-    t.equal(stdout, `v${nodeOnly.devDependencies.node} a b\n`, 'under the pinned Node.js, arguments as they were');
+    t.equal(stdout, `v${nodeOnly.dependencies.node} a b\n`, 'under the pinned Node.js, arguments as they were');
     t.equal(code, 3, 'with the exit code of the command');
   }
   t.equal(results.filter(({ stderr }) => stderr.startsWith(INSTALLING)).length, 1);
@@ -99,7 +99,7 @@ t.test('a changed lock file installs again, and what fails can be repeated', asy
     t.match(stderr, /npm ci failed; its last lines are above/, time);
   }
   await writeFile(join(checkout, 'package-lock.json'), JSON.stringify(smallLock));
-  t.equal((await sh(['hello'])).code, 3, 'mended');
+  t.equal((await sh(['hello'])).code, 3, 'repaired');
 });
 
 t.test('without npm there is one sentence', async (t) => {

@@ -220,11 +220,11 @@ t.test('the doctor reads what was found', async (t) => {
   t.notOk(isComplete(without));
   t.match(
     without.find(({ part }) => part === 'image thanos'),
-    { state: 'missing', mend: 'npm run setup' },
+    { state: 'missing', fix: 'npm run setup' },
   );
   t.match(
     without.find(({ part }) => part === 'Docker Compose'),
-    { state: 'missing', mend: 'npm run setup' },
+    { state: 'missing', fix: 'npm run setup' },
   );
 
   const old = diagnose(
@@ -234,7 +234,7 @@ t.test('the doctor reads what was found', async (t) => {
   );
   t.match(
     diagnosisText(old),
-    /^MISSING +image thanos +thanosio\/thanos:v0\.42\.4 {2}built by an older recipe\n +mend: npm run setup$/m,
+    /^MISSING +image thanos +thanosio\/thanos:v0\.42\.4 {2}built by an older recipe\n +fix: npm run setup$/m,
   );
   t.match(
     diagnosisText(old),
@@ -249,7 +249,7 @@ t.test('the doctor reads what was found', async (t) => {
   );
   t.match(
     stopped.find(({ part }) => part === 'Docker engine'),
-    { state: 'missing', mend: 'Run: start it' },
+    { state: 'missing', fix: 'Run: start it' },
   );
   t.match(
     stopped.find(({ part }) => part === 'image thanos'),

@@ -146,7 +146,7 @@ export class History {
     this.violations.push(what);
   }
 
-  /** Time passes: who lives renews its lease, the server looks for lost workers. */
+  /** Time passes: workers that run renew their leases, the server looks for lost workers. */
   private tick(ms: number): void {
     const beat = ms >= LONG_BEAT ? LONG_BEAT : BEAT;
     for (let left = ms; left > 0; left -= beat) {
@@ -225,7 +225,7 @@ export class History {
     const killed = this.chance.of(0.08);
     try {
       const queued = server.transaction(() => {
-        const ids = server.hub.takeDelivery(id, told.what, this.now) ? keep(told, this.context(server)) : undefined;
+        const ids = server.inbox.takeDelivery(id, told.what, this.now) ? keep(told, this.context(server)) : undefined;
         if (killed) throw new Error('killed');
         return ids;
       });

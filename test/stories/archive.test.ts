@@ -1,5 +1,5 @@
 /**
- * The lasting archive: up over real runs, a run watched while it goes on, and what happens when its parts, its bucket
+ * The archive: up over real runs, a run watched while it goes on, and what happens when its parts, its bucket
  * or its network fail.
  */
 import { spawnSync } from 'node:child_process';

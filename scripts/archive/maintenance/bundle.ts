@@ -1,6 +1,5 @@
 /**
  * One run as one file: its record, the raw material of its rounds and its blocks, in a tar with a list of checksums.
- * The only file that knows tar.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';

@@ -7,7 +7,7 @@ import { LOCK_FILE, lockRun } from '../run-lock.ts';
 
 /** Runs `work` under a lock that a dead process gives up. Throws InfrastructureError where another command has it. */
 export async function alone<T>(ctx: Context, work: () => Promise<T>): Promise<T> {
-  const folder = join(ctx.paths.cache, 'care');
+  const folder = join(ctx.paths.cache, 'maintenance');
   await mkdir(folder, { recursive: true });
   await using lock = await lockRun(folder);
   if (!lock)

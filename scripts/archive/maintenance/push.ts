@@ -3,20 +3,20 @@
 import type { Context } from '../../app/context.ts';
 import { EXIT } from '../../core/errors.ts';
 import { sweepLeftovers } from '../recovery/leftovers.ts';
-import { type Pushed, pushPending } from '../ship.ts';
+import { type ShippedRun, shipPending } from '../ship.ts';
 
 export const PUSH_ABOUT = 'Ships the snapshots of runs that could not be shipped when they ended.';
 export const PUSH_SCHEMA = 'mayfly.push/v1';
 
 /** Ships all that waits, after what dead runs have left waits too. */
-export async function push(ctx: Context): Promise<Pushed[]> {
+export async function push(ctx: Context): Promise<ShippedRun[]> {
   await sweepLeftovers(ctx);
-  return pushPending(ctx);
+  return shipPending(ctx);
 }
 
-export const pushDocument = (runs: Pushed[]) => ({ schema: PUSH_SCHEMA, runs });
+export const pushDocument = (runs: ShippedRun[]) => ({ schema: PUSH_SCHEMA, runs });
 
-export function pushText(pushed: Pushed[]): string {
+export function pushText(pushed: ShippedRun[]): string {
   if (pushed.length === 0) return 'nothing waits to be shipped';
   return pushed
     .map(({ run_id, archive }) =>
@@ -28,5 +28,5 @@ export function pushText(pushed: Pushed[]): string {
 }
 
 /** infrastructure where any run still waits. */
-export const pushExit = (pushed: Pushed[]): number =>
+export const pushExit = (pushed: ShippedRun[]): number =>
   pushed.some(({ archive }) => archive.pending) ? EXIT.infrastructure : EXIT.pass;

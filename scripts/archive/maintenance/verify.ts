@@ -1,6 +1,6 @@
 /**
  * Is the archive whole? Every block is read, and the bucket and the store are held against each other; with `repair`
- * what can be mended is.
+ * what can be repaired is.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -45,11 +45,11 @@ export interface VerifyDocument {
   ok: boolean;
 }
 
-/** Looks at the archive, mends what can be mended where that is asked for, and says what is left. */
+/** Checks the archive, repairs what it can where that is asked for, and reports what is left. */
 export async function verify(bucket: Bucket, options: VerifyOptions, ctx: Context): Promise<VerifyDocument> {
   const first = await inspect(bucket, options, ctx);
-  const mended = options.repair && (await repair(first, bucket, options, ctx));
-  const last = mended ? await inspect(bucket, options, ctx) : first;
+  const repaired = options.repair && (await repair(first, bucket, options, ctx));
+  const last = repaired ? await inspect(bucket, options, ctx) : first;
   const left = new Set(last.findings.map(keyOf));
   return {
     schema: 'mayfly.verify/v1',
@@ -179,7 +179,7 @@ async function secondsSinceWritten(folder: string, ctx: Context): Promise<number
   return (ctx.now() - Math.max(...times)) / 1000;
 }
 
-/** Mends what can be mended; true where anything was done. A failure is a warning: the finding stays. */
+/** Repairs what can be repaired; true where anything was done. A failure is a warning: the finding stays. */
 async function repair(
   { findings, partial }: Inspection,
   bucket: Bucket,
@@ -201,7 +201,7 @@ async function repair(
   );
   let done = false;
   /** false: it failed, and said so. */
-  const mend = async (title: string, wanted: boolean, work: () => Promise<unknown>): Promise<boolean> => {
+  const attempt = async (title: string, wanted: boolean, work: () => Promise<unknown>): Promise<boolean> => {
     if (!wanted) return true;
     done = true;
     return inStep(ctx.progress, title, work).then(
@@ -215,13 +215,13 @@ async function repair(
   };
   // The shipper leaves a block alone that has a meta.json in the bucket: a damaged one must be gone before, or the push
   // would count it as shipped.
-  const cleared = await mend(
+  const cleared = await attempt(
     `remove ${plural(replaceable.length, 'damaged block')} of which copies wait on this host`,
     replaceable.length > 0,
     () => removeNow(bucket, replaceable, 'damaged; a copy waits on the host of the run', ctx),
   );
-  await mend('ship what waits on this host', cleared && of('pending').some(({ fault }) => fault), () => push(ctx));
-  await mend('mark blocks that are there twice', of('duplicate').length > 0, () =>
+  await attempt('ship what waits on this host', cleared && of('pending').some(({ fault }) => fault), () => push(ctx));
+  await attempt('mark blocks that are there twice', of('duplicate').length > 0, () =>
     markForDeletion(
       bucket,
       of('duplicate').flatMap(({ blocks }) => blocks),
@@ -229,17 +229,17 @@ async function repair(
       ctx,
     ),
   );
-  await mend('record what was removed', of('unrecorded').length > 0, async () => {
+  await attempt('record what was removed', of('unrecorded').length > 0, async () => {
     for (const { run_id } of of('unrecorded')) recordRemoval(run_id!, new Date(ctx.now()).toISOString(), ctx);
   });
-  await mend('write meta.json anew from index and chunks', withoutMeta.length > 0, async () => {
+  await attempt('write meta.json anew from index and chunks', withoutMeta.length > 0, async () => {
     for (const finding of withoutMeta)
       await restoreMeta(join(bucket.folder!, finding.blocks[0]!), labelsOf(finding.run_id!, ctx));
   });
-  await mend('remove damaged trend blocks', damagedTrends.length > 0, () =>
+  await attempt('remove damaged trend blocks', damagedTrends.length > 0, () =>
     removeNow(bucket, damagedTrends, 'damaged; made anew from the store', ctx),
   );
-  await mend('rebuild the trend', !options.quick && (damagedTrends.length > 0 || of('no-trend').length > 0), () =>
+  await attempt('rebuild the trend', !options.quick && (damagedTrends.length > 0 || of('no-trend').length > 0), () =>
     rebuildTrends(bucket, ctx),
   );
   return done;
@@ -276,7 +276,7 @@ export function verifyText(document: VerifyDocument): string {
   ];
   const faults = findings.filter(({ fault }) => fault).length;
   return [
-    ...repaired.map((finding) => line(finding).replace(/^\S+ */, 'mended ')),
+    ...repaired.map((finding) => line(finding).replace(/^\S+ */, 'repaired ')),
     ...[...Map.groupBy(findings, ({ kind, fault }) => `${kind} ${fault}`).values()].flatMap(some),
     `${plural(blocks_checked, 'block')} checked${document.quick ? ' by size only' : ` (${(bytes_checked / 1e6).toFixed(1)} MB)`} in ${seconds.toFixed(1)} s${seconds > 0 ? `, ${(blocks_checked / seconds).toFixed(0)} blocks/s` : ''}; ${faults === 0 ? 'nothing is wrong' : plural(faults, 'fault')}`,
   ].join('\n');

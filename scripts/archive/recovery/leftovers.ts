@@ -21,7 +21,7 @@ export const RUN_ID = /^[0-9A-HJKMNP-TV-Z]{26}$/;
 export const temporaryPrefix = (purpose: string) => `temporary-${process.pid}-${processStart(process.pid)}-${purpose}-`;
 
 /**
- * Removes temporary folders of dead processes, and lasting containers whose folder is gone: nothing else could take
+ * Removes temporary folders of dead processes, and long-running containers whose folder is gone: nothing else can take
  * them down.
  */
 async function sweepTemporary(ctx: Context): Promise<void> {
@@ -29,17 +29,17 @@ async function sweepTemporary(ctx: Context): Promise<void> {
     const [, pid, start] = /^temporary-(\d+)-(\d+)-/.exec(name) ?? [];
     if (pid && !isAlive(Number(pid), start!)) await rm(join(ctx.paths.cache, name), { recursive: true, force: true });
   }
-  const lost = (await ctx.engine.containers(LABEL.lasting)).filter(
+  const lost = (await ctx.engine.containers(LABEL.longRunning)).filter(
     ({ labels }) => labels[LABEL.folder] && !existsSync(labels[LABEL.folder]!),
   );
-  for (const project of new Set(lost.map(({ labels }) => labels[LABEL.lasting]!))) {
-    await removeAll(ctx.engine, [`${LABEL.lasting}=${project}`], 0);
+  for (const project of new Set(lost.map(({ labels }) => labels[LABEL.longRunning]!))) {
+    await removeAll(ctx.engine, [`${LABEL.longRunning}=${project}`], 0);
     ctx.progress.warn(`removed ${project}: its folder is gone`);
   }
 }
 
 /**
- * Removes what dead runs have left and says so; the metrics of their finished rounds wait for upload from now on.
+ * Removes what dead runs have left and says so; the metrics of their finished rounds wait to be shipped from now on.
  * Returns the runs that were on the engine.
  */
 export async function sweepLeftovers(ctx: Context): Promise<string[]> {
@@ -57,7 +57,7 @@ export async function sweepLeftovers(ctx: Context): Promise<string[]> {
 }
 
 /**
- * Brings the folder of a run to its end, none of whose containers may be left: what waits for upload stays, data of
+ * Brings the folder of a run to its end, none of whose containers may be left: what waits to be shipped stays, data of
  * finished rounds becomes a snapshot that waits, the rest is removed. A failure is a warning, and the folder stays.
  */
 export async function settleFolder(runId: string, ctx: Context): Promise<void> {

@@ -35,14 +35,14 @@ export const EXCEPTIONS: Record<string, { licence: string; why: string }> = {
 export interface Component {
   name: string;
   version: string;
-  askedBy: string;
+  requiredBy: string;
   /** An SPDX expression, NONE or NOASSERTION; null where nobody has looked. */
   licence: string | null;
 }
 
 /** What is wrong with a component, in a sentence, or undefined. */
-export function faultOf({ name, version, askedBy, licence }: Component): string | undefined {
-  const is = `${name}@${version} (${askedBy})`;
+export function faultOf({ name, version, requiredBy, licence }: Component): string | undefined {
+  const is = `${name}@${version} (${requiredBy})`;
   if (licence === null) return `${is} is not in ${TABLE}: run ${COMMAND}, and look at what it adds`;
   if (licence === 'NONE') return `${is} has no licence`;
   if (licence === 'NOASSERTION')

@@ -38,20 +38,20 @@ export function componentsOf(root: string, table: Table): Component[] {
 }
 
 /** Those of a lock file, also the ones for other systems than this. */
-export function npmComponents(lock: string, askedBy: string, table: Table): Component[] {
+export function npmComponents(lock: string, requiredBy: string, table: Table): Component[] {
   const packages = Object.entries((JSON.parse(lock) as { packages: Record<string, LockedPackage> }).packages);
   return packages.flatMap(([path, { name = path.split('node_modules/').at(-1)!, version, license, link }]) => {
     if (path === '' || link) return [];
-    return { name, version, askedBy, licence: license ?? table.npm[`${name}@${version}`] ?? null };
+    return { name, version, requiredBy, licence: license ?? table.npm[`${name}@${version}`] ?? null };
   });
 }
 
 /** All that go.mod requires, whether it ends in a program or not; what is replaced counts as what replaces it. */
-export function goComponents(goMod: string, askedBy: string, table: Table): Component[] {
+export function goComponents(goMod: string, requiredBy: string, table: Table): Component[] {
   return requiredModules(goMod).map(({ name, version }) => ({
     name,
     version,
-    askedBy,
+    requiredBy,
     licence: table.go[`${name}@${version}`] ?? null,
   }));
 }

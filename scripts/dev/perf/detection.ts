@@ -14,7 +14,7 @@ import { generator } from '../../../loadgen/schedule.ts';
 import { command } from '../../app/command.ts';
 import type { Context } from '../../app/context.ts';
 import { ROOT, withContext } from '../../app/open.ts';
-import { loadConfig } from '../../config/config.ts';
+import { type BenchOptions, loadConfig } from '../../config/config.ts';
 import { MOST } from '../../config/types.ts';
 import { EXIT } from '../../core/errors.ts';
 import type { RunDocument } from '../../documents/run.ts';
@@ -75,15 +75,10 @@ interface Rounds {
 
 async function measure(folder: string, rounds: Rounds, ctx: Context): Promise<string> {
   const shop = await makeRepository(folder);
-  const compare = async (commit: string, against: string, ...args: string[]) => {
+  const compare = async (commit: string, against: string, more: BenchOptions) => {
+    const labels = { purpose: 'perf-detection' };
     const config = await loadConfig(
-      [
-        `--benchmark=${shop.benchmark}`,
-        `--commit=${commit}`,
-        `--against=${against}`,
-        '--label=purpose=perf-detection',
-        ...args,
-      ],
+      { benchmark: shop.benchmark, commit, against, labels, ...more },
       { root: ROOT, cwd: ROOT },
     );
     const began = ctx.now();
@@ -91,7 +86,7 @@ async function measure(folder: string, rounds: Rounds, ctx: Context): Promise<st
     return { run, seconds: (ctx.now() - began) / 1000 };
   };
   const base = await shop.commit({ name: 'first', computeS: COMMON_S });
-  const { run: first } = await compare(base, 'none', `--rounds=${rounds.first}`);
+  const { run: first } = await compare(base, 'none', { rounds: String(rounds.first) });
   const cpuS = medianOf(first, 'cpu_seconds_per_request');
 
   const parts: string[] = [];
@@ -100,7 +95,7 @@ async function measure(folder: string, rounds: Rounds, ctx: Context): Promise<st
   for (const size of SIZES) {
     const computeS = size * cpuS;
     const commit = await shop.commit({ name: `compute ${micro(computeS)} more`, computeS: COMMON_S + computeS });
-    const { run, seconds } = await compare(commit, base, `--rounds=${rounds.each}`);
+    const { run, seconds } = await compare(commit, base, { rounds: String(rounds.each) });
     runs.set(size, { run, seconds, commit });
     for (const name of ['cpu_seconds_per_request', 'latency_med', 'latency_p95'])
       truth.push(truthRow(`+${micro(computeS)}`, run, name, computeS));
@@ -136,9 +131,9 @@ async function measure(folder: string, rounds: Rounds, ctx: Context): Promise<st
   const other = await compare(
     await shop.commit({ name: 'wait and hold memory', computeS: COMMON_S, waitS: WAIT_S, holdBytes: HELD }),
     base,
-    `--rounds=${rounds.each}`,
+    { rounds: String(rounds.each) },
   );
-  const better = await compare(base, runs.get(0.05)!.commit, `--rounds=${rounds.each}`);
+  const better = await compare(base, runs.get(0.05)!.commit, { rounds: String(rounds.each) });
   parts.push(
     '',
     'Other changes',
@@ -164,7 +159,7 @@ async function measure(folder: string, rounds: Rounds, ctx: Context): Promise<st
   );
 
   const two = runs.get(0.02)!;
-  const alternating = await compare(two.commit, base, '--pairing=alternating', `--rounds=${rounds.blocks}`);
+  const alternating = await compare(two.commit, base, { pairing: 'alternating', rounds: String(rounds.blocks) });
   parts.push(
     '',
     'Interleaved against alternating rounds, the same builds (+2 %), as if for the same wall time (widths shrink with its root)',

@@ -43,7 +43,7 @@ export interface Target {
 }
 
 const SERVERS = {
-  'scripts/perf': '/perf/scripts',
+  'scripts/dev/perf': '/perf/scripts',
   node_modules: '/perf/node_modules',
   'package.json': '/perf/package.json',
 };
@@ -98,10 +98,13 @@ export async function withProbeStack<T>(
   try {
     await writeBenchmark(folder, target, load);
     const version = IMAGES.node.ref.split(':')[1]!;
-    const config = await loadConfig([`--benchmark=${folder}`, `--commit=${version}`, '--against=none'], {
-      root: ROOT,
-      cwd: process.cwd(),
-    });
+    const config = await loadConfig(
+      { benchmark: folder, commit: version, against: 'none' },
+      {
+        root: ROOT,
+        cwd: process.cwd(),
+      },
+    );
     return await withContext({ quiet: true, images: [...RUN_IMAGES, ...images] }, async (ctx) => {
       const made = await makePlan(config, ctx);
       if (cpusets && made.host.cores < 2)

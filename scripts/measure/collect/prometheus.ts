@@ -1,4 +1,4 @@
-/** Prometheus' HTTP API: the only file that speaks it. Source: prometheus.io/docs/prometheus/latest/querying/api. */
+/** A client of Prometheus' HTTP API for the run. Source: prometheus.io/docs/prometheus/latest/querying/api. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
 import { InfrastructureError } from '../../core/errors.ts';
@@ -11,8 +11,11 @@ export interface Series {
   value: number;
 }
 
-/** Milliseconds for the news that Prometheus has ended, which is the better reason, to overtake a failed request. */
-const NEWS_MS = 500;
+/**
+ * Milliseconds. After a failed request the client waits so long for the event that Prometheus has ended: that event is
+ * the better reason.
+ */
+const END_EVENT_WAIT_MS = 500;
 const HINT = 'Run the benchmark again; with --keep the stack stays up to look at.';
 
 /** `signal` ends every request, and its reason is thrown then. */
@@ -33,7 +36,7 @@ export function connectPrometheus(url: string, signal?: AbortSignal) {
         signal: ends ?? null,
       });
     } catch (error) {
-      await sleep(NEWS_MS, undefined, ends ? { signal: ends } : {}).catch(() => {});
+      await sleep(END_EVENT_WAIT_MS, undefined, ends ? { signal: ends } : {}).catch(() => {});
       ends?.throwIfAborted();
       throw new InfrastructureError(
         `the run's Prometheus does not answer: ${(error as Error).message || (error as { code?: string }).code}`,
@@ -69,7 +72,7 @@ export function connectPrometheus(url: string, signal?: AbortSignal) {
     if (data.resultType === 'scalar') return [{ labels: {}, value: Number(data.result[1]) }];
     if (data.resultType !== 'vector')
       throw new InfrastructureError(`the expression ${expression} gives a ${data.resultType}, not one value`, {
-        hint: 'Mend the PromQL in benchmark.yaml: it must give one number.',
+        hint: 'Fix the PromQL in benchmark.yaml: it must give one number.',
       });
     return data.result.map((series: any) => ({ labels: series.metric, value: Number(series.value[1]) }));
   }

@@ -3,7 +3,7 @@
  *   identity    what a run names it by, and a hash of all that decides what it sends (plan/workload in the run's record)
  *   containers  those of a round, started beside the services, and ready when they are
  *   result      typed events while it runs (loadgen/result.ts), and at the end one document mayfly.load/v1 (docs/schemas)
- * Ours is own.ts; any other, as an image, is image.ts.
+ * Ours is own-generator.ts; any other, as an image, is image-generator.ts.
  */
 import type { LoadResultDocument } from '../../../loadgen/result.ts';
 import type { Context } from '../../app/context.ts';

@@ -15,6 +15,7 @@ import { type ContainerSpec, ONE_ADDRESS_A_NETWORK } from '../../engine/engine.t
 import { LABEL, networkAlias, sideNetwork, sideTarget } from '../../engine/names.ts';
 import { thisUser } from '../../engine/owner.ts';
 import type { Plan } from '../../plan/plan.ts';
+import { requestsFile } from '../../requests/view.ts';
 import { findCounters, threadsOf } from '../../stack/counters.ts';
 import { writeWhole } from '../../stack/run-folder.ts';
 import { type Sides, type Stack, scraped } from '../../stack/run-stack.ts';
@@ -453,12 +454,10 @@ export async function expected<E extends LoadEvent>(
  * The single requests, from the container's own layer: what it writes there counts as its own, and is bounded as such.
  */
 async function takeRequests(id: string, round: number, plan: Plan, ctx: Context): Promise<void> {
-  const folder = join(plan.dir, 'requests');
-  await mkdir(folder, { recursive: true });
-  await ctx.engine
-    .copyFile(id, `${RESULT_FOLDER}/${REQUESTS_FILE}`, join(folder, `round-${round}.parquet`), MAX_REQUESTS_FILE)
-    .catch((error) => {
-      ctx.signal.throwIfAborted();
-      ctx.progress.warn(`the single requests of round ${round} are not kept: ${(error as Error).message}`);
-    });
+  const file = requestsFile(plan.dir, round);
+  await mkdir(dirname(file), { recursive: true });
+  await ctx.engine.copyFile(id, `${RESULT_FOLDER}/${REQUESTS_FILE}`, file, MAX_REQUESTS_FILE).catch((error) => {
+    ctx.signal.throwIfAborted();
+    ctx.progress.warn(`the single requests of round ${round} are not kept: ${(error as Error).message}`);
+  });
 }

@@ -50,7 +50,7 @@ function addActions(api: Http, ctx: ServeContext): void {
     path: string,
     summary: string,
     { params, body, answer }: { params?: Record<string, Schema>; body?: Schema; answer: Schema },
-    act: (asked: Asked) => { document: object; page: string; created?: boolean },
+    act: (options: ActionOptions) => { document: object; page: string; created?: boolean },
   ) => {
     const schema = {
       tags: ['actions'],
@@ -69,7 +69,7 @@ function addActions(api: Http, ctx: ServeContext): void {
         const { document, page, created } = act({
           ...(request.params as object),
           ...(request.body as object),
-        } as Asked);
+        } as ActionOptions);
         ctx.wake();
         ctx.log(`through the site: ${request.method} ${request.url.split('?')[0]}`);
         return isForm(request)
@@ -79,8 +79,8 @@ function addActions(api: Http, ctx: ServeContext): void {
     );
   };
   const { queue } = ctx.store;
-  post('/api/jobs', 'Queues a commit', { body: ADD, answer: jobAnswer }, (asked) => {
-    const { job, added } = queue.enqueue(newJob(asked as unknown as Add, ctx), {
+  post('/api/jobs', 'Queues a commit', { body: ADD, answer: jobAnswer }, (options) => {
+    const { job, added } = queue.enqueue(newJob(options as unknown as Add, ctx), {
       now: ctx.now(),
       again: true,
       pinned: true,
@@ -125,7 +125,7 @@ function addActions(api: Http, ctx: ServeContext): void {
   });
 }
 
-interface Asked {
+interface ActionOptions {
   id: string;
   reason?: string;
 }

@@ -1,5 +1,5 @@
 /**
- * Who is told of a confirmed change of a default branch: what each way is to say, each change once, and how it goes
+ * Who is told of a confirmed change of a default branch: what each channel is to say, each change once, and how it goes
  * out.
  */
 import { type Alert, type ServiceConfig, watchedRepository } from '../../config/service.ts';
@@ -17,8 +17,7 @@ import type { ServeContext } from './serve-context.ts';
 const SETTLE_MS = 10_000;
 
 /**
- * Sees to it that every confirmed change that was found since a way is known has its message there; what is there never
- * changes. A change is the same benchmark, host and pair of commits: its metrics share a message, and one that is
+ * Makes a message for every confirmed change that was found since a channel is known. A message never changes. A change is the same benchmark, host and pair of commits: its metrics share a message, and one that is
  * confirmed later gets a further one.
  */
 export function wantAlerts(ctx: ServeContext): void {
@@ -41,16 +40,16 @@ const changeName = ({ benchmark, host_id, before, commit }: ChangePoint): string
   `${benchmark} ${host_id} ${before}..${commit}`;
 
 /**
- * When the server first saw this way (ISO 8601): what was found before is old news to it. For issues: this way for a
- * benchmark: a repository may be named later.
+ * When the server first saw this channel (ISO 8601): it does not tell what was found before. For issues: this channel
+ * for a benchmark: a repository may be named later.
  */
 function knownSince(alert: Alert, { store, config, now }: ServeContext): (benchmark: string) => string {
   const nameOf = (benchmark: string) => `since ${channelOf(alert)}${alert.kind === 'issue' ? ` ${benchmark}` : ''}`;
   const started = new Date(now()).toISOString();
   const names =
     alert.kind === 'issue' ? config.repositories.flatMap(({ benchmarks }) => benchmarks.map(nameOf)) : [nameOf('')];
-  for (const name of names) if (store.hub.setting(name) === undefined) store.hub.saveSetting(name, started);
-  return (benchmark) => store.hub.setting(nameOf(benchmark))!;
+  for (const name of names) if (store.setting(name) === undefined) store.saveSetting(name, started);
+  return (benchmark) => store.setting(nameOf(benchmark))!;
 }
 
 /** The points that no message of the change holds, and the subject that is free for them. */
@@ -63,7 +62,7 @@ function untold(
   const told = new Set<string>();
   for (let number = 1; ; number++) {
     const subject = number === 1 ? change : `${change} ${number}`;
-    const message = store.hub.message(channel, subject);
+    const message = store.outbox.message(channel, subject);
     if (!message) return { fresh: points.filter(({ metric }) => !told.has(metric)), subject };
     for (const { metric } of (JSON.parse(message.wanted) as AlertDocument).changes) told.add(metric);
   }
@@ -85,7 +84,7 @@ function tell(alert: Alert, change: string, points: readonly ChangePoint[], ctx:
       site,
       github: ctx.githubSite,
     });
-    store.hub.want(channel, subject, JSON.stringify(document));
+    store.outbox.want(channel, subject, JSON.stringify(document));
   });
 }
 
@@ -96,7 +95,7 @@ function repositoryOf(benchmark: string, label: string | undefined, config: Serv
 }
 
 /**
- * UsageError where a way needs a variable of the environment that is not set, or that holds something else than an
+ * UsageError where a channel needs a variable of the environment that is not set, or that holds something else than an
  * address.
  */
 export function checkAlerts(config: ServiceConfig, env: NodeJS.ProcessEnv): void {
@@ -156,7 +155,7 @@ function mailServerOf(alert: Alert, env: NodeJS.ProcessEnv, where = 'an alert') 
   return server;
 }
 
-/** How messages of every way go out. */
+/** The senders of all channels of alerts. */
 export function alertSenders(ctx: ServeContext, env: NodeJS.ProcessEnv = process.env): Senders {
   return Object.fromEntries(ctx.config.alerts.map((alert) => [channelOf(alert), senderOf(alert, ctx, env)]));
 }

@@ -4,7 +4,7 @@ import type { JobState } from '../../documents/job.ts';
 import * as schemas from './api-schemas.ts';
 import { ASKED, PARAMS, type Schema } from './api-schemas.ts';
 import { compareView } from './data/compare-data.ts';
-import type { HistoryAsked, JobsAsked, RunsAsked, SeriesName } from './data/data-types.ts';
+import type { HistoryOptions, JobsOptions, RunsOptions, SeriesName } from './data/data-types.ts';
 import { history } from './data/history-data.ts';
 import { jobsView, jobView } from './data/jobs-data.ts';
 import { overview } from './data/overview-data.ts';
@@ -24,12 +24,12 @@ interface Route {
   query?: Record<string, Schema>;
   required?: readonly string[];
   answer: Schema;
-  /** `asked`: parameters and query, checked and turned into numbers where they are such. */
-  give(asked: Asked, reply: HttpReply): unknown;
+  /** `options`: parameters and query, checked and turned into numbers where they are such. */
+  give(options: RequestOptions, reply: HttpReply): unknown;
 }
 
 /** Each only where the route takes it: the schema has seen to that. */
-interface Asked {
+interface RequestOptions {
   id: string;
   name: string;
   a: string;
@@ -75,7 +75,8 @@ function routesOf(ctx: ServeContext): Route[] {
       params: PARAMS.benchmark,
       query: ASKED.history,
       answer: schemas.history,
-      give: ({ name, ...asked }) => history(ctx, { ...(asked as Omit<HistoryAsked, 'benchmark'>), benchmark: name }),
+      give: ({ name, ...options }) =>
+        history(ctx, { ...(options as Omit<HistoryOptions, 'benchmark'>), benchmark: name }),
     },
     {
       path: '/api/changes',
@@ -91,7 +92,7 @@ function routesOf(ctx: ServeContext): Route[] {
       summary: 'Runs, newest first, page by page',
       query: ASKED.runs,
       answer: schemas.runs,
-      give: (asked, reply) => pageOfRuns(ctx, asked as RunsAsked, reply),
+      give: (options, reply) => pageOfRuns(ctx, options as RunsOptions, reply),
     },
     {
       path: '/api/runs/:id',
@@ -125,7 +126,7 @@ function routesOf(ctx: ServeContext): Route[] {
       query: ASKED.compare,
       required: ['a', 'b'],
       answer: schemas.compare,
-      give: (asked) => compareView(ctx, asked),
+      give: (options) => compareView(ctx, options),
     },
     {
       path: '/api/jobs',
@@ -133,8 +134,8 @@ function routesOf(ctx: ServeContext): Route[] {
       summary: 'What runs, waits and has ended',
       query: ASKED.jobs,
       answer: schemas.jobs,
-      give: ({ state, ...asked }) =>
-        jobsView(ctx, { ...(asked as JobsAsked), state: state?.split(',') as JobState[] | undefined }),
+      give: ({ state, ...options }) =>
+        jobsView(ctx, { ...(options as JobsOptions), state: state?.split(',') as JobState[] | undefined }),
     },
     {
       path: '/api/jobs/:id',
@@ -162,7 +163,7 @@ function add(api: Http, { path, tag, summary, params, query = {}, required = [],
     response: { 200: answer, 400: schemas.failure, 404: schemas.failure },
   };
   api.get(path, { schema }, async (request, reply) =>
-    give({ ...(request.params as object), ...(request.query as object) } as Asked, reply),
+    give({ ...(request.params as object), ...(request.query as object) } as RequestOptions, reply),
   );
 }
 
@@ -185,9 +186,9 @@ async function ended<T extends { ended: boolean }>(made: Promise<T>, reply: Http
   return view;
 }
 
-function pageOfRuns(ctx: ServeContext, asked: RunsAsked, reply: HttpReply) {
-  const page = runsView(ctx, asked);
-  const given = Object.entries({ ...asked, after: page.next })
+function pageOfRuns(ctx: ServeContext, options: RunsOptions, reply: HttpReply) {
+  const page = runsView(ctx, options);
+  const given = Object.entries({ ...options, after: page.next })
     .filter(([, value]) => value !== undefined)
     .map(([name, value]): [string, string] => [name, String(value)]);
   if (page.next !== undefined) reply.header('link', `</api/runs?${new URLSearchParams(given)}>; rel="next"`);

@@ -1,9 +1,11 @@
 /** Commands in comments: GitHub is asked who may give them, then they are done, and each gets one answer. */
+
 import { decodeTime } from 'ulid';
 import { type WatchedRepository, watchedRepository } from '../../config/service.ts';
+import { backoffMs } from '../../core/backoff.ts';
 import { firstLine } from '../../core/errors.ts';
 import { escaped } from '../../report/markdown.ts';
-import type { PullRequest, Request } from '../../store/inbox-outbox.ts';
+import type { PullRequest, Request } from '../../store/inbox.ts';
 import type { Enqueued } from '../../store/jobs.ts';
 import type { GitHub, RemotePullRequest } from '../tell/github-types.ts';
 import { SendError } from '../tell/send-error.ts';
@@ -26,7 +28,7 @@ type Answer = () => string;
 export async function answerRequests(ctx: ServeContext): Promise<void> {
   const { github, store, config } = ctx;
   if (!github) return;
-  for (const request of store.hub.openRequests(ctx.now())) {
+  for (const request of store.inbox.openRequests(ctx.now())) {
     if (ctx.signal.aborted) return;
     const repository = watchedRepository(config, request.repository);
     try {
@@ -38,7 +40,7 @@ export async function answerRequests(ctx: ServeContext): Promise<void> {
   }
 }
 
-/** Only here is anything asked of GitHub; nothing is done yet. */
+/** Asks GitHub what the answer needs. Changes nothing yet. */
 async function answerTo(
   request: Request,
   repository: WatchedRepository,
@@ -83,22 +85,22 @@ async function run(
       ? remote.head
       : await github.commitOf(name, request.pull_request, command.commit);
   return () => {
-    const known = ctx.store.hub.pullRequest(name, request.pull_request);
+    const known = ctx.store.inbox.pullRequest(name, request.pull_request);
     keepPullRequest(repository, { repository: name, ...remote }, ctx);
-    if (!ctx.store.hub.pullRequest(name, request.pull_request)?.open)
+    if (!ctx.store.inbox.pullRequest(name, request.pull_request)?.open)
       return 'Nothing was queued: this pull request is closed.';
     if (found === undefined)
       return `Nothing was queued: of the commits of this pull request, not exactly one begins with \`${command.commit}\`.`;
     const unseen = whyUnseen(command.commit, found, { known, remote, request });
     if (unseen) return `Nothing was queued: ${unseen}`;
     const { against, overrides } = command;
-    const asked = { commit: found, against, overrides, pinned: command.commit !== undefined };
+    const options = { commit: found, against, overrides, pinned: command.commit !== undefined };
     const enqueued = queueRequest(
       request,
-      { benchmarks: command.benchmark === undefined ? benchmarks : [command.benchmark], ...asked },
+      { benchmarks: command.benchmark === undefined ? benchmarks : [command.benchmark], ...options },
       ctx,
     );
-    return queuedText(enqueued, asked, ctx.store.queue.paused() !== undefined);
+    return queuedText(enqueued, options, ctx.store.queue.paused() !== undefined);
   };
 }
 
@@ -120,7 +122,7 @@ function whyUnseen(
     named === undefined
       ? `its head \`${found}\` was not known here before your comment was written`
       : `\`${named}\` is only the beginning of \`${found}\``;
-  return `this pull request comes from a fork, so exactly the commit runs that you have seen, and ${what}. Read that commit, then write \`/bench commit=${found}\`../../serve`;
+  return `this pull request comes from a fork, so exactly the commit runs that you have seen, and ${what}. Read that commit, then write \`/bench commit=${found}\`.`;
 }
 
 function queuedText(
@@ -164,27 +166,27 @@ function settle(
 ): void {
   const { request_id, repository, pull_request: number } = request;
   store.transaction(() => {
-    if (!store.hub.openRequests(now()).some((open) => open.request_id === request_id)) return;
+    if (!store.inbox.openRequests(now()).some((open) => open.request_id === request_id)) return;
     const body = answer();
-    store.hub.settleRequest(request_id, state, body);
-    store.hub.want(CHANNEL, request_id, JSON.stringify({ repository, number, body }));
+    store.inbox.settleRequest(request_id, state, body);
+    store.outbox.want(CHANNEL, request_id, JSON.stringify({ repository, number, body }));
   });
   wake();
 }
 
 function giveUp({ request_id, repository, pull_request }: Request, why: string, { store, log }: ServeContext): void {
-  store.hub.settleRequest(request_id, 'given up', why);
+  store.inbox.settleRequest(request_id, 'given up', why);
   log(`the command in ${repository}#${pull_request} is given up: ${why}`);
 }
 
-/** Refused because of who asks: the token or its rights may be mended, so the command waits. */
-const MAY_BE_MENDED = [401, 403, 404];
+/** Refused because of who asks: somebody may fix the token or its rights, so the command waits. */
+const MAY_BE_FIXED = [401, 403, 404];
 
 function putOff(request: Request, error: unknown, ctx: ServeContext): void {
   const { request_id, repository, pull_request, failures } = request;
   const { kind, status = 0, retryAtMs = 0 } = error instanceof SendError ? error : { kind: undefined };
   const why = firstLine(error);
-  if (kind === 'refused' && !MAY_BE_MENDED.includes(status))
+  if (kind === 'refused' && !MAY_BE_FIXED.includes(status))
     return giveUp(request, `GitHub refuses what is needed for it: ${why}`, ctx);
   const now = ctx.now();
   if (now - decodeTime(request_id) > GIVEN_UP_AFTER_MS) {
@@ -198,9 +200,9 @@ function putOff(request: Request, error: unknown, ctx: ServeContext): void {
     );
   }
   if (failures === 0) ctx.log(`the command in ${repository}#${pull_request} waits: ${why}`);
-  ctx.store.hub.postponeRequest(
+  ctx.store.inbox.postponeRequest(
     request_id,
-    Math.max(now + Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures), retryAtMs),
+    Math.max(now + backoffMs(failures, { firstMs: FIRST_PAUSE_MS, longestMs: LONGEST_PAUSE_MS }), retryAtMs),
   );
 }
 

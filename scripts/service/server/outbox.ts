@@ -1,11 +1,13 @@
 /**
- * Sends what others are to be told (store.hub: messages). Nothing is lost while they are out of reach: a message waits
+ * Sends what others are to be told (store.outbox). Nothing is lost while they are out of reach: a message waits
  * until it could be sent, and of several states of one subject only the newest goes out. It goes out at least once;
  * that
  * it is not there twice is for the senders to see to, which look for what is there before they make it.
  */
+import { backoffMs } from '../../core/backoff.ts';
 import { firstLine } from '../../core/errors.ts';
-import { FURTHEST_MS, isAhead, type Message } from '../../store/inbox-outbox.ts';
+import type { Message } from '../../store/outbox.ts';
+import { FURTHEST_MS, isAhead } from '../../store/pauses.ts';
 import { SendError } from '../tell/send-error.ts';
 import type { ServeContext } from './serve-context.ts';
 
@@ -23,14 +25,14 @@ type OutboxContext = Pick<ServeContext, 'store' | 'now' | 'log' | 'signal'>;
 const FIRST_PAUSE_MS = 5000;
 const LONGEST_PAUSE_MS = 15 * 60_000;
 /**
- * Refused because of who asks (token, permission, installation), not of what is said: somebody may mend that, so it is
+ * Refused because of who asks (token, permission, installation), not of what is said: somebody may fix that, so it is
  * tried so often again, for three days at the longest pause.
  */
 const SETUP_STATUS = [401, 403, 404];
 const SETUP_TRIES = 300;
 const MOST = 1000;
 
-/** Why a channel is at rest, kept over restarts. */
+/** A pause of a channel and its reason. It is kept over restarts. */
 interface Rest {
   until: number;
   failures: number;
@@ -43,7 +45,7 @@ interface Rest {
 export async function sendWaiting(ctx: OutboxContext, senders: Senders): Promise<void> {
   const { store, signal } = ctx;
   const resting = new Set(Object.keys(senders).filter((channel) => isAhead(restOf(channel, ctx).until, ctx.now())));
-  for (const { channel, subject } of store.hub.unsent(
+  for (const { channel, subject } of store.outbox.unsent(
     Number.MAX_SAFE_INTEGER,
     MOST,
     Object.keys(senders).filter((channel) => !resting.has(channel)),
@@ -51,7 +53,7 @@ export async function sendWaiting(ctx: OutboxContext, senders: Senders): Promise
     if (signal.aborted) return;
     const sender = senders[channel];
     if (!sender || resting.has(channel)) continue;
-    const message = store.hub.message(channel, subject); // it may have changed while another was sent
+    const message = store.outbox.message(channel, subject); // it may have changed while another was sent
     if (!message || message.sent === message.wanted || isAhead(message.not_before_ms, ctx.now())) continue;
     if (!(await sendOne(message, sender, ctx))) resting.add(channel);
   }
@@ -62,7 +64,7 @@ async function sendOne(message: Message, sender: Sender, ctx: OutboxContext): Pr
   try {
     const { remoteId, notBefore } = await sender(message);
     ctx.store.transaction(() => {
-      ctx.store.hub.saveSent(message, remoteId, notBefore);
+      ctx.store.outbox.saveSent(message, remoteId, notBefore);
       saveRest(message.channel, { until: 0, failures: 0 }, ctx);
     });
     return true;
@@ -84,12 +86,12 @@ function failed(message: Message, error: unknown, ctx: OutboxContext): boolean {
  * because of who asks, it waits, and with a token that is not valid the whole channel.
  */
 function refused(message: Message, error: SendError, ctx: OutboxContext): boolean {
-  const { hub } = ctx.store;
-  const mayBeMended = SETUP_STATUS.includes(error.status ?? 0) && message.failures < SETUP_TRIES;
-  if (error.status === 401 && mayBeMended) return outOfReach(message, error, ctx);
+  const { outbox } = ctx.store;
+  const mayBeFixed = SETUP_STATUS.includes(error.status ?? 0) && message.failures < SETUP_TRIES;
+  if (error.status === 401 && mayBeFixed) return outOfReach(message, error, ctx);
   ctx.store.transaction(() => {
-    if (!mayBeMended) hub.saveSent(message, message.remote_id ?? '');
-    hub.saveUnsent(message, firstLine(error), mayBeMended ? ctx.now() + pause(message.failures) : 0);
+    if (!mayBeFixed) outbox.saveSent(message, message.remote_id ?? '');
+    outbox.saveUnsent(message, firstLine(error), mayBeFixed ? ctx.now() + pause(message.failures) : 0);
   });
   return true;
 }
@@ -104,7 +106,7 @@ function outOfReach(message: Message, error: unknown, ctx: OutboxContext): boole
       : now + pause(rest.failures);
   ctx.store.transaction(() => {
     // One that alone cannot be sent falls behind the others; where it is a limit, it is not the message's fault.
-    ctx.store.hub.saveUnsent(
+    ctx.store.outbox.saveUnsent(
       message,
       firstLine(error),
       error instanceof SendError && error.kind === 'rate-limited' ? until : now + pause(failures),
@@ -114,16 +116,16 @@ function outOfReach(message: Message, error: unknown, ctx: OutboxContext): boole
   return false;
 }
 
-const pause = (failures: number) => Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures, 20));
+const pause = (failures: number) => backoffMs(failures, { firstMs: FIRST_PAUSE_MS, longestMs: LONGEST_PAUSE_MS });
 
 const restName = (channel: string) => `rest of ${channel}`;
 
 function restOf(channel: string, { store }: OutboxContext): Rest {
-  const text = store.hub.setting(restName(channel));
+  const text = store.setting(restName(channel));
   return text === undefined ? { until: 0, failures: 0 } : (JSON.parse(text) as Rest);
 }
 
 function saveRest(channel: string, rest: Rest, ctx: OutboxContext): void {
   if (rest.failures > 0 || restOf(channel, ctx).failures > 0)
-    ctx.store.hub.saveSetting(restName(channel), JSON.stringify(rest));
+    ctx.store.saveSetting(restName(channel), JSON.stringify(rest));
 }

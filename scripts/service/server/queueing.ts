@@ -4,7 +4,7 @@
  */
 import type { WatchedRepository } from '../../config/service.ts';
 import { type Job, type JobOverrides, type NewJob, PRIORITY } from '../../documents/job.ts';
-import type { PullRequest, Request } from '../../store/inbox-outbox.ts';
+import type { PullRequest, Request } from '../../store/inbox.ts';
 import type { Enqueued, EnqueueOptions } from '../../store/jobs.ts';
 import type { ServeContext } from './serve-context.ts';
 
@@ -61,7 +61,7 @@ export function queueMaster(
   );
 }
 
-export interface Asked {
+export interface QueueOptions {
   benchmarks: readonly string[];
   /** Full hash. */
   commit: string;
@@ -74,7 +74,7 @@ export interface Asked {
 /** The jobs for a command; what was measured already is measured again. */
 export function queueRequest(
   { repository, pull_request, author }: Request,
-  { benchmarks, commit, against, overrides, pinned }: Asked,
+  { benchmarks, commit, against, overrides, pinned }: QueueOptions,
   ctx: QueueContext,
 ): Enqueued[] {
   return benchmarks.map((benchmark) =>
@@ -107,7 +107,7 @@ export function cancelPullRequest(
   { store, now }: QueueContext,
 ): Job[] {
   const others = new Set(
-    store.hub
+    store.inbox
       .openPullRequests(repository)
       .filter((one) => one.number !== number)
       .map(({ head }) => head),

@@ -5,7 +5,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { WatchedRepository } from '../../config/service.ts';
 import { firstLine } from '../../core/errors.ts';
-import { isAhead, type PullRequest } from '../../store/inbox-outbox.ts';
+import type { PullRequest } from '../../store/inbox.ts';
+import { isAhead } from '../../store/pauses.ts';
 import type { GitHub, RemotePullRequest } from '../tell/github-types.ts';
 import { SendError } from '../tell/send-error.ts';
 import { queueMaster } from './queueing.ts';
@@ -58,7 +59,7 @@ async function reconcileRepository(
     await nextTurn(); // a webhook that came meanwhile is answered before the next of perhaps hundreds
   }
   const numbers = new Set(open.map(({ number }) => number));
-  for (const known of ctx.store.hub.openPullRequests(name)) {
+  for (const known of ctx.store.inbox.openPullRequests(name)) {
     if (!numbers.has(known.number)) queued.push(...take(repository, await nowOf(known, github), ctx));
   }
   return queued;
@@ -96,7 +97,7 @@ interface Last {
 const nameOfLast = ({ name }: WatchedRepository) => `reconcile ${name}`;
 
 function lastOf(repository: WatchedRepository, { store }: ServeContext): Last {
-  const text = store.hub.setting(nameOfLast(repository));
+  const text = store.setting(nameOfLast(repository));
   return text === undefined ? { fault: '', until: 0 } : (JSON.parse(text) as Last);
 }
 
@@ -111,7 +112,7 @@ function noteState(repository: WatchedRepository, error: unknown, ctx: ServeCont
   const until = error instanceof SendError ? (error.retryAtMs ?? 0) : 0;
   const last = lastOf(repository, ctx);
   if (fault !== last.fault || until !== last.until)
-    ctx.store.hub.saveSetting(nameOfLast(repository), JSON.stringify({ fault, until } satisfies Last));
+    ctx.store.saveSetting(nameOfLast(repository), JSON.stringify({ fault, until } satisfies Last));
   if (fault === last.fault) return;
   ctx.log(
     error === undefined

@@ -18,17 +18,17 @@ import type { ServeContext } from './serve-context.ts';
 
 type ReportContext = Pick<ServeContext, 'store' | 'config' | 'site' | 'now'>;
 
-/** Jobs that ended before, and pull requests that rested since, are not told of any more. */
+/** Jobs that ended earlier, and pull requests without a change since, get no report any more. */
 const LOOK_BACK_MS = 7 * 24 * 3600_000;
-/** Jobs that have ended are read so many at once, the newest first, until all of a page are told of; */
+/** Ended jobs are read in pages of this size, the newest first, until every job of a page is reported. */
 const PAGE = 100;
-/** once in this time to the end of LOOK_BACK: a clock that was set back puts a new one among the old ones. */
+/** So often all pages of LOOK_BACK_MS are read: a clock that was set back puts a new job among the old ones. */
 const WHOLE_LOOK_MS = 10 * 60_000;
 const LAST_WHOLE_LOOK = 'reports: last whole look';
 /** A check run under way is updated at most so often. */
 const PROGRESS_MS = 15_000;
 
-/** Writes the wanted check runs and comments into store.hub. Cheap where little has changed. */
+/** Writes the wanted check runs and comments into store.outbox. Cheap where little has changed. */
 export function wantReports(ctx: ReportContext): void {
   if (ctx.config.repositories.length === 0) return;
   const pulls = new Map<string, PullRequestState>();
@@ -58,7 +58,7 @@ const isTold = ({ repository, commit }: Job, config: ServiceConfig): boolean =>
 /** Jobs that have ended, and whose check run does not say so yet. */
 function untoldJobs(ctx: ReportContext): Job[] {
   const { store, config, now } = ctx;
-  const last = Number(store.hub.setting(LAST_WHOLE_LOOK) ?? -Infinity);
+  const last = Number(store.setting(LAST_WHOLE_LOOK) ?? -Infinity);
   const whole = Math.abs(now() - last) >= WHOLE_LOOK_MS;
   const found: Job[] = [];
   for (let offset = 0; ; offset += PAGE) {
@@ -70,13 +70,13 @@ function untoldJobs(ctx: ReportContext): Job[] {
     const old = page.length < PAGE || Date.parse(page.at(-1)!.ended_at!) < now() - LOOK_BACK_MS;
     if (old || (!whole && untold.length === 0)) break;
   }
-  if (whole) store.hub.saveSetting(LAST_WHOLE_LOOK, String(now()));
+  if (whole) store.saveSetting(LAST_WHOLE_LOOK, String(now()));
   return found;
 }
 
 function isToldEnd({ job_id, ended_at }: Job, { store }: ReportContext): boolean {
   // Found without reading all of it: in the texts of the document, quotation marks are escaped.
-  return store.hub.message('check', job_id)?.wanted.includes(`"completed_at":"${ended_at}"`) ?? false;
+  return store.outbox.message('check', job_id)?.wanted.includes(`"completed_at":"${ended_at}"`) ?? false;
 }
 
 interface WantedCheck {
@@ -87,7 +87,7 @@ interface WantedCheck {
 function wantCheck(run: CheckRun, { job_id, repository }: Job, { store }: ReportContext): void {
   const wanted = JSON.stringify({ repository: repository!, run } satisfies WantedCheck);
   // no write lock where nothing has changed
-  if (store.hub.message('check', job_id)?.wanted !== wanted) store.hub.want('check', job_id, wanted);
+  if (store.outbox.message('check', job_id)?.wanted !== wanted) store.outbox.want('check', job_id, wanted);
 }
 
 /** A run that is not there any more is told of by its job alone. */
@@ -111,7 +111,7 @@ function sharingPulls(jobs: readonly Job[], { store, config }: ReportContext): P
   );
   if (heads.size === 0) return [];
   return config.repositories
-    .flatMap(({ name }) => store.hub.openPullRequests(name))
+    .flatMap(({ name }) => store.inbox.openPullRequests(name))
     .filter(({ repository, head }) => heads.has(`${repository.toLowerCase()} ${head}`));
 }
 
@@ -130,9 +130,9 @@ function jobsOf(state: PullRequestState, { store, config }: ReportContext): Job[
  */
 function openPulls({ store, config, now }: ReportContext): PullRequestState[] {
   return config.repositories
-    .flatMap(({ name }) => store.hub.openPullRequests(name))
+    .flatMap(({ name }) => store.inbox.openPullRequests(name))
     .filter((pull) => {
-      const message = store.hub.message('comment', subjectOf(pull));
+      const message = store.outbox.message('comment', subjectOf(pull));
       return message
         ? !message.wanted.startsWith(`${pull.head} `)
         : pull.updated_ms >= now() - LOOK_BACK_MS &&
@@ -147,7 +147,7 @@ function openPulls({ store, config, now }: ReportContext): PullRequestState[] {
 function addPull(job: Job, pulls: Map<string, PullRequestState>, { store }: ReportContext): void {
   if (job.pull_request === undefined) return;
   const place = { repository: job.repository!, number: job.pull_request };
-  const known = store.hub.pullRequest(place.repository, place.number);
+  const known = store.inbox.pullRequest(place.repository, place.number);
   const before = pulls.get(subjectOf(place));
   if (before && known) return;
   const newest = store.queue.jobs(placeOf(place)).reduce((a, b) => (a.job_id > b.job_id ? a : b), job);
@@ -175,9 +175,9 @@ function wantComment(state: PullRequestState, ctx: ReportContext): void {
   const first = `${state.head} ${createHash('sha256')
     .update(JSON.stringify([state.from_fork, site, light]))
     .digest('hex')}\n`;
-  if (store.hub.message('comment', subjectOf(state))?.wanted.startsWith(first)) return;
+  if (store.outbox.message('comment', subjectOf(state))?.wanted.startsWith(first)) return;
   const body = pullRequestComment(state, jobs, { runOf: (job) => runOf(job, ctx), site });
-  if (body !== undefined) store.hub.want('comment', subjectOf(state), first + body);
+  if (body !== undefined) store.outbox.want('comment', subjectOf(state), first + body);
 }
 
 /**
@@ -187,24 +187,24 @@ function wantComment(state: PullRequestState, ctx: ReportContext): void {
 export function githubSenders({ github, now }: Pick<ServeContext, 'github' | 'now'>): Senders {
   const sendCheck: Sender = async ({ wanted, remote_id }) => {
     const { repository, run } = JSON.parse(wanted) as WantedCheck;
-    const hub = connected(github);
+    const connection = connected(github);
     const remoteId = await saved(
       remote_id,
-      () => hub.findCheckRun(repository, run.commit, run.name, run.external_id),
-      (id) => hub.saveCheckRun(repository, run, id),
+      () => connection.findCheckRun(repository, run.commit, run.name, run.external_id),
+      (id) => connection.saveCheckRun(repository, run, id),
     );
     return { remoteId, ...(run.status === 'completed' ? {} : { notBefore: now() + PROGRESS_MS }) };
   };
   const sendComment: Sender = async ({ subject, wanted, remote_id }) => {
     const [, repository, number] = /^(.+)#(\d+)$/.exec(subject)!;
-    const hub = connected(github);
+    const connection = connected(github);
     const body = wanted.slice(wanted.indexOf('\n') + 1);
     const place = [repository!, Number(number)] as const;
     return {
       remoteId: await saved(
         remote_id,
-        () => hub.findComment(...place, commentMarker(...place)),
-        (id) => hub.saveComment(...place, body, id),
+        () => connection.findComment(...place, commentMarker(...place)),
+        (id) => connection.saveComment(...place, body, id),
       ),
     };
   };

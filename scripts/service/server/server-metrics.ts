@@ -1,5 +1,5 @@
 /**
- * What Prometheus reads of the two processes. The only file that knows prom-client. Names and what they mean:
+ * What Prometheus reads of the two processes. The only file of the harness that knows prom-client. Names and what they mean:
  * docs/alerts.md.
  */
 import { Counter, Gauge, Histogram, type Metric, Registry } from 'prom-client';
@@ -49,7 +49,7 @@ export function serverMetrics(ctx: ServeContext, http: Http): Metrics {
 }
 
 /**
- * What was left by a way that is no longer in mayfly.yaml, or waits for a token that nobody gives, is in nobody's way.
+ * A message is not counted as waiting where its channel is no longer in mayfly.yaml, or where there is no token.
  */
 const maySend = (channel: string, { config, github }: ServeContext): boolean =>
   channel.startsWith(`${ALERT} `) ? config.alerts.some((alert) => channelOf(alert) === channel) : github !== undefined;

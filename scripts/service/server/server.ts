@@ -149,7 +149,7 @@ function loopsOf(ctx: ServeContext, env: NodeJS.ProcessEnv): Loop[] {
       name: 'old deliveries',
       everyMs: 3600_000,
       wakes: false,
-      turn: () => store.hub.forgetDeliveries(ctx.now() - KEEP_DELIVERIES_MS),
+      turn: () => store.inbox.forgetDeliveries(ctx.now() - KEEP_DELIVERIES_MS),
     },
     { name: 'reports', everyMs: LOOK_MS, wakes: true, turn: tell },
     ...(github

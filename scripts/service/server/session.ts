@@ -2,7 +2,9 @@
  * Who may act: a token in the header, or the cookie that the sign-in gives for it. Nothing is kept of a session but the
  * cookie itself.
  */
+
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { backoffMs } from '../../core/backoff.ts';
 import type { HttpRequest } from './http.ts';
 import type { ServeContext } from './serve-context.ts';
 
@@ -58,6 +60,7 @@ export function fromThisSite({ headers }: HttpRequest, site: string): boolean | 
   return origin !== null && (origin.host === headers.host || origin.origin === URL.parse(site)?.origin);
 }
 
+const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 10_000;
 const FORGET_MS = 15 * 60_000;
 const MOST_KNOWN = 10_000;
@@ -70,7 +73,10 @@ export class Attempts {
   pause(address: string, now: number): number {
     const known = this.#wrong.get(address);
     if (!known || now - known.at > FORGET_MS || now < known.at) return 0;
-    return Math.max(0, known.at + Math.min(LONGEST_PAUSE_MS, 500 * 2 ** (known.times - 1)) - now);
+    return Math.max(
+      0,
+      known.at + backoffMs(known.times - 1, { firstMs: FIRST_PAUSE_MS, longestMs: LONGEST_PAUSE_MS }) - now,
+    );
   }
 
   wrong(address: string, now: number): void {

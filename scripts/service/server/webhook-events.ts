@@ -6,7 +6,7 @@
 import { monotonicFactory } from 'ulid';
 import { shown } from '../../config/schema.ts';
 import { type ServiceConfig, type WatchedRepository, watchedRepository } from '../../config/service.ts';
-import type { PullRequest, Request } from '../../store/inbox-outbox.ts';
+import type { PullRequest, Request } from '../../store/inbox.ts';
 import { HttpError } from './http.ts';
 import { cancelPullRequest, type QueueContext, queueMaster, queuePullRequest } from './queueing.ts';
 import { commandLine } from './slash.ts';
@@ -104,7 +104,7 @@ export function keep(told: Told, ctx: QueueContext): string[] {
     case 'push':
       return added(queueMaster(told.repository, told, ctx));
     case 'command':
-      ctx.store.hub.addRequest({ ...told.request, request_id: nextRequest(ctx.now()) });
+      ctx.store.inbox.addRequest({ ...told.request, request_id: nextRequest(ctx.now()) });
       return [];
   }
 }
@@ -118,7 +118,7 @@ export const added = (enqueued: readonly { added: boolean; job: { job_id: string
  * changes. When a head was seen is counted by GitHub's clock, as comments are: ours may be slow.
  */
 export function keepPullRequest({ name }: WatchedRepository, pullRequest: NewPullRequest, ctx: QueueContext): boolean {
-  if (!ctx.store.hub.savePullRequest(pullRequest)) return false;
+  if (!ctx.store.inbox.savePullRequest(pullRequest)) return false;
   if (!pullRequest.open)
     cancelPullRequest(name, pullRequest.number, { reason: 'its pull request was closed', mayReturn: true }, ctx);
   return true;

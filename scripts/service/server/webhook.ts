@@ -41,7 +41,7 @@ export function webhookRoutes(http: Http, ctx: ServeContext): void {
       if (told.what === 'nothing') return reply.code(told.status).send({ status: 'ignored', delivery, why: told.why });
       const queued = await patiently(() =>
         ctx.store.transaction(() =>
-          ctx.store.hub.takeDelivery(delivery, event, ctx.now()) ? keep(told, ctx) : undefined,
+          ctx.store.inbox.takeDelivery(delivery, event, ctx.now()) ? keep(told, ctx) : undefined,
         ),
       );
       if (!queued) return reply.code(200).send({ status: 'known', delivery });

@@ -146,7 +146,7 @@ function ended(
 export type JobEnd = 'judged' | 'alone' | 'cancelled' | 'late' | 'build' | 'fault';
 
 /**
- * How a job that has ended came to its end. `build`: its own commit cannot be built, which its author has to mend;
+ * How a job that has ended came to its end. `build`: its own commit cannot be built, which its author has to fix;
  * `fault`: of the infrastructure or the configuration.
  */
 export function endOf({ state, verdict, fault }: Job): JobEnd {

@@ -1,7 +1,7 @@
-/** GitHub's REST API through Octokit, which only this file knows. What others need of it is in github-types.ts. */
+/** GitHub's REST API through @octokit/rest, which only this file uses. What others need of it is in github-types.ts. */
 import { createAppAuth } from '@octokit/auth-app';
 import { Octokit } from '@octokit/rest';
-import { isAhead } from '../../store/inbox-outbox.ts';
+import { isAhead } from '../../store/pauses.ts';
 import { limitOf, sendError, TIMEOUT_MS } from './github-errors.ts';
 import { gitHubSettings } from './github-settings.ts';
 import type { CheckRun, GitHub, RemotePullRequest } from './github-types.ts';

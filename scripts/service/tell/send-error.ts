@@ -1,4 +1,4 @@
-/** Why something could not be told to others, by whatever way. */
+/** Why something could not be told to others, by whatever channel. */
 
 /**
  * `unavailable`: it may work later (network, time-out, a 5xx). `rate-limited`: not before retryAtMs. `refused`: the

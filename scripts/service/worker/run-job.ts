@@ -1,7 +1,7 @@
 /** A job as a run: its lease kept alive, its progress told, its end written down. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../../app/context.ts';
-import { loadConfig } from '../../config/config.ts';
+import { type BenchOptions, loadConfig } from '../../config/config.ts';
 import { EXIT, firstLine, Interrupted, MayflyError, original, UsageError } from '../../core/errors.ts';
 import type { Job, JobProgress } from '../../documents/job.ts';
 import type { RunDocument } from '../../documents/run.ts';
@@ -137,17 +137,17 @@ async function runFor(job: Job, ctx: Context): Promise<RunDocument> {
   const whole = runs.find(({ status }) => status === 'complete' || status === 'invalid');
   if (whole) return ctx.store.run(whole.run_id);
   const [before] = runs;
-  const measure = async (args: string[]) =>
-    bench(await loadConfig(args, { root: ctx.paths.root, cwd: ctx.paths.root }), ctx);
+  const measure = async (options: BenchOptions) =>
+    bench(await loadConfig(options, { root: ctx.paths.root, cwd: ctx.paths.root }), ctx);
   if (before && before.valid_observations > 0 && before.against !== undefined) {
     try {
-      return await measure([`--benchmark=${job.benchmark}`, `--resume=${before.run_id}`]);
+      return await measure({ benchmark: job.benchmark, resume: before.run_id });
     } catch (error) {
       if (!(original(error) instanceof UsageError)) throw error;
       ctx.progress.info(`${firstLine(error)}; measured anew`);
     }
   }
-  return measure(argsOf(job));
+  return measure(optionsOf(job));
 }
 
 /**
@@ -183,8 +183,8 @@ function minutesLeft({ started_at, deadline_s }: Job, ctx: Context): { maxMinute
 /** For the last round, the upload and taking down. */
 const SPARE_MINUTES = 2;
 
-/** The flags of bench for a job. Each is one argument: no shell sees them. */
-export function argsOf({
+/** What a job asks of its run. */
+function optionsOf({
   kind,
   job_id,
   benchmark,
@@ -193,26 +193,21 @@ export function argsOf({
   overrides,
   repository,
   pull_request,
-}: Job): string[] {
-  const labels = {
-    job: job_id,
-    ...(repository ? { repository } : {}),
-    ...(pull_request === undefined ? {} : { pull_request: String(pull_request) }),
+}: Job): BenchOptions {
+  return {
+    benchmark,
+    commit,
+    ...(kind === 'new-master' ? { master: true, against: 'anchor' } : against === undefined ? {} : { against }),
+    ...overrides,
+    labels: {
+      job: job_id,
+      ...(repository ? { repository } : {}),
+      ...(pull_request === undefined ? {} : { pull_request: String(pull_request) }),
+    },
   };
-  return [
-    `--benchmark=${benchmark}`,
-    `--commit=${commit}`,
-    ...(kind === 'new-master'
-      ? ['--master', '--against=anchor']
-      : against === undefined
-        ? []
-        : [`--against=${against}`]),
-    ...Object.entries(overrides).map(([name, value]) => `--${name}=${value}`),
-    ...Object.entries(labels).map(([name, value]) => `--label=${name}=${value}`),
-  ];
 }
 
-/** How an error ends the job: what somebody has to mend fails at once, what may pass is tried again. */
+/** How an error ends the job: what somebody has to fix fails at once, what may pass is tried again. */
 function outcomeOf(thrown: unknown, job: Job, ending: AbortSignal): Outcome | null {
   const error = original(thrown);
   if (error instanceof Ended) return error.outcome;

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { ulid } from 'ulid';
 import type { Context } from '../../app/context.ts';
-import { type ConfigEnv, loadConfig } from '../../config/config.ts';
+import { type ConfigEnv, loadConfig, parseBenchArgs } from '../../config/config.ts';
 import { FLAGS, type Flag } from '../../config/flags.ts';
 import { didYouMean } from '../../config/nearest.ts';
 import type { Config } from '../../config/types.ts';
@@ -34,7 +34,7 @@ export const BISECT_FLAGS: readonly Flag[] = [
   },
 ];
 
-export interface Asked {
+export interface BisectOptions {
   good?: string;
   bad: string;
   metric?: string;
@@ -44,7 +44,7 @@ export interface Asked {
 }
 
 /** Throws a UsageError for flags that exclude each other. */
-export function readAsked(text: (name: string) => string | undefined, cwd: string): Asked {
+export function readOptions(text: (name: string) => string | undefined, cwd: string): BisectOptions {
   const flags = PASSED.flatMap((name) =>
     text(name) === undefined ? [] : [`--${name}=${absolute(name, text(name)!, cwd)}`],
   );
@@ -76,18 +76,18 @@ const absolute = (name: string, value: string, cwd: string) =>
  * one.
  */
 export async function openBisection(
-  asked: Asked,
+  options: BisectOptions,
   env: ConfigEnv,
   ctx: Context,
 ): Promise<{ bisection: BisectDocument; config: Config }> {
-  if (asked.resume !== undefined) {
-    const bisection = storedBisection(asked.resume, ctx.store.bisections() as StoredBisection<BisectDocument>[]);
+  if (options.resume !== undefined) {
+    const bisection = storedBisection(options.resume, ctx.store.bisections() as StoredBisection<BisectDocument>[]);
     return { bisection, config: await configOf(bisection, env) };
   }
-  const fresh = { bisection_id: ulid(), flags: asked.flags };
+  const fresh = { bisection_id: ulid(), flags: options.flags };
   const config = await configOf(fresh, env);
-  checkMetric(asked.metric, config);
-  const commits = await listCommits(config, { good: asked.good!, bad: asked.bad }, ctx);
+  checkMetric(options.metric, config);
+  const commits = await listCommits(config, { good: options.good!, bad: options.bad }, ctx);
   const host_id = fingerprint(ctx.machine.engine).id;
   const begun = (ctx.store.bisections(config.benchmark) as StoredBisection<BisectDocument>[])
     .map(({ document }) => document)
@@ -95,8 +95,8 @@ export async function openBisection(
       (one) =>
         !one.answer &&
         one.host_id === host_id &&
-        one.metric === (asked.metric ?? null) &&
-        one.flags.join(' ') === asked.flags.join(' ') &&
+        one.metric === (options.metric ?? null) &&
+        one.flags.join(' ') === options.flags.join(' ') &&
         one.commits[0]!.commit === commits[0]!.commit &&
         one.commits.at(-1)!.commit === commits.at(-1)!.commit,
     );
@@ -110,9 +110,9 @@ export async function openBisection(
     benchmark: config.benchmark,
     host_id,
     started_at: new Date(ctx.now()).toISOString(),
-    good: asked.good!,
-    bad: asked.bad,
-    metric: asked.metric ?? null,
+    good: options.good!,
+    bad: options.bad,
+    metric: options.metric ?? null,
     commits,
     judged: null,
     comparisons: [],
@@ -129,7 +129,7 @@ export async function openBisection(
 
 /** The names of the sides stand for the commits that each comparison fills in. */
 const configOf = ({ bisection_id, flags }: Pick<BisectDocument, 'bisection_id' | 'flags'>, env: ConfigEnv) =>
-  loadConfig([...flags, '--commit=bad', '--against=good', `--label=${LABEL}=${bisection_id}`], env);
+  loadConfig({ ...parseBenchArgs(flags), commit: 'bad', against: 'good', labels: { [LABEL]: bisection_id } }, env);
 
 function storedBisection(wanted: string, stored: StoredBisection<BisectDocument>[]): BisectDocument {
   const found = stored.filter(({ bisection_id }) => bisection_id.startsWith(wanted.toUpperCase()));

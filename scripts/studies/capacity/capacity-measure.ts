@@ -79,7 +79,7 @@ async function probeAll(stack: Stack, limits: Limits, ctx: Context): Promise<{ p
 
 /**
  * More requests may be under way at a higher rate: as many as answers of a quarter of a second need. The load has a
- * constant rate (asked.ts).
+ * constant rate (capacity-options.ts).
  */
 export const loadAt = (load: Load, rate: number): Load => ({
   ...load,

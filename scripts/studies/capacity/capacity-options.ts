@@ -1,5 +1,5 @@
 /** From the flags of `npm run capacity` to what is searched. */
-import { type ConfigEnv, loadConfig } from '../../config/config.ts';
+import { benchFlags, type ConfigEnv, loadConfig } from '../../config/config.ts';
 import { FLAGS, type Flag } from '../../config/flags.ts';
 import { didYouMean } from '../../config/nearest.ts';
 import { parseLimit } from '../../config/objectives.ts';
@@ -33,9 +33,9 @@ export const CAPACITY_FLAGS: readonly Flag[] = [
 type Values = Record<string, string[]>;
 
 /** The configuration of the run, with its objectives, and the limits of the search. */
-export async function readAsked(values: Values, env: ConfigEnv): Promise<{ config: Config; limits: Limits }> {
-  const passed = PASSED.flatMap((name) => (values[name] ?? []).map((value) => `--${name}=${value}`));
-  const config = await loadConfig([...passed, '--against=none'], env);
+export async function readOptions(values: Values, env: ConfigEnv): Promise<{ config: Config; limits: Limits }> {
+  const passed = Object.fromEntries(PASSED.flatMap((name) => (values[name] ? [[name, values[name]]] : [])));
+  const config = await loadConfig({ ...benchFlags(passed), against: 'none' }, env);
   checkModel(config);
   const objectives = { ...config.objectives, ...parseGiven(values.objective ?? [], config.metrics) };
   if (Object.keys(objectives).length === 0) {

@@ -4,7 +4,7 @@
 
 import type { Context } from '../../app/context.ts';
 import { ROOT } from '../../app/open.ts';
-import { loadConfig } from '../../config/config.ts';
+import { type BenchOptions, loadConfig } from '../../config/config.ts';
 import type { Config } from '../../config/types.ts';
 import { Interrupted, MayflyError, original } from '../../core/errors.ts';
 import type { RunDocument } from '../../documents/run.ts';
@@ -196,19 +196,18 @@ async function check(
 ): Promise<Checked[]> {
   const { before, commit, run_id } = changes[0]!;
   const [candidate, baseline] = worse ? [commit, before] : [before, commit];
-  const given = { ...how.labels, ...PURPOSE, change: run_id };
-  const args = [
-    `--benchmark=${asked}`,
-    `--commit=${candidate}`,
-    `--against=${baseline}`,
-    ...Object.entries(given).map(([name, value]) => `--label=${name}=${value}`),
-  ];
-  if (changes.length > 1) args.push(`--rounds=${ROUNDS}`);
-  if (how.maxMinutes !== undefined) args.push(`--max-minutes=${how.maxMinutes}`);
+  const options: BenchOptions = {
+    benchmark: asked,
+    commit: candidate,
+    against: baseline,
+    labels: { ...how.labels, ...PURPOSE, change: run_id },
+    ...(changes.length > 1 ? { rounds: String(ROUNDS) } : {}),
+    ...(how.maxMinutes === undefined ? {} : { maxMinutes: String(how.maxMinutes) }),
+  };
   const undecided = (why: string, failed = false) =>
     changes.map((change) => ({ change, failed, worse, state: 'open' as const, why }));
   try {
-    const config = await loadConfig(args, { root: ROOT, cwd: process.cwd() });
+    const config = await loadConfig(options, { root: ROOT, cwd: process.cwd() });
     const gates = (name: string) => config.metrics.some((metric) => metric.name === name && metric.primary);
     if (!changes.some(({ metric }) => gates(metric)))
       return undecided(

@@ -13,8 +13,9 @@ export const LIMITS = {
   jitter: { quiet: 0.001, usable: 0.02 },
   /** 99th percentile of how late a sleep ends; `usable`: the default allowance of the start lag. */
   timer: { quiet: 0.001, usable: 0.005 },
-  /** Spread and drift of the same work; both sides of an interleaved round feel the same drift. */
+  /** Robust coefficient of variation of the same work. */
   spread: { quiet: 0.02, usable: 0.25 },
+  /** Of the same work; both sides of an interleaved round feel the same drift. */
   drift: { quiet: 0.05, usable: 0.5 },
   /** Greatest over least clock, less 1. */
   clock: { quiet: 0.1, usable: Infinity },
@@ -95,7 +96,7 @@ function measured({
       work?.spread,
       LIMITS.spread,
       formatPercent,
-      'is the spread of the same piece of work',
+      'is the coefficient of variation of the same piece of work',
       'So much does CPU-bound code vary from one moment to the next.',
       'Compare interleaved (the default), with more rounds or a longer --duration.',
     ),

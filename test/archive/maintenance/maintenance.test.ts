@@ -1,5 +1,5 @@
 /**
- * The care of the archive, as far as it is pure: what a prune chooses, and what a look at the archive makes of what it
+ * Maintenance of the archive, as far as it is pure: what a prune chooses, and what a look at the archive makes of what it
  * finds.
  */
 import t from 'tap';

@@ -85,7 +85,7 @@ t.test('a kill between the mark and the move: the snapshot is moved by whoever r
   writeFileSync(join(dir, 'pending.json'), '');
   await t.rejects(readPending(dir), {
     message: /pending\.json cannot be read/,
-    hint: /Mend it, or give the run's metrics up: rm -r/,
+    hint: /Fix it, or give the run's metrics up: rm -r/,
   });
 });
 

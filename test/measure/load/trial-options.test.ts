@@ -13,7 +13,7 @@ const folder = t.testdir({
 });
 const TARGET = '--target=http://127.0.0.1:8080';
 
-const asked = (script: string, ...flags: string[]) => {
+const options = (script: string, ...flags: string[]) => {
   const { values } = parseFlags(flags, TRIAL_FLAGS, 'load');
   return readTrial(script, { text: (name) => values[name]?.[0], has: (name) => values[name] !== undefined }, folder);
 };
@@ -28,7 +28,7 @@ function refused(work: () => unknown): string {
 }
 
 t.test('an open model, with what nobody said', async (t) => {
-  t.strictSame(asked('bench/load.ts', TARGET, '--rate=50', '--duration=5s'), {
+  t.strictSame(options('bench/load.ts', TARGET, '--rate=50', '--duration=5s'), {
     dir: join(folder, 'bench'),
     script: 'bench/load.ts',
     target: 'http://127.0.0.1:8080',
@@ -44,12 +44,12 @@ t.test('an open model, with what nobody said', async (t) => {
       workers: 1,
     },
   });
-  t.match(asked('bench/load.ts', TARGET, '--rate=0.5').load, { durationS: 10, maxInFlight: 10 });
+  t.match(options('bench/load.ts', TARGET, '--rate=0.5').load, { durationS: 10, maxInFlight: 10 });
 });
 
 t.test('every flag', async (t) => {
   t.match(
-    asked(
+    options(
       'bench/load.ts',
       TARGET,
       '--rate=5',
@@ -77,23 +77,23 @@ t.test('every flag', async (t) => {
       workers: 2,
     },
   );
-  t.match(asked('bench/load.ts', TARGET, '--users=30', '--iterations=4', '--think=1s', '--duration=20s').load, {
+  t.match(options('bench/load.ts', TARGET, '--users=30', '--iterations=4', '--think=1s', '--duration=20s').load, {
     model: { kind: 'closed', users: 30, iterations: 4, thinkS: 1, limitS: 20 },
     warmupS: 0,
     maxInFlight: 30,
   });
   t.equal(
-    asked('bench/load.ts', TARGET, '--rate=1', '--requests-out=bench/x.parquet').requestsOut,
+    options('bench/load.ts', TARGET, '--rate=1', '--requests-out=bench/x.parquet').requestsOut,
     join(folder, 'bench/x.parquet'),
   );
 });
 
 t.test('the folder of the benchmark is the nearest with a benchmark.yaml', async (t) => {
   t.equal(benchmarkFolder(join(folder, 'bench/scripts/deep.ts')), join(folder, 'bench'));
-  const trial = asked('bench/scripts/deep.ts', TARGET, '--rate=1');
+  const trial = options('bench/scripts/deep.ts', TARGET, '--rate=1');
   t.equal(trial.dir, join(folder, 'bench'));
   t.equal(trialPlan(trial, '01A').script, 'scripts/deep.ts');
-  t.equal(asked('alone/load.ts', TARGET, '--rate=1').dir, join(folder, 'alone'));
+  t.equal(options('alone/load.ts', TARGET, '--rate=1').dir, join(folder, 'alone'));
 });
 
 t.test('only this machine, unless the user owns the target', async (t) => {
@@ -189,14 +189,14 @@ t.test('what is wrong is said in the words of the flags', async (t) => {
   ];
   for (const [script, flags, sentence] of cases)
     t.equal(
-      refused(() => asked(script, TARGET, ...flags)),
+      refused(() => options(script, TARGET, ...flags)),
       sentence,
       `${script} ${flags.join(' ')}`,
     );
 });
 
 t.test('its container: the network of the host, of its files only the generator and the folder, capped', async (t) => {
-  const trial = asked('bench/load.ts', TARGET, '--rate=1', '--workers=3');
+  const trial = options('bench/load.ts', TARGET, '--rate=1', '--workers=3');
   const spec = trialContainer(trial, '01TRY', 'node:24', { cores: 2, memory_bytes: 100 * 2 ** 30 }, { root: '/src' });
   t.match(spec, {
     name: 'mayfly-01try-load',
@@ -224,7 +224,7 @@ t.test('its container: the network of the host, of its files only the generator 
     keepRows: 0,
     gapS: 0,
   });
-  const kept = asked('bench/load.ts', TARGET, '--rate=1', '--warmup=1s', '--requests-out=x');
+  const kept = options('bench/load.ts', TARGET, '--rate=1', '--warmup=1s', '--requests-out=x');
   t.equal(
     trialContainer(kept, '01TRY', 'node:24', { cores: 2, memory_bytes: 2 ** 30 }, { root: '/src' }).scratchBytes,
     undefined,

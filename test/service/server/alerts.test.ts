@@ -68,7 +68,7 @@ function service(t: Test, alerts: Alert[], env: NodeJS.ProcessEnv = {}) {
       want();
       await send();
     },
-    waiting: () => one.ctx.store.hub.unsent(Number.MAX_SAFE_INTEGER),
+    waiting: () => one.ctx.store.outbox.unsent(Number.MAX_SAFE_INTEGER),
     configure: (next: Alert[]) => {
       alerts = next;
       one.ctx.config = configOf(next);
@@ -111,7 +111,7 @@ async function receivers(t: Test) {
   return { hook, mail, github, issues, env: { HOOK: hook.url, SMTP: `smtp://${mail.at}`, ...github.env.user } };
 }
 
-t.test('each way is told of a change once, over turns and restarts', async (t) => {
+t.test('each channel is told of a change once, over turns and restarts', async (t) => {
   const { hook, mail, github, issues, env } = await receivers(t);
   const one = service(t, [WEBHOOK, EMAIL, ISSUE], env);
   await one.turn();
@@ -168,7 +168,7 @@ t.test('a metric that is confirmed later is told by itself, another change too',
   );
 });
 
-t.test('a way that is new is not flooded with what was found before', async (t) => {
+t.test('a channel that is new is not flooded with what was found before', async (t) => {
   const { hook, mail, env } = await receivers(t);
   const one = service(t, [WEBHOOK], env);
   for (let number = 1; number < 9; number++) one.found(number);
@@ -184,7 +184,7 @@ t.test('a way that is new is not flooded with what was found before', async (t) 
   t.equal(hook.got.length, 1);
   one.now += MINUTE;
   await one.turn();
-  t.equal(mail.mails.length, 0, 'the second way came after the change');
+  t.equal(mail.mails.length, 0, 'the second channel came after the change');
   one.restart();
   one.found(9, { metric: 'cpu_seconds_per_request' });
   one.now += MINUTE;
@@ -290,7 +290,7 @@ t.test(
     t.strictSame(one.waiting(), []);
     t.equal(issues().length, 1);
     t.equal(
-      one.ctx.store.hub.message(channelOf(ISSUE), `shop h0st ${commit(4)}..${commit(5)}`)!.remote_id,
+      one.ctx.store.outbox.message(channelOf(ISSUE), `shop h0st ${commit(4)}..${commit(5)}`)!.remote_id,
       String(issues()[0]!.number),
     );
     const ids = mail.mails.map(({ source }) => /^Message-ID: .*$/m.exec(source)![0]);

@@ -17,7 +17,7 @@ export const REPOSITORY = 'Codertocat/Hello-World';
 
 export type Payload = Record<string, any>; // documents of GitHub, of any shape
 
-const folder = join(createRequire(import.meta.url).resolve('@octokit/webhooks-examples/package.json'), '../..');
+const folder = join(createRequire(import.meta.url).resolve('@octokit/webhooks-examples/package.json'), '..');
 const read = new Map<string, { name: string; examples: Payload[] }[]>();
 
 /** GitHub's own examples, by event; `flavour`: a folder of the package. */

@@ -13,14 +13,14 @@ const HEAD = 'a'.repeat(40);
 const CHECK = { name: 'mayfly: shop', head_sha: HEAD };
 
 t.test('requests that GitHub would not understand are refused and kept', async (t) => {
-  await using hub = await startGitHub();
-  hub.addRepository('octo/shop', HEAD);
+  await using standIn = await startGitHub();
+  standIn.addRepository('octo/shop', HEAD);
   const ask = (method: string, path: string, body?: unknown, headers: Record<string, string | undefined> = {}) => {
     const all = Object.entries({ ...HEADERS, ...headers }).filter(
       (entry): entry is [string, string] =>
         entry[1] !== undefined && (body !== undefined || entry[0] !== 'content-type'),
     );
-    return fetch(`${hub.url}${path}`, {
+    return fetch(`${standIn.url}${path}`, {
       method,
       headers: all,
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
@@ -49,16 +49,16 @@ t.test('requests that GitHub would not understand are refused and kept', async (
     [['GET', '/repos/octo/shop', undefined, { 'x-github-api-version': undefined }], /x-github-api-version/],
   ];
   for (const [request, words] of wrong) {
-    const before = hub.faults.length;
+    const before = standIn.faults.length;
     t.equal((await ask(...request)).status, 400, request.slice(0, 3).join(' ').slice(0, 100));
-    t.match(hub.faults.slice(before).join('\n'), words);
+    t.match(standIn.faults.slice(before).join('\n'), words);
   }
-  t.equal(hub.repository('octo/shop').checkRuns.length, 0);
-  const faults = hub.faults.length;
+  t.equal(standIn.repository('octo/shop').checkRuns.length, 0);
+  const faults = standIn.faults.length;
   t.equal((await ask('GET', '/repos/octo/shop')).status, 200);
   t.equal((await ask('POST', '/repos/octo/shop/check-runs', CHECK)).status, 201);
   t.equal((await ask('GET', '/repos/octo/nothing')).status, 404);
   t.equal((await ask('GET', '/repos/octo/shop', undefined, { authorization: 'token stolen' })).status, 401);
   t.equal((await ask('GET', '/app', undefined, { authorization: 'bearer a.b.c' })).status, 401, 'signed by nobody');
-  t.equal(hub.faults.length, faults, 'these are right, whatever is answered');
+  t.equal(standIn.faults.length, faults, 'these are right, whatever is answered');
 });

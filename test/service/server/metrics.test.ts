@@ -248,10 +248,10 @@ t.test('workers, messages, uploads', async (t) => {
   const { http, store, clock, ctx } = await server(t);
   store.queue.hello(WORKER, 1, clock.now);
   store.queue.hello({ ...WORKER, pid: 8 }, 1, clock.now);
-  store.hub.want('comment', 'acme/shop#1', 'a');
-  store.hub.want('comment', 'acme/shop#2', 'a');
-  store.hub.want(channelOf(ALERT), 'x', '{}');
-  store.hub.want('alert email 0123456789ab', 'x', '{}');
+  store.outbox.want('comment', 'acme/shop#1', 'a');
+  store.outbox.want('comment', 'acme/shop#2', 'a');
+  store.outbox.want(channelOf(ALERT), 'x', '{}');
+  store.outbox.want('alert email 0123456789ab', 'x', '{}');
   store.addRun(
     makeRun({
       run_id: 'R1',
@@ -261,9 +261,9 @@ t.test('workers, messages, uploads', async (t) => {
   );
   await scrape(http);
   clock.now += 60 * S;
-  const sent = store.hub.message('comment', 'acme/shop#1')!;
-  store.hub.saveSent(sent, '1');
-  store.hub.want('comment', 'acme/shop#3', 'a');
+  const sent = store.outbox.message('comment', 'acme/shop#1')!;
+  store.outbox.saveSent(sent, '1');
+  store.outbox.want('comment', 'acme/shop#3', 'a');
   const text = await scrape(http);
   t.match(Object.fromEntries(samples(text)), {
     mayfly_workers: 2,
@@ -274,7 +274,7 @@ t.test('workers, messages, uploads', async (t) => {
     mayfly_uploads_pending: 1,
     mayfly_uploads_oldest_seconds: 560,
   });
-  t.notMatch(text, 'alert email', 'a way that is no longer there waits for nothing');
+  t.notMatch(text, 'alert email', 'a channel that is no longer there waits for nothing');
   await checkMetrics(t, text);
   clock.now += 100 * S;
   const later = samples(await scrape(http));

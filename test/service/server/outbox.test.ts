@@ -26,8 +26,8 @@ function setUp(t: Test) {
     got,
     state,
     receiver,
-    hub: ctx.store.hub,
-    want: (subject: string, wanted: string, channel = 'a') => ctx.store.hub.want(channel, subject, wanted),
+    outbox: ctx.store.outbox,
+    want: (subject: string, wanted: string, channel = 'a') => ctx.store.outbox.want(channel, subject, wanted),
     turn: (senders = { a: receiver, b: receiver } as Record<string, Sender>) => sendWaiting(ctx, senders),
     pass: (ms: number) => void (ctx.clock.now += ms),
     tries: () => tries,
@@ -35,7 +35,7 @@ function setUp(t: Test) {
 }
 
 t.test('what is wanted goes out once, and of many states only the newest', async (t) => {
-  const { want, turn, got, hub } = setUp(t);
+  const { want, turn, got, outbox } = setUp(t);
   want('1', 'old');
   want('1', 'new');
   want('2', 'x');
@@ -43,8 +43,8 @@ t.test('what is wanted goes out once, and of many states only the newest', async
   await turn();
   await turn();
   t.strictSame(got, ['a 1: new', 'a 2: x']);
-  t.match(hub.message('a', '1'), { sent: 'new', remote_id: 'id of 1' });
-  t.equal(hub.message('unknown', '3')!.sent, undefined, 'what nobody can send waits');
+  t.match(outbox.message('a', '1'), { sent: 'new', remote_id: 'id of 1' });
+  t.equal(outbox.message('unknown', '3')!.sent, undefined, 'what nobody can send waits');
   want('1', 'newer');
   want('1', 'new');
   await turn();
@@ -148,7 +148,7 @@ t.test('a limit keeps the whole channel silent until it is lifted, over a restar
 });
 
 t.test('refused: kept with its error, said once, and tried again only when something else is wanted', async (t) => {
-  const { want, turn, pass, got, state, tries, ctx, hub } = setUp(t);
+  const { want, turn, pass, got, state, tries, ctx, outbox } = setUp(t);
   state.fail = (subject) => (subject === '1' ? refusal(422) : undefined);
   want('1', 'wrong');
   want('2', 'x');
@@ -158,7 +158,7 @@ t.test('refused: kept with its error, said once, and tried again only when somet
   }
   t.strictSame(got, ['a 2: x'], 'the others go on');
   t.equal(tries(), 2);
-  t.match(hub.message('a', '1'), { error: 'status 422', wanted: 'wrong' });
+  t.match(outbox.message('a', '1'), { error: 'status 422', wanted: 'wrong' });
   t.strictSame(ctx.lines, ['a 1 could not be sent: status 422']);
   want('1', 'wrong too');
   await turn();
@@ -167,11 +167,11 @@ t.test('refused: kept with its error, said once, and tried again only when somet
   want('1', 'right');
   await turn();
   t.strictSame(got.slice(1), ['a 1: right']);
-  t.equal(hub.message('a', '1')!.error, undefined);
+  t.equal(outbox.message('a', '1')!.error, undefined);
 });
 
 for (const status of [401, 403, 404]) {
-  t.test(`refused with ${status}, because of who asks: goes out once that is mended`, async (t) => {
+  t.test(`refused with ${status}, because of who asks: goes out once that is fixed`, async (t) => {
     const { want, turn, pass, got, state, ctx, tries } = setUp(t);
     state.fail = () => refusal(status);
     want('1', 'x');
@@ -235,5 +235,5 @@ t.test('it ends between two messages', async (t) => {
   };
   await sendWaiting({ ...ctx, signal: end.signal }, { a: sender });
   t.strictSame(got, ['a 1: x', 'a 2: x']);
-  t.equal(ctx.store.hub.message('a', '2')!.sent, 'x', 'what was sent is written down');
+  t.equal(ctx.store.outbox.message('a', '2')!.sent, 'x', 'what was sent is written down');
 });

@@ -61,7 +61,7 @@ t.test('what no webhook told of is queued, once', async (t) => {
   t.strictSame(jobs(), wanted, 'the head of the default branch and the open pull request, not the fork');
   t.match(ctx.store.queue.jobs({ commit: HEAD })[0], { ref: 'main', requested_by: 'push' });
   t.match(
-    ctx.store.hub.openPullRequests(REPOSITORY).map(({ number, from_fork }) => [number, from_fork]),
+    ctx.store.inbox.openPullRequests(REPOSITORY).map(({ number, from_fork }) => [number, from_fork]),
     [
       [2, false],
       [3, true],
@@ -113,7 +113,7 @@ t.test('pull requests that were closed unheard are closed, and their jobs end; r
   t.strictSame(jobs().slice(1), ['new-test cancelled shop b2 #2', 'new-test queued shop c3 #5']);
   t.equal(ctx.store.queue.jobs({ pull_request: 2 })[0]!.reason, 'its pull request was closed');
   t.strictSame(
-    ctx.store.hub.openPullRequests(REPOSITORY).map(({ number }) => number),
+    ctx.store.inbox.openPullRequests(REPOSITORY).map(({ number }) => number),
     [5],
   );
   pull.open = true;
@@ -134,7 +134,7 @@ t.test('a pull request that GitHub knows no more is closed, and the others go on
   pull.open = false;
   await turn();
   t.strictSame(
-    [ctx.store.hub.openPullRequests(REPOSITORY), jobs().slice(1)],
+    [ctx.store.inbox.openPullRequests(REPOSITORY), jobs().slice(1)],
     [[], ['new-test cancelled shop b2 #2', 'new-test cancelled shop c3 #5']],
   );
 });
@@ -191,7 +191,7 @@ t.test('where the repository waits to be asked, only its default branch is queue
   repository.addPull({ number: 2, head: B });
   await turn();
   t.strictSame(jobs(), ['new-master queued shop a1']);
-  t.match(ctx.store.hub.pullRequest(REPOSITORY, 2), { head: B, open: true });
+  t.match(ctx.store.inbox.pullRequest(REPOSITORY, 2), { head: B, open: true });
 });
 
 t.test('more pull requests than a page of GitHub holds', async (t) => {

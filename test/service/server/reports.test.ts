@@ -32,7 +32,7 @@ async function setUp(t: Test, { by = 'app' as Kind, fork = false, benchmarks = [
   const ctx = makeContext(t, { config: serviceConfig([watched({ name: NAME, benchmarks })]) });
   ctx.clock.now = Date.now();
   ctx.github = connectGitHub(github.env[by], ctx.now);
-  const { queue, hub } = ctx.store;
+  const { queue, inbox, outbox } = ctx.store;
   const add = (laid: Partial<NewJob> = {}): Job =>
     queue.enqueue(
       {
@@ -56,7 +56,8 @@ async function setUp(t: Test, { by = 'app' as Kind, fork = false, benchmarks = [
     ctx,
     add,
     queue,
-    hub,
+    inbox,
+    outbox,
     claim: () => queue.claim(WORKER, ctx.now())!,
     /** The next job, brought to its end; with a run where one is given. */
     end: (outcome: Partial<Outcome> & { state: Outcome['state'] }, run?: RunDocument) => {
@@ -73,7 +74,7 @@ async function setUp(t: Test, { by = 'app' as Kind, fork = false, benchmarks = [
       return job;
     },
     see: (head: string, laid: { from_fork?: boolean; open?: boolean } = {}) =>
-      hub.savePullRequest({
+      inbox.savePullRequest({
         repository: NAME,
         number: 7,
         head,
@@ -91,7 +92,7 @@ async function setUp(t: Test, { by = 'app' as Kind, fork = false, benchmarks = [
     /** Nothing waits and no request was wrong. */
     settled: () => {
       t.strictSame(github.faults, []);
-      t.strictSame(hub.unsent(Number.MAX_SAFE_INTEGER), []);
+      t.strictSame(outbox.unsent(Number.MAX_SAFE_INTEGER), []);
     },
   };
 }
@@ -253,9 +254,9 @@ t.test('a fork that nobody has asked for: said once, in the comment that later h
 t.test(
   'no comment into what is closed, into what rested for weeks, or into a pull request of the repository itself without jobs',
   async (t) => {
-    const { repository, turn, hub, ctx, settled } = await setUp(t);
+    const { repository, turn, inbox, ctx, settled } = await setUp(t);
     const pull = (number: number, laid: object) =>
-      hub.savePullRequest({
+      inbox.savePullRequest({
         repository: NAME,
         number,
         head: hash(),
@@ -327,12 +328,12 @@ for (const trouble of [{ lost: true }, { drop: true }, { status: 502 }, { limit:
 }
 
 t.test('killed between sending and writing it down: nothing is made twice', async (t) => {
-  const { repository, add, ctx, hub, turn, settled } = await setUp(t);
+  const { repository, add, ctx, outbox, turn, settled } = await setUp(t);
   add();
   wantReports(ctx);
   const senders = githubSenders(ctx);
-  for (const message of hub.unsent(Number.MAX_SAFE_INTEGER)) await senders[message.channel]!(message);
-  t.equal(hub.unsent(Number.MAX_SAFE_INTEGER).length, 2, 'the store does not know of it');
+  for (const message of outbox.unsent(Number.MAX_SAFE_INTEGER)) await senders[message.channel]!(message);
+  t.equal(outbox.unsent(Number.MAX_SAFE_INTEGER).length, 2, 'the store does not know of it');
   await turn();
   t.equal(repository.checkRuns.length, 1);
   t.equal(repository.comments.length, 1);
@@ -367,7 +368,7 @@ t.test('a commit that GitHub does not have is said once in the log and holds not
 });
 
 t.test('thousands of jobs that have ended cost nothing', async (t) => {
-  const { ctx, queue, add, claim, hub } = await setUp(t);
+  const { ctx, queue, add, claim, outbox } = await setUp(t);
   ctx.store.transaction(() => {
     for (let i = 0; i < 3000; i++) {
       add({ commit: hash(), pull_request: undefined });
@@ -377,7 +378,7 @@ t.test('thousands of jobs that have ended cost nothing', async (t) => {
     }
   });
   wantReports(ctx);
-  t.equal(hub.unsent(Number.MAX_SAFE_INTEGER, 20_000).length, 3000, 'all of the last days');
+  t.equal(outbox.unsent(Number.MAX_SAFE_INTEGER, 20_000).length, 3000, 'all of the last days');
   let read = 0;
   const counting = {
     ...ctx.store,
@@ -400,16 +401,16 @@ t.test('thousands of jobs that have ended cost nothing', async (t) => {
   queue.endLease(late.job_id, leaseId, { state: 'failed', fault: 'other', reason: 'x' }, ctx.now() - 30 * MINUTE + 500);
   ctx.clock.now += 11 * MINUTE;
   wantReports(ctx);
-  t.ok(hub.message('check', late.job_id));
+  t.ok(outbox.message('check', late.job_id));
 });
 
 t.test('a second pull request with the same head: measured once, told in both', async (t) => {
-  const { github, repository, ctx, add, end, see, turn, hub, settled } = await setUp(t, { benchmarks: ['shop'] });
+  const { github, repository, ctx, add, end, see, turn, inbox, settled } = await setUp(t, { benchmarks: ['shop'] });
   see(HEAD);
   add();
   await turn();
   repository.addPull({ number: 8, head: HEAD });
-  hub.savePullRequest({
+  inbox.savePullRequest({
     repository: NAME,
     number: 8,
     head: HEAD,

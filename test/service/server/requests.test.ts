@@ -100,7 +100,7 @@ t.test('/bench queues every benchmark for the head, by hand, and says so', async
   t.match(answer, /\n<!-- mayfly:answer:[0-9A-Z]{26} -->$/);
   t.equal(repository.comments[0]!.number, 2);
   t.strictSame(
-    [ctx.store.hub.openRequests(Infinity), ctx.store.hub.unsent(Infinity), ctx.lines, github.faults],
+    [ctx.store.inbox.openRequests(Infinity), ctx.store.outbox.unsent(Infinity), ctx.lines, github.faults],
     [[], [], [], []],
   );
 });
@@ -208,7 +208,7 @@ t.test('of a fork, the head that was there before the comment runs', async (t) =
   t.strictSame(jobs(), ['shop a1a1 queued']);
   hear(B, '2026-01-02T04:10:00Z');
   t.strictSame(jobs(), ['shop a1a1 queued'], 'what is pushed after it does not run, and what was asked for does');
-  t.equal(ctx.store.hub.pullRequest(REPOSITORY, 2)!.head, B);
+  t.equal(ctx.store.inbox.pullRequest(REPOSITORY, 2)!.head, B);
 });
 
 const UNSEEN: [what: string, (given: Awaited<ReturnType<typeof setUp>>) => void][] = [
@@ -356,7 +356,7 @@ t.test('after a day a command is given up, and its author is told', async (t) =>
   }
   t.match(repository.comments, [{ body: /^Nothing was done: for a day GitHub could not be asked/ }]);
   t.match(ctx.lines.at(-1), /is given up after a day/);
-  t.strictSame([jobs(), ctx.store.hub.openRequests(Infinity)], [[], []]);
+  t.strictSame([jobs(), ctx.store.inbox.openRequests(Infinity)], [[], []]);
 });
 
 t.test('one command that GitHub refuses is given up, and the next one is done', async (t) => {
@@ -367,10 +367,10 @@ t.test('one command that GitHub refuses is given up, and the next one is done', 
   await turn();
   t.strictSame(jobs(), ['shop a1a1 queued']);
   t.match(ctx.lines, [/is given up: GitHub refuses/]);
-  t.strictSame(ctx.store.hub.openRequests(Infinity), []);
+  t.strictSame(ctx.store.inbox.openRequests(Infinity), []);
 });
 
-t.test('a token that is not valid may be mended', async (t) => {
+t.test('a token that is not valid may be replaced', async (t) => {
   const { github, write, turn, ctx, jobs } = await setUp(t, { by: 'user' });
   github.next({ status: 401, on: /permission/ });
   await write('/bench shop');
@@ -387,11 +387,11 @@ t.test('an answer whose writing was not heard of is not written twice', async (t
   await write('/bench help');
   await turn();
   t.equal(repository.comments.length, 1);
-  t.equal(ctx.store.hub.unsent(Infinity).length, 1, 'we do not know of it');
+  t.equal(ctx.store.outbox.unsent(Infinity).length, 1, 'we do not know of it');
   ctx.clock.now += 3600_000;
   await turn();
   t.equal(repository.comments.length, 1);
-  t.strictSame(ctx.store.hub.unsent(Infinity), []);
+  t.strictSame(ctx.store.outbox.unsent(Infinity), []);
 });
 
 t.test('a command of a repository that is not watched any more is given up', async (t) => {
@@ -400,7 +400,7 @@ t.test('a command of a repository that is not watched any more is given up', asy
   ctx.config = serviceConfig([]);
   await turn();
   t.match(ctx.lines, [/is given up: mayfly\.yaml does not name its repository any more/]);
-  t.strictSame(ctx.store.hub.openRequests(Infinity), []);
+  t.strictSame(ctx.store.inbox.openRequests(Infinity), []);
 });
 
 t.test('two servers over one store do a command once', async (t) => {
@@ -408,6 +408,6 @@ t.test('two servers over one store do a command once', async (t) => {
   await write('/bench shop');
   await Promise.all([answerRequests(ctx), answerRequests(ctx)]);
   t.strictSame(jobs(), ['shop a1a1 queued']);
-  t.equal(ctx.store.hub.unsent(Infinity).length, 1);
-  t.notMatch(ctx.store.hub.unsent(Infinity)[0]!.wanted, /already/);
+  t.equal(ctx.store.outbox.unsent(Infinity).length, 1);
+  t.notMatch(ctx.store.outbox.unsent(Infinity)[0]!.wanted, /already/);
 });

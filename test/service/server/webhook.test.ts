@@ -181,7 +181,12 @@ t.test('what is wrong is refused, and nothing of it is kept', async (t) => {
     t.match(answered.body.error, words, what);
   }
   t.strictSame(
-    [jobs(ctx.store), ctx.store.hub.openRequests(Infinity), ctx.store.hub.openPullRequests(REPOSITORY), ctx.wakes()],
+    [
+      jobs(ctx.store),
+      ctx.store.inbox.openRequests(Infinity),
+      ctx.store.inbox.openPullRequests(REPOSITORY),
+      ctx.wakes(),
+    ],
     [[], [], [], 0],
   );
   t.equal(
@@ -191,7 +196,7 @@ t.test('what is wrong is refused, and nothing of it is kept', async (t) => {
   );
 });
 
-t.test('a delivery that was refused may come again, mended, under its id', async (t) => {
+t.test('a delivery that was refused may come again, corrected, under its id', async (t) => {
   const ctx = makeContext(t);
   const url = await startWebhooks(t, ctx);
   const id = randomUUID();
@@ -373,7 +378,7 @@ t.test('the life of a pull request', async (t) => {
     'even one that says it is closed',
   );
   t.match(
-    [store.hub.pullRequest(REPOSITORY, 2), store.queue.job(second!)],
+    [store.inbox.pullRequest(REPOSITORY, 2), store.queue.job(second!)],
     [{ head: hash('b'), open: true }, { state: 'queued' }],
   );
   t.strictSame(
@@ -400,7 +405,7 @@ t.test('the life of a pull request', async (t) => {
   t.match(store.queue.job(second!)!.cancel_reason, /replaced by/, 'the benchmark cancels what runs');
   await told('closed', { head: hash('d'), open: false, updated: '2026-01-02T03:05:00Z' });
   t.match(store.queue.job(third!), { state: 'cancelled', reason: 'its pull request was closed' });
-  t.strictSame(store.hub.openPullRequests(REPOSITORY), []);
+  t.strictSame(store.inbox.openPullRequests(REPOSITORY), []);
   t.equal(
     (await told('reopened', { head: hash('d'), updated: '2026-01-02T03:06:00Z' }))!.length,
     1,
@@ -421,7 +426,7 @@ t.test('a pull request is not queued unasked from a fork, nor where the reposito
       { status: 202, body: { queued: [] } },
       what,
     );
-    t.match(ctx.store.hub.pullRequest(REPOSITORY, 2), { from_fork: fork !== false, open: true }, what);
+    t.match(ctx.store.inbox.pullRequest(REPOSITORY, 2), { from_fork: fork !== false, open: true }, what);
     t.strictSame(jobs(ctx.store), [], what);
   }
 });
@@ -434,7 +439,7 @@ t.test('a head counts as seen when GitHub says, whatever our clock says', async 
     event: 'pull_request',
     payload: pullRequest('opened', { fork: true, updated: '2026-01-02T03:05:00Z' }),
   });
-  t.equal(ctx.store.hub.pullRequest(REPOSITORY, 2)!.head_seen_ms, Date.parse('2026-01-02T03:05:00Z'));
+  t.equal(ctx.store.inbox.pullRequest(REPOSITORY, 2)!.head_seen_ms, Date.parse('2026-01-02T03:05:00Z'));
 });
 
 t.test('a comment that begins with /bench is a request, once', async (t) => {
@@ -452,11 +457,11 @@ t.test('a comment that begins with /bench is a request, once', async (t) => {
     ['a deleted comment', ['/bench', { action: 'deleted' }]],
   ];
   for (const [what, args] of IGNORED) t.match(await told(...args), { status: 200, body: { status: 'ignored' } }, what);
-  t.strictSame(ctx.store.hub.openRequests(Infinity), []);
+  t.strictSame(ctx.store.inbox.openRequests(Infinity), []);
   const text = '\r\n  /bench $(touch x) `id`; rm -rf / <img src=x onerror=alert(1)>\r\nand more\r\n/bench cancel';
   t.equal((await told(text, { id: 5, number: 7 })).status, 202);
   t.equal((await told(text, { id: 5, number: 7 })).status, 202, 'another delivery of the same comment');
-  t.match(ctx.store.hub.openRequests(Infinity), [
+  t.match(ctx.store.inbox.openRequests(Infinity), [
     {
       repository: REPOSITORY,
       pull_request: 7,
@@ -466,9 +471,9 @@ t.test('a comment that begins with /bench is a request, once', async (t) => {
       written_ms: Date.parse('2026-01-02T04:00:00Z'),
     },
   ]);
-  t.equal(ctx.store.hub.openRequests(Infinity).length, 1);
+  t.equal(ctx.store.inbox.openRequests(Infinity).length, 1);
   t.equal((await told(`/bench ${'x'.repeat(60_000)}`, { id: 6 })).status, 202);
-  t.ok(ctx.store.hub.openRequests(Infinity)[1]!.text.length < 1000, 'not more of it than is needed');
+  t.ok(ctx.store.inbox.openRequests(Infinity)[1]!.text.length < 1000, 'not more of it than is needed');
 });
 
 t.test('the same delivery ten times at once, to two servers over one store, is taken once', async (t) => {
@@ -509,9 +514,13 @@ t.test('a payload that was overheard does nothing again, under whatever id and e
     { state: 'failed', fault: 'build', reason: 'it does not build' },
     ctx.clock.now,
   );
-  const [request] = ctx.store.hub.openRequests(Infinity);
-  ctx.store.hub.settleRequest(request!.request_id, 'answered', 'done');
-  const state = () => [jobs(ctx.store), ctx.store.hub.pullRequest(REPOSITORY, 2), ctx.store.hub.openRequests(Infinity)];
+  const [request] = ctx.store.inbox.openRequests(Infinity);
+  ctx.store.inbox.settleRequest(request!.request_id, 'answered', 'done');
+  const state = () => [
+    jobs(ctx.store),
+    ctx.store.inbox.pullRequest(REPOSITORY, 2),
+    ctx.store.inbox.openRequests(Infinity),
+  ];
   const before = state();
   t.strictSame(before[0], ['new-master failed cc', 'new-test cancelled aa #2']);
   for (const { payload } of deliveries) {
@@ -557,7 +566,7 @@ t.test('what was answered is there after kill -9', async (t) => {
   const store = openStore(file);
   t.teardown(() => store.close());
   t.match(store.queue.job(body.queued[0]), { state: 'queued', commit: hash('c') });
-  t.notOk(store.hub.takeDelivery('before-the-end', 'push', 0), 'and its delivery is known');
+  t.notOk(store.inbox.takeDelivery('before-the-end', 'push', 0), 'and its delivery is known');
 });
 
 t.test('a secret is nowhere in an answer or a log line', async (t) => {

@@ -1,4 +1,4 @@
-/** An alert for the tests of the ways by which it goes out. */
+/** An alert for the tests of the channels by which it goes out. */
 import type { AlertDocument } from '../../../scripts/service/tell/alert.ts';
 
 const [BEFORE, COMMIT] = ['1'.repeat(40), '2'.repeat(40)];

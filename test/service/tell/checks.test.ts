@@ -104,7 +104,7 @@ t.test('in progress: rounds done, and the link to the run', async (t) => {
   );
 });
 
-t.test('concluded: only a regression and a build that its author has to mend are failures', async (t) => {
+t.test('concluded: only a regression and a build that its author has to fix are failures', async (t) => {
   const verdicts: [Verdict, string][] = [
     ['REGRESSION', 'failure'],
     ['PASS', 'success'],

@@ -14,7 +14,7 @@ const HEAD = 'b'.repeat(40);
 const NAME = 'octo/shop';
 
 interface Given {
-  hub: StandIn;
+  standIn: StandIn;
   as: Record<'actions' | 'user' | 'app', GitHub>;
 }
 
@@ -24,17 +24,17 @@ interface Given {
  */
 const story = (name: string, work: (t: Test, given: Given) => Promise<void>) =>
   t.test(name, async (t) => {
-    await using hub = await startGitHub();
-    hub.addRepository(NAME).addPull({ number: 7, head: HEAD });
+    await using standIn = await startGitHub();
+    standIn.addRepository(NAME).addPull({ number: 7, head: HEAD });
     await work(t, {
-      hub,
+      standIn,
       as: {
-        actions: connectGitHub(hub.env.actions, Date.now)!,
-        user: connectGitHub(hub.env.user, Date.now)!,
-        app: connectGitHub(hub.env.app, Date.now)!,
+        actions: connectGitHub(standIn.env.actions, Date.now)!,
+        user: connectGitHub(standIn.env.user, Date.now)!,
+        app: connectGitHub(standIn.env.app, Date.now)!,
       },
     });
-    t.strictSame(hub.faults, []);
+    t.strictSame(standIn.faults, []);
   });
 
 async function failure(work: Promise<unknown>): Promise<SendError> {
@@ -62,8 +62,8 @@ t.test('nothing to connect with', async (t) => {
   t.equal(connectGitHub({ GITHUB_TOKEN: ' \n' }, Date.now), undefined);
 });
 
-story('a wrong environment is refused, and no secret is in what is said', async (t, { hub }) => {
-  const key = hub.env.app.GITHUB_APP_PRIVATE_KEY!;
+story('a wrong environment is refused, and no secret is in what is said', async (t, { standIn }) => {
+  const key = standIn.env.app.GITHUB_APP_PRIVATE_KEY!;
   const wrong: [NodeJS.ProcessEnv, RegExp][] = [
     [{ GITHUB_TOKEN: 't', GITHUB_API_URL: 'api.github.com' }, /GITHUB_API_URL/],
     [{ GITHUB_TOKEN: 't', GITHUB_API_URL: 'ftp://example.org' }, /GITHUB_API_URL/],
@@ -86,9 +86,9 @@ story('a wrong environment is refused, and no secret is in what is said', async 
 });
 
 for (const kind of ['actions', 'user', 'app'] as const) {
-  story(`as ${kind}: what is asked comes back`, async (t, { hub, as }) => {
+  story(`as ${kind}: what is asked comes back`, async (t, { standIn, as }) => {
     const github = as[kind];
-    const repository = hub.repository(NAME);
+    const repository = standIn.repository(NAME);
     const older = hash();
     repository.push('release/1.0', hash());
     repository.addPull({
@@ -124,9 +124,9 @@ for (const kind of ['actions', 'user', 'app'] as const) {
     t.equal(await github.commitOf(NAME, 7, 'bbbbbbb'), undefined, 'two begin so');
   });
 
-  story(`as ${kind}: who may write`, async (t, { hub, as }) => {
+  story(`as ${kind}: who may write`, async (t, { standIn, as }) => {
     for (const role of ['admin', 'maintain', 'write', 'triage', 'read'] as const)
-      hub.repository(NAME).roles.set(role, role);
+      standIn.repository(NAME).roles.set(role, role);
     for (const [user, may] of [
       ['admin', true],
       ['Maintain', true],
@@ -136,16 +136,16 @@ for (const kind of ['actions', 'user', 'app'] as const) {
       ['stranger', false],
     ] as const)
       t.equal(await as[kind].mayWrite(NAME, user), may, user);
-    hub.next({ status: 404, on: /ghost/ });
+    standIn.next({ status: 404, on: /ghost/ });
     t.equal(await as[kind].mayWrite(NAME, 'ghost'), false, 'a user who is gone');
-    const before = hub.asked.length;
+    const before = standIn.asked.length;
     for (const user of ['..', '.', '', 'a/b', '../../x', 'a b'])
       t.equal(await as[kind].mayWrite(NAME, user), false, user);
-    t.equal(hub.asked.length, before, 'no path is made of such names');
+    t.equal(standIn.asked.length, before, 'no path is made of such names');
   });
 
-  story(`as ${kind}: one comment and one issue, found again among those of others`, async (t, { hub, as }) => {
-    const repository = hub.repository(NAME);
+  story(`as ${kind}: one comment and one issue, found again among those of others`, async (t, { standIn, as }) => {
+    const repository = standIn.repository(NAME);
     for (let i = 0; i < 130; i++) repository.addComment(7, 'somebody', `comment ${i} <!-- m -->`);
     t.equal(
       await as[kind].findComment(NAME, 7, '<!-- m -->'),
@@ -156,13 +156,13 @@ for (const kind of ['actions', 'user', 'app'] as const) {
     t.equal(await as[kind].findComment(NAME, 7, '<!-- m -->'), id, 'on the second page');
     t.equal(await as[kind].saveComment(NAME, 7, '<!-- m --> two', id), id);
     t.equal(repository.comments.length, 131);
-    t.match(repository.comments.at(-1), { author: hub.logins[kind], body: '<!-- m --> two' });
+    t.match(repository.comments.at(-1), { author: standIn.logins[kind], body: '<!-- m --> two' });
     const issue = await as[kind].createIssue(NAME, {
       title: 'slower',
       body: 'since <!-- i -->',
       labels: ['performance'],
     });
-    t.match(repository.issues[0], { number: Number(issue), labels: ['performance'], author: hub.logins[kind] });
+    t.match(repository.issues[0], { number: Number(issue), labels: ['performance'], author: standIn.logins[kind] });
     repository.issues[0]!.open = false;
     repository.issues.push({ number: 99, title: 'x', body: '<!-- i -->', labels: [], author: 'somebody', open: true });
     t.equal(await as[kind].findIssue(NAME, '<!-- i -->'), issue, 'closed ones, too, and only our own');
@@ -171,11 +171,11 @@ for (const kind of ['actions', 'user', 'app'] as const) {
 }
 
 for (const kind of ['actions', 'app'] as const) {
-  story(`as ${kind}: a check run through its life`, async (t, { hub, as }) => {
-    const { checkRuns } = hub.repository(NAME);
+  story(`as ${kind}: a check run through its life`, async (t, { standIn, as }) => {
+    const { checkRuns } = standIn.repository(NAME);
     const id = await as[kind].saveCheckRun(NAME, check());
     t.match(checkRuns, [
-      { status: 'queued', external_id: 'JOB1', head_sha: HEAD, conclusion: null, by: hub.logins[kind] },
+      { status: 'queued', external_id: 'JOB1', head_sha: HEAD, conclusion: null, by: standIn.logins[kind] },
     ]);
     t.equal(
       await as[kind].saveCheckRun(
@@ -200,14 +200,14 @@ for (const kind of ['actions', 'app'] as const) {
     t.equal(await as[kind].findCheckRun(NAME, HEAD, 'mayfly: shop', 'JOB1'), id);
     t.equal(await as[kind].findCheckRun(NAME, HEAD, 'mayfly: shop', 'JOB2'), undefined, 'of another App');
     t.equal(await as[kind].findCheckRun(NAME, HEAD, 'mayfly: caddy', 'JOB1'), undefined);
-    t.equal(hub.repository(NAME).statuses.length, 0);
+    t.equal(standIn.repository(NAME).statuses.length, 0);
   });
 }
 
 story(
   "a person's token may not write check runs: commit statuses say the same, and it is not tried again",
-  async (t, { hub, as }) => {
-    const { statuses, checkRuns } = hub.repository(NAME);
+  async (t, { standIn, as }) => {
+    const { statuses, checkRuns } = standIn.repository(NAME);
     const id = await as.user.saveCheckRun(NAME, check({ title: 'x'.repeat(500) }));
     t.match(id, /^status:\d+$/);
     t.match(statuses, [
@@ -234,39 +234,39 @@ story(
     }
     await as.user.saveCheckRun(NAME, check({ external_id: 'JOB2' }));
     t.equal(await as.user.findCheckRun(NAME, HEAD, 'mayfly: shop', 'JOB2'), undefined);
-    t.equal(hub.count('checks/create'), 1);
+    t.equal(standIn.count('checks/create'), 1);
     t.equal(checkRuns.length, 0);
   },
 );
 
-story('an App without the permission gets no status in place of its check run', async (t, { hub, as }) => {
-  hub.next({ status: 403, message: 'Resource not accessible by integration', on: /check-runs/ });
+story('an App without the permission gets no status in place of its check run', async (t, { standIn, as }) => {
+  standIn.next({ status: 403, message: 'Resource not accessible by integration', on: /check-runs/ });
   t.match(await failure(as.app.saveCheckRun(NAME, check())), {
     kind: 'refused',
     status: 403,
     message: /POST \/repos\/octo\/shop\/check-runs: 403 Resource not accessible/,
   });
-  t.equal(hub.count('repos/create-commit-status'), 0);
+  t.equal(standIn.count('repos/create-commit-status'), 0);
 });
 
-story('an App asks once for its installation and for a token of each repository', async (t, { hub, as }) => {
-  hub.addRepository('octo/other');
+story('an App asks once for its installation and for a token of each repository', async (t, { standIn, as }) => {
+  standIn.addRepository('octo/other');
   for (const name of [NAME, 'octo/other', NAME, 'Octo/Shop']) await as.app.defaultBranch(name);
-  t.equal(hub.count('apps/get-repo-installation'), 2);
-  t.equal(hub.count('apps/create-installation-access-token'), 2);
-  hub.repository('octo/other').installed = false;
-  const fresh = connectGitHub(hub.env.app, Date.now)!;
+  t.equal(standIn.count('apps/get-repo-installation'), 2);
+  t.equal(standIn.count('apps/create-installation-access-token'), 2);
+  standIn.repository('octo/other').installed = false;
+  const fresh = connectGitHub(standIn.env.app, Date.now)!;
   t.match(await failure(fresh.defaultBranch('octo/other')), {
     kind: 'refused',
     status: 404,
     message: /not installed in this repository/,
   });
-  hub.repository('octo/other').installed = true;
+  standIn.repository('octo/other').installed = true;
   t.ok(await fresh.defaultBranch('octo/other'), 'what failed is asked again');
 });
 
-story('an App by the file of its key, and by a key on one line', async (t, { hub }) => {
-  const { GITHUB_APP_PRIVATE_KEY: key, ...env } = hub.env.app;
+story('an App by the file of its key, and by a key on one line', async (t, { standIn }) => {
+  const { GITHUB_APP_PRIVATE_KEY: key, ...env } = standIn.env.app;
   const file = join(t.testdir(), 'key.pem');
   writeFileSync(file, key!);
   t.ok(await connectGitHub({ ...env, GITHUB_APP_PRIVATE_KEY_FILE: file }, Date.now)!.defaultBranch(NAME));
@@ -277,15 +277,15 @@ story('an App by the file of its key, and by a key on one line', async (t, { hub
   );
 });
 
-story('every page of a list is read', async (t, { hub, as }) => {
-  for (let number = 10; number < 260; number++) hub.repository(NAME).addPull({ number, head: hash() });
+story('every page of a list is read', async (t, { standIn, as }) => {
+  for (let number = 10; number < 260; number++) standIn.repository(NAME).addPull({ number, head: hash() });
   t.equal((await as.actions.openPullRequests(NAME)).length, 251);
-  t.equal(hub.count('pulls/list'), 3);
+  t.equal(standIn.count('pulls/list'), 3);
 });
 
-story('what fails says of what kind it is', async (t, { hub }) => {
+story('what fails says of what kind it is', async (t, { standIn }) => {
   let now = 1_700_000_000_000;
-  const github = connectGitHub(hub.env.actions, () => now)!;
+  const github = connectGitHub(standIn.env.actions, () => now)!;
   const ask = () => failure(github.pullRequest(NAME, 7));
   const untilLifted = () => void (now += 4 * 3600_000);
   const kinds = [
@@ -300,7 +300,7 @@ story('what fails says of what kind it is', async (t, { hub }) => {
     [422, 'refused'],
   ] as const;
   for (const [status, kind] of kinds) {
-    hub.next({ status });
+    standIn.next({ status });
     t.match(await ask(), {
       kind,
       status,
@@ -308,43 +308,43 @@ story('what fails says of what kind it is', async (t, { hub }) => {
       message: `GitHub: GET /repos/octo/shop/pulls/7: ${status} trouble ${status}`,
     });
   }
-  hub.next({ drop: true });
+  standIn.next({ drop: true });
   t.match(await ask(), { kind: 'unavailable', status: undefined });
-  hub.next({ status: 429 });
+  standIn.next({ status: 429 });
   t.match(await ask(), { kind: 'rate-limited', status: 429, retryAtMs: now + 60_000 });
   t.match(
     await failure(github.defaultBranch(NAME)),
     { kind: 'rate-limited', retryAtMs: now + 60_000 },
     'nothing else is asked either',
   );
-  t.equal(hub.count('repos/get'), 0);
+  t.equal(standIn.count('repos/get'), 0);
   untilLifted();
-  hub.next({ limit: 'secondary', seconds: 77 });
+  standIn.next({ limit: 'secondary', seconds: 77 });
   t.match(await ask(), { kind: 'rate-limited', status: 403, retryAtMs: now + 77_000 });
   untilLifted();
-  hub.next({ status: 403, message: 'You have exceeded a secondary rate limit.' });
+  standIn.next({ status: 403, message: 'You have exceeded a secondary rate limit.' });
   t.match(await ask(), { kind: 'rate-limited', retryAtMs: now + 60_000 }, 'without a time');
   untilLifted();
-  hub.next({ limit: 'primary', seconds: 1800 });
+  standIn.next({ limit: 'primary', seconds: 1800 });
   const limited = await ask();
   t.equal(limited.kind, 'rate-limited');
   t.ok(Math.abs(limited.retryAtMs! - now - 1800_000) < 30_000, "by GitHub's own clock, whatever ours says");
   untilLifted();
-  hub.next({ status: 429, headers: { 'retry-after': '99999999' } });
+  standIn.next({ status: 429, headers: { 'retry-after': '99999999' } });
   t.equal((await ask()).retryAtMs, now + 2 * 3600_000, 'never longer than a limit of GitHub lasts');
-  t.equal(hub.count('pulls/get'), kinds.length + 6, 'nothing is repeated here');
+  t.equal(standIn.count('pulls/get'), kinds.length + 6, 'nothing is repeated here');
   for (const name of ['octo', 'octo/../x', 'octo/..', 'a/b/c', ''])
     t.match(await failure(github.pullRequest(name, 7)), { kind: 'refused' }, name);
   t.match(
     await failure(
-      connectGitHub({ GITHUB_TOKEN: 'ghp_S3CRET', GITHUB_API_URL: hub.url }, Date.now)!.pullRequest(NAME, 7),
+      connectGitHub({ GITHUB_TOKEN: 'ghp_S3CRET', GITHUB_API_URL: standIn.url }, Date.now)!.pullRequest(NAME, 7),
     ),
     { kind: 'refused', status: 401, message: /^((?!S3CRET).)*$/ },
   );
 });
 
-story('an answer that does not come is given up after ten seconds', async (t, { hub, as }) => {
-  hub.next({ hang: true });
+story('an answer that does not come is given up after ten seconds', async (t, { standIn, as }) => {
+  standIn.next({ hang: true });
   const begin = Date.now();
   t.match(await failure(as.actions.saveComment(NAME, 7, 'x')), {
     kind: 'unavailable',
@@ -354,9 +354,9 @@ story('an answer that does not come is given up after ten seconds', async (t, { 
 });
 
 t.test('nobody listens', async (t) => {
-  const hub = await startGitHub();
-  await hub[Symbol.asyncDispose]();
-  t.match(await failure(connectGitHub(hub.env.actions, Date.now)!.defaultBranch(NAME)), {
+  const standIn = await startGitHub();
+  await standIn[Symbol.asyncDispose]();
+  t.match(await failure(connectGitHub(standIn.env.actions, Date.now)!.defaultBranch(NAME)), {
     kind: 'unavailable',
     message: /ECONNREFUSED|connect/,
   });

@@ -6,7 +6,7 @@ import { compile } from '../../../scripts/config/schema.ts';
 import { InfrastructureError, Interrupted, UsageError } from '../../../scripts/core/errors.ts';
 import type { MetricVerdict, Verdict, VerdictDocument } from '../../../scripts/documents/verdict.ts';
 import { type BisectComparison, type BisectDocument, bisectText } from '../../../scripts/report/bisect-text.ts';
-import { readAsked } from '../../../scripts/studies/bisect/bisect-options.ts';
+import { readOptions } from '../../../scripts/studies/bisect/bisect-options.ts';
 import { findings, foundBy, judgedBy, metricsOf, nextStep } from '../../../scripts/studies/bisect/judged.ts';
 import { looksUnbuildable } from '../../../scripts/studies/bisect/unbuildable.ts';
 
@@ -221,15 +221,15 @@ t.test('what a commit is to blame for, and what not', async (t) => {
 });
 
 t.test('flags', async (t) => {
-  const asked = (values: Record<string, string>) => readAsked((name) => values[name], '/here');
-  t.same(asked({ good: 'v1', rate: '20', benchmark: 'there/x', 'max-minutes': '3' }), {
+  const options = (values: Record<string, string>) => readOptions((name) => values[name], '/here');
+  t.same(options({ good: 'v1', rate: '20', benchmark: 'there/x', 'max-minutes': '3' }), {
     good: 'v1',
     bad: 'HEAD',
     flags: ['--benchmark=/here/there/x', '--rate=20', '--max-minutes=3'],
   });
-  t.same(asked({ resume: '01J' }), { bad: 'HEAD', resume: '01J', flags: [] });
-  t.throws(() => asked({}), { name: 'UsageError', message: /--good must name/ });
-  t.throws(() => asked({ resume: '01J', rate: '3' }), {
+  t.same(options({ resume: '01J' }), { bad: 'HEAD', resume: '01J', flags: [] });
+  t.throws(() => options({}), { name: 'UsageError', message: /--good must name/ });
+  t.throws(() => options({ resume: '01J', rate: '3' }), {
     name: 'UsageError',
     message: /--rate cannot be given with it/,
   });

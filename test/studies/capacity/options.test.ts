@@ -1,6 +1,6 @@
 /** What the capacity can be searched of. */
 import t, { type Test } from 'tap';
-import { readAsked } from '../../../scripts/studies/capacity/capacity-options.ts';
+import { readOptions } from '../../../scripts/studies/capacity/capacity-options.ts';
 import { BENCHMARK, COMPOSE, swap } from '../../config/fixture.ts';
 
 const asked = (t: Test, load: string) => {
@@ -15,7 +15,7 @@ const asked = (t: Test, load: string) => {
       },
     },
   });
-  return readAsked({}, { root, cwd: root });
+  return readOptions({}, { root, cwd: root });
 };
 
 t.test('a constant rate', async (t) => {

@@ -29,7 +29,7 @@ t.test('each reading has its rule, its limits are in the text', async (t) => {
     ['long gaps', { jitter: { ...jitter!, p999_s: 0.03 } }, 'noisy', /usable up to 20\.0 ms/],
     ['late sleeps', { timer: { ...timer!, p99_s: 0.002 } }, 'usable', /^2\.00 ms is the 99th percentile of how late/],
     ['very late sleeps', { timer: { ...timer!, p99_s: 0.0051 } }, 'noisy', /usable up to 5\.00 ms/],
-    ['spread', { work: { ...work!, spread: 0.1 } }, 'usable', /^10\.0 % is the spread/],
+    ['spread', { work: { ...work!, spread: 0.1 } }, 'usable', /^10\.0 % is the coefficient of variation/],
     ['drift', { work: { ...work!, drift: 0.3 } }, 'usable', /^30\.0 % is the slowest over the fastest tenth/],
     ['much drift', { work: { ...work!, drift: 0.6 } }, 'noisy', /usable up to 50\.0 %/],
     [

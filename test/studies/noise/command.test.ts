@@ -51,7 +51,7 @@ t.test('a folder that cannot be written to is said, the rest is read; as text', 
   const { code, stdout, stderr } = await noise(join(file, 'data'), '--seconds=1', '--quiet').done;
   t.strictSame({ code, stderr }, { code: 0, stderr: '' });
   t.match(stdout, /^(QUIET|USABLE|TOO NOISY): .+\n/);
-  t.match(stdout, /\nsame work again +spread /);
+  t.match(stdout, /\nsame work again +coefficient of variation /);
   t.match(stdout, /\nnot read: writes to the disk in .*: ENOTDIR/);
 });
 

@@ -50,7 +50,7 @@ t.test('percentiles', async (t) => {
   t.strictSame(values, [5, 1, 4, 2, 3], 'the list stays as it is');
 });
 
-t.test('the same work again: spread and drift', async (t) => {
+t.test('the same work again: coefficient of variation and drift', async (t) => {
   const at = Array.from({ length: 100 }, (_, i) => i * 10);
   const steady = summariseWork([{ at, took: at.map(() => 10) }], 1);
   t.strictSame(steady, { median_s: 0.01, spread: 0, p99: 0, drift: 0, pieces: 100 });

@@ -7,7 +7,7 @@ import { titleOf } from '../../../judge/effect-text.ts';
 import { judgeRun } from '../../../judge/judge-run.ts';
 import { judgeTwoRuns } from '../../../judge/two-runs.ts';
 import { perStore, Recent } from './cache.ts';
-import type { CompareAsked, CompareMetric, CompareSide, CompareView, ViewContext } from './data-types.ts';
+import type { CompareMetric, CompareOptions, CompareSide, CompareView, ViewContext } from './data-types.ts';
 import { notCounted, sideValues } from './metric-values.ts';
 import { type ReadRun, RUN_ID, readRun } from './run-data.ts';
 import { oneCommit } from './runs-data.ts';
@@ -16,8 +16,8 @@ const MOST_COMPARED = 200;
 const keptOf = perStore(() => new Recent<{ version: string; view: CompareView }>(MOST_COMPARED));
 
 /** UsageError `there is no ...` (404), or why they cannot be compared (400). `a` is before, `b` after. */
-export function compareView({ store }: ViewContext, asked: CompareAsked): CompareView {
-  const { a, b, swapped } = chosen(store, asked);
+export function compareView({ store }: ViewContext, options: CompareOptions): CompareView {
+  const { a, b, swapped } = chosen(store, options);
   const [left, right] = [readRun(store, a), readRun(store, b)];
   const version =
     left.version === undefined || right.version === undefined ? undefined : `${left.version} ${right.version}`;
@@ -31,7 +31,7 @@ export function compareView({ store }: ViewContext, asked: CompareAsked): Compar
 type Sites = Pick<ViewContext, 'store'>['store'];
 
 /** Ids of the runs; the same one twice where one run measured both. */
-function chosen(store: Sites, { a, b, benchmark }: CompareAsked): { a: string; b: string; swapped: boolean } {
+function chosen(store: Sites, { a, b, benchmark }: CompareOptions): { a: string; b: string; swapped: boolean } {
   const [left, right] = [meant(store, a), meant(store, b)];
   if ('commit' in left && 'commit' in right) return ofCommits(store, left.commit, right.commit, benchmark);
   const [first, second] = [runOf(store, left, benchmark), runOf(store, right, benchmark)];
@@ -57,15 +57,19 @@ function ofCommits(
   store: Sites,
   a: string,
   b: string,
-  asked: string | undefined,
+  benchmark: string | undefined,
 ): { a: string; b: string; swapped: boolean } {
   const { site } = store;
-  const both = site.runWithBoth(b, a, asked);
+  const both = site.runWithBoth(b, a, benchmark);
   if (both !== undefined) return { a: both, b: both, swapped: false };
-  const reversed = site.runWithBoth(a, b, asked);
+  const reversed = site.runWithBoth(a, b, benchmark);
   if (reversed !== undefined) return { a: reversed, b: reversed, swapped: true };
-  const second = runOf(store, { commit: b }, asked);
-  return { a: runOf(store, { commit: a }, asked ?? readRun(store, second).run.benchmark), b: second, swapped: false };
+  const second = runOf(store, { commit: b }, benchmark);
+  return {
+    a: runOf(store, { commit: a }, benchmark ?? readRun(store, second).run.benchmark),
+    b: second,
+    swapped: false,
+  };
 }
 
 function runOf({ site }: Sites, what: Meant, benchmark: string | undefined): string {

@@ -103,7 +103,7 @@ export interface SparkMetric {
 }
 
 /** Of the history; each may be left out. */
-export interface HistoryAsked {
+export interface HistoryOptions {
   benchmark: string;
   /** Default: the first primary metric. */
   metric?: string | undefined;
@@ -257,7 +257,7 @@ export interface Links {
 }
 
 /** What is compared: two runs, or two commits of a benchmark. Each: an id of a run, its beginning (8 characters or more), or a commit, the beginning (7 digits or more) of one, or a ref. `a` is before, `b` after. */
-export interface CompareAsked {
+export interface CompareOptions {
   a: string;
   b: string;
   /** Where commits are named: of this benchmark; default the one of the newest run of `b`. */
@@ -311,7 +311,7 @@ export interface JobsView {
   workers: WorkerLine[];
 }
 
-export interface JobsAsked {
+export interface JobsOptions {
   state?: JobState[] | undefined;
   repository?: string | undefined;
   benchmark?: string | undefined;
@@ -331,7 +331,7 @@ export interface RunsView {
   next?: string;
 }
 
-export interface RunsAsked {
+export interface RunsOptions {
   benchmark?: string | undefined;
   /** Of either side: the beginning (7 digits or more) of a commit, or a ref. */
   commit?: string | undefined;

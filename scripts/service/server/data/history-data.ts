@@ -5,23 +5,23 @@ import type { Metric } from '../../../documents/run.ts';
 import { titleOf } from '../../../judge/effect-text.ts';
 import { ratioWords } from '../../../report/history-text.ts';
 import type { MasterHost } from '../../../store/site.ts';
-import type { ChangeView, HistoryAsked, HistoryPointView, HistoryView, ViewContext } from './data-types.ts';
+import type { ChangeView, HistoryOptions, HistoryPointView, HistoryView, ViewContext } from './data-types.ts';
 import { type LevelPoint, type Levels, levelsOf } from './levels.ts';
 
 const POINTS = 250;
 export const MOST_POINTS = 2000;
 
 /** UsageError `there is no ...` (404), or what is wrong with what was asked (400). */
-export function history(ctx: ViewContext, asked: HistoryAsked): HistoryView {
-  const { benchmark } = asked;
+export function history(ctx: ViewContext, options: HistoryOptions): HistoryView {
+  const { benchmark } = options;
   const hosts = ctx.store.site.masterHosts(benchmark);
   if (hosts.length === 0) needBenchmark(ctx, benchmark);
-  const host = asked.host === undefined ? hosts[0] : hosts.find(({ host_id }) => host_id === asked.host);
-  if (!host && asked.host !== undefined)
+  const host = options.host === undefined ? hosts[0] : hosts.find(({ host_id }) => host_id === options.host);
+  if (!host && options.host !== undefined)
     throw new UsageError(
-      `there is no run of the default branch of ${benchmark} on a host ${JSON.stringify(asked.host)}`,
+      `there is no run of the default branch of ${benchmark} on a host ${JSON.stringify(options.host)}`,
     );
-  const metric = host && chosenMetric(host, benchmark, asked.metric);
+  const metric = host && chosenMetric(host, benchmark, options.metric);
   const levels = metric && levelsOf(ctx.store, benchmark, host.host_id, [metric.name]).get(metric.name);
   const choice = {
     schema: 'mayfly.site-history/v1' as const,
@@ -32,19 +32,19 @@ export function history(ctx: ViewContext, asked: HistoryAsked): HistoryView {
     hosts: hosts.map(({ host_id, host: { cpu_model, cores }, runs }) => ({ host_id, cpu_model, cores, runs })),
   };
   if (!levels) return { ...choice, points: [], older: 0, outside: 0, other_runs: 0, changes: [], suspected: [] };
-  return { ...choice, ...pointsAndChanges(ctx, asked, host!.host_id, levels) };
+  return { ...choice, ...pointsAndChanges(ctx, options, host!.host_id, levels) };
 }
 
 function pointsAndChanges(
   ctx: ViewContext,
-  asked: HistoryAsked,
+  options: HistoryOptions,
   hostId: string,
   { metric, points, other_runs }: Levels,
 ) {
-  const [from, to] = [timeOf('from', asked.from, points), timeOf('to', asked.to, points)];
+  const [from, to] = [timeOf('from', options.from, points), timeOf('to', options.to, points)];
   const inRange = points.filter(({ at }) => (from === undefined || at >= from) && (to === undefined || at <= to));
-  const shown = inRange.slice(-Math.min(Math.max(1, asked.limit ?? POINTS), MOST_POINTS));
-  const all = changesOf(ctx, asked.benchmark, hostId, metric, shown);
+  const shown = inRange.slice(-Math.min(Math.max(1, options.limit ?? POINTS), MOST_POINTS));
+  const all = changesOf(ctx, options.benchmark, hostId, metric, shown);
   return {
     points: pointViews(ctx, shown),
     older: inRange.length - shown.length,
@@ -71,13 +71,13 @@ const metricLine = ({ name, unit, primary }: Metric) => ({ name, title: titleOf(
 function chosenMetric(
   { newest: { metrics } }: MasterHost,
   benchmark: string,
-  asked: string | undefined,
+  wanted: string | undefined,
 ): Metric | undefined {
-  if (asked === undefined) return metrics.find(({ primary }) => primary) ?? metrics[0];
-  const metric = metrics.find(({ name }) => name === asked);
+  if (wanted === undefined) return metrics.find(({ primary }) => primary) ?? metrics[0];
+  const metric = metrics.find(({ name }) => name === wanted);
   if (!metric)
     throw new UsageError(
-      `there is no metric ${JSON.stringify(asked)} of ${benchmark}; there is ${metrics.map(({ name }) => name).join(', ')}`,
+      `there is no metric ${JSON.stringify(wanted)} of ${benchmark}; there is ${metrics.map(({ name }) => name).join(', ')}`,
     );
   return metric;
 }

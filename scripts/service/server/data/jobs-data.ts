@@ -2,17 +2,17 @@
 import { UsageError } from '../../../core/errors.ts';
 import type { Job } from '../../../documents/job.ts';
 import { LEASE_MS } from '../../../store/leases.ts';
-import type { JobLine, JobsAsked, JobsView, ViewContext, WorkerLine } from './data-types.ts';
+import type { JobLine, JobsOptions, JobsView, ViewContext, WorkerLine } from './data-types.ts';
 
 /** Jobs that wait and whose place is counted; more are shown without one. */
 const MOST_WAITING = 10_000;
 export const MOST_JOBS = 200;
 
 /** What runs, then what waits in the order it will be taken, then what has ended, the newest first. */
-export function jobsView(ctx: ViewContext, { limit: most = 50, offset = 0, ...asked }: JobsAsked): JobsView {
+export function jobsView(ctx: ViewContext, { limit: most = 50, offset = 0, ...options }: JobsOptions): JobsView {
   const limit = Math.min(Math.max(1, most), MOST_JOBS);
   const { queue } = ctx.store;
-  const filter = Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));
+  const filter = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const paused = queue.paused();
   return {
     schema: 'mayfly.site-jobs/v1',

@@ -1,6 +1,6 @@
 /** Lists: of runs, and of what changed. */
 import { UsageError } from '../../../core/errors.ts';
-import type { ChangesView, RunsAsked, RunsView, ViewContext } from './data-types.ts';
+import type { ChangesView, RunsOptions, RunsView, ViewContext } from './data-types.ts';
 import { needBenchmark } from './history-data.ts';
 import { RUN_ID } from './run-data.ts';
 
@@ -9,7 +9,7 @@ export const MOST_LISTED = 200;
 /** Newest first, page by page. UsageError for a commit that was never measured, and for an `after` that is no run. */
 export function runsView(
   { store }: ViewContext,
-  { benchmark, commit, host, master, status, limit = 50, after }: RunsAsked,
+  { benchmark, commit, host, master, status, limit = 50, after }: RunsOptions,
 ): RunsView {
   if (after !== undefined && (!RUN_ID.test(after) || !store.site.runsByPrefix(after).includes(after)))
     throw new UsageError(`there is no run ${JSON.stringify(after)} to go on after`);

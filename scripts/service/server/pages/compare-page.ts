@@ -1,6 +1,6 @@
 /** Two runs or commits against each other. */
 import { isShown } from '../../../report/verdict-text.ts';
-import type { CompareAsked, CompareMetric, CompareSide, CompareView, LatencyView } from '../data/data-types.ts';
+import type { CompareMetric, CompareOptions, CompareSide, CompareView, LatencyView } from '../data/data-types.ts';
 import { type Html, html } from '../html.ts';
 import {
   benchmarkUrl,
@@ -22,7 +22,7 @@ import { spreadOver } from './svg/spread.ts';
 import { stripWords } from './svg/strip.ts';
 import { changesTable, grounds, verdictLead } from './verdict-parts.ts';
 
-export function compareBody(view: CompareView, asked: Partial<CompareAsked>, benchmarks: readonly string[]): Html {
+export function compareBody(view: CompareView, options: Partial<CompareOptions>, benchmarks: readonly string[]): Html {
   const { benchmark, a, b, verdict, metrics, latency } = view;
   const primary = metrics.filter((metric) => metric.primary);
   const sides = { candidate: 'B', baseline: 'A' };
@@ -40,7 +40,7 @@ ${facts(
   ],
   { long: true },
 )}
-${view.swapped ? html`<p class="notice">One run measured both, with A as its baseline: it is shown that way round, not the one asked for.</p>` : a.run_id !== b.run_id && html`<p><a href="${withQuery('/compare', { a: asked.b, b: asked.a, benchmark: asked.benchmark })}">The other way round</a></p>`}
+${view.swapped ? html`<p class="notice">One run measured both, with A as its baseline: it is shown that way round, not the one asked for.</p>` : a.run_id !== b.run_id && html`<p><a href="${withQuery('/compare', { a: options.b, b: options.a, benchmark: options.benchmark })}">The other way round</a></p>`}
 <section aria-labelledby="metrics-title"><h2 id="metrics-title">Primary metrics</h2>
 ${
   verdict.metrics.some((metric) => metric.primary)
@@ -69,7 +69,7 @@ ${seriesChart(
       ],
 )}
 <h2>Compare others</h2>
-${chooser(asked, benchmarks)}`;
+${chooser(options, benchmarks)}`;
 }
 
 const sideLine = (side: CompareSide): Html =>
@@ -95,7 +95,7 @@ function plainTable(metrics: readonly CompareMetric[]): Html {
 }
 
 /** Where two are named. */
-export function chooser({ a, b, benchmark }: Partial<CompareAsked>, benchmarks: readonly string[]): Html {
+export function chooser({ a, b, benchmark }: Partial<CompareOptions>, benchmarks: readonly string[]): Html {
   const input = (name: 'a' | 'b', label: string, value: string | undefined) =>
     html`<label>${label} <input name="${name}" value="${value}" required size="28" maxlength="200" spellcheck="false" autocomplete="off"></label>`;
   return html`<form method="get" action="/compare" class="filter" role="search" aria-label="What is compared">
@@ -107,9 +107,9 @@ ${input('a', 'A, before', a)} ${input('b', 'B, after', b)}
 
 /** Before two are named; `remark`: what was wrong. */
 export function chooserBody(
-  asked: Partial<CompareAsked>,
+  options: Partial<CompareOptions>,
   benchmarks: readonly string[],
   remark: string | undefined,
 ): Html {
-  return html`<h1>Compare</h1>${remark && html`<p class="notice" role="alert">${remark}</p>`}${chooser(asked, benchmarks)}`;
+  return html`<h1>Compare</h1>${remark && html`<p class="notice" role="alert">${remark}</p>`}${chooser(options, benchmarks)}`;
 }

@@ -4,17 +4,17 @@ import { plural } from '../../../core/text.ts';
 import { shortCommit } from '../../../engine/names.ts';
 import { percentOf } from '../../../judge/effect-text.ts';
 import { formatDifference, formatValue, NO_VALUE } from '../../../report/units.ts';
-import type { ChangeView, HistoryAsked, HistoryPointView, HistoryView, Interval } from '../data/data-types.ts';
+import type { ChangeView, HistoryOptions, HistoryPointView, HistoryView, Interval } from '../data/data-types.ts';
 import { type Html, html, jsonBlock } from '../html.ts';
 import { commitText, heads, numberCells, option, runUrl, table, time, verdictBadge } from './parts.ts';
 
-export function historyBody(view: HistoryView, asked: HistoryAsked): Html {
+export function historyBody(view: HistoryView, options: HistoryOptions): Html {
   const { benchmark, metric, points } = view;
   return html`<h1>${benchmark} <small>on the default branch</small></h1>
 ${
   metric === null
     ? html`<p>No commit of the default branch is measured yet: <code>npm run bench -- --benchmark=${benchmark} --master</code> measures one. <a href="/runs?benchmark=${encodeURIComponent(benchmark)}">All runs of this benchmark</a></p>`
-    : html`${chooser(view, asked)}
+    : html`${chooser(view, options)}
 <h2>${metric.title}</h2>
 ${points.length === 0 ? html`<p class="muted">No run of the default branch lies in this range; ${plural(view.outside, 'point')} outside of it.</p>` : drawn(view)}
 ${changes(view)}
@@ -22,13 +22,13 @@ ${points.length > 0 && pointsTable(view)}`
 }`;
 }
 
-function chooser({ benchmark, metric, metrics, hosts, host_id }: HistoryView, asked: HistoryAsked): Html {
+function chooser({ benchmark, metric, metrics, hosts, host_id }: HistoryView, options: HistoryOptions): Html {
   return html`<form method="get" class="filter" role="search" aria-label="What is shown">
 <label>Metric <select name="metric">${metrics.map(({ name, title, primary }) => option(name, primary ? `${title} (primary)` : title, metric?.name))}</select></label>
 <label>Host <select name="host">${hosts.map((host) => option(host.host_id, `${host.cpu_model}, ${host.cores} cores (${plural(host.runs, 'run')})`, host_id ?? undefined))}</select></label>
-<label>From <input name="from" value="${asked.from}" size="12" maxlength="60" placeholder="date or commit" spellcheck="false" autocomplete="off"></label>
-<label>To <input name="to" value="${asked.to}" size="12" maxlength="60" placeholder="date or commit" spellcheck="false" autocomplete="off"></label>
-<button>Show</button> ${(asked.from || asked.to) && html`<a href="/benchmarks/${encodeURIComponent(benchmark)}">Whole history</a>`}
+<label>From <input name="from" value="${options.from}" size="12" maxlength="60" placeholder="date or commit" spellcheck="false" autocomplete="off"></label>
+<label>To <input name="to" value="${options.to}" size="12" maxlength="60" placeholder="date or commit" spellcheck="false" autocomplete="off"></label>
+<button>Show</button> ${(options.from || options.to) && html`<a href="/benchmarks/${encodeURIComponent(benchmark)}">Whole history</a>`}
 </form>`;
 }
 

@@ -57,7 +57,7 @@ export function pageRoutes(http: Http, ctx: ServeContext): void {
     return { title: 'Overview', place: 'overview', live: busy ? LIVE_S : undefined, body: overviewBody(view) };
   });
   get('/benchmarks/:name', (request) => {
-    const asked = {
+    const options = {
       benchmark: parameter(request, 'name'),
       metric: text(request, 'metric'),
       host: text(request, 'host'),
@@ -65,10 +65,10 @@ export function pageRoutes(http: Http, ctx: ServeContext): void {
       to: text(request, 'to'),
       limit: number(request, 'limit'),
     };
-    return { title: asked.benchmark, charts: true, body: historyBody(history(ctx, asked), asked) };
+    return { title: options.benchmark, charts: true, body: historyBody(history(ctx, options), options) };
   });
   get('/runs', (request) => {
-    const asked = {
+    const options = {
       benchmark: text(request, 'benchmark'),
       commit: text(request, 'commit'),
       host: text(request, 'host'),
@@ -77,7 +77,7 @@ export function pageRoutes(http: Http, ctx: ServeContext): void {
       after: text(request, 'after'),
       limit: PER_PAGE,
     };
-    return { title: 'Runs', place: 'runs', body: runsBody(runsView(ctx, asked), asked, names()) };
+    return { title: 'Runs', place: 'runs', body: runsBody(runsView(ctx, options), options, names()) };
   });
   get('/runs/:id', async (request) => {
     const view = await runView(ctx, parameter(request, 'id'));
@@ -114,7 +114,7 @@ export function pageRoutes(http: Http, ctx: ServeContext): void {
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       void reply.code(400);
-      return choose(sentence(error.message)); // what was asked stays in the form, to be mended
+      return choose(sentence(error.message)); // the form keeps the values, so that they can be corrected
     }
   });
   get('/jobs', (request) => {

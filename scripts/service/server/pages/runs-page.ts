@@ -1,13 +1,13 @@
 /** The list of runs. */
-import type { RunsAsked, RunsView } from '../data/data-types.ts';
+import type { RunsOptions, RunsView } from '../data/data-types.ts';
 import { type Html, html } from '../html.ts';
 import { option, runsTable, withQuery } from './parts.ts';
 
 const STATUSES = ['complete', 'running', 'invalid', 'interrupted', 'failed'] as const;
 
 /** `benchmarks`: those to choose from. */
-export function runsBody({ runs, next }: RunsView, asked: RunsAsked, benchmarks: readonly string[]): Html {
-  const { benchmark, commit, host, master, status, after } = asked;
+export function runsBody({ runs, next }: RunsView, options: RunsOptions, benchmarks: readonly string[]): Html {
+  const { benchmark, commit, host, master, status, after } = options;
   const ask = { benchmark, commit, host, master: master ? '1' : undefined, status };
   return html`<h1>Runs</h1>
 <form method="get" action="/runs" class="filter" role="search" aria-label="Runs">

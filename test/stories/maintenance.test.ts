@@ -1,5 +1,5 @@
 /**
- * The care of the archive with real runs: damage is found and mended, a run moves to another archive, and what may go
+ * Maintenance of the archive with real runs: damage is found and repaired, a run moves to another archive, and what may go
  * goes.
  */
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
@@ -93,7 +93,7 @@ t.test('a folder bucket: list, verify, damage, repair, export, import, prune', a
   t.same(exported.document.blocks, [a.block]);
   t.equal((await archive(data, 'export', a.run_id, `--out=${out}`)).code, 2, 'a file that is there stays');
 
-  // A damaged chunk is found, the other run is not blamed, nothing is thrown away, and the export mends it.
+  // A damaged chunk is found, the other run is not blamed, nothing is thrown away, and the export repairs it.
   damage(join(bucket, a.block, 'chunks', '000001'));
   const damaged = await archive(data, 'verify', '--repair');
   t.equal(damaged.code, 4);
@@ -120,10 +120,10 @@ t.test('a folder bucket: list, verify, damage, repair, export, import, prune', a
     /meta\.json of .* is damaged/,
     'the clean-up does not take it for an upload that did not end',
   );
-  const mended = await archive(data, 'verify', '--repair');
-  t.equal(mended.code, 0, mended.stdout + mended.stderr);
+  const repaired = await archive(data, 'verify', '--repair');
+  t.equal(repaired.code, 0, repaired.stdout + repaired.stderr);
   t.same(
-    mended.document.repaired.map((finding: any) => finding.kind),
+    repaired.document.repaired.map((finding: any) => finding.kind),
     ['damaged', 'no-trend'],
   );
   t.ok(trendBlocks(bucket).length > 0);
