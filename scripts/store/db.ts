@@ -14,6 +14,7 @@ import type {
   SideName,
 } from '../documents/run.ts';
 import type { Verdict, VerdictDocument } from '../documents/verdict.ts';
+import { type Fields, fromRow, insertInto, toRow } from './fields.ts';
 import { type Inbox, openInbox } from './inbox.ts';
 import { openQueue, type Queue } from './jobs.ts';
 import type { StoredBisection, SuspectedChange } from './judgements.ts';
@@ -300,6 +301,48 @@ export function openStore(file: string, options: { busyMs?: number } = {}): Stor
   };
 }
 
+/** A run but for what has tables of its own, and for its archive. A new field: a line here, its column in a migration. */
+const RUN_FIELDS = {
+  run_id: 'plain',
+  benchmark: 'plain',
+  status: 'plain',
+  status_reason: 'plain',
+  started_at: 'plain',
+  finished_at: 'plain',
+  pairing: 'plain',
+  host: 'json',
+  stack_version: 'plain',
+  load: 'json',
+  cpusets: 'json',
+  rounds_asked: 'plain',
+  comparison: 'json',
+  master: 'flag',
+  continues: 'plain',
+  metrics: 'json',
+  capacity: 'json',
+  stack_images: 'json',
+  compose: 'json',
+} as const satisfies Fields<RunDocument>;
+
+/** The same of a round. */
+const ROUND_FIELDS = {
+  side: 'plain',
+  round: 'plain',
+  block: 'plain',
+  rate: 'plain',
+  from_run: 'plain',
+  valid: 'boolean',
+  reasons: 'json',
+  started_at: 'plain',
+  window_s: 'plain',
+  failures: 'json',
+} as const satisfies Fields<RoundDocument>;
+
+function insert(db: Database, table: string, row: ReturnType<typeof toRow>, replace?: readonly string[]): void {
+  const { sql, values } = insertInto(table, row, replace);
+  db.run(sql, ...values);
+}
+
 const text = (value: unknown): string => JSON.stringify(value);
 const json = <T>(value: unknown): T => JSON.parse(value as string) as T;
 /** A field that is there only where the column holds something. */
@@ -316,31 +359,7 @@ function addBenchmark(db: Database, name: string): void {
 
 function addRun(db: Database, run: RunDocument): void {
   addBenchmark(db, run.benchmark);
-  db.run(
-    `INSERT INTO run (run_id, benchmark, status, status_reason, started_at, finished_at, pairing, host_id, stack_version, rounds_asked,
-                      host, load, cpusets, metrics, stack_images, compose, comparison, master, capacity, continues)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    run.run_id,
-    run.benchmark,
-    run.status,
-    run.status_reason ?? null,
-    run.started_at,
-    run.finished_at ?? null,
-    run.pairing,
-    run.host.id,
-    run.stack_version,
-    run.rounds_asked,
-    text(run.host),
-    text(run.load),
-    text(run.cpusets),
-    text(run.metrics),
-    text(run.stack_images),
-    text(run.compose),
-    run.comparison ? text(run.comparison) : null,
-    run.master ? 1 : 0,
-    run.capacity ? text(run.capacity) : null,
-    run.continues ?? null,
-  );
+  insert(db, 'run', { ...toRow(run, RUN_FIELDS), host_id: run.host.id });
   for (const [side, { ref, commit, subject, images }] of Object.entries(run.sides)) {
     db.run(
       'INSERT INTO run_side (run_id, side, ref, commit_id, subject, images) VALUES (?, ?, ?, ?, ?, ?)',
@@ -360,23 +379,8 @@ function addRun(db: Database, run: RunDocument): void {
 }
 
 function saveRound(db: Database, runId: string, round: RoundDocument, detail?: unknown): void {
-  db.run(
-    `INSERT INTO round (run_id, side, round, valid, reasons, started_at, window_s, detail, block, rate, from_run, failures) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (run_id, side, round) DO UPDATE SET valid = excluded.valid, reasons = excluded.reasons, started_at = excluded.started_at,
-       window_s = excluded.window_s, detail = excluded.detail, block = excluded.block, rate = excluded.rate, from_run = excluded.from_run, failures = excluded.failures`,
-    runId,
-    round.side,
-    round.round,
-    round.valid ? 1 : 0,
-    text(round.reasons),
-    round.started_at,
-    round.window_s,
-    detail === undefined ? null : text(detail),
-    round.block ?? null,
-    round.rate ?? null,
-    round.from_run ?? null,
-    round.failures ? text(round.failures) : null,
-  );
+  const row = { run_id: runId, ...toRow(round, ROUND_FIELDS), detail: detail === undefined ? null : text(detail) };
+  insert(db, 'round', row, ['run_id', 'side', 'round']);
   db.run('DELETE FROM sample WHERE run_id = ? AND side = ? AND round = ?', runId, round.side, round.round);
   for (const [name, { value, unit }] of Object.entries(round.samples)) {
     if (!Number.isFinite(value)) throw new Error(`the sample ${name} of round ${round.round} is no number: ${value}`);
@@ -428,37 +432,19 @@ function findRunId(db: Database, wanted: string): string {
 
 function readRun(db: Database, runId: string): RunDocument {
   const row = db.get('SELECT * FROM run WHERE run_id = ?', runId)!;
-  const metrics = json<RunDocument['metrics']>(row.metrics);
+  const fields = fromRow<RunDocument, typeof RUN_FIELDS>(row, RUN_FIELDS);
   return {
     schema: 'mayfly.run/v1',
-    run_id: runId,
-    benchmark: row.benchmark as string,
-    status: row.status as RunStatus,
-    ...given('status_reason', row.status_reason),
-    started_at: row.started_at as string,
-    ...given('finished_at', row.finished_at),
-    pairing: row.pairing as RunDocument['pairing'],
+    ...fields,
     sides: readSides(db, runId),
-    host: json(row.host),
-    stack_version: row.stack_version as string,
     labels: readLabels(db, runId),
-    load: json(row.load),
-    cpusets: json(row.cpusets),
-    rounds_asked: row.rounds_asked as number,
-    ...(row.comparison === null ? {} : { comparison: json<RunDocument['comparison']>(row.comparison) }),
-    ...(row.master === 1 ? { master: true } : {}),
-    ...given('continues', row.continues),
-    metrics,
     rounds: readRounds(
       db,
       runId,
-      metrics.map((metric) => metric.name),
+      fields.metrics.map((metric) => metric.name),
     ),
     ...given('verdict', judgements.readVerdict(db, runId)),
-    ...(row.capacity === null ? {} : { capacity: json<CapacityDocument>(row.capacity) }),
     ...(row.archive === null ? {} : { archive: json<ArchiveDocument>(row.archive) }),
-    stack_images: json(row.stack_images),
-    compose: json(row.compose),
   };
 }
 
@@ -492,31 +478,19 @@ function readRounds(db: Database, runId: string, order: string[]): RoundDocument
   );
   const place = (name: unknown) => order.indexOf(name as string) >>> 0; // an unknown name (-1) comes last
   return db
-    .all(
-      'SELECT side, round, valid, reasons, started_at, window_s, block, rate, from_run, failures FROM round WHERE run_id = ? ORDER BY round, side DESC',
-      runId,
-    )
+    .all(`SELECT ${Object.keys(ROUND_FIELDS).join(', ')} FROM round WHERE run_id = ? ORDER BY round, side DESC`, runId)
     .map((row) => {
       const own = (samples.get(`${row.side} ${row.round}`) ?? []).toSorted(
         (a, b) => place(a.name) - place(b.name) || String(a.name).localeCompare(String(b.name)),
       );
       return {
-        side: row.side as SideName,
-        round: row.round as number,
-        ...given('block', row.block),
-        ...given('rate', row.rate),
-        ...given('from_run', row.from_run),
-        valid: row.valid === 1,
-        reasons: json(row.reasons),
-        started_at: row.started_at as string,
-        window_s: row.window_s as number,
+        ...fromRow<RoundDocument, typeof ROUND_FIELDS>(row, ROUND_FIELDS),
         samples: Object.fromEntries(
           own.map((sample): [string, Sample] => [
             sample.name as string,
             { value: sample.value as number, unit: sample.unit as string },
           ]),
         ),
-        ...(row.failures === null ? {} : { failures: json<RoundDocument['failures']>(row.failures) }),
       };
     });
 }

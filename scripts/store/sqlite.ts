@@ -5,6 +5,8 @@ import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { InfrastructureError, MayflyError } from '../core/errors.ts';
 
 export type Row = Record<string, unknown>;
+/** What a column takes. */
+export type Value = SQLInputValue;
 
 /** Parameterised SQL on one file. Every method throws an InfrastructureError where the file or the disk fails. */
 export interface Database {
