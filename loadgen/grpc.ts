@@ -15,6 +15,7 @@ import { loadSync } from '@grpc/proto-loader';
 import { type Failure, failure } from './failures.ts';
 import { BENCHMARK_FOLDER, ScriptFault } from './faults.ts';
 import type { Iterating } from './iterating.ts';
+import { LatePromise } from './late-promise.ts';
 import { type CallOptions, checkKeys, type Grpc, type LoadOptions, type Pending, pathOf, type Reply } from './load.ts';
 
 const CALL_OPTIONS = ['name', 'metadata', 'timeoutMs', 'expect'];
@@ -162,7 +163,7 @@ class IterationGrpc implements Grpc {
 }
 
 /** A call under way; its own promise, made only when somebody awaits it. */
-class Call implements PromiseLike<Reply>, Reply {
+class Call extends LatePromise<Reply> implements Reply {
   code = -1;
   failure: string | null = null;
   message: any = null;
@@ -176,8 +177,6 @@ class Call implements PromiseLike<Reply>, Reply {
   readonly #messages: Messages;
   readonly #options: CallOptions;
   #cancel: (() => void) | null = null;
-  #ended = false;
-  #resolve: ((reply: Reply) => void) | null = null;
 
   constructor(
     iterating: Iterating,
@@ -187,6 +186,7 @@ class Call implements PromiseLike<Reply>, Reply {
     messages: Messages,
     options: CallOptions,
   ) {
+    super();
     this.#iterating = iterating;
     this.#clients = clients;
     this.#path = path;
@@ -269,7 +269,7 @@ class Call implements PromiseLike<Reply>, Reply {
   async #send(call: Sending): Promise<void> {
     try {
       for await (const message of this.#messages) {
-        if (this.#ended) return;
+        if (this.ended) return;
         if (!call.write(message as object)) await new Promise<void>((resolve) => call.once('drain', resolve));
       }
       call.end();
@@ -288,8 +288,8 @@ class Call implements PromiseLike<Reply>, Reply {
   }
 
   #end(error: ServiceError | null): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.ended) return;
+    this.ended = true;
     this.code = error?.code ?? codes.OK;
     const wanted = this.#options.expect?.code ?? codes.OK;
     const good = typeof wanted === 'number' ? this.code === wanted : wanted.includes(this.code);
@@ -306,23 +306,11 @@ class Call implements PromiseLike<Reply>, Reply {
         );
     this.failure = why?.kind ?? null;
     this.#iterating.closed(this, this.#options.name ?? this.#path, this.code, 0, why);
-    this.#resolve?.(this.#reply());
+    this.tell();
   }
 
-  #reply(): Reply {
+  protected answer(): Reply {
     return { code: this.code, failure: this.failure, message: this.message, count: this.count };
-  }
-
-  then<A = Reply, B = never>(
-    onFulfilled?: ((reply: Reply) => A | PromiseLike<A>) | null,
-    onRejected?: ((reason: any) => B | PromiseLike<B>) | null,
-  ): Promise<A | B> {
-    const promise = new Promise<Reply>((resolve) => {
-      if (this.#ended) return resolve(this.#reply());
-      const before = this.#resolve;
-      this.#resolve = before ? (reply) => (before(reply), resolve(reply)) : resolve;
-    });
-    return promise.then(onFulfilled, onRejected);
   }
 }
 

@@ -10,6 +10,7 @@ import { buildConnector, type Dispatcher, H2CClient, Pool } from 'undici';
 import { classify, type Failure, failure } from './failures.ts';
 import { ScriptFault } from './faults.ts';
 import type { Iterating } from './iterating.ts';
+import { LatePromise } from './late-promise.ts';
 import {
   type Answer,
   checkKeys,
@@ -175,7 +176,7 @@ function checkRequest(method: string, path: string, options: RequestOptions): vo
 /** A request's name where the script gives none: the path without the query, so that names stay few. */
 const defaultName = (method: string, path: string) => `${method} ${path.split('?', 1)[0]}`;
 
-export class HttpRequest implements PromiseLike<Answer>, Answer {
+export class HttpRequest extends LatePromise<Answer> implements Answer {
   status = 0;
   failure: string | null = null;
   received = 0;
@@ -195,11 +196,10 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
   #chunks: Uint8Array[] | null = null;
   readonly #maxAnswer: number;
   #body: Uint8Array | null = null;
-  #ended = false;
   #cut: Failure | null = null;
-  #resolve: ((answer: Answer) => void) | null = null;
 
   constructor(iterating: Iterating, side: SideHttp, method: string, path: string, options: RequestOptions) {
+    super();
     this.#iterating = iterating;
     this.#side = side;
     this.#options = options;
@@ -257,7 +257,7 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
   #cutOff(why: Failure): void {
     this.#cut = why;
     if (this.#controller) this.#controller.abort(new Error(why.message));
-    if (!this.#ended) this.#end(why);
+    if (!this.ended) this.#end(why);
   }
 
   // The handler, as undici calls it (Dispatcher.DispatchHandler).
@@ -293,7 +293,7 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (!this.#ended) this.#end(this.#cut ?? classify(error));
+    if (!this.ended) this.#end(this.#cut ?? classify(error));
   }
 
   /** Goes where the answer says; false where that is another host, or nowhere. */
@@ -356,30 +356,15 @@ export class HttpRequest implements PromiseLike<Answer>, Answer {
   }
 
   #end(why: Failure | null): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.ended) return;
+    this.ended = true;
     this.failure = why?.kind ?? null;
     this.#controller = null;
     this.#iterating.closed(this, this.#name, this.status, this.received, why);
-    this.#resolve?.(this.#answer());
+    this.tell();
   }
 
-  // PromiseLike: a promise is made only for who awaits.
-
-  then<A = Answer, B = never>(
-    onFulfilled?: ((answer: Answer) => A | PromiseLike<A>) | null,
-    onRejected?: ((reason: any) => B | PromiseLike<B>) | null,
-  ): Promise<A | B> {
-    const promise = new Promise<Answer>((resolve) => {
-      if (this.#ended) return resolve(this.#answer());
-      const before = this.#resolve;
-      this.#resolve = before ? (answer) => (before(answer), resolve(answer)) : resolve;
-    });
-    return promise.then(onFulfilled, onRejected);
-  }
-
-  /** The request without its `then`: who awaits one gets the answer, not another request to await. */
-  #answer(): Answer {
+  protected answer(): Answer {
     return {
       status: this.status,
       failure: this.failure,

@@ -1,7 +1,6 @@
 /**
  * What Prometheus scrapes: counters and classic histograms (Prometheus makes native ones of them), counted by the
- * sending
- * threads in memory that they share with the thread that answers, so that a scrape holds up no request.
+ * sending threads in memory that they share with the thread that answers, so that a scrape holds up no request.
  * Exposition format: prometheus.io/docs/instrumenting/exposition_formats.
  */
 import type { Server } from 'node:http';

@@ -1,10 +1,8 @@
 /**
  * The load generator. `node main.ts run`: warms up, says that it is ready, waits for its go (SIGUSR2, or none where the
- * plan
- * says so), makes the load, says what it measured, and answers Prometheus until it is ended. `node main.ts check`:
- * loads the
- * script and tries it against a server of its own. Exit codes: 0, 2 the script is at fault, 3 it could not go on.
- * The plan: loadgen/plan.ts; what it says on standard output: loadgen/result.ts.
+ * plan says so), makes the load, says what it measured, and answers Prometheus until it is ended. `node main.ts check`:
+ * loads the script and tries it against a server of its own. Exit codes: 0, 2 the script is at fault, 3 it could not go
+ * on. The plan: loadgen/plan.ts; what it says on standard output: loadgen/result.ts.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';

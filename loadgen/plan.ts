@@ -12,9 +12,8 @@ export interface Stage {
 
 /**
  * open: iterations start when they are due, whether or not those before have ended. `rate` is that of the warm-up and
- * of the
- * start; without stages it stays for `durationS`. A file holds times and requests (docs/loadgen.md).
- * closed: each user makes its iterations one after the other, with `thinkS` between them.
+ * of the start; without stages it stays for `durationS`. A file holds times and requests (docs/loadgen.md). closed:
+ * each user makes its iterations one after the other, with `thinkS` between them.
  */
 export type Model =
   | { kind: 'open'; arrivals: 'constant' | 'poisson'; rate: number; durationS: number; stages?: Stage[] }

@@ -1,7 +1,6 @@
 /**
  * The requests of a round, one by one, as one Parquet file (docs/requests.md). The generator writes it, in its
- * container; `npm run
- * requests` joins such files into one. The only file that knows hyparquet-writer.
+ * container; `npm run requests` joins such files into one. The only file that knows hyparquet-writer.
  */
 import { rename, rm } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';

@@ -3,9 +3,8 @@ import type { Model, Stage } from './plan.ts';
 
 /**
  * The side of an iteration by its number, 0 or 1. Two sides meet as A B B A or B A A B; which of the two is drawn anew
- * every four
- * iterations from the seed, so that neither side keeps a place in the order, each gets exactly half, and none
- * gets more than two iterations in a row. `iteration`: 0 for the first of its phase.
+ * every four iterations from the seed, so that neither side keeps a place in the order, each gets exactly half, and
+ * none gets more than two iterations in a row. `iteration`: 0 for the first of its phase.
  */
 export function sideIndexOf(iteration: number, sideCount: number, seed: number): number {
   if (sideCount === 1) return 0;
@@ -112,8 +111,7 @@ export function dueTimesOfRows(at: readonly number[], sideCount: number): Float6
 
 /**
  * A generator of numbers from 0 up to but without 1 (mulberry32, Tommy Ettinger, public domain). The same seeds give
- * the
- * same numbers.
+ * the same numbers.
  */
 export function generator(...seeds: number[]): () => number {
   let state = hash(...seeds);

@@ -1,7 +1,6 @@
 /**
  * A thread that sends: it loads the script, warms up against the server in the generator itself, and makes its share of
- * the
- * iterations. Iterations are shared out in blocks of four, so that each thread keeps the order of the sides.
+ * the iterations. Iterations are shared out in blocks of four, so that each thread keeps the order of the sides.
  */
 import { Console } from 'node:console';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
@@ -37,8 +36,8 @@ const PACED_PATIENCE_MS = 1000;
 const SLACK_MS = 1000;
 /**
  * Iterations that are started in a row where many are due at once, after a stall: the answers to those before free
- * their
- * connections meanwhile. All in a row would each open a new one, which takes longer than the stall did, and so on.
+ * their connections meanwhile. All in a row would each open a new one, which takes longer than the stall did, and so
+ * on.
  */
 const BURST = 4;
 /** How often requests that take too long are looked for. */

@@ -23,10 +23,8 @@ const KEEPS = 'dev.mayfly.keeps';
 
 /**
  * Keeps the archive's settings and starts it; `before`: as it was last brought up; after a failure the settings are
- * those
- * again. UsageError, with nothing changed, where the settings cannot be; InfrastructureError with the log of the part
- * that
- * failed.
+ * those again. UsageError, with nothing changed, where the settings cannot be; InfrastructureError with the log of the
+ * part that failed.
  */
 export async function bringUp(
   archive: Archive,

@@ -1,10 +1,8 @@
 /**
  * Is a block whole? By the documented format of Prometheus' TSDB (tsdb/docs/format of its source). Every byte of index
  * and chunks is under a checksum, or has a known value (magic, version, padding), or moves what is under a checksum
- * (lengths).
- * meta.json has no checksum: what it says is compared with what index and chunks hold.
- * A run's requests may lie beside its chunks (requests.ts): they are read whole too.
- * The only file that knows @node-rs/crc32.
+ * (lengths). meta.json has no checksum: what it says is compared with what index and chunks hold. A run's requests may
+ * lie beside its chunks (requests.ts): they are read whole too. The only file that knows @node-rs/crc32.
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';

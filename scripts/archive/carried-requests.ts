@@ -1,7 +1,6 @@
 /**
  * The requests of a run one by one, on their way into the archive and there. They lie beside the chunks of the run's
- * newest
- * block, where Thanos carries, copies and removes them with it and reads none of them
+ * newest block, where Thanos carries, copies and removes them with it and reads none of them
  * (docs/decisions/0019-single-requests.md).
  */
 import { access, link, readdir, rm } from 'node:fs/promises';
@@ -24,9 +23,8 @@ export type Carried = Omit<RequestsDocument, 'verified'>;
 
 /**
  * Puts the files that the run's folder has into its snapshot, and says what is in there by now; undefined: none.
- * Repeating it
- * changes nothing. A file that is damaged, or not what it should be, is removed with a warning: it never hinders the
- * metrics.
+ * Repeating it changes nothing. A file that is damaged, or not what it should be, is removed with a warning: it never
+ * hinders the metrics.
  */
 export async function carryRequests(
   runDir: string,
@@ -90,8 +88,7 @@ export interface FoundRequests {
 
 /**
  * Finds the files: in the run's folder while it goes on or waits, then in a folder bucket. Rounds that were taken over
- * are
- * those of another run. `runOf`: of the store; null for a run that it does not have.
+ * are those of another run. `runOf`: of the store; null for a run that it does not have.
  */
 export async function findRequests(
   run: RunDocument,

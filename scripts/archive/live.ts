@@ -52,8 +52,7 @@ export async function startLive(stack: Stack, bucket: Bucket, ctx: Context): Pro
 
 /**
  * The sidecar's container. In the host's network: there it reaches the run's Prometheus on its published port, an
- * object
- * store on the host's loopback, and is reached by Query.
+ * object store on the host's loopback, and is reached by Query.
  */
 function sidecarSpec(plan: Plan, prometheusUrl: string, port: number, bucket: Bucket, ctx: Context): ContainerSpec {
   const address = `127.0.0.1:${port}`;

@@ -22,9 +22,9 @@ export interface ShippedRun {
 
 /**
  * Ships a waiting snapshot and, beside it, the trend of its run; stores what became of it and, once it is proven,
- * removes
- * it; the rest of the run's folder stays. A store that cannot be reached is no failure of the run: the snapshot waits,
- * with the trend, and the document says why. A trend that alone cannot be shipped is a warning: it can be made anew.
+ * removes it; the rest of the run's folder stays. A store that cannot be reached is no failure of the run: the snapshot
+ * waits, with the trend, and the document says why. A trend that alone cannot be shipped is a warning: it can be made
+ * anew.
  */
 export async function ship(
   snapshot: Snapshot,

@@ -51,8 +51,7 @@ export interface Upload {
 
 /**
  * External labels of a run's raw blocks; the sidecar has the same from prometheus.yml. `stream` keeps Store from
- * looking
- * into ten thousand raw blocks for a question of the trend stream.
+ * looking into ten thousand raw blocks for a question of the trend stream.
  */
 export const rawLabels = ({ run_id, benchmark, host }: ExternalLabels): Record<string, string> => ({
   stream: 'raw',

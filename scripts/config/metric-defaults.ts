@@ -90,6 +90,9 @@ export const BUILTIN_METRICS: readonly BuiltinMetric[] = [
 /** Counts from the schedule, which a closed model has not. */
 export const needsSchedule = (name: string): boolean => /^(response|start_lag)_/.test(name);
 
+/** The margin of a metric for which neither a benchmark nor a calibration names one. */
+export const defaultMargin = (name: string): number => builtinMetric(name)?.margin ?? ONE_PERCENT;
+
 export const builtinMetric = (name: string): BuiltinMetric | undefined =>
   BUILTIN_METRICS.find((metric) => metric.name === name);
 
@@ -109,7 +112,7 @@ export function allMetrics(spec: BenchmarkSpec): Metric[] {
       unit: unit!,
       better: better ?? ('lower' as const),
       primary,
-      ...marginOf(margin, ONE_PERCENT),
+      ...marginOf(margin, defaultMargin(name)),
       promql: promql!,
     })),
   ];

@@ -1,10 +1,8 @@
 /**
  * sh scripts/run.sh dev/generate-licences: writes compose/images/licences.json anew. What is in it stays; for what is
- * new the
- * licences are read from the module's own files and from those of each package that the programs use, so it needs Go
- * and,
- * for modules that are not in its cache, the network. It compiles nothing. To have everything read again, remove the
- * file.
+ * new the licences are read from the module's own files and from those of each package that the programs use, so it
+ * needs Go and, for modules that are not in its cache, the network. It compiles nothing. To have everything read again,
+ * remove the file.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cp, mkdtemp, rm } from 'node:fs/promises';

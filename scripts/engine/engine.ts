@@ -390,8 +390,7 @@ const NO_CORE = { Name: 'core', Soft: 1, Hard: 1 };
 
 /**
  * Of a container in several networks: it answers in each for its address there, and for no other. Without it whoever is
- * in
- * one of them reaches the address in another, at a socket that is bound to the interface (SO_BINDTODEVICE, open to
+ * in one of them reaches the address in another, at a socket that is bound to the interface (SO_BINDTODEVICE, open to
  * everybody): the kernel takes any address for one of that link then, and the other side's says that it has it. Where
  * iptables sees bridged packets they are dropped on the way (measured: with net.bridge.bridge-nf-call-iptables=0 they
  * arrive).

@@ -12,10 +12,9 @@ const LOOK_MS = 100;
 
 /**
  * Starts a project, whose containers carry the label, and waits as composeUp does. Where it is told how many containers
- * to
- * expect, the engine is asked beside it: the package answers half a second after Compose has ended. Compose cannot be
- * told to stop: on an abort everything with the label is
- * removed under it until it gives up, and the signal's reason is thrown.
+ * to expect, the engine is asked beside it: the package answers half a second after Compose has ended. Compose cannot
+ * be told to stop: on an abort everything with the label is removed under it until it gives up, and the signal's reason
+ * is thrown.
  */
 export async function up(
   project: Project,

@@ -8,7 +8,7 @@
  * observations: H. R. Künsch, Ann. Statist. 17, 1989). Signs are not flipped: where one side is favoured, it shows.
  */
 import { generator, textSeed } from '../../loadgen/schedule.ts';
-import { builtinMetric } from '../config/metric-defaults.ts';
+import { defaultMargin } from '../config/metric-defaults.ts';
 import { MOST } from '../config/types.ts';
 import type { CalibrationDocument, CalibrationQuote } from '../documents/calibration.ts';
 import type { Metric, RunDocument } from '../documents/run.ts';
@@ -182,7 +182,7 @@ export function calibratedMargins(metrics: readonly Metric[], calibration: Calib
 /** With the default margin again: a calibration must not rest on the one before it, or margins would creep up. */
 function uncalibrated(metric: Metric): Metric {
   return metric.margin_from === 'calibration'
-    ? { ...metric, margin: builtinMetric(metric.name)?.margin ?? 0.01, margin_from: 'default' }
+    ? { ...metric, margin: defaultMargin(metric.name), margin_from: 'default' }
     : metric;
 }
 

@@ -131,10 +131,8 @@ function distancesOf(values: readonly number[]): Distances {
 
 /**
  * Energy of each split of the values in this order: n m / (n + m) times (twice the mean distance between the segments
- * less
- * the mean distances within them), of Matteson and James with exponent 1. Element k of `energies`, which is given back,
- * is of the split before point k; the others, where a segment
- * were too short, stay 0.
+ * less the mean distances within them), of Matteson and James with exponent 1. Element k of `energies`, which is given
+ * back, is of the split before point k; the others, where a segment were too short, stay 0.
  */
 function energiesOf({ n, pairs, rows, total }: Distances, order: Uint8Array, energies: Float64Array): Float64Array {
   let within = 0;

@@ -1,7 +1,6 @@
 /**
  * The exact interval of a share (C. J. Clopper, E. S. Pearson, Biometrika 26, 1934): all shares at which neither so
- * many
- * hits nor so few would be a surprise. Found by bisection on the binomial tail. Pure.
+ * many hits nor so few would be a surprise. Found by bisection on the binomial tail. Pure.
  */
 
 /** Bisections of [0, 1]: the bounds are exact to 1e-15. */

@@ -2,9 +2,8 @@
  * Whether one side of pairs varies more than the other: a median hides a variance explosion. Pure.
  *
  * The idea is that of Pitman and Morgan (Biometrika 31, 1939): two variables vary alike exactly when their difference
- * and
- * their sum are uncorrelated. Here with ranks, and with the exact distribution under exchange: if both sides of a pair
- * are alike, the difference might as well have had the other sign, while the sum stays what it is.
+ * and their sum are uncorrelated. Here with ranks, and with the exact distribution under exchange: if both sides of a
+ * pair are alike, the difference might as well have had the other sign, while the sum stays what it is.
  */
 import { doubledRanks, hodgesLehmann, subsetSums, walshAverages } from './signed-rank.ts';
 import { median } from './statistics.ts';

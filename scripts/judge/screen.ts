@@ -1,8 +1,7 @@
 /**
  * One commit measured alone, held against the master set: a fence on run medians, as rustc-perf draws it
  * (https://github.com/rust-lang/rustc-perf/blob/master/docs/comparison-analysis.md), here on logarithms. Runs of
- * different
- * times feel the host differently, so it warns and never decides. Pure.
+ * different times feel the host differently, so it warns and never decides. Pure.
  */
 
 import type { Better, Metric, RunDocument, Unit } from '../documents/run.ts';

@@ -56,10 +56,8 @@ export interface Measured extends Pick<Point, 'run_id' | 'at' | 'commit' | 'ref'
 
 /**
  * The series of a metric, the one of the newest run last. Runs that differ in what would make another figure of the
- * same
- * commit are in different ones: host, stack version, load, CPU sets, how the metric is read, alone or beside a second
- * side.
- * Runs without a value, or with one that has no logarithm, are left out.
+ * same commit are in different ones: host, stack version, load, CPU sets, how the metric is read, alone or beside a
+ * second side. Runs without a value, or with one that has no logarithm, are left out.
  */
 export const seriesOf = (runs: readonly MasterRun[], name: string): Series[] =>
   seriesFrom(runs.flatMap((run) => measuredOf(run, name) ?? []));
@@ -197,8 +195,8 @@ function worthAComparison(
 
 /**
  * Suspects of all primary metrics that are not known yet. One beside a known change of its metric is the same, seen
- * again
- * after a run was added or removed; one that was refuted says only that nothing changed between its own two commits.
+ * again after a run was added or removed; one that was refuted says only that nothing changed between its own two
+ * commits.
  */
 export function newSuspects(runs: readonly MasterRun[], known: readonly SuspectedChange[]): Suspect[] {
   const primary = runs.at(-1)?.metrics.filter((metric) => metric.primary) ?? [];

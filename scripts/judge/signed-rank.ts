@@ -1,7 +1,6 @@
 /**
  * One sample of differences, told apart from 0: the signed-rank test of Wilcoxon (1945) with its exact distribution,
- * and
- * the Hodges-Lehmann estimate (1963) with the interval that belongs to the same test. Nothing is assumed of the
+ * and the Hodges-Lehmann estimate (1963) with the interval that belongs to the same test. Nothing is assumed of the
  * differences but that they would lie evenly around 0 if nothing had changed. Pure. Lists are not changed.
  *
  * Sources: M. Hollander, D. A. Wolfe, E. Chicken, Nonparametric Statistical Methods, 3rd ed. (2014), sections 3.1 to

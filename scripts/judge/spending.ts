@@ -3,9 +3,8 @@
  *
  * The error is spent by the power family of Kim and DeMets (Biometrika 74, 1987), which may be looked at whenever one
  * likes (Lan and DeMets, Biometrika 70, 1983): after n of at most N observations, total * sqrt(n / N) of it is spent.
- * What
- * a look spends is added up (Bonferroni) instead of integrated over the joint distribution of the looks: a little power
- * is lost, and no assumption on how the looks hang together is left.
+ * What a look spends is added up (Bonferroni) instead of integrated over the joint distribution of the looks: a little
+ * power is lost, and no assumption on how the looks hang together is left.
  */
 import { leastP } from './signed-rank.ts';
 

@@ -3,8 +3,7 @@
  *
  * Two runs feel the host at different times, so their figures alone never decide. Where both were measured against the
  * same baseline, each through rounds that both sides shared, the ratios to it are two samples that the host's drift
- * does
- * not reach: they are told apart by the exact rank-sum test (Holm over the primary metrics), in one look.
+ * does not reach: they are told apart by the exact rank-sum test (Holm over the primary metrics), in one look.
  */
 import { plural } from '../core/text.ts';
 import type { Metric, RunDocument } from '../documents/run.ts';

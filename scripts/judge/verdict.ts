@@ -4,14 +4,10 @@
  *
  * Each metric is a list of log ratios, one for each observation, turned so that above 0 is worse. At each look a metric
  * is a REGRESSION where the exact signed-rank test rejects "not worse" (Holm, Scand. J. Statist. 6, 1979, over the
- * primary
- * metrics), the bound that belongs to the test excludes 0 when it is stretched, and the estimate is at least half its
- * margin;
- * an IMPROVEMENT likewise; a PASS where the upper bound is under the margin, unless it looks like an improvement by
- * more
- * than the margin, which gets the time to be found. What was decided at a look stays, but a PASS may become more than
- * that
- * while other metrics are open.
+ * primary metrics), the bound that belongs to the test excludes 0 when it is stretched, and the estimate is at least
+ * half its margin; an IMPROVEMENT likewise; a PASS where the upper bound is under the margin, unless it looks like an
+ * improvement by more than the margin, which gets the time to be found. What was decided at a look stays, but a PASS
+ * may become more than that while other metrics are open.
  */
 import type { Metric } from '../documents/run.ts';
 import type { MetricVerdict, Verdict } from '../documents/verdict.ts';
@@ -31,10 +27,8 @@ const ALPHA_SHIFT = ALPHA - ALPHA_DISPERSION;
 export const BETA = 0.05;
 /**
  * How much farther from the estimate than the test has it a bound may be said to exclude 0. The test takes observations
- * as
- * independent; where the next one has a correlation r with this one, bounds are too tight by up to sqrt((1 + r) / (1 -
- * r)).
- * So much keeps false alarms under ALPHA for r = 0.3 (npm run perf:verdict).
+ * as independent; where the next one has a correlation r with this one, bounds are too tight by up to sqrt((1 + r) / (1
+ * - r)). So much keeps false alarms under ALPHA for r = 0.3 (npm run perf:verdict).
  */
 export const STRETCH = 1.3;
 /** The candidate varies at least so many times as much as the baseline, or it is no finding. */

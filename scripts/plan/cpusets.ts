@@ -4,14 +4,11 @@ import type { CpuSets } from '../documents/run.ts';
 const CORES_TO_SPLIT = 4;
 
 /**
- * Disjoint CPU sets for the metrics stack, the load generator and the services under test.
- * One core in eight (at least one) for the metrics, one in four (at least one) for the generator, the rest for the
- * services.
- * Two and three cores: all but the first for the services, and the rest runs where there is room. Without a set of
- * their
- * own the scheduler keeps one side beside the busy generator for a whole round, where the same work takes up to 12 %
- * more
- * CPU (one round in seven, on two cores: the standard deviation of the ratio of both sides was 3.3 % instead of 0.6 to
+ * Disjoint CPU sets for the metrics stack, the load generator and the services under test. One core in eight (at least
+ * one) for the metrics, one in four (at least one) for the generator, the rest for the services. Two and three cores:
+ * all but the first for the services, and the rest runs where there is room. Without a set of their own the scheduler
+ * keeps one side beside the busy generator for a whole round, where the same work takes up to 12 % more CPU (one round
+ * in seven, on two cores: the standard deviation of the ratio of both sides was 3.3 % instead of 0.6 to
  * 1.1 %).
  * Null everywhere where there is one core.
  */

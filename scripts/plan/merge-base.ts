@@ -14,8 +14,7 @@ interface DefaultBranch {
 
 /**
  * The commit at which `candidate` left the default branch; `onBranch`: it is part of it itself, in what this host or
- * the
- * remote has. Null where there is no default branch, or nothing in common with it. For an uncommitted state HEAD
+ * the remote has. Null where there is no default branch, or nothing in common with it. For an uncommitted state HEAD
  * counts.
  */
 export async function mergeBase(

@@ -207,11 +207,9 @@ async function sideOf(name: SideName, ref: string, found: Map<string, Commit>, c
 
 /**
  * Hash of everything that could change a measurement but the services under test and the load script: images (their
- * versions
- * and whether they were built here: an image id changes with every build of the same program), Compose file,
- * Prometheus'
- * configuration, the load generator with the packages that it sends by, and the code that starts it and limits the
- * services.
+ * versions and whether they were built here: an image id changes with every build of the same program), Compose file,
+ * Prometheus' configuration, the load generator with the packages that it sends by, and the code that starts it and
+ * limits the services.
  */
 async function stackHash(root: string, imageRefs: string[]): Promise<string> {
   const ours = (await readdir(join(root, 'loadgen')))

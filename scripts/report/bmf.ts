@@ -20,9 +20,8 @@ const LONGEST_SLUG = 64;
 
 /**
  * Measures are named by slugs: `latency-med` is the median over the rounds that counted, with the least and the
- * greatest
- * of them, in the metric's unit (s, bytes, ratio, 1/s, count); `latency-med-change`, of a primary metric, the change
- * against the baseline with its interval, 0.01 is 1 % more.
+ * greatest of them, in the metric's unit (s, bytes, ratio, 1/s, count); `latency-med-change`, of a primary metric, the
+ * change against the baseline with its interval, 0.01 is 1 % more.
  */
 export function verdictBmf(verdict: VerdictDocument, run: RunDocument): string {
   const primary = primaryMetrics(verdict);

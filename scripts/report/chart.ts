@@ -21,8 +21,7 @@ export interface Chart {
 
 /**
  * Values above 0, oldest first, one column each; where there are more than fit, a column is the median of its share.
- * The
- * scale is of ratios. What lies far outside the others (a spike) is drawn as ^ or v at the edge.
+ * The scale is of ratios. What lies far outside the others (a spike) is drawn as ^ or v at the edge.
  */
 export function chart(values: readonly number[], { width, height = 7, least, format, marks }: ChartOptions): Chart {
   const logs = values.map(Math.log);

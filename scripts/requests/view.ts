@@ -1,9 +1,7 @@
 /**
  * Reads the requests of a run (docs/requests.md) in a process of their own: a second of work for a million of them, and
- * a file that was
- * made to use up memory or time ends that process and nothing else. A thread would not do: V8 ends a whole process over
- * one
- * allocation that is too large.
+ * a file that was made to use up memory or time ends that process and nothing else. A thread would not do: V8 ends a
+ * whole process over one allocation that is too large.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -42,8 +40,7 @@ export type RequestsReader = Tasks & AsyncDisposable;
 
 /**
  * One question at a time is worked on. Files that take too much time or memory are answered with a RequestsFault, and
- * the next
- * question gets a new process.
+ * the next question gets a new process.
  */
 export function requestsReader({ limitMs = LIMIT_MS } = {}): RequestsReader {
   let process: ChildProcess | null = null;

@@ -1,8 +1,7 @@
 /**
  * Keeps code under test from filling the host's disk. The free space of the file systems is read four times a second,
  * which costs microseconds and touches no container; only when it has changed by more than is allowed is the engine
- * asked
- * who wrote how much, which walks their files (docs/decisions/0015-what-services-may-write.md).
+ * asked who wrote how much, which walks their files (docs/decisions/0015-what-services-may-write.md).
  */
 import { lstat, readdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -14,9 +14,8 @@ const UNREADABLE_MS = 60_000;
 
 /**
  * live: its process runs. kept: it has ended and --keep asked for the stack to stay. elsewhere: a process of another
- * host.
- * unknown: no process is named, and it is younger than a minute. dead: the process is gone. unreadable: as dead, but
- * nobody knows whose it was.
+ * host. unknown: no process is named, and it is younger than a minute. dead: the process is gone. unreadable: as dead,
+ * but nobody knows whose it was.
  */
 export type Owner = 'live' | 'kept' | 'elsewhere' | 'unknown' | 'dead' | 'unreadable';
 

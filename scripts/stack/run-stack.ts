@@ -162,11 +162,9 @@ async function bringUp(
 
 /**
  * One build on both sides came out 0.2 to 0.6 % slower on the one whose networks were made later (12 rounds). A likely
- * cause,
- * not proven: the engine's firewall rules for a network stand behind those of the networks before it, and each packet
- * passes
- * them in turn. So in one lane one side's network is the earlier, in the other lane the other's, and rounds go through
- * both.
+ * cause, not proven: the engine's firewall rules for a network stand behind those of the networks before it, and each
+ * packet passes them in turn. So in one lane one side's network is the earlier, in the other lane the other's, and
+ * rounds go through both.
  */
 async function createNetworks({ networks: { control, load, sides }, labels }: Plan, ctx: Context): Promise<void> {
   const create = (network: string, isolated = true) => ctx.engine.createNetwork(network, labels, { isolated });

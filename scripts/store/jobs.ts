@@ -48,8 +48,7 @@ export interface Queue {
   endLease(jobId: string, leaseId: string, outcome: Outcome, now: number): boolean;
   /**
    * Takes back the jobs of workers that are gone, and gives them as they are now. To be called again and again, every
-   * few
-   * seconds: silence counts only as far as it was watched. At once where `isAlive` says false.
+   * few seconds: silence counts only as far as it was watched. At once where `isAlive` says false.
    */
   recoverLost(now: number, isAlive: (worker: WorkerName) => boolean | undefined): Job[];
   /** Cancels what waits, asks what runs to end; false: it has ended, or there is none. See cancelJob(). */
@@ -117,12 +116,9 @@ const theOnly = <T>(found: readonly T[]): T | undefined => (found.length === 1 ?
 
 /**
  * Adds a job, unless the same commit of the same benchmark, with the same settings, waits, runs, was measured, has
- * failed
- * or was cancelled by somebody (`again`: only while it waits or runs; then it keeps its place, or gets the higher
- * priority).
- * Either way it replaces what waits of the same pull request and benchmark and is of another commit; what runs is asked
- * to
- * end where `cancelRunning`, and else does not come back into the queue.
+ * failed or was cancelled by somebody (`again`: only while it waits or runs; then it keeps its place, or gets the
+ * higher priority). Either way it replaces what waits of the same pull request and benchmark and is of another commit;
+ * what runs is asked to end where `cancelRunning`, and else does not come back into the queue.
  */
 export function enqueue(
   db: Database,
@@ -258,8 +254,8 @@ function replaceOthers(
 
 /**
  * Cancels what waits; asks what runs to end. False: it has ended already, or there is none. Only who asks for its
- * commit
- * (`again`) brings it back; `mayReturn`: the next push, or reconciling, does too, as after a pull request was closed.
+ * commit (`again`) brings it back; `mayReturn`: the next push, or reconciling, does too, as after a pull request was
+ * closed.
  */
 export function cancelJob(
   db: Database,

@@ -107,8 +107,7 @@ export interface Watch {
 
 /**
  * A lease is given up when it was not renewed while this watch looked on for long enough. That a clock has jumped, or
- * that
- * this process itself stood still, is not silence of the worker: between two looks only LONGEST_LOOK_MS count.
+ * that this process itself stood still, is not silence of the worker: between two looks only LONGEST_LOOK_MS count.
  */
 export function watchLeases(db: Database): Watch {
   let seen = new Map<string, { until: number; silentMs: number }>();

@@ -16,8 +16,7 @@ type MasterSide = Pick<RunDocument['sides']['candidate'], 'ref' | 'commit' | 'su
 
 /**
  * The complete runs of the master set of a benchmark on a host, oldest first. Their rounds hold the samples of
- * `metrics`
- * only; absent: of the primary metrics of the newest run. `after`: only those that come after this run.
+ * `metrics` only; absent: of the primary metrics of the newest run. `after`: only those that come after this run.
  */
 export function masterRuns(
   db: Database,

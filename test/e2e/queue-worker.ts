@@ -1,8 +1,7 @@
 /**
  * A process that works on jobs as `npm run work` does, but for what it measures: a run of three rounds of ROUND_MS.
  * node queue-worker.ts FILE ROUND_MS. Writes a line to stdout for each step, `claimed JOB`, `measured JOB RUN`, `ended
- * JOB`, so
- * that whoever kills it knows where it was. SIGTERM: hands its job back and ends.
+ * JOB`, so that whoever kills it knows where it was. SIGTERM: hands its job back and ends.
  */
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';

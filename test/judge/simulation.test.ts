@@ -1,7 +1,6 @@
 /**
  * A small form of `npm run perf:verdict`. Seeded, so it cannot fail by luck from one day to the next; the bounds are
- * such
- * that a judge that keeps its promises would pass with any seed but one in a million (binomial tails).
+ * such that a judge that keeps its promises would pass with any seed but one in a million (binomial tails).
  */
 import { readFileSync } from 'node:fs';
 import t from 'tap';

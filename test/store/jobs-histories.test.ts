@@ -1,7 +1,6 @@
 /**
  * A thousand histories of the queue, drawn from seeds: kills, pauses, jumps of the clock, deliveries lost, doubled and
- * out
- * of order. MAYFLY_HISTORY=SEED plays one and prints what happened in it.
+ * out of order. MAYFLY_HISTORY=SEED plays one and prints what happened in it.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

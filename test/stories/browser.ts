@@ -17,8 +17,7 @@ import { dataFolder } from '../e2e/helpers.ts';
 
 /**
  * Without AF_NETLINK (16) Chromium does not hear of the networks that other tests make on this host meanwhile, over
- * each of
- * which it would break off its requests (ERR_NETWORK_CHANGED). 97: EAFNOSUPPORT.
+ * each of which it would break off its requests (ERR_NETWORK_CHANGED). 97: EAFNOSUPPORT.
  */
 const SECCOMP = {
   defaultAction: 'SCMP_ACT_ALLOW',

@@ -1,9 +1,8 @@
 /**
  * Removing runs from the bucket: what would go is shown first; with `yes` it is marked, and removed after a delay. The
  * record of a run stays in the store. Beside other commands: only whole blocks are chosen, of runs whose record says
- * that
- * they were shipped; a mark that is there already is left as it is; and Store goes on serving a block for as long as it
- * is there.
+ * that they were shipped; a mark that is there already is left as it is; and Store goes on serving a block for as long
+ * as it is there.
  */
 import type { Context } from '../../app/context.ts';
 import { UsageError } from '../../core/errors.ts';

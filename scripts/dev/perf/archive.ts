@@ -1,9 +1,8 @@
 /**
  * npm run perf:archive: does the archive stay fast when it holds every run of two years? Store and Query, as
  * compose/archive.yaml has them, over buckets of 100, 1,000 and 10,000 made-up runs: start, memory, upload, and how
- * long
- * the dashboards' questions take, cold and warm. A real run of the shop is the template; every other differs from it.
- * A missed goal is told, not an error; an answer that is not whole is one.
+ * long the dashboards' questions take, cold and warm. A real run of the shop is the template; every other differs from
+ * it. A missed goal is told, not an error; an answer that is not whole is one.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';

@@ -1,9 +1,7 @@
 /**
  * npm run perf:detection: what a comparison finds of builds whose extra cost is known, all real. A repository is made
- * with
- * the shop and commits that compute for a known time more with every request, wait, or hold a known amount of memory;
- * each
- * is compared with the first. Takes about 30 minutes. --quick: fewer rounds, to see that it works.
+ * with the shop and commits that compute for a known time more with every request, wait, or hold a known amount of
+ * memory; each is compared with the first. Takes about 30 minutes. --quick: fewer rounds, to see that it works.
  */
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

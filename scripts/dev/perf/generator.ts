@@ -1,9 +1,7 @@
 /**
  * npm run perf:generator: is our load generator fit to measure with? As a run uses it (prepared, driven and scraped on
- * a run
- * stack), held against vegeta on the same target, in turn, pair by pair: both alone on core 0, the server and all else
- * on core 1.
- * A ratio is the median over the pairs of the ratio within a pair; other figures are medians. Goals:
+ * a run stack), held against vegeta on the same target, in turn, pair by pair: both alone on core 0, the server and all
+ * else on core 1. A ratio is the median over the pairs of the ratio within a pair; other figures are medians. Goals:
  *   800/s and 5,000/s   CPU for 1,000 requests at most 0.8 of vegeta's; median at most 1.05, p99 at most 1.10 of vegeta's; the
  *                       rate within 0.01 % of what was asked for; at 800/s a start lag of at most 0.1 ms (median) and 0.5 ms
  *                       (p99) in the half of the pairs that was quieter, by vegeta's own p99

@@ -1,10 +1,8 @@
 /**
  * npm run perf:grpc: what a gRPC call costs with our load generator, beside what it costs with @grpc/grpc-js alone: a
- * bare
- * loop that makes calls at an even rate and keeps nothing but their latencies, on the same server, in turn, both alone
- * on
- * core 0. ghz, which one would hold it against, cannot be taken: a module that it is built from has no licence file
- * (github.com/jinzhu/configor). Goal: nothing lost; what the ratio should be nobody has said.
+ * bare loop that makes calls at an even rate and keeps nothing but their latencies, on the same server, in turn, both
+ * alone on core 0. ghz, which one would hold it against, cannot be taken: a module that it is built from has no licence
+ * file (github.com/jinzhu/configor). Goal: nothing lost; what the ratio should be nobody has said.
  */
 import { join } from 'node:path';
 import { command, wholeNumber } from '../../app/command.ts';

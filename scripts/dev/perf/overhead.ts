@@ -1,14 +1,10 @@
 /**
- * npm run perf:overhead: what a run costs beyond its load.
- * Wall time of a one-round run (less the start of npm) minus its load, against bare `docker compose up --wait` and
- * `down -v` of
- * the same services in the same minute: all that the run starts with Compose, which is Prometheus, the exporter and the
- * service under test; and where that time goes. Goal: at most 2.0 times, and under 10 s on a small machine. The ratio
- * against the service alone is printed beside it.
+ * npm run perf:overhead: what a run costs beyond its load. Wall time of a one-round run (less the start of npm) minus
+ * its load, against bare `docker compose up --wait` and `down -v` of the same services in the same minute: all that the
+ * run starts with Compose, which is Prometheus, the exporter and the service under test; and where that time goes.
+ * Goal: at most 2.0 times, and under 10 s on a small machine. The ratio against the service alone is printed beside it.
  * Then a comparison of one build with itself: how much longer than its load a round takes, from the end of one window
- * to the
- * end of the next. Goal: at most 2.5 s.
- * Load is what the generator is told: warm-up, the gap after it, window.
+ * to the end of the next. Goal: at most 2.5 s. Load is what the generator is told: warm-up, the gap after it, window.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

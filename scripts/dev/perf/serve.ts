@@ -1,11 +1,8 @@
 /**
  * npm run perf:serve: is the site quick with 10,000 runs in the store, are webhooks answered soon and kept before that,
- * and
- * does the load disturb what is measured beside it? The real server, `npm run serve`, in a process of its own over a
- * made-up
- * store. Goals: 100 ms at p95 for pages at 50 requests a second, 50 ms at p99 for webhooks. --quick leaves the last
- * part
- * out and asks for a shorter time.
+ * and does the load disturb what is measured beside it? The real server, `npm run serve`, in a process of its own over
+ * a made-up store. Goals: 100 ms at p95 for pages at 50 requests a second, 50 ms at p99 for webhooks. --quick leaves
+ * the last part out and asks for a shorter time.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';

@@ -27,8 +27,7 @@ export const onePiledUp = ({ first, drained }: Stall): number => (drained - firs
 
 /**
  * Response time of every request of the schedule, ascending, for a target that answers in order and not at all from the
- * stall's
- * start to its first answer after it: completion = max(arrival, that of the one before + time for one);
+ * stall's start to its first answer after it: completion = max(arrival, that of the one before + time for one);
  * response = completion - arrival + floor.
  */
 export function expectedResponses({ startS, rate, durationS }: Scheduled, stall: Stall, floorS: number): number[] {

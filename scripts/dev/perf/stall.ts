@@ -1,12 +1,9 @@
 /**
  * npm run perf:stall: can a stall hide? A target that stops for 1 s at 200/s. Percentiles from the scheduled start, as
- * Mayfly
- * reports them, against those computed from the schedule and from when the target says that it stopped and went on;
- * beside
- * them the plain service time, which is what a load generator usually shows. The stall is 8 % of the window: so p95
- * lies well
- * inside of it, and not on its edge, where the target's haste afterwards would decide. Goal: p95, p99 and p99.9 within
- * 2 %.
+ * Mayfly reports them, against those computed from the schedule and from when the target says that it stopped and went
+ * on; beside them the plain service time, which is what a load generator usually shows. The stall is 8 % of the window:
+ * so p95 lies well inside of it, and not on its edge, where the target's haste afterwards would decide. Goal: p95, p99
+ * and p99.9 within 2 %.
  */
 import { command, wholeNumber } from '../../app/command.ts';
 import type { Context } from '../../app/context.ts';

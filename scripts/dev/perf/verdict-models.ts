@@ -1,11 +1,9 @@
 /**
  * Made-up measurements with a known answer, for `npm run perf:verdict`: seven ways in which rounds can be noisy, scaled
- * to what
- * was measured on a small shared machine (docs/verdict.md). Pure and seeded.
+ * to what was measured on a small shared machine (docs/verdict.md). Pure and seeded.
  *
  * A value is exp(host + noise of the side + effect). What the host does is shared by both sides of an interleaved
- * round, to
- * the last bit, and not by two runs of one side each. All noise is of the logarithm.
+ * round, to the last bit, and not by two runs of one side each. All noise is of the logarithm.
  */
 import { generator } from '../../../loadgen/schedule.ts';
 import type { Metric } from '../../documents/run.ts';

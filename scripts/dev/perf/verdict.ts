@@ -1,8 +1,7 @@
 /**
  * npm run perf:verdict: how often is the judge wrong? Made-up comparisons with known answers (verdict-models.ts), the
- * rules
- * of others on the same data, and how long a decision takes. Seeded: the same call prints the same shares. No Docker.
- * A missed goal is told, and is exit code 1.
+ * rules of others on the same data, and how long a decision takes. Seeded: the same call prints the same shares. No
+ * Docker. A missed goal is told, and is exit code 1.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -102,8 +102,7 @@ export function ownContainer(plan: Plan, round: number, image: string, paths: { 
 
 /**
  * How Node.js compiles: without Maglev, and with its last compiler soon. With V8's own thresholds most of that work
- * falls into
- * the window, on the thread that sends: docs/decisions/0018 has the figures.
+ * falls into the window, on the thread that sends: docs/decisions/0018 has the figures.
  */
 const COMPILERS = [
   '--no-maglev',
@@ -156,8 +155,7 @@ export function contained(
 
 /**
  * Loads the script and tries it, in a container without a network; gives the hash of what it is made of. Nothing is
- * started where
- * the same files were tried before. Throws UsageError with the place in the script.
+ * started where the same files were tried before. Throws UsageError with the place in the script.
  */
 async function identify(plan: Plan, ctx: Context): Promise<string> {
   const { dir } = plan.config;

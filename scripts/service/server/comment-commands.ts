@@ -106,9 +106,8 @@ async function run(
 
 /**
  * Code of a fork runs only for exactly the commit that the asker has seen: the one whose whole hash the comment names,
- * or
- * the head that was there before the comment was written and still is. The beginning of a hash does not do for another
- * commit: whoever makes the commits can make two that begin alike, and take the one that was read away.
+ * or the head that was there before the comment was written and still is. The beginning of a hash does not do for
+ * another commit: whoever makes the commits can make two that begin alike, and take the one that was read away.
  */
 function whyUnseen(
   named: string | undefined,

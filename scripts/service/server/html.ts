@@ -1,7 +1,6 @@
 /**
  * HTML by templates: whatever is put in is escaped, unless it is Html itself. Texts of others (commit subjects, refs,
- * reasons)
- * also lose what could turn the page's text round: control and bidirectional characters become `?`. Pure.
+ * reasons) also lose what could turn the page's text round: control and bidirectional characters become `?`. Pure.
  */
 import { plainLines, plainText } from '../../core/text.ts';
 

@@ -1,8 +1,7 @@
 /**
- * Sends what others are to be told (store.outbox). Nothing is lost while they are out of reach: a message waits
- * until it could be sent, and of several states of one subject only the newest goes out. It goes out at least once;
- * that
- * it is not there twice is for the senders to see to, which look for what is there before they make it.
+ * Sends what others are to be told (store.outbox). Nothing is lost while they are out of reach: a message waits until
+ * it could be sent, and of several states of one subject only the newest goes out. It goes out at least once; that it
+ * is not there twice is for the senders to see to, which look for what is there before they make it.
  */
 import { backoffMs } from '../../core/backoff.ts';
 import { firstLine } from '../../core/errors.ts';
@@ -82,8 +81,7 @@ function failed(message: Message, error: unknown, ctx: OutboxContext): boolean {
 
 /**
  * The other side does not want it as it is: it counts as sent, with an error, until something else is wanted. Where it
- * is
- * because of who asks, it waits, and with a token that is not valid the whole channel.
+ * is because of who asks, it waits, and with a token that is not valid the whole channel.
  */
 function refused(message: Message, error: SendError, ctx: OutboxContext): boolean {
   const { outbox } = ctx.store;

@@ -1,7 +1,6 @@
 /**
  * What GitHub is to be told of the jobs: a check run for each, and one comment for each pull request. Made anew from
- * the
- * store in every turn, so that nothing depends on who has seen which change; what did not change is not made again.
+ * the store in every turn, so that nothing depends on who has seen which change; what did not change is not made again.
  */
 import { createHash } from 'node:crypto';
 import { type ServiceConfig, watchedRepository } from '../../config/service.ts';

@@ -30,10 +30,8 @@ type Repository = { owner: string; repo: string };
 
 /**
  * GitHub by the environment: GITHUB_APP_ID with GITHUB_APP_PRIVATE_KEY (PEM) or GITHUB_APP_PRIVATE_KEY_FILE, else
- * GITHUB_TOKEN;
- * undefined where there is neither. GITHUB_API_URL: https://HOST/api/v3 of a GitHub Enterprise. UsageError where a
- * setting is
- * missing or wrong. `now`: milliseconds since the epoch.
+ * GITHUB_TOKEN; undefined where there is neither. GITHUB_API_URL: https://HOST/api/v3 of a GitHub Enterprise.
+ * UsageError where a setting is missing or wrong. `now`: milliseconds since the epoch.
  */
 export function connectGitHub(env: NodeJS.ProcessEnv, now: () => number): GitHub | undefined {
   const { baseUrl, app, token } = gitHubSettings(env);

@@ -24,8 +24,7 @@ export const commentMarker = (repository: string, number: number): string => `<!
 
 /**
  * The comment: the newest job of each benchmark for the head, then older ones, folded. `jobs`: those of the pull
- * request
- * in any order; `runOf`: the run of a job that was judged. Undefined where there is nothing to say.
+ * request in any order; `runOf`: the run of a job that was judged. Undefined where there is nothing to say.
  */
 export function pullRequestComment(
   state: PullRequestState,

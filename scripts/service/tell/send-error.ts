@@ -2,8 +2,7 @@
 
 /**
  * `unavailable`: it may work later (network, time-out, a 5xx). `rate-limited`: not before retryAtMs. `refused`: the
- * other
- * side will not take it as it is (4xx); sending the same again cannot help.
+ * other side will not take it as it is (4xx); sending the same again cannot help.
  */
 export class SendError extends Error {
   readonly kind: 'unavailable' | 'rate-limited' | 'refused';

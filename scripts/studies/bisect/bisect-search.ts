@@ -2,9 +2,8 @@
  * Which comparison comes next, or that the search is over. Pure: all that is known goes in.
  *
  * The builds of a history are numbered from 0 (the good one) to `last` (the bad one). After the whole has been seen to
- * be
- * slower, a build in the middle is compared with the good one, and so on, as git bisect does. What cannot be built or
- * decided is skipped, as `git bisect skip` does.
+ * be slower, a build in the middle is compared with the good one, and so on, as git bisect does. What cannot be built
+ * or decided is skipped, as `git bisect skip` does.
  */
 
 /**
@@ -69,8 +68,7 @@ export function stepsLeft(last: number, findings: readonly Finding[]): number {
 
 /**
  * A build between two others that was not skipped: the middle; where that one was, at a quarter, at three quarters and
- * so
- * on, since neighbours of what cannot be built often cannot be built either. Null where none is left.
+ * so on, since neighbours of what cannot be built often cannot be built either. Null where none is left.
  */
 function chooseBetween(low: number, high: number, isSkipped: (build: number) => boolean): number | null {
   const left = new Set(Array.from({ length: high - low - 1 }, (_, i) => low + 1 + i));

@@ -19,10 +19,8 @@ const BUSY_IN_FLIGHT = 0.5;
 /**
  * Judges a probe. A request counts from the time at which it was due: where an objective limits a latency, the response
  * time of the same statistic must keep to it too. A load generator that starts too late, or not at all, is to blame
- * itself
- * only while the service answers in time, has CPU left and keeps few requests under way (their number is rate times
- * latency,
- * Little 1961); otherwise it is the service that is slow.
+ * itself only while the service answers in time, has CPU left and keeps few requests under way (their number is rate
+ * times latency, Little 1961); otherwise it is the service that is slow.
  */
 export function judgeProbe(round: RoundDocument, plan: Pick<Plan, 'config' | 'cpusets' | 'host'>): Judged {
   const { objectives, metrics } = plan.config;

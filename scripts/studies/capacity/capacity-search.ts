@@ -2,12 +2,9 @@
  * Which rate is probed next, or what the capacity is. Pure: all probes so far go in.
  *
  * The rate is doubled until a probe fails (halved until one is met), then the middle between the two is probed until
- * they
- * are as near as wanted. Then both ends are confirmed, since near the edge a probe succeeds or fails by luck: the lower
- * one
- * must be met in two further probes of two, the upper one must fail in two of three. An end that is not confirmed
- * changes
- * sides, and the search goes on from there.
+ * they are as near as wanted. Then both ends are confirmed, since near the edge a probe succeeds or fails by luck: the
+ * lower one must be met in two further probes of two, the upper one must fail in two of three. An end that is not
+ * confirmed changes sides, and the search goes on from there.
  */
 
 /** 'generator': the load generator could not keep up, so it tells nothing of the service. */

@@ -42,8 +42,7 @@ export function suspectChanges(
 /**
  * What a run of the default branch says at once, before there are points enough for the detector: where what is sure of
  * it excludes what is sure of the run before, against the same anchor, the metric has changed between both. Keeps that
- * as
- * suspected; a comparison of the two decides. A sentence for each.
+ * as suspected; a comparison of the two decides. A sentence for each.
  */
 export function suspectFromRun(run: RunDocument, store: Store): string[] {
   const { verdict, benchmark, host, sides } = run;

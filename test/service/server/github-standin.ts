@@ -1,7 +1,6 @@
 /**
  * A GitHub on loopback for tests. Every request is checked against GitHub's own description of its API: one that is
- * wrong
- * is answered with 400 and kept in `faults`, which a test asserts to be empty. What it answers is checked too.
+ * wrong is answered with 400 and kept in `faults`, which a test asserts to be empty. What it answers is checked too.
  */
 import { createPublicKey, createVerify, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { once } from 'node:events';

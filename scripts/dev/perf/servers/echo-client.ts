@@ -1,9 +1,7 @@
 /**
  * What a gRPC call costs with @grpc/grpc-js alone: calls at an even rate on one connection, without a schedule that is
- * kept to
- * the millisecond, without a record. `node echo-client.ts ADDRESS RATE SECONDS`; after WARMUP_S seconds it says when
- * its window
- * began, at the end when that ended, how many calls it holds, and their latencies.
+ * kept to the millisecond, without a record. `node echo-client.ts ADDRESS RATE SECONDS`; after WARMUP_S seconds it says
+ * when its window began, at the end when that ended, how many calls it holds, and their latencies.
  */
 
 import { join } from 'node:path';

@@ -1,12 +1,9 @@
 /**
  * The least that speaks HTTP/1.1 to a load generator: the same answer to whatever comes, straight from the socket. A
- * server
- * that does more is at the end of its core before the generator is at that of its own. It takes one request at a time
- * on a
- * connection, each in one piece, as the generators send them.
- * With STALL_AFTER_S it stops for 1 s, so long after the first request, and tells at /metrics when it did, when it gave
- * the
- * first answer after that, and when the one with the number DRAINED.
+ * server that does more is at the end of its core before the generator is at that of its own. It takes one request at a
+ * time on a connection, each in one piece, as the generators send them. With STALL_AFTER_S it stops for 1 s, so long
+ * after the first request, and tells at /metrics when it did, when it gave the first answer after that, and when the
+ * one with the number DRAINED.
  */
 import { createServer, type Socket } from 'node:net';
 import { DRAINED, type Stall } from '../stall-model.ts';
