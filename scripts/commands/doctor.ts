@@ -41,7 +41,9 @@ await command(
 );
 
 /** The document keeps the earlier name of the field. */
-const documentOf = ({ fix, ...finding }: Finding) => ({ ...finding, mend: fix });
+function documentOf({ fix, ...finding }: Finding): object {
+  return { ...finding, mend: fix };
+}
 
 function advice(found: Found): { message: string; hint: string } | undefined {
   const fault = isFault(found.engine) ? found.engine : undefined;
