@@ -73,6 +73,8 @@ const ONE_FILE = {
   'tough-cookie': 'loadgen/cookies.ts',
   tar: ['scripts/archive/maintenance/bundle.ts', 'scripts/engine/tar.ts'],
 };
+/** The same within the load generator, of packages that the harness uses in several places. */
+const ONE_FILE_OF_LOADGEN = { undici: 'loadgen/http.ts', 'csv-parse': ['loadgen/load.ts', 'loadgen/rows.ts'] };
 const exactly = (files) =>
   `^(${[files]
     .flat()
@@ -85,17 +87,20 @@ const folders = Object.entries(MAY_IMPORT).map(([folder, allowed]) => ({
   from: { path: `^scripts/${folder}(/|$)` },
   to: { path: '^scripts/', pathNot: `^scripts/(${[folder, ...allowed].join('|')})(/|$)|^scripts/app/context\\.ts$` },
 }));
-const packages = Object.entries(ONE_FILE).map(([name, file]) => ({
-  name: `${name} is known by ${[file].flat().join(' and ')} alone`,
-  severity: 'error',
-  from: { path: '^(scripts|loadgen)/', pathNot: `${exactly(file)}|^scripts/dev/` },
-  to: { path: `^node_modules/${name}/` },
-}));
+/** A rule for each package of the table, for the files under `within`. */
+const knownByOne = (table, within) =>
+  Object.entries(table).map(([name, file]) => ({
+    name: `${name} is known by ${[file].flat().join(' and ')} alone`,
+    severity: 'error',
+    from: { path: within, pathNot: `${exactly(file)}|^scripts/dev/` },
+    to: { path: `^node_modules/${name}/` },
+  }));
 
 export default {
   forbidden: [
     ...folders,
-    ...packages,
+    ...knownByOne(ONE_FILE, '^(scripts|loadgen)/'),
+    ...knownByOne(ONE_FILE_OF_LOADGEN, '^loadgen/'),
     {
       name: 'no circle of imports',
       severity: 'error',

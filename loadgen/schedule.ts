@@ -65,7 +65,7 @@ export function dueTimes(
 const RAMP_S = 1;
 const RAMP_FROM = 0.1;
 
-/** The same for the warm-up: evenly spaced, at the model's rate. */
+/** The same for the warm-up, evenly spaced: at the model's rate, to which a long one climbs first. */
 export function warmupTimes(rate: number, durationS: number, sideCount: number, seed: number): Float64Array {
   if (durationS <= 0) return new Float64Array();
   const constant = { kind: 'open', arrivals: 'constant', rate, durationS } as const;

@@ -180,7 +180,7 @@ function readQueue({ values, text, has }: Given, { queue }: Store): QueueDocumen
 }
 
 /** The job that the flags ask for. UsageError for whatever would make bench refuse it later. */
-async function jobOf({ text, has }: Given): Promise<NewJob> {
+async function jobOf({ text, has, values }: Given): Promise<NewJob> {
   const master = has('master');
   if (master && (text('against') ?? text('pull-request')) !== undefined) {
     throw new UsageError(
@@ -200,13 +200,7 @@ async function jobOf({ text, has }: Given): Promise<NewJob> {
   const overrides = Object.fromEntries(
     (['rate', 'duration'] as const).flatMap((name) => (text(name) === undefined ? [] : [[name, text(name)!]])),
   );
-  const given = benchFlags(
-    Object.fromEntries(
-      ['benchmark', 'commit', 'against', 'rate', 'duration'].flatMap((name) =>
-        text(name) === undefined ? [] : [[name, [text(name)!]]],
-      ),
-    ),
-  );
+  const given = benchFlags(values, ['benchmark', 'commit', 'against', 'rate', 'duration']);
   const env = { root: ROOT, cwd: process.cwd() };
   const config = await loadConfig({ ...given, master }, env);
   return {

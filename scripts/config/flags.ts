@@ -119,8 +119,9 @@ export function parseBenchArgs(args: string[]): BenchFlags {
   return benchFlags(given.values);
 }
 
-/** The flags of `npm run bench` among those of any command that passes them on; each is checked later. */
-export function benchFlags(values: GivenFlags['values']): BenchFlags {
+/** Those of `npm run bench` among the flags of a command that passes some of them on; each is checked later. */
+export function benchFlags(all: GivenFlags['values'], passed: readonly string[] = Object.keys(all)): BenchFlags {
+  const values = Object.fromEntries(Object.entries(all).filter(([name]) => passed.includes(name)));
   const text = (name: string) => values[name]?.[0];
   const on = (name: string) => values[name] !== undefined;
   return {

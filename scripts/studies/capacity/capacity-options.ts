@@ -34,8 +34,7 @@ type Values = Record<string, string[]>;
 
 /** The configuration of the run, with its objectives, and the limits of the search. */
 export async function readOptions(values: Values, env: ConfigEnv): Promise<{ config: Config; limits: Limits }> {
-  const passed = Object.fromEntries(PASSED.flatMap((name) => (values[name] ? [[name, values[name]]] : [])));
-  const config = await loadConfig({ ...benchFlags(passed), against: 'none' }, env);
+  const config = await loadConfig({ ...benchFlags(values, PASSED), against: 'none' }, env);
   checkModel(config);
   const objectives = { ...config.objectives, ...parseGiven(values.objective ?? [], config.metrics) };
   if (Object.keys(objectives).length === 0) {
