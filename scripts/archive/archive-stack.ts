@@ -8,6 +8,7 @@ import { inStep } from '../core/step.ts';
 import { LABEL } from '../engine/names.ts';
 import { fill } from '../stack/run-stack.ts';
 import { type Archive, archiveUrl, PORTS, restoreArchive, saveArchive } from './archives.ts';
+import { REMOVAL_DELAY_S } from './blocks.ts';
 import { BUCKET_CONFIG, type Bucket, keyValues, openBucket } from './bucket.ts';
 import { showLiveRuns } from './live.ts';
 import { endLongRunning, type LongRunning, startLongRunning } from './long-running.ts';
@@ -122,6 +123,7 @@ function variablesOf(archive: Archive, bucket: Bucket, ctx: Context): Record<str
     MAYFLY_DISCOVERY: bucket.folder === null ? 'recursive' : 'concurrent',
     MAYFLY_RETENTION_RAW: archive.retention_raw,
     MAYFLY_RETENTION_TREND: archive.retention_trend,
+    MAYFLY_REMOVAL_DELAY: `${REMOVAL_DELAY_S}s`,
     ...Object.fromEntries(
       [...ports, ...more].map(([name, offset]) => [`MAYFLY_PORT_${name}`, String(archive.port_base + offset)]),
     ),

@@ -69,6 +69,13 @@ export async function copyFromFolder(folder: string, ids: string[], bucket: Buck
 }
 
 /**
+ * Seconds between the mark of a block and its removal: Store stops showing it in that time, and the mark can be taken
+ * back. So long, too, a run of another host may still be going on, and be uploaded. The compactors of the archive get it
+ * as well; what is told to users says "two days".
+ */
+export const REMOVAL_DELAY_S = 48 * 3600;
+
+/**
  * Marks blocks for deletion: Store leaves them out from its next look on, and `removeMarked` removes them. `reason` is
  * kept in the mark.
  */

@@ -44,7 +44,7 @@ const SAMPLES_AT_ONCE = 100_000;
 export async function rebuildTrends(bucket: Bucket, ctx: Context, samplesAtOnce = SAMPLES_AT_ONCE): Promise<Rebuilt> {
   const folder = join(ctx.paths.cache, 'trends');
   await mkdir(folder, { recursive: true });
-  await using lock = await lockRun(folder);
+  using lock = await lockRun(folder);
   if (!lock)
     throw new InfrastructureError('the trends of this data folder are being rebuilt already', {
       hint: 'Try again when it has ended.',

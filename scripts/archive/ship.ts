@@ -104,7 +104,7 @@ export async function shipPending(ctx: Context): Promise<ShippedRun[]> {
 async function shipPendingRun(runId: string, runDir: string, ctx: Context): Promise<ShippedRun[]> {
   const owner = await runOwner(runDir);
   if (owner === 'live' || owner === 'elsewhere') return [];
-  await using lock = await lockRun(runDir);
+  using lock = await lockRun(runDir);
   const pending = lock && (await readPending(runDir)); // read only now: another push may just have ended
   if (!pending) return [];
   if (!knownRun(runId, ctx))

@@ -1,9 +1,7 @@
 /** npm run doctor [-- --json]: what is there, which version, from where, and what is missing. Changes nothing. */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { command, jsonFlag } from '../app/command.ts';
 import { EXIT } from '../core/errors.ts';
-import { which } from '../core/exec.ts';
+import { execute, which } from '../core/exec.ts';
 import { thisSystem } from '../images/debian.ts';
 import { IMAGE_NAMES, OPTIONAL_NAMES } from '../images/images.ts';
 import { diagnose, diagnosisText, type Finding, isComplete } from '../setup/diagnosis.ts';
@@ -59,6 +57,6 @@ function advice(found: Found): { message: string; hint: string } | undefined {
 async function builder(name: string, args: string[]): Promise<{ name: string; version?: string; path?: string }> {
   const path = which(name, process.env);
   if (!path) return { name };
-  const { stdout } = await promisify(execFile)(path, args);
+  const { stdout } = await execute([path, ...args], { env: process.env });
   return { name, path, version: stdout.trim() };
 }

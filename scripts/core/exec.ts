@@ -1,65 +1,114 @@
-/** Programs that the set-up starts: argument arrays only, the last lines kept for the message when one fails. */
-import { spawn } from 'node:child_process';
+/**
+ * The one way in which a program is run to its end: arguments as an array, in a process group of its own (a Ctrl-C in
+ * the terminal reaches Mayfly alone, which ends what it has started), with a limit on what is kept of its output. The
+ * only file that knows zx.
+ */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { $ } from 'zx/core';
 import { InfrastructureError } from './errors.ts';
 
 /** Lines of output that a failure shows. */
 export const TAIL_LINES = 20;
+const LINE_LENGTH = 2000;
+/** As a shell ends where there is no such program. */
+const NO_PROGRAM = 127;
 
-export interface RunOptions {
-  /** What is being done, for the message of a failure: "building thanos". */
-  what: string;
+export interface ExecOptions {
   env: NodeJS.ProcessEnv;
-  cwd?: string;
+  cwd?: string | undefined;
+  /** Ends the program; its reason is thrown. */
   signal?: AbortSignal | undefined;
-  /** Called with every line of stdout and stderr. */
-  onLine?: (line: string) => void;
-  hint?: string;
+  /** Ends the program after so many minutes. */
+  minutes?: number | undefined;
+  /** Called with every line of stdout and stderr that is not empty. */
+  onLine?: ((line: string) => void) | undefined;
+  /** A program whose stdout is the stdin of this one. */
+  input?: readonly string[] | undefined;
+  /** Its whole output is not kept: one that prints without end fills no memory. */
+  linesOnly?: boolean;
+}
+
+export interface Ended {
+  exitCode: number;
+  /** What ended it; null where it ended by itself. */
+  signal: string | null;
+  seconds: number;
+  /** Empty where only lines were asked for. */
+  stdout: string;
+  stderr: string;
+  /** The last lines of both, indented. */
+  tail: string;
+}
+
+/**
+ * Runs a program, whatever its exit code, 127 where there is no such program. A signal that is aborted, or was, ends it
+ * and throws the signal's reason.
+ */
+export async function execute(argv: readonly string[], options: ExecOptions): Promise<Ended> {
+  const { signal, minutes, input, onLine = () => {} } = options;
+  signal?.throwIfAborted();
+  const started = performance.now();
+  const last = new LastLines(TAIL_LINES, onLine);
+  const feeder = input && start(input, { ...options, linesOnly: true });
+  const main = start(argv, options, feeder?.child?.stdout ?? undefined);
+  main.child!.stdin?.on('error', () => {}); // a broken pipe shows as the exit code of one of the two
+  for (const stream of [main.child!.stdout, main.child!.stderr, feeder?.child?.stderr])
+    stream?.on('data', (chunk: Buffer) => last.add(chunk));
+  const [ended, fed] = await Promise.all([minutes ? main.timeout(`${minutes}m`) : main, feeder]);
+  signal?.throwIfAborted();
+  const exitCode = ended.exitCode ?? fed?.exitCode ?? 1;
+  return {
+    exitCode: exitCode === 0 ? (fed?.exitCode ?? 0) : exitCode,
+    signal: ended.signal,
+    seconds: (performance.now() - started) / 1000,
+    ...(options.linesOnly ? { stdout: '', stderr: '' } : { stdout: ended.stdout, stderr: ended.stderr }),
+    tail: last.text(),
+  };
+}
+
+const start = (argv: readonly string[], { env, cwd, signal, linesOnly }: ExecOptions, input?: Readable) =>
+  $({
+    env,
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(signal ? { signal } : {}),
+    ...(input ? { input } : {}),
+    ...(linesOnly ? { store: { stdout: new Nothing(), stderr: new Nothing(), stdall: new Nothing() } } : {}),
+    detached: true,
+    quiet: true,
+    nothrow: true,
+  })`${argv}`;
+
+/** Takes what is pushed and forgets it. */
+class Nothing extends Array<string | Buffer> {
+  override push(): number {
+    return 0;
+  }
 }
 
 /**
  * Runs a program to its end and returns its stdout.
  * Throws InfrastructureError with the last lines of its output, and the signal's reason when it is aborted.
  */
-export async function run(command: string, args: string[], options: RunOptions): Promise<string> {
-  options.signal?.throwIfAborted();
-  const child = spawn(command, args, {
-    cwd: options.cwd,
-    env: options.env,
-    signal: options.signal,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const stdout: string[] = [];
-  const tail: string[] = [];
-  const note = (line: string): void => {
-    tail.push(line);
-    if (tail.length > TAIL_LINES) tail.shift();
-    if (line.trim()) options.onLine?.(line);
-  };
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    stdout.push(line);
-    note(line);
-  });
-  createInterface({ input: child.stderr }).on('line', note);
-  const end = await new Promise<{ code: number | null; error?: NodeJS.ErrnoException; by?: string | null }>(
-    (resolve) => {
-      child.on('error', (error) => resolve({ code: null, error }));
-      child.on('close', (code, by) => resolve({ code, by }));
-    },
-  );
-  options.signal?.throwIfAborted();
-  if (end.code === 0) return stdout.join('\n');
+export async function run(
+  command: string,
+  args: string[],
+  options: ExecOptions & {
+    /** What is being done, for the message of a failure: "building thanos". */
+    what: string;
+    hint?: string;
+  },
+): Promise<string> {
+  const { exitCode, signal, stdout, tail } = await execute([command, ...args], options);
+  if (exitCode === 0) return stdout.trimEnd();
   const reason =
-    end.error?.code === 'ENOENT'
+    exitCode === NO_PROGRAM
       ? `${command} is not installed`
-      : end.error
-        ? end.error.message
-        : end.by
-          ? `${command} was ended by ${end.by}`
-          : `${command} ended with code ${end.code}`;
-  throw new InfrastructureError([`${options.what} failed: ${reason}`, ...tail.map((line) => `  ${line}`)].join('\n'), {
+      : signal
+        ? `${command} was ended by ${signal}`
+        : `${command} ended with code ${exitCode}`;
+  throw new InfrastructureError([`${options.what} failed: ${reason}`, tail].filter(Boolean).join('\n'), {
     hint: options.hint ?? 'Run the command again; what is done already is not repeated.',
   });
 }
@@ -79,5 +128,35 @@ function isExecutable(path: string): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+/** Keeps the last lines of an output for the message of a failure. */
+export class LastLines {
+  #lines: string[] = [];
+  #rest = '';
+  readonly #limit: number;
+  readonly #onLine: (line: string) => void;
+
+  constructor(limit: number, onLine: (line: string) => void) {
+    this.#limit = limit;
+    this.#onLine = onLine;
+  }
+
+  add(chunk: Buffer): void {
+    const lines = (this.#rest + chunk.toString()).split(/[\r\n]+/);
+    this.#rest = (lines.pop() ?? '').slice(-LINE_LENGTH); // a step can print without ever ending a line
+    for (const line of lines.map((l) => l.slice(0, LINE_LENGTH)).filter((l) => l.trim())) {
+      this.#lines.push(line);
+      this.#onLine(line.trim());
+    }
+    this.#lines = this.#lines.slice(-this.#limit);
+  }
+
+  text(): string {
+    return [...this.#lines, this.#rest]
+      .filter((line) => line.trim())
+      .map((line) => `    ${line}`)
+      .join('\n');
   }
 }

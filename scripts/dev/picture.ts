@@ -13,19 +13,18 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Browser, chromium } from 'playwright-core';
 import { ulid } from 'ulid';
-import { $ } from 'zx/core';
 import { command } from '../app/command.ts';
 import { ROOT } from '../app/open.ts';
 import { freePort } from '../archive/archives.ts';
 import { EXIT, InfrastructureError } from '../core/errors.ts';
+import { execute, run } from '../core/exec.ts';
 import { interruptible } from '../core/interrupt.ts';
 import { inStep } from '../core/step.ts';
 import { ownerLabels } from '../engine/owner.ts';
 import { IMAGES } from '../images/images.ts';
-import { withoutRepository } from '../plan/git.ts';
 import { createProgress } from '../report/progress.ts';
 import { setUp } from '../setup/machine.ts';
-import { execute, tolerantShop } from './perf/shop-run.ts';
+import { gitIn, tolerantShop } from './perf/shop-run.ts';
 
 /** Exactly so many: with fewer the first look finds no REGRESSION. */
 const ROUNDS = 10;
@@ -53,7 +52,7 @@ await command(
       const text = await inStep(progress, `compare, ${ROUNDS} rounds`, () => compare(folder, data, signal));
       const run = /^run (\w{26}):/m.exec(text)?.[1];
       if (!run) throw new InfrastructureError(`the comparison printed no run: ${text}`);
-      const picture = await inStep(progress, 'take the picture', () => photograph(folder, data, `/runs/${run}`));
+      const picture = await inStep(progress, 'take the picture', () => photograph(data, `/runs/${run}`));
       if (picture.length > MOST_BYTES) throw new RangeError(`the picture has ${picture.length} bytes`);
       await mkdir(images, { recursive: true });
       await writeFile(join(images, 'run.txt'), text);
@@ -81,9 +80,13 @@ async function compare(folder: string, data: string, signal: AbortSignal): Promi
     retries: 10,
   }));
   const args = ['scripts/run.sh', 'bench', `--benchmark=${benchmark}`, '--commit=my-branch', `--rounds=${ROUNDS}`];
-  const { code, stdout, stderr } = await execute('sh', args, { ...process.env, MAYFLY_DATA: data }, signal);
-  if (code !== EXIT.pass && code !== EXIT.regression)
-    throw new InfrastructureError(`the comparison ended with exit code ${code}: ${stderr.trim()}\n${stdout}`);
+  const { exitCode, stdout, stderr } = await execute(['sh', ...args], {
+    cwd: ROOT,
+    env: { ...process.env, MAYFLY_DATA: data },
+    signal,
+  });
+  if (exitCode !== EXIT.pass && exitCode !== EXIT.regression)
+    throw new InfrastructureError(`the comparison ended with exit code ${exitCode}: ${stderr.trim()}\n${stdout}`);
   return stdout.replaceAll(data, 'data');
 }
 
@@ -92,14 +95,7 @@ async function twoCommits(folder: string): Promise<string> {
   const repository = join(folder, 'repository');
   const service = join(ROOT, 'benchmarks', 'shop', 'service');
   await cp(service, repository, { recursive: true, filter: (path) => !path.includes(join(service, 'node_modules')) });
-  const identity = {
-    GIT_AUTHOR_NAME: 'picture',
-    GIT_AUTHOR_EMAIL: 'picture@localhost',
-    GIT_COMMITTER_NAME: 'picture',
-    GIT_COMMITTER_EMAIL: 'picture@localhost',
-  };
-  const git = (...args: string[]) =>
-    $({ cwd: repository, env: { ...withoutRepository(process.env), ...identity }, quiet: true })`git ${args}`;
+  const git = gitIn(repository, 'picture');
   const commit = async (subject: string) => {
     await git('add', '--all');
     await git('commit', '--quiet', '-m', subject);
@@ -117,7 +113,7 @@ async function twoCommits(folder: string): Promise<string> {
 }
 
 /** The page at this path of the web site over the data folder, as PNG. */
-async function photograph(folder: string, data: string, path: string): Promise<Buffer> {
+async function photograph(data: string, path: string): Promise<Buffer> {
   const env = { ...process.env, MAYFLY_DATA: data, GITHUB_TOKEN: '', MAYFLY_WEBHOOK_SECRET: '' };
   const serve = join(ROOT, 'scripts', 'commands', 'serve.ts');
   const server = spawn(process.execPath, [serve, '--port=0'], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -134,7 +130,7 @@ async function photograph(folder: string, data: string, path: string): Promise<B
     await browser.close();
     return picture;
   } finally {
-    await $({ quiet: true, nothrow: true, cwd: folder })`docker rm --force ${id}`;
+    await execute(['docker', 'rm', '--force', id], { env: process.env });
     server.kill('SIGTERM');
     await ended;
   }
@@ -156,7 +152,7 @@ async function startBrowser(name: string): Promise<Browser> {
   const writable = ['--read-only', '--tmpfs=/tmp:mode=1777,size=512m'];
   const options = ['--detach', '--init', '--network=host', `--name=${name}`, ...labels, ...limits, ...writable];
   const flags = [`--remote-debugging-port=${port}`, '--hide-scrollbars'];
-  await $({ quiet: true })`docker run ${options} ${IMAGES.chromium.ref} ${flags}`;
+  await run('docker', ['run', ...options, IMAGES.chromium.ref, ...flags], { env: process.env, what: 'the browser' });
   const deadline = Date.now() + BROWSER_MS;
   for (;;) {
     try {

@@ -2,14 +2,15 @@
  * npm test: the set-up, then every test. Ends with the time of each file and a line `N passed, N failed`. Arguments narrow
  * it to the files whose path holds one of them: npm test -- verdict.
  */
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { promisify } from 'node:util';
 import { ROOT } from '../app/open.ts';
 import { main } from '../core/cli.ts';
 import { EXIT } from '../core/errors.ts';
+import { run } from '../core/exec.ts';
+import { interruptible } from '../core/interrupt.ts';
 import type { Progress } from '../core/progress.ts';
 import { inStep } from '../core/step.ts';
 import { FLEET_NAMES, IMAGE_NAMES, SERVICE_NAMES, TEST_NAMES } from '../images/images.ts';
@@ -43,7 +44,9 @@ await main(async (io) => {
   const alone = files.filter((file) => file.startsWith(ALONE));
   const stories = files.filter((file) => STORIES.some((folder) => file.startsWith(folder)));
   const others = files.filter((file) => !alone.includes(file) && !stories.includes(file));
-  const counts = [await runTap(others, 2), await runTap(stories, 3), await runTap(alone, 1)];
+  const { signal, release } = interruptible();
+  const counts = [await runTap(others, 2, signal), await runTap(stories, 3, signal), await runTap(alone, 1, signal)];
+  release();
   const times = counts.flatMap(({ files }) => files).sort((a, b) => b.seconds - a.seconds);
   io.stdout(
     [
@@ -64,7 +67,7 @@ async function buildTap(progress: Progress): Promise<void> {
   const stamp = join(ROOT, 'node_modules', '.mayfly-tap');
   const config = await readFile(join(ROOT, '.taprc'), 'utf8');
   if ((await readFile(stamp, 'utf8').catch(() => '')) === config) return;
-  await inStep(progress, 'build tap', () => promisify(execFile)('tap', ['build'], { cwd: ROOT }));
+  await inStep(progress, 'build tap', () => run('tap', ['build'], { cwd: ROOT, env: process.env, what: 'tap build' }));
   await writeFile(stamp, config);
 }
 
@@ -77,8 +80,9 @@ async function testFiles(folder: string): Promise<string[]> {
 }
 
 /** Runs tap over the files and passes on each test's line as it ends, with the details of what failed. */
-async function runTap(files: string[], jobs: number): Promise<Count> {
+async function runTap(files: string[], jobs: number, signal: AbortSignal): Promise<Count> {
   if (files.length === 0) return { passed: 0, failed: 0, files: [] };
+  signal.throwIfAborted();
   const tap = spawn(
     'tap',
     [
@@ -90,8 +94,11 @@ async function runTap(files: string[], jobs: number): Promise<Count> {
       '--reporter=tap',
       ...files,
     ],
-    { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] },
+    { cwd: ROOT, detached: true, stdio: ['ignore', 'pipe', 'inherit'] },
   );
+  // A group of its own: whatever tap has started ends with it.
+  const end = () => process.kill(-tap.pid!, 'SIGTERM');
+  signal.addEventListener('abort', end, { once: true });
   const count: Count = { passed: 0, failed: 0, files: [] };
   let showing = false;
   let failedInside = 0;
@@ -118,5 +125,7 @@ async function runTap(files: string[], jobs: number): Promise<Count> {
       failedInside = 0;
     }
   }
+  signal.throwIfAborted();
+  signal.removeEventListener('abort', end);
   return count;
 }

@@ -1,7 +1,7 @@
 /** Docker Compose: the docker-compose package, and the one question that it answers too slowly. */
 import { upAll } from 'docker-compose';
-import { $ } from 'zx/core';
 import { InfrastructureError } from '../core/errors.ts';
+import { execute } from '../core/exec.ts';
 
 export interface Project {
   /** Compose project name. */
@@ -51,16 +51,14 @@ export async function composeUp(project: Project, env: NodeJS.ProcessEnv, timeou
 
 /**
  * The file with every variable filled in and every short form spelled out, as an object. Not by the package, which
- * answers half a second after Compose has. A process group of its own: a Ctrl-C in the terminal is for the harness.
+ * answers half a second after Compose has.
  */
 export async function composeConfig(project: Project, env: NodeJS.ProcessEnv): Promise<Record<string, any>> {
   const files = [project.file].flat().flatMap((file) => ['--file', file]);
-  const { exitCode, stdout, stderr } = await $({
-    env,
-    quiet: true,
-    nothrow: true,
-    detached: true,
-  })`docker compose --project-name ${project.name} ${files} config --format json`;
+  const { exitCode, stdout, stderr } = await execute(
+    ['docker', 'compose', '--project-name', project.name, ...files, 'config', '--format', 'json'],
+    { env },
+  );
   if (exitCode !== 0) throw new ComposeError('config', project.name, stderr || stdout);
   return JSON.parse(stdout);
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import type { WorkerName } from '../documents/job.ts';
 import { LABEL } from './names.ts';
 
 /**
@@ -19,6 +20,13 @@ export function processStart(pid: number): string | null {
 
 /** Whether the process that had this pid at that start time still runs on this host. */
 export const isAlive = (pid: number, pidStart: string) => pid > 0 && processStart(pid) === pidStart;
+
+/**
+ * Whether the process of a worker is there; undefined where it is on another host. Who does not see the processes of the
+ * host, as in a container, can only say that it is there: `|| undefined`.
+ */
+export const isWorkerThere = ({ host, pid, pid_start }: WorkerName): boolean | undefined =>
+  host === hostname() ? isAlive(pid, pid_start) : undefined;
 
 /** This process, in the form that sweep and push look for. */
 export const thisProcess = () => ({

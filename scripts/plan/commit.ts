@@ -4,9 +4,9 @@ import { copyFile, mkdir, mkdtemp, rm, stat, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ProcessOutput } from 'zx/core';
 import { isUrl } from '../config/repository.ts';
 import { InfrastructureError, UsageError } from '../core/errors.ts';
+import type { Ended } from '../core/exec.ts';
 import { inStep } from '../core/step.ts';
 import { isFullHash } from '../engine/names.ts';
 import { complaint, git, type Surroundings } from './git.ts';
@@ -192,7 +192,7 @@ async function bringUpToDate(folder: string, url: string, ctx: Surroundings): Pr
 }
 
 /** Null when all went well, else the command that failed. */
-async function fetchOnce(folder: string, url: string, ctx: Surroundings): Promise<ProcessOutput | null> {
+async function fetchOnce(folder: string, url: string, ctx: Surroundings): Promise<Ended | null> {
   const commands = [
     ['init', '--bare', '--quiet', '--template='], // two that copy a template into one folder at once get in each other's way
     [
@@ -218,7 +218,7 @@ async function fetchOnce(folder: string, url: string, ctx: Surroundings): Promis
   return null;
 }
 
-function fetchError(failed: ProcessOutput, folder: string, url: string, locked: boolean): InfrastructureError {
+function fetchError(failed: Ended, folder: string, url: string, locked: boolean): InfrastructureError {
   const why = failed.signal ? `it was not done after ${FETCH_MINUTES} minutes` : complaint(failed);
   return new InfrastructureError(`git could not fetch ${url}: ${why}`, {
     hint: locked

@@ -1,7 +1,7 @@
 /** Runs git. */
-import { $, type ProcessOutput } from 'zx/core';
 import type { Context } from '../app/context.ts';
 import { InfrastructureError } from '../core/errors.ts';
+import { type Ended, execute } from '../core/exec.ts';
 
 export type Surroundings = Pick<Context, 'paths' | 'progress' | 'signal'>;
 
@@ -17,20 +17,16 @@ export const withoutRepository = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
   );
 
 /**
- * Runs git to its end, whatever its exit code. In a process group of its own: a Ctrl-C in the terminal reaches Mayfly
- * alone, which ends git and throws the interrupt.
+ * Runs git to its end, whatever its exit code. Throws the interrupt, and InfrastructureError where there is no git.
  */
 export async function git(
   cwd: string,
   args: string[],
   ctx: Pick<Context, 'signal'>,
   options: { env?: NodeJS.ProcessEnv; minutes?: number } = {},
-): Promise<ProcessOutput> {
-  ctx.signal.throwIfAborted();
+): Promise<Ended> {
   const env = { ...withoutRepository(process.env), LC_ALL: 'C', GIT_TERMINAL_PROMPT: '0', ...options.env };
-  const running = $({ cwd, env, signal: ctx.signal, detached: true, quiet: true, nothrow: true })`git ${args}`;
-  const output = await (options.minutes ? running.timeout(`${options.minutes}m`) : running);
-  ctx.signal.throwIfAborted();
+  const output = await execute(['git', ...args], { cwd, env, signal: ctx.signal, minutes: options.minutes });
   if (output.exitCode === 127)
     throw new InfrastructureError('git is not installed on this host', {
       hint: 'Install git and run the command again.',
@@ -39,7 +35,7 @@ export async function git(
 }
 
 /** The sentence in which git says what went wrong. */
-export const complaint = ({ stderr }: ProcessOutput): string =>
+export const complaint = ({ stderr }: Ended): string =>
   stderr.split('\n').find((line) => /^(fatal|error): /.test(line)) ??
   (stderr.trim().split('\n').at(-1) || 'git says nothing');
 

@@ -6,7 +6,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { parse } from 'yaml';
-import { isBlockName } from '../../scripts/archive/blocks.ts';
+import { isBlockName, REMOVAL_DELAY_S } from '../../scripts/archive/blocks.ts';
 import { IMAGES } from '../../scripts/images/images.ts';
 import { dataFolder, run } from '../e2e/helpers.ts';
 
@@ -115,7 +115,13 @@ async function compact(
   const replaced = more.map((flag) => `${flag.split('=')[0]}=`);
   const flags = command
     .filter((flag) => !/^--(wait|http-address)/.test(flag) && !replaced.some((name) => flag.startsWith(name)))
-    .map((flag) => flag.replace(/\$\{(\w+)\}/g, (_, name: string) => variables[name]!));
+    .map((flag) =>
+      flag.replace(
+        /\$\{(\w+)\}/g,
+        (_, name: string) =>
+          (({ MAYFLY_REMOVAL_DELAY: `${REMOVAL_DELAY_S}s`, ...variables }) as Record<string, string>)[name]!,
+      ),
+    );
   const config = join(process.cwd(), 'thanos', 'bucket.filesystem.yaml');
   const { code, stderr } = await run('docker', [
     'run',

@@ -5,7 +5,7 @@ import { benchmarkSubnet, createBody, networkBody, readFrames } from '../../scri
 import { generatorContainer } from '../../scripts/measure/load/image-generator.ts';
 import { loadPlan, ownContainer, seedOf } from '../../scripts/measure/load/own-generator.ts';
 import type { Plan } from '../../scripts/plan/plan.ts';
-import { dockerBuildArgs, LastLines, withoutSecrets } from '../../scripts/stack/build.ts';
+import { dockerBuildArgs, withoutSecrets } from '../../scripts/stack/build.ts';
 import { aConfig, aPlan } from '../fixtures/plan.ts';
 
 const GiB = 1024 ** 3;
@@ -308,20 +308,6 @@ t.test('the log stream is split into frames, and a torn frame waits for its rest
     ],
   );
   t.equal(tail.length, 10);
-});
-
-t.test('of the output of a build the last lines are kept, and of a line without end its last part', async (t) => {
-  const seen: string[] = [];
-  const output = new LastLines(2, (line) => seen.push(line));
-  output.also((line) => seen.push(`also ${line}`));
-  output.add(Buffer.from('one\ntwo\r\n\nthr'));
-  output.add(Buffer.from('ee\n'));
-  t.equal(output.text(), '    two\n    three');
-  t.same(seen, ['one', 'also one', 'two', 'also two', 'three', 'also three']);
-  for (let i = 0; i < 100; i++) output.add(Buffer.alloc(1 << 20, 'x'));
-  output.add(Buffer.from('\nend'));
-  t.ok(output.text().length < 5000);
-  t.match(output.text(), /end$/);
 });
 
 t.test('a build command gets no secret', async (t) => {

@@ -2,20 +2,21 @@
  * The trend stream read back through Thanos: what a run ships, what a rebuild makes of the store, and what the
  * compactor does to both.
  */
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { freePort } from '../../scripts/archive/archives.ts';
 import { type Bucket, openBucket } from '../../scripts/archive/bucket.ts';
 import { rebuildTrends } from '../../scripts/archive/rebuild-trends.ts';
+import { lockRun } from '../../scripts/archive/run-lock.ts';
 import { runTool } from '../../scripts/archive/tool.ts';
 import { openMetrics, runSamples } from '../../scripts/archive/trend.ts';
 import { makeBlocks } from '../../scripts/archive/trend-blocks.ts';
 import { shipTrend } from '../../scripts/archive/trend-ship.ts';
 import { uploadSnapshot } from '../../scripts/archive/upload.ts';
 import type { RunDocument } from '../../scripts/documents/run.ts';
-import { thisProcess, thisUser } from '../../scripts/engine/owner.ts';
+import { thisUser } from '../../scripts/engine/owner.ts';
 import { IMAGES } from '../../scripts/images/images.ts';
 import { blocksIn, context, type TestContext } from '../archive/trend-context.ts';
 import {
@@ -208,7 +209,7 @@ t.test('what a rebuild does not remove: the trend of runs that the store does no
   );
   rmSync(ctx.paths.cache, { recursive: true });
   mkdirSync(join(ctx.paths.cache, 'trends'), { recursive: true });
-  writeFileSync(join(ctx.paths.cache, 'trends', 'push.lock'), JSON.stringify(thisProcess()));
+  using _other = await lockRun(join(ctx.paths.cache, 'trends'));
   await t.rejects(rebuildTrends(bucket, ctx), { name: 'InfrastructureError', message: /are being rebuilt already/ });
 });
 

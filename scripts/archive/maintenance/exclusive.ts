@@ -3,16 +3,16 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../../app/context.ts';
 import { InfrastructureError } from '../../core/errors.ts';
-import { LOCK_FILE, lockRun } from '../run-lock.ts';
+import { lockRun } from '../run-lock.ts';
 
 /** Runs `work` under a lock that a dead process gives up. Throws InfrastructureError where another command has it. */
 export async function alone<T>(ctx: Context, work: () => Promise<T>): Promise<T> {
   const folder = join(ctx.paths.cache, 'maintenance');
   await mkdir(folder, { recursive: true });
-  await using lock = await lockRun(folder);
+  using lock = await lockRun(folder);
   if (!lock)
     throw new InfrastructureError('another command of this data folder is changing the archive', {
-      hint: `Nothing was changed by this one. Try again when the other has ended; ${join(folder, LOCK_FILE)} names it. One of a host that is gone: remove that file.`,
+      hint: 'Nothing was changed by this one. Try again when the other has ended.',
     });
   return await work();
 }

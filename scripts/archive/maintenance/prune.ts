@@ -16,6 +16,7 @@ import {
   isTrend,
   listBlocks,
   markForDeletion,
+  REMOVAL_DELAY_S,
   removeMarked,
   removeNow,
   sizeOf,
@@ -26,11 +27,6 @@ import { knownRun } from '../recovery/recover.ts';
 import { findRunId, groupRuns, recordRemoval } from './archived-runs.ts';
 import { type Criteria, selectRuns, selectTrends } from './select.ts';
 
-/**
- * Seconds between the mark and the removal: Store stops showing a marked block in that time, and the mark can be taken
- * back.
- */
-const REMOVAL_DELAY_S = 48 * 3600;
 /** Event in the store: trend samples of runs before this were removed on purpose. */
 export const TREND_PRUNED = 'archive-trend-pruned';
 

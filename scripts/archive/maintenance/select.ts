@@ -1,7 +1,7 @@
 /** Which runs' blocks go: by age, number, size and label. Pure. */
 import { decodeTime, isValid } from 'ulid';
 import type { StoredRun } from '../../store/db.ts';
-import { type Block, sizeOf } from '../blocks.ts';
+import { type Block, REMOVAL_DELAY_S, sizeOf } from '../blocks.ts';
 import type { ArchivedRun } from './archived-runs.ts';
 
 /** What the user asked for. Without any of olderThanMs, keepLast, maxBytes nothing goes. */
@@ -34,9 +34,6 @@ export interface Selection {
   /** Bytes above maxBytes that only protected runs hold. */
   overBytes: number;
 }
-
-/** A run of another host may still be going on, or be uploaded right now, for so long. */
-const UNKNOWN_MIN_AGE_MS = 48 * 3_600_000;
 
 /** Runs pending or running, and those with all blocks marked already, are never chosen. */
 export function selectRuns(runs: ArchivedRun[], stored: StoredRun[], criteria: Criteria, now: number): Selection {
@@ -96,7 +93,7 @@ function protection(
   if (!stored) {
     if (!criteria.unknown) return 'not known to the store of this data folder (--unknown takes them too)';
     if (criteria.keepLabels.length > 0) return 'not known to the store, so their labels are not either';
-    return now - startOf(run, new Map()) < UNKNOWN_MIN_AGE_MS
+    return now - startOf(run, new Map()) < REMOVAL_DELAY_S * 1000
       ? 'of another store and younger than two days: they may still be going on'
       : null;
   }

@@ -65,7 +65,7 @@ export async function settleFolder(runId: string, ctx: Context): Promise<void> {
   const recoverable = !(await waits(runDir)) && (await isRecoverable(runId, runDir, ctx));
   // without a lock, which a full disk may not take
   if (!recoverable && !(await waits(runDir))) return rm(runDir, { recursive: true, force: true });
-  await using lock = await lockRun(runDir);
+  using lock = await lockRun(runDir);
   if (!lock) return;
   try {
     if (recoverable && !(await waits(runDir))) {

@@ -7,7 +7,6 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { $ } from 'zx/core';
 import { generator } from '../../../loadgen/schedule.ts';
 import { command } from '../../app/command.ts';
 import type { Context } from '../../app/context.ts';
@@ -25,8 +24,8 @@ import { metricPairs } from '../../judge/judge-run.ts';
 import { observationsOf } from '../../judge/observations.ts';
 import { judge, LEAST } from '../../judge/verdict.ts';
 import { bench } from '../../pipeline.ts';
-import { withoutRepository } from '../../plan/git.ts';
 import { columns } from '../../report/columns.ts';
+import { gitIn } from './shop-run.ts';
 
 /** Extra cost of a build: seconds of CPU or of waiting for each request, bytes that it holds. */
 interface Extra {
@@ -294,20 +293,13 @@ async function makeRepository(folder: string): Promise<{ benchmark: string; comm
     }),
   );
   const server = await readFile(join(repository, 'server.ts'), 'utf8');
-  const identity = {
-    GIT_AUTHOR_NAME: 'perf',
-    GIT_AUTHOR_EMAIL: 'perf@localhost',
-    GIT_COMMITTER_NAME: 'perf',
-    GIT_COMMITTER_EMAIL: 'perf@localhost',
-  };
-  const git = (...args: string[]) =>
-    $({ cwd: repository, env: { ...withoutRepository(process.env), ...identity }, quiet: true })`git ${args}`;
+  const git = gitIn(repository, 'perf');
   await git('init', '--quiet', '--initial-branch=main');
   const commit = async (extra: Extra) => {
     await writeFile(join(repository, 'server.ts'), withExtra(server, extra));
     await git('add', '--all');
     await git('commit', '--quiet', '--allow-empty', '-m', extra.name);
-    return (await git('rev-parse', 'HEAD')).stdout.trim();
+    return git('rev-parse', 'HEAD');
   };
   return { benchmark, commit };
 }

@@ -174,6 +174,7 @@ function variables(folder: string, ports: Record<string, number>, ctx: Context):
     MAYFLY_DISCOVERY: 'concurrent',
     MAYFLY_RETENTION_RAW: '0d',
     MAYFLY_RETENTION_TREND: '0d',
+    MAYFLY_REMOVAL_DELAY: '0s',
     ...others,
     ...ours,
   };

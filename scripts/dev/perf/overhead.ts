@@ -11,12 +11,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { command, wholeNumber } from '../../app/command.ts';
 import { EXIT, InfrastructureError } from '../../core/errors.ts';
+import { execute } from '../../core/exec.ts';
 import { interruptible } from '../../core/interrupt.ts';
 import type { RunDocument } from '../../documents/run.ts';
 import { ownerLabels } from '../../engine/owner.ts';
 import { median } from '../../judge/statistics.ts';
 import { GAP_S } from '../../measure/load/own-generator.ts';
-import { execute, tolerantShop, traceRun } from './shop-run.ts';
+import { tolerantShop, traceRun } from './shop-run.ts';
 import {
   costOfRounds,
   type Milestone,
@@ -154,17 +155,17 @@ async function bare(
   const document = await bareDocument(run, scratch, wanted);
   await writeFile(file, JSON.stringify(document));
   const project = ['compose', '--project-name', `mayfly-bare-${process.pid}`, '--file', file, '--progress', 'quiet'];
-  const down = () => execute('docker', [...project, 'down', '--volumes'], process.env);
-  const up = await execute('docker', [...project, 'up', '--detach', '--wait'], process.env, stop).catch(
-    async (error) => {
-      await down();
-      throw error;
-    },
-  );
-  const running = await execute('docker', [...project, 'ps', '--quiet', '--status', 'running'], process.env);
+  const compose = (args: string[], signal?: AbortSignal) =>
+    execute(['docker', ...project, ...args], { env: process.env, signal });
+  const down = () => compose(['down', '--volumes']);
+  const up = await compose(['up', '--detach', '--wait'], stop).catch(async (error) => {
+    await down();
+    throw error;
+  });
+  const running = await compose(['ps', '--quiet', '--status', 'running']);
   const gone = await down();
   const hint = 'Try npm run bench by itself; npm run doctor says what this machine has.';
-  if (up.code !== 0 || gone.code !== 0)
+  if (up.exitCode !== 0 || gone.exitCode !== 0)
     throw new InfrastructureError(`bare docker compose failed: ${up.stderr}${gone.stderr}`, { hint });
   const count = running.stdout.trim().split('\n').length;
   if (count !== Object.keys(document.services).length)

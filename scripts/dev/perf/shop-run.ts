@@ -6,21 +6,16 @@ import { createInterface } from 'node:readline';
 import { parse, stringify } from 'yaml';
 import { ROOT } from '../../app/open.ts';
 import { EXIT, InfrastructureError } from '../../core/errors.ts';
+import { execute, run } from '../../core/exec.ts';
 import type { RunDocument } from '../../documents/run.ts';
 import { LABEL } from '../../engine/names.ts';
+import { withoutRepository } from '../../plan/git.ts';
 import type { Traced } from './timeline.ts';
 
 /**
  * Events of the engine that say how far a run is. Those of health checks that run are left out: there are thousands.
  */
 const WATCHED = ['start', 'health_status', 'kill', 'destroy'];
-
-export interface Done {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-  seconds: number;
-}
 
 /**
  * The shop as a benchmark of its own folder, with what `lay` makes of its benchmark.yaml; it keeps its name, so its
@@ -43,9 +38,13 @@ export async function measureRound(
   { data, flags, what, stop }: { data: string; flags: string[]; what: string; stop: AbortSignal },
 ): Promise<{ seconds: number; run: RunDocument }> {
   const args = ['scripts/run.sh', 'bench', `--benchmark=${benchmark}`, '--rounds=1', ...flags, '--json', '--quiet'];
-  const { code, stdout, stderr, seconds } = await execute('sh', args, { ...process.env, MAYFLY_DATA: data }, stop);
-  if (code !== EXIT.pass)
-    throw new InfrastructureError(`${what} ended with exit code ${code}: ${stderr.trim()}`, {
+  const { exitCode, stdout, stderr, seconds } = await execute(['sh', ...args], {
+    cwd: ROOT,
+    env: { ...process.env, MAYFLY_DATA: data },
+    signal: stop,
+  });
+  if (exitCode !== EXIT.pass)
+    throw new InfrastructureError(`${what} ended with exit code ${exitCode}: ${stderr.trim()}`, {
       hint: 'Try npm run bench by itself.',
     });
   return { seconds, run: JSON.parse(stdout) as RunDocument };
@@ -91,63 +90,41 @@ export async function traceRun(
   });
   try {
     const startMs = Date.now();
-    const hear = (text: string) =>
-      lines.push(
-        ...text
-          .split('\n')
-          .filter(Boolean)
-          .map((one) => ({ atMs: Date.now(), text: one })),
-      );
-    const { code, stdout, stderr } = await execute(
-      'sh',
-      ['scripts/run.sh', 'bench', `--benchmark=${benchmark}`, ...flags, '--json'],
-      { ...process.env, MAYFLY_DATA: data },
-      stop,
-      hear,
+    const { exitCode, stdout, stderr } = await execute(
+      ['sh', 'scripts/run.sh', 'bench', `--benchmark=${benchmark}`, ...flags, '--json'],
+      {
+        cwd: ROOT,
+        env: { ...process.env, MAYFLY_DATA: data },
+        signal: stop,
+        onLine: (text) => lines.push({ atMs: Date.now(), text }),
+      },
     );
     const endMs = Date.now();
     if (stdout === '')
-      throw new InfrastructureError(`the run to be timed ended with exit code ${code}: ${stderr.trim()}`, {
+      throw new InfrastructureError(`the run to be timed ended with exit code ${exitCode}: ${stderr.trim()}`, {
         hint: 'Try npm run bench by itself.',
       });
-    const run = JSON.parse(stdout) as RunDocument;
+    const document = JSON.parse(stdout) as RunDocument;
     return {
       startMs,
       endMs,
       lines,
-      events: events.filter((one) => one.run === run.run_id).map(({ event }) => event),
-      run,
+      events: events.filter((one) => one.run === document.run_id).map(({ event }) => event),
+      run: document,
     };
   } finally {
     watching.kill();
   }
 }
 
-/**
- * Runs a command to its end; `stop` ends it and throws. In a process group of its own: a Ctrl-C in the terminal is for
- * this script. `hear`: what it says on standard error, as it comes.
- */
-export async function execute(
-  command: string,
-  args: string[],
-  env: NodeJS.ProcessEnv,
-  stop?: AbortSignal,
-  hear?: (text: string) => void,
-): Promise<Done> {
-  stop?.throwIfAborted();
-  const started = performance.now();
-  const child = spawn(command, args, { cwd: ROOT, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-  const end = () => void child.kill('SIGTERM');
-  stop?.addEventListener('abort', end, { once: true });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (chunk) => (stdout += chunk));
-  child.stderr.on('data', (chunk) => {
-    stderr += chunk;
-    hear?.(String(chunk));
-  });
-  const code = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
-  stop?.removeEventListener('abort', end);
-  stop?.throwIfAborted();
-  return { code, stdout, stderr, seconds: (performance.now() - started) / 1000 };
+/** git in a made-up repository, with an author of that name. Throws where it fails. */
+export function gitIn(repository: string, who: string): (...args: string[]) => Promise<string> {
+  const env = {
+    ...withoutRepository(process.env),
+    GIT_AUTHOR_NAME: who,
+    GIT_AUTHOR_EMAIL: `${who}@localhost`,
+    GIT_COMMITTER_NAME: who,
+    GIT_COMMITTER_EMAIL: `${who}@localhost`,
+  };
+  return (...args) => run('git', args, { cwd: repository, env, what: `git ${args[0]}` });
 }

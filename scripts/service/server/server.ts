@@ -1,10 +1,8 @@
 /** The server put together: routes, and the loops that talk to GitHub. */
-import { hostname } from 'node:os';
 import type { ServiceConfig } from '../../config/service.ts';
 import { UsageError } from '../../core/errors.ts';
 import type { Paths } from '../../core/paths.ts';
-import type { WorkerName } from '../../documents/job.ts';
-import { isAlive } from '../../engine/owner.ts';
+import { isWorkerThere } from '../../engine/owner.ts';
 import type { Store } from '../../store/db.ts';
 import { githubSite } from '../tell/alert.ts';
 import type { GitHub } from '../tell/github-types.ts';
@@ -140,7 +138,10 @@ function loopsOf(ctx: ServeContext, env: NodeJS.ProcessEnv): Loop[] {
     return sendWaiting(ctx, senders);
   };
   const recover = () => {
-    for (const { job_id, state, reason } of store.queue.recoverLost(ctx.now(), seenHere))
+    for (const { job_id, state, reason } of store.queue.recoverLost(
+      ctx.now(),
+      (worker) => isWorkerThere(worker) || undefined,
+    ))
       ctx.log(`job ${job_id} ${state === 'queued' ? 'is queued again' : 'has failed'}: ${reason}`);
   };
   return [
@@ -160,10 +161,6 @@ function loopsOf(ctx: ServeContext, env: NodeJS.ProcessEnv): Loop[] {
       : []),
   ];
 }
-
-/** A process that is seen is there; one that is not may be on another host, or hidden from this container. */
-const seenHere = ({ host, pid, pid_start }: WorkerName): true | undefined =>
-  host === hostname() && isAlive(pid, pid_start) ? true : undefined;
 
 function remarksOn({ config, site, actionToken }: ServeContext, github: GitHub | undefined): string[] {
   return [

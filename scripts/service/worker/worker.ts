@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../../app/context.ts';
 import { firstLine } from '../../core/errors.ts';
 import type { WorkerName } from '../../documents/job.ts';
-import { isAlive, processStart } from '../../engine/owner.ts';
+import { isWorkerThere, processStart } from '../../engine/owner.ts';
 import { LEASE_MS } from '../../store/leases.ts';
 import { runJob } from './run-job.ts';
 
@@ -17,10 +17,6 @@ export const thisWorker = (): WorkerName => ({
   pid: process.pid,
   pid_start: processStart(process.pid) ?? '',
 });
-
-/** Whether the process of a worker is there; undefined where it is on another host. */
-const stillThere = ({ host, pid, pid_start }: WorkerName): boolean | undefined =>
-  host === hostname() ? isAlive(pid, pid_start) : undefined;
 
 export interface WorkerState {
   /** Ids of the jobs that are worked on. */
@@ -59,7 +55,7 @@ async function slot(
 ): Promise<void> {
   while (!ctx.signal.aborted) {
     const leased = attempt(ctx, 'the queue could not be read', () => {
-      for (const { job_id, state, reason } of ctx.store.queue.recoverLost(ctx.now(), stillThere))
+      for (const { job_id, state, reason } of ctx.store.queue.recoverLost(ctx.now(), isWorkerThere))
         ctx.progress.warn(`job ${job_id} ${state === 'queued' ? 'is queued again' : 'has failed'}: ${reason}`);
       return ctx.store.queue.claim(me, ctx.now());
     });

@@ -1,4 +1,6 @@
 /** What a kill leaves in a data folder, made by hand, and what the next command makes of it. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pid } from 'node:process';
@@ -59,12 +61,23 @@ t.test('the lock of a run: one at a time, taken over from a dead process, none i
   const [one, two] = await Promise.all([lockRun(dir), lockRun(dir)]);
   t.equal([one, two].filter(Boolean).length, 1);
   t.equal(await lockRun(dir), null);
-  await (one ?? two)![Symbol.asyncDispose]();
-  writeFileSync(join(dir, 'push.lock'), DEAD);
+  (one ?? two)![Symbol.dispose]();
+  // Held by a process that is killed: the kernel gives it up.
+  const holder = spawn(process.execPath, [
+    '--input-type=module',
+    '--eval',
+    `import { lockRun } from '${import.meta.resolve('../../../scripts/archive/run-lock.ts')}';
+     const lock = await lockRun(${JSON.stringify(dir)});
+     console.log(lock ? 'held' : 'refused');
+     setInterval(() => {}, 1000);`,
+  ]);
+  t.equal(String((await once(holder.stdout, 'data'))[0]).trim(), 'held');
+  t.equal(await lockRun(dir), null, 'another process has it');
+  holder.kill('SIGKILL');
+  await once(holder, 'exit');
   const third = await lockRun(dir);
   t.ok(third);
-  await third![Symbol.asyncDispose]();
-  t.same(readdirSync(dir), []);
+  third![Symbol.dispose]();
   t.equal(await lockRun(join(dir, 'gone')), null);
 });
 
@@ -165,7 +178,7 @@ t.test('push and sweep take each run by itself, and end the records of dead ones
   t.notMatch(stdout + stderr, /^\s+at /m, 'no stack trace');
   for (const dir of [unreadable, lost, young, foreign, live]) t.ok(existsSync(dir), `${dir} stays`);
   t.notOk(existsSync(old));
-  t.same(readdirSync(join(data, 'runs', unknown)).sort(), ['owner.json', 'pending.json', 'snapshot']);
+  t.same(readdirSync(join(data, 'runs', unknown)).sort(), ['owner.json', 'pending.json', 'run.lock', 'snapshot']);
 
   const refused = await mayfly('sweep', ['..'], data).done;
   t.equal(refused.code, 2, refused.stderr);
