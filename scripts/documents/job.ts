@@ -19,7 +19,8 @@ export type WorkerName = NonNullable<Job['worker']>;
 /** What a worker tells of the job it is at. */
 export type JobProgress = NonNullable<Job['progress']>;
 /**
- * What a job failed by. `build`: its own commit cannot be built, which its author has to fix; `other`: what else
+ * What a job failed by. `build`: its own commit cannot be built; `service`: its own service does not start, dies or
+ * answers nothing but errors, while the baseline's does well: both are for its author to fix. `other`: what else
  * somebody has to fix.
  */
 export type JobFault = NonNullable<Job['fault']>;
@@ -28,6 +29,7 @@ export const JOB_FAULTS = [
   'lost_worker',
   'deadline',
   'build',
+  'service',
   'other',
 ] as const satisfies readonly JobFault[];
 

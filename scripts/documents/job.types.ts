@@ -178,9 +178,9 @@ export interface Job {
    */
   failures: number;
   /**
-   * What it failed by. build: its own commit cannot be built; other: what else somebody has to fix.
+   * What it failed by. build: its own commit cannot be built; service: the service of its own commit does not start, dies or answers nothing but errors, while that of the baseline does well; other: what else somebody has to fix.
    */
-  fault?: 'build' | 'deadline' | 'lost_worker' | 'infrastructure' | 'other';
+  fault?: 'build' | 'service' | 'deadline' | 'lost_worker' | 'infrastructure' | 'other';
   /**
    * Why its worker was asked to end it.
    */

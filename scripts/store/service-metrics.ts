@@ -68,7 +68,7 @@ function groupSql(bounds: readonly number[]): string {
   return `SELECT benchmark, kind, state, verdict, count(*) AS count, max(started_ms) AS taken_ms, ${within.join(', ')},
       sum(CASE WHEN ${timed} THEN 1 ELSE 0 END) AS timed, sum(CASE WHEN ${timed} THEN ended_ms - started_ms ELSE 0 END) AS sum_ms,
       sum(failures) AS infrastructure, sum(losses) AS lost_worker,
-      ${['deadline', 'build', 'other'].map((fault) => `sum(CASE WHEN fault = '${fault}' THEN 1 ELSE 0 END) AS ${fault}`).join(', ')}
+      ${['deadline', 'build', 'service', 'other'].map((fault) => `sum(CASE WHEN fault = '${fault}' THEN 1 ELSE 0 END) AS ${fault}`).join(', ')}
     FROM job GROUP BY benchmark, kind, state, verdict ORDER BY benchmark, kind, state, verdict`;
 }
 

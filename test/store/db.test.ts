@@ -384,6 +384,45 @@ t.test('a store of the first schema gets its change points and keeps its runs', 
   t.equal(store.run(run.run_id).pairing, 'alternating');
 });
 
+t.test('a store of before a service could be at fault keeps its jobs, and takes those that are', async (t) => {
+  const dir = t.testdir({ older: {} });
+  const file = join(dir, 'mayfly.db');
+  for (const name of readdirSync(MIGRATIONS).filter((name) => name < '007'))
+    copyFileSync(join(MIGRATIONS, name), join(dir, 'older', name));
+  const older = openDatabase(file, { migrations: join(dir, 'older') });
+  const add = (id: string, state: string, fault: string | null, names: Record<string, string> = {}) =>
+    older.run(
+      `INSERT INTO job (job_id, kind, state, priority, benchmark, commit_id, overrides, requested_by, created_ms, not_before_ms, deadline_s, retry_of, fault, ended_ms)
+       VALUES (?, 'new-test', ?, 10, 'shop', 'c', '{}', 'test', 1, 1, 3600, ?, ?, ?)`,
+      id,
+      state,
+      names.retry_of ?? null,
+      fault,
+      state === 'queued' ? null : 2,
+    );
+  add('01A', 'failed', 'build');
+  add('01B', 'queued', null, { retry_of: '01A' });
+  older.run(`UPDATE job SET replaced_by = '01B' WHERE job_id = '01A'`);
+  t.throws(() => add('01C', 'failed', 'service'), /CHECK/);
+  older.close();
+  const store = openStore(file);
+  t.teardown(() => store.close());
+  t.match(store.queue.job('01A'), { state: 'failed', fault: 'build', replaced_by: '01B' });
+  const { job, leaseId } = store.queue.claim({ host: 'h', pid: 1, pid_start: '1' }, 3)!;
+  t.match(job, { job_id: '01B', retry_of: '01A' });
+  store.queue.endLease('01B', leaseId, { state: 'failed', fault: 'service', reason: 'it dies' }, 4);
+  t.match(store.queue.job('01B'), { state: 'failed', fault: 'service', reason: 'it dies' });
+  const newer = openDatabase(file);
+  t.teardown(() => newer.close());
+  t.throws(() => newer.run(`UPDATE job SET retry_of = 'nobody' WHERE job_id = '01B'`), /FOREIGN KEY/);
+  t.same(newer.all('PRAGMA foreign_key_check'), []);
+  t.same(
+    newer.all(`SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'job' AND sql IS NOT NULL`).length,
+    6,
+    'with its indexes',
+  );
+});
+
 t.test('a comparison keeps its design, its verdict and where its rounds are from', async (t) => {
   const store = openStore(join(t.testdir(), 'mayfly.db'));
   t.teardown(() => store.close());

@@ -110,11 +110,11 @@ function ended(
   const first = firstOf(job.reason ?? '');
   switch (kind) {
     case 'judged': {
-      const sentence = run?.verdict ? run.verdict.summary : (run?.status_reason ?? '');
+      const sentence = run?.verdict ? run.verdict.summary : (run?.status_reason ?? job.reason ?? '');
       const title = sentence === '' ? job.verdict! : `${job.verdict}: ${sentence}`;
       const summary = run?.verdict
         ? verdictMarkdown(run.verdict, run, [jobLink(job, site)])
-        : `**${job.verdict}**${sentence === '' ? '' : `: ${escaped(sentence)}`}\n\n[The run](<${jobLink(job, site)}>).`;
+        : `**${job.verdict}**${sentence === '' ? '' : `: ${escaped(sentence)}`}\n\n${job.run_id === undefined ? `Job ${job.job_id}` : `[The run](<${jobLink(job, site)}>)`}.`;
       return {
         title,
         summary,
@@ -138,21 +138,25 @@ function ended(
       return { title: `Not measured: ${first}`, summary: because, conclusion: 'timed_out' };
     case 'build':
       return { title: 'The build of this commit failed', summary: because, conclusion: 'failure' };
+    case 'service':
+      return { title: first.replace(/^./, (letter) => letter.toUpperCase()), summary: because, conclusion: 'failure' };
     case 'fault':
       return { title: `Not measured: ${first}`, summary: because, conclusion: 'neutral' };
   }
 }
 
-export type JobEnd = 'judged' | 'alone' | 'cancelled' | 'late' | 'build' | 'fault';
+export type JobEnd = 'judged' | 'alone' | 'cancelled' | 'late' | 'build' | 'service' | 'fault';
 
 /**
- * How a job that has ended came to its end. `build`: its own commit cannot be built, which its author has to fix;
- * `fault`: of the infrastructure or the configuration.
+ * How a job that has ended came to its end. `build`: its own commit cannot be built; `service`: its own service does not
+ * start, dies or only fails, while the baseline's does well: both are for its author to fix. `fault`: of the
+ * infrastructure or the configuration.
  */
 export function endOf({ state, verdict, fault }: Job): JobEnd {
   if (state === 'done') return verdict === undefined ? 'alone' : 'judged';
   if (state === 'cancelled') return 'cancelled';
-  return fault === 'deadline' ? 'late' : fault === 'build' ? 'build' : 'fault';
+  if (fault === 'deadline') return 'late';
+  return fault === 'build' || fault === 'service' ? fault : 'fault';
 }
 
 /** Why a job has no result: the first line as a sentence, what follows it (the end of a log) as it is. */

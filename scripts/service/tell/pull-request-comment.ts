@@ -98,7 +98,7 @@ function stateText(job: Job, run: RunDocument | undefined, site: string): string
   }
   if (end === 'alone') return `measured alone, without a verdict (${link('the run')})`;
   if (end === 'cancelled') return `cancelled: ${why}`;
-  return `${end === 'build' ? '' : 'not measured: '}${why} (${link('more')})`;
+  return `${end === 'build' || end === 'service' ? '' : 'not measured: '}${why} (${link('more')})`;
 }
 
 function unaskedText({ head, from_fork }: PullRequestState, before: boolean): string {

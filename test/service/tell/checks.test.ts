@@ -104,7 +104,7 @@ t.test('in progress: rounds done, and the link to the run', async (t) => {
   );
 });
 
-t.test('concluded: only a regression and a build that its author has to fix are failures', async (t) => {
+t.test('concluded: only a regression, and what its author has to fix, are failures', async (t) => {
   const verdicts: [Verdict, string][] = [
     ['REGRESSION', 'failure'],
     ['PASS', 'success'],
@@ -142,6 +142,7 @@ t.test('concluded: only a regression and a build that its author has to fix are 
   const ends: [JobFault, string, string][] = [
     ['deadline', 'timed_out', 'late'],
     ['build', 'failure', 'build'],
+    ['service', 'failure', 'service'],
     ['infrastructure', 'neutral', 'fault'],
     ['lost_worker', 'neutral', 'fault'],
     ['other', 'neutral', 'fault'],
@@ -151,6 +152,12 @@ t.test('concluded: only a regression and a build that its author has to fix are 
     t.match(checkRunOf(failed(fault, log), undefined, { site }), { status: 'completed', conclusion }, fault);
   }
   t.match(checkRunOf(failed('build', log), undefined, { site }).summary, /\n```\nstep 3\nboom\n/);
+  const dead = `this commit does not start; the baseline does: candidate (topic, ${COMMIT.slice(0, 12)}): shop ended with exit code 3\n  shop: ended with exit code 3; the last lines of its log:\n    no such table: orders`;
+  t.match(checkRunOf(failed('service', dead), undefined, { site }), {
+    title: `This commit does not start; the baseline does: candidate (topic, ${COMMIT.slice(0, 12)}): shop ended with exit code 3`,
+    summary: /^this commit does not start; [^]*\n```\nshop: ended with exit code 3; [^]*no such table: orders\n```/,
+    conclusion: 'failure',
+  });
 });
 
 t.test('the summary is the verdict, with the settings somebody asked for', async (t) => {

@@ -60,6 +60,10 @@ t.test('every state of a job has its words', async (t) => {
     ],
     [{ state: 'done', run_id }, /measured alone, without a verdict/],
     [{ state: 'failed', reason: 'no engine\nlog line' }, /Not measured: no engine\.\n\n```\nlog line\n```/],
+    [
+      { state: 'failed', fault: 'service', reason: 'this commit does not start; the baseline does: shop ended\nlog' },
+      /Not measured: this commit does not start; the baseline does: shop ended\.\n\n```\nlog\n```/,
+    ],
     [{ state: 'cancelled', reason: 'its pull request was closed' }, /cancelled: its pull request was closed/],
   ];
   for (const [laid, words] of states) t.match(comment([job(laid)], {}, laid.verdict ? judged : makeRun()), words);
