@@ -21,6 +21,7 @@ import { asBegun, mustBeTheSame, runToResume, takenOver } from './measure/resume
 import { measureRounds } from './measure/rounds.ts';
 import type { Plan } from './plan/plan.ts';
 import { makePlan } from './plan/plan.ts';
+import { checkPromql } from './plan/promql.ts';
 import { build } from './stack/build.ts';
 import { type Stack, startStack } from './stack/run-stack.ts';
 
@@ -47,7 +48,10 @@ export async function withRun(
 ): Promise<RunDocument> {
   await sweepLeftovers(ctx);
   const bucket = await openBucket(config.objstore, ctx.paths);
-  const plan = await planRun(config, ctx, before);
+  const checked = checkPromql(config, ctx);
+  checked.catch(() => {}); // awaited below, also where the plan fails: its container goes first
+  const plan = await planRun(config, ctx, before).finally(() => checked.catch(() => {}));
+  await checked;
   const built = await build(plan, ctx);
   const labels = { run_id: plan.runId, benchmark: config.benchmark, host: plan.host.id };
   const destination = { labels, ...(config.objstore ? { objstore: config.objstore } : {}) };

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { ulid } from 'ulid';
 import type { Context } from '../app/context.ts';
 import { InfrastructureError } from '../core/errors.ts';
-import { BUCKET_CONFIG, type Bucket } from './bucket.ts';
-import { runTool, type ToolRun } from './tool.ts';
+import { runTool, type ToolRun } from '../engine/tool.ts';
+import { BUCKET_CONFIG, type Bucket, keyValues } from './bucket.ts';
 
 /** What a block says about itself: the part of its meta.json that Mayfly reads. */
 export interface Block {
@@ -247,7 +247,7 @@ async function bucketTool(
       image: 'thanos',
       cmd,
       binds: bucket.binds,
-      keys: bucket.keys,
+      env: keyValues(bucket.keys, ctx.env),
       network: bucket.network,
       timeoutMs: options.timeoutMs ?? LIST_TIMEOUT_MS,
     },

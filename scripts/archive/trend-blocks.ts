@@ -6,8 +6,8 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../app/context.ts';
 import { InfrastructureError } from '../core/errors.ts';
+import { runTool } from '../engine/tool.ts';
 import { readSnapshot, type Snapshot } from './snapshot.ts';
-import { runTool } from './tool.ts';
 import type { TrendText } from './trend.ts';
 
 const TIMEOUT_MS = 600_000;

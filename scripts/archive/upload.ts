@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../app/context.ts';
 import { InfrastructureError } from '../core/errors.ts';
-import { BUCKET_CONFIG, type Bucket } from './bucket.ts';
+import { runTool, type ToolRun } from '../engine/tool.ts';
+import { BUCKET_CONFIG, type Bucket, keyValues } from './bucket.ts';
 import type { Snapshot } from './snapshot.ts';
-import { runTool, type ToolRun } from './tool.ts';
 
 const ATTEMPTS = 3;
 const PAUSE_MS = 1000;
@@ -141,7 +141,7 @@ function runUploader(
       image: 'thanos',
       cmd: uploadArgs(labels),
       binds: [`${snapshot.dir}:/snapshot`, ...bucket.binds],
-      keys: bucket.keys,
+      env: keyValues(bucket.keys, ctx.env),
       network: bucket.network,
     },
     ctx,

@@ -11,6 +11,8 @@ export interface Fault {
   /** As the user should read it: relative to where the command runs. */
   file: string;
   line: number;
+  /** Where it is known to the character. */
+  column?: number;
   path: YamlPath;
   /** What is wrong and what is allowed; follows the path in a sentence. */
   text: string;
@@ -25,6 +27,8 @@ export interface YamlFile {
   faults: Fault[];
   /** A fault at a path, with the line where it stands, or of the nearest thing above it. */
   fault(path: YamlPath, text: string): Fault;
+  /** A fault at a character of the text at a path, counted from 0 in the text as it is read. */
+  faultIn(path: YamlPath, index: number, text: string): Fault;
 }
 
 /** Reads a YAML file; a file that is not there or not readable is a UsageError. */
@@ -55,6 +59,13 @@ export function parseYaml(text: string, name: string): YamlFile {
     path,
     text: message,
   });
+  const faultIn = (path: YamlPath, index: number, message: string): Fault => {
+    const place = document.getIn(path, true);
+    if (!isScalar(place) || !place.range) return fault(path, message);
+    const written = text.slice(place.range[0], place.range[1]);
+    const { line, col } = lines.linePos(place.range[0] + writtenIndex(written, String(place.value), index));
+    return { file: name, line, column: col, path, text: message };
+  };
   const invalid = (offset: number, message: string): Fault => ({
     file: name,
     line: at(offset),
@@ -73,11 +84,11 @@ export function parseYaml(text: string, name: string): YamlFile {
         );
     },
   });
-  if (faults.length > 0) return { name, value: undefined, faults, fault };
+  if (faults.length > 0) return { name, value: undefined, faults, fault, faultIn };
   try {
-    return { name, value: document.toJS({ maxAliasCount: 100 }), faults, fault };
+    return { name, value: document.toJS({ maxAliasCount: 100 }), faults, fault, faultIn };
   } catch (error) {
-    return { name, value: undefined, faults: [invalid(0, (error as Error).message)], fault };
+    return { name, value: undefined, faults: [invalid(0, (error as Error).message)], fault, faultIn };
   }
 }
 
@@ -113,11 +124,36 @@ function resolveAlias(node: unknown, document: Document): unknown {
   return typeof alias?.resolve === 'function' ? alias.resolve(document) : node;
 }
 
+/**
+ * Where a character of a text stands in the way it is written: with quotes, escapes, indentation and folded lines. The
+ * characters that are no space come in the same order in both.
+ */
+function writtenIndex(written: string, value: string, index: number): number {
+  const before = value.slice(0, index).replace(/\s/g, '').length;
+  const quote = /^["']/.exec(written)?.[0];
+  const places = [...characters(written, quote)];
+  return places[before] ?? (places.at(-1) ?? -1) + 1;
+}
+
+/** Where each character that is no space stands; one escape is one character. */
+function* characters(written: string, quote: string | undefined): Generator<number> {
+  const isBlock = /^[|>]/.test(written);
+  const start = isBlock ? written.indexOf('\n') : quote ? 1 : 0;
+  const end = quote ? written.length - 1 : written.length;
+  const escaped = quote === '"' ? /\\(?:[ntr\s]|(?<one>x..|u.{4}|U.{8}|.))|\S/gsy : quote ? /''|\S/gy : /\S/gy;
+  for (let at = start; at < end; at = Math.max(at + 1, escaped.lastIndex)) {
+    escaped.lastIndex = at;
+    const found = escaped.exec(written);
+    if (found && (found[0].length === 1 || quote === "'" || found.groups?.one)) yield at;
+  }
+}
+
 const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);
 
 /** One fault as one line: benchmarks/shop/benchmark.yaml:12 load/rate must be > 0 requests per second. */
-export function faultLine({ file, line, path, text }: Fault): string {
-  return [`${file}:${line}`, path.join('/'), text].filter(Boolean).join(' ');
+export function faultLine({ file, line, column, path, text }: Fault): string {
+  const place = column === undefined ? `${file}:${line}` : `${file}:${line}:${column}`;
+  return [place, path.join('/'), text].filter(Boolean).join(' ');
 }
 
 /** All faults in one message, in the order of the files' lines, each said once. */

@@ -10,13 +10,13 @@ import { freePort } from '../../scripts/archive/archives.ts';
 import { type Bucket, openBucket } from '../../scripts/archive/bucket.ts';
 import { rebuildTrends } from '../../scripts/archive/rebuild-trends.ts';
 import { lockRun } from '../../scripts/archive/run-lock.ts';
-import { runTool } from '../../scripts/archive/tool.ts';
 import { openMetrics, runSamples } from '../../scripts/archive/trend.ts';
 import { makeBlocks } from '../../scripts/archive/trend-blocks.ts';
 import { shipTrend } from '../../scripts/archive/trend-ship.ts';
 import { uploadSnapshot } from '../../scripts/archive/upload.ts';
 import type { RunDocument } from '../../scripts/documents/run.ts';
 import { thisUser } from '../../scripts/engine/owner.ts';
+import { runTool } from '../../scripts/engine/tool.ts';
 import { IMAGES } from '../../scripts/images/images.ts';
 import { blocksIn, context, type TestContext } from '../archive/trend-context.ts';
 import {

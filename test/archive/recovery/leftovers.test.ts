@@ -9,7 +9,7 @@ import { openBucket } from '../../../scripts/archive/bucket.ts';
 import { moved, readPending } from '../../../scripts/archive/pending.ts';
 import { readerSpec } from '../../../scripts/archive/recovery/recover.ts';
 import { lockRun } from '../../../scripts/archive/run-lock.ts';
-import { thanosError } from '../../../scripts/archive/tool.ts';
+import { thanosError } from '../../../scripts/engine/tool.ts';
 import { paths } from '../../../scripts/core/paths.ts';
 import type { Progress } from '../../../scripts/core/progress.ts';
 import { createBody } from '../../../scripts/engine/engine.ts';

@@ -1,8 +1,7 @@
 /** One program of a stack image (thanos, promtool), run to its end in a container that is gone afterwards. */
 import type { Context } from '../app/context.ts';
-import { LABEL } from '../engine/names.ts';
-import { ownerLabels, thisUser } from '../engine/owner.ts';
-import { keyValues } from './bucket.ts';
+import { LABEL } from './names.ts';
+import { ownerLabels, thisUser } from './owner.ts';
 
 const TIMEOUT_MS = 120_000;
 
@@ -16,8 +15,8 @@ export interface Tool {
   entrypoint?: string[];
   cmd: string[];
   binds: string[];
-  /** Names of environment variables of this process that it gets too. */
-  keys?: string[];
+  /** Its environment. */
+  env?: Record<string, string>;
   /** 'host' where an address is meant as this host sees it. */
   network: 'none' | 'host';
   /** Milliseconds after which it is ended; two minutes where absent. */
@@ -28,6 +27,8 @@ export interface ToolRun {
   /** -1: it did not end in time. */
   exitCode: number;
   stdout: string;
+  /** That and what it wrote to stderr. */
+  all: string;
   /** What it logged as JSON. */
   lines: Record<string, unknown>[];
   /** Why it failed, in one sentence; empty after exit code 0. */
@@ -44,7 +45,7 @@ export async function runTool(tool: Tool, ctx: Context): Promise<ToolRun> {
     image: ctx.machine.images[tool.image]!.ref,
     ...(tool.entrypoint ? { entrypoint: tool.entrypoint } : {}),
     cmd: tool.cmd,
-    env: keyValues(tool.keys ?? [], ctx.env),
+    env: tool.env ?? {},
     user: thisUser(),
     labels: { ...ownerLabels(tool.owner), [LABEL.service]: tool.purpose },
     binds: tool.binds,
@@ -61,7 +62,7 @@ export async function runTool(tool: Tool, ctx: Context): Promise<ToolRun> {
       });
     const { stdout, all } = await ctx.engine.logs(id, 0);
     const lines = all.split('\n').flatMap(parseLine);
-    return { exitCode, stdout, lines, error: exitCode === 0 ? '' : whyItFailed(exitCode, lines, all, timeoutMs) };
+    return { exitCode, stdout, all, lines, error: exitCode === 0 ? '' : whyItFailed(exitCode, lines, all, timeoutMs) };
   } finally {
     await ctx.engine.remove(id);
   }
