@@ -95,9 +95,8 @@ export function openGrpc(
   const channel: ChannelOptions = {
     'grpc.use_local_subchannel_pool': 1,
     'grpc.max_receive_message_length': -1,
-    ...(secure
-      ? { 'grpc.ssl_target_name_override': new URL(target).hostname }
-      : { 'grpc.default_authority': new URL(target).host }),
+    'grpc.default_authority': new URL(target).host,
+    ...(secure ? { 'grpc.ssl_target_name_override': new URL(target).hostname } : {}),
   };
   const with_ = secure
     ? credentials.createSsl(tls.ca === undefined ? null : readFileSync(pathOf(tls.ca)), null, null, {
@@ -202,9 +201,12 @@ class Call extends LatePromise<Reply> implements Reply {
     this.deadlineMs = this.sentMs + timeoutMs;
     const { path, requestStream, responseStream, requestSerialize, responseDeserialize } = this.#method;
     const metadata = new Metadata();
-    for (const [key, value] of Object.entries(this.#options.metadata ?? {})) metadata.set(key, value);
+    const options: { host?: string } = {};
+    // HTTP/2 has no such header: it is the authority of the call
+    for (const [key, value] of Object.entries(this.#options.metadata ?? {}))
+      if (key.toLowerCase() === 'host') options.host = value;
+      else metadata.set(key, value);
     const { client } = this.#clients;
-    const options = {};
     const done = (error: ServiceError | null, message?: object) => {
       if (message !== undefined) {
         this.message = message;

@@ -51,8 +51,8 @@ export interface SideHttp {
   pool: Dispatcher;
   /** Sent with each request: the host as the benchmark names it, and what the script wants. */
   headers: Readonly<Record<string, string>>;
-  /** Of the target, as the benchmark names it. */
-  origin: string;
+  /** Of the target. */
+  protocol: string;
   maxAnswer: number | undefined;
   /** It is closed: a script that goes on all the same waits for ever, and takes no time. */
   over: boolean;
@@ -89,7 +89,7 @@ export function openHttp(
   const side: SideHttp = {
     pool,
     headers: withHeaders({ host: named.host }, http.headers),
-    origin: `${origin.protocol}//${named.host}`,
+    protocol: origin.protocol,
     maxAnswer: http.maxAnswerBytes,
     over: false,
     close: () => {
@@ -193,6 +193,8 @@ export class HttpRequest extends LatePromise<Answer> implements Answer {
   #withBody = true;
   #controller: Dispatcher.DispatchController | null = null;
   #headers: Readonly<Record<string, string>> = {};
+  /** The `Host` that is sent: the target's, or the script's. */
+  #host = '';
   #chunks: Uint8Array[] | null = null;
   readonly #maxAnswer: number;
   #body: Uint8Array | null = null;
@@ -231,6 +233,7 @@ export class HttpRequest extends LatePromise<Answer> implements Answer {
       content = typeof body === 'function' ? body() : (body ?? null);
     }
     sent = withHeaders(sent, headers);
+    this.#host = sent.host!;
     if (jar) {
       const cookies = jar.getCookieStringSync(this.#url());
       if (cookies) sent = { ...sent, cookie: cookies };
@@ -246,7 +249,11 @@ export class HttpRequest extends LatePromise<Answer> implements Answer {
   }
 
   #url(): string {
-    return `${this.#side.origin}${this.#path}`;
+    return `${this.#origin()}${this.#path}`;
+  }
+
+  #origin(): string {
+    return `${this.#side.protocol}//${this.#host}`;
   }
 
   /** Ends a request that takes too long. */
@@ -301,7 +308,7 @@ export class HttpRequest extends LatePromise<Answer> implements Answer {
     const location = this.#headers.location;
     if (!location) return false;
     const to = URL.parse(location, this.#url());
-    if (to?.origin !== this.#side.origin) return false;
+    if (to?.origin !== new URL(this.#origin()).origin) return false;
     this.#redirects--;
     this.#path = to.pathname + to.search;
     if (this.status === 303 || (this.status < 303 && this.#method === 'POST')) {

@@ -16,6 +16,7 @@ export interface SideState {
   index: number;
   name: SideName;
   url: string;
+  target: string;
   http: SideHttp;
   /** Null where the script names no protos. */
   grpc: ServiceClients | null;
@@ -71,6 +72,7 @@ export class Iterating implements Iteration {
   readonly row: Readonly<Record<string, string>> | undefined;
   readonly side: SideName;
   readonly url: string;
+  readonly target: string;
   readonly data: unknown;
   readonly #shared: Shared;
   readonly #state: SideState;
@@ -95,6 +97,7 @@ export class Iterating implements Iteration {
     this.row = place.row;
     this.side = state.name;
     this.url = state.url;
+    this.target = state.target;
     this.data = state.data;
     this.#shared = shared;
     this.#state = state;

@@ -100,6 +100,8 @@ export interface Iteration<Data = unknown> {
   data: Data;
   /** URL that other clients may go to: the side's own. */
   url: string;
+  /** The target as benchmark.yaml writes it, the same on both sides: its host is the `Host` of every request. */
+  target: string;
   side: SideName;
   /** Number of the iteration among those of its side, from 0. */
   pair: number;
@@ -125,7 +127,7 @@ export interface Iteration<Data = unknown> {
  * several workers.
  */
 export type SetUp<Data> = (
-  side: Pick<Iteration, 'http' | 'grpc' | 'url' | 'side' | 'random'>,
+  side: Pick<Iteration, 'http' | 'grpc' | 'url' | 'target' | 'side' | 'random'>,
 ) => PromiseLike<Data> | Data;
 
 export interface LoadOptions<Data = unknown> {

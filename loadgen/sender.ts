@@ -73,6 +73,7 @@ async function run(data: SenderData): Promise<void> {
       index: i,
       name: side.name,
       url: side.url,
+      target: plan.target,
       data: undefined,
       inFlight: 0,
       http: openHttp(script.options, {

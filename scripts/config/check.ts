@@ -212,8 +212,18 @@ function checkTarget({ target, image }: LoadSpec, around: Surroundings, say: Say
   if (image === undefined && (url.pathname !== '/' || url.search))
     return [say(path, `must end with the host and the port, got ${shown(target)}; paths are the script's`)];
   if (url.username || url.password) return [say(path, 'must not hold a user or a password')];
+  if (image !== undefined && RUN_STACK.includes(url.hostname))
+    return [
+      say(
+        path,
+        `must not name a service that is called ${url.hostname}: so is one of Mayfly's own beside another load generator; give yours another name`,
+      ),
+    ];
   return checkService(path, url.hostname, around, say);
 }
+
+/** Services of compose/run.yaml: a generator that is an image is in their network too. */
+const RUN_STACK = ['prometheus', 'exporter'];
 
 function checkService(path: YamlPath, name: string, { services }: Surroundings, say: Say): Fault[] {
   if (!services || services.includes(name)) return [];

@@ -385,6 +385,12 @@ const wrong: [what: string, from: string, to: string, sentence: string][] = [
     'http://shpo:8080',
     ':9 load/target names "shpo", which is no service of the Compose file (did you mean shop?); its services: shop',
   ],
+  [
+    'another generator and a service that is called as one of the run stack',
+    '  script: load.ts\n  target: http://shop:8080',
+    '  image: x\n  command: []\n  requests: x{$selector}\n  target: http://prometheus:8080',
+    ":11 load/target must not name a service that is called prometheus: so is one of Mayfly's own beside another load generator; give yours another name",
+  ],
   ['a password', 'http://shop:8080', 'http://a:b@shop:8080', ':9 load/target must not hold a user or a password'],
   [
     'a scrape of no service',

@@ -243,9 +243,18 @@ t.test('two sides, several workers, a closed model: exact counts', async (t) => 
   for (const { calls } of servers) t.same(calls.sort(), Array.from({ length: 12 }, (_, pair) => `Add ${pair}`).sort());
 });
 
+t.test('the authority of a call is that of the script, where it gives one', async (t) => {
+  const { port, peers, calls } = await cart(t);
+  const script = `import { defineLoad } from 'mayfly/load'; export default defineLoad({ grpc: { protos: ['protos/shop.proto'] } }, ({ grpc }) => grpc.unary('shop.Cart/Add', { count: 1 }, { metadata: { host: 'www.shop.example', 'x-user': 'me' } }));`;
+  const { sides } = await measure(t, { ...FILES, 'load.ts': script }, planFor([`http://127.0.0.1:${port}`]));
+  t.match(sides, [{ failed: 0 }]);
+  t.strictSame([...new Set(calls)], ['Add me']);
+  for (const peer of peers) t.match(peer, / www\.shop\.example$/);
+});
+
 t.test('over TLS, refused without the authority; and a server that is not there', async (t) => {
   const { ca, key, cert } = certificates(t);
-  const { port } = await cart(
+  const { port, peers } = await cart(
     t,
     ServerCredentials.createSsl(null, [{ private_key: Buffer.from(key), cert_chain: Buffer.from(cert) }]),
   );
@@ -263,6 +272,7 @@ t.test('over TLS, refused without the authority; and a server that is not there'
   );
   t.match(trusted!.sides, [{ requests: 4, failed: 0, failures: [] }]);
   t.match(off!.sides, [{ requests: 4, failed: 0, failures: [] }]);
+  for (const peer of peers) t.match(peer, / shop:9000$/, "the authority is the target's");
   t.match(refused!.sides, [
     { requests: 4, failed: 4, failures: [{ kind: 'tls', count: 4, example: { name: 'add', message: /certificate/ } }] },
   ]);

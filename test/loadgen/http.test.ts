@@ -139,6 +139,45 @@ t.test('bodies: kept they are decoded, else thrown away; methods, headers and na
   );
 });
 
+t.test("the Host is the target's on both sides, unless the script gives another one", async (t) => {
+  const hosts = (seen: { headers: NodeJS.Dict<string | string[]> }[]) => [
+    ...new Set(seen.map(({ headers }) => headers.host)),
+  ];
+  const both = [await remember(t), await remember(t)];
+  await measure(
+    t,
+    `import { defineLoad } from 'mayfly/load'; export default defineLoad(({ http, target }) => http.get('/' + encodeURIComponent(target)));`,
+    planFor(both.map(({ url }) => url)),
+  );
+  for (const { seen } of both) {
+    t.strictSame(hosts(seen), ['shop:8080']);
+    t.equal(seen[0]!.path, '/http%3A%2F%2Fshop%3A8080', 'another client can send it too');
+  }
+  const named = await remember(t);
+  const script = `import { defineLoad } from 'mayfly/load'; export default defineLoad({ http: { headers: { Host: 'www.shop.example' } } }, ({ http }) => http.get('/'));`;
+  await measure(t, script, planFor([named.url]));
+  t.strictSame(hosts(named.seen), ['www.shop.example']);
+
+  const asked: string[] = [];
+  const url = await serve(t, (request, response) => {
+    asked.push(request.url!);
+    response
+      .writeHead(302, { location: request.url === '/' ? 'http://www.shop.example/next' : 'http://shop:8080/other' })
+      .end();
+  });
+  await measure(t, script.replace(`'/')`, `'/', { redirects: 5 })`), planFor([url], { model: closed(1, 1) }));
+  t.strictSame(asked, ['/', '/next'], 'no other host than the one it has asked for');
+
+  const authorities = new Set<string | undefined>();
+  const two = createHttp2((request, response) => {
+    authorities.add(request.headers[':authority'] as string);
+    response.end();
+  });
+  const script2 = `import { defineLoad } from 'mayfly/load'; export default defineLoad({ http: { version: 2 } }, ({ http, pair }) => http.get('/', pair % 2 ? {} : { headers: { host: 'www.shop.example' } }));`;
+  await measure(t, script2, planFor([await listening(t, two)]));
+  t.strictSame([...authorities].sort(), ['shop:8080', 'www.shop.example']);
+});
+
 t.test('redirects are followed where asked for, and never to another host', async (t) => {
   const elsewhere = await remember(t);
   const to: Record<string, [number, string]> = {

@@ -13,7 +13,7 @@ import { InfrastructureError } from '../../core/errors.ts';
 import type { ProgressStep } from '../../core/progress.ts';
 import type { SideName } from '../../documents/run.ts';
 import type { ContainerSpec } from '../../engine/engine.ts';
-import { fillPromql, LABEL, sideNetwork, sideTarget } from '../../engine/names.ts';
+import { fillPromql, LABEL, sideNetwork } from '../../engine/names.ts';
 import type { Plan } from '../../plan/plan.ts';
 import { obtain } from '../../stack/build.ts';
 import { type ContainerCpu, findCounters, readCounters } from '../../stack/counters.ts';
@@ -70,7 +70,8 @@ export function generatorContainer(
   const env = {
     RATE: String(load.rate),
     DURATION: `${seconds}s`,
-    TARGET: sideTarget(load.target, side),
+    // It is in the networks of its side and of no other: there the service has the name that the benchmark gives it.
+    TARGET: load.target.replace(/\/$/, ''),
     MAX_IN_FLIGHT: String(load.maxInFlight),
     VUS: String(load.maxInFlight),
     SIDE: side,
