@@ -20,7 +20,9 @@ export function designOf(run: RunDocument, observed: number): Comparison {
 export function metricPairs(run: RunDocument, observations: readonly Observation[]): MetricPairs[] {
   return run.metrics
     .map((metric) => ({ metric, pairs: pairsOf(observations, metric.name) }))
-    .filter(({ metric, pairs }) => metric.primary || pairs.some((pair) => pair !== null));
+    .filter(
+      ({ metric, pairs }) => metric.primary || metric.promql !== undefined || pairs.some((pair) => pair !== null),
+    );
 }
 
 /** What the rounds that there are say so far. `ended`: no more will come. */

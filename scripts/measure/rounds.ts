@@ -65,6 +65,8 @@ export class Rounds implements AsyncDisposable {
   /** The next round's generator: it starts and gets warm in this round's warm-up, and stands still in its window. */
   #loadAhead: Promise<PreparedLoad> | undefined;
   #dropped: Promise<void> = Promise.resolve();
+  /** Metrics without a value that the user has been told of. */
+  readonly #told = new Set<string>();
 
   constructor(stack: Stack, ctx: Context) {
     this.#stack = stack;
@@ -82,6 +84,7 @@ export class Rounds implements AsyncDisposable {
       );
       const collected = await collect(load, sides, stack, ctx);
       step.done(collected.every(({ document }) => document.valid) ? undefined : 'INVALID');
+      for (const warning of unreadWarnings(collected, this.#told)) ctx.progress.warn(warning);
       return collected;
     });
   }
@@ -137,6 +140,23 @@ export class Rounds implements AsyncDisposable {
     await this.#ahead?.[Symbol.asyncDispose]();
     this.#ahead = undefined;
   }
+}
+
+/** Each metric of the benchmark's own that has no value, once in a run: with its query and what that gives. */
+export function unreadWarnings(
+  collected: readonly Pick<CollectedRound, 'document' | 'unread'>[],
+  told: Set<string>,
+): string[] {
+  const all = collected.flatMap(({ document: { side }, unread }) => unread.map((one) => ({ side, ...one })));
+  const news = Map.groupBy(
+    all.filter(({ name }) => !told.has(name)),
+    ({ name, why }) => `${name} ${why}`,
+  );
+  for (const { name } of all) told.add(name);
+  return [...news.values()].map((sides) => {
+    const { name, why, promql } = sides[0]!;
+    return `${name} has no value of ${sides.map(({ side }) => side).join(' and ')}: ${why}: ${promql}`;
+  });
 }
 
 /** What the plan asks for: rounds of one side, or a comparison. Every round is stored as soon as it is measured. */

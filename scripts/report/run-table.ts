@@ -30,6 +30,7 @@ export function runTable(run: RunDocument, options: TableOptions): string {
         '',
         ...failures,
         ...heading(run, options),
+        ...withoutValue(run),
         archiveLine(run.archive),
       ]
     : [
@@ -39,6 +40,7 @@ export function runTable(run: RunDocument, options: TableOptions): string {
         '',
         ...failures,
         ...invalidRounds(run),
+        ...withoutValue(run),
         archiveLine(run.archive),
       ];
   return [...result, '', ...whereNext(run, options)].join('\n');
@@ -120,7 +122,7 @@ function roundsText(run: RunDocument): string {
 
 function figures(run: RunDocument, { color }: TableOptions): string {
   const metrics = shownMetrics(run);
-  if (metrics.length === 0) return 'No round is valid, so there is no result.';
+  if (!metrics.some((metric) => hasValue(run, metric))) return 'No round is valid, so there is no result.';
   const mark = metrics.some(({ primary }) => primary)
     ? ['', '* primary metric; CV: coefficient of variation, the standard deviation over rounds in % of the mean']
     : [];
@@ -158,14 +160,23 @@ function pairTable(run: RunDocument, metrics: Metric[], color: boolean): string 
 }
 
 /**
- * Those that people look for, in their order, then the benchmark's own, then other primary ones; where there is a
- * value.
+ * Those that people look for, in their order, where there is a value; then the benchmark's own, which keep their row
+ * without one.
  */
 function shownMetrics(run: RunDocument): Metric[] {
-  return inOrder(
-    run.metrics
-      .filter(isShown)
-      .filter(({ name }) => summarise(run, 'candidate', name) || summarise(run, 'baseline', name)),
+  return inOrder(run.metrics.filter(isShown).filter((metric) => metric.promql !== undefined || hasValue(run, metric)));
+}
+
+const hasValue = (run: RunDocument, { name }: Metric): boolean =>
+  Boolean(summarise(run, 'candidate', name) || summarise(run, 'baseline', name));
+
+/** Metrics of the benchmark's own that no valid round has a value of, with their queries. */
+function withoutValue(run: RunDocument): string[] {
+  if (!run.rounds.some(({ valid }) => valid)) return [];
+  return run.metrics.flatMap((metric) =>
+    metric.promql === undefined || hasValue(run, metric)
+      ? []
+      : [`${plainText(metric.name)} has no value in any round: ${plainText(metric.promql)}`],
   );
 }
 

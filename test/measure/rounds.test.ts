@@ -3,7 +3,7 @@ import t from 'tap';
 import { VERSION } from '../../loadgen/version.ts';
 import type { RoundDocument, RunDocument } from '../../scripts/documents/run.ts';
 import { asBegun, mustBeTheSame, runToResume, takenOver } from '../../scripts/measure/resume.ts';
-import { nextRound } from '../../scripts/measure/rounds.ts';
+import { nextRound, unreadWarnings } from '../../scripts/measure/rounds.ts';
 import { designComparison } from '../../scripts/plan/plan.ts';
 import { aConfig, aPlan } from '../fixtures/plan.ts';
 import { makeComparison, makeRound, makeRun } from '../run-document.ts';
@@ -152,3 +152,20 @@ for (const [why, run, successor] of [
     t.throws(() => resumed(run, successor), { name: 'UsageError', message: why });
   });
 }
+
+t.test('a metric without a value is named once, with its query', async (t) => {
+  const told = new Set<string>();
+  const one = (side: 'candidate' | 'baseline', name: string, why: string) => ({
+    document: makeRound(side, 1, {}),
+    unread: [{ name, promql: 'sum(x{$selector})', why }],
+  });
+  const nothing = 'its query gives nothing';
+  t.same(unreadWarnings([one('candidate', 'hits', nothing), one('baseline', 'hits', nothing)], told), [
+    'hits has no value of candidate and baseline: its query gives nothing: sum(x{$selector})',
+  ]);
+  t.same(
+    unreadWarnings([one('baseline', 'hits', nothing), one('baseline', 'misses', nothing)], told),
+    ['misses has no value of baseline: its query gives nothing: sum(x{$selector})'],
+    'and not again',
+  );
+});

@@ -1,5 +1,6 @@
 import t from 'tap';
 import type { RunDocument } from '../../scripts/documents/run.ts';
+import { judgeRun } from '../../scripts/judge/judge-run.ts';
 import { comparisonTable, runsTable, runTable } from '../../scripts/report/run-table.ts';
 import { K6_LOAD, makeComparison, makeJudged, makeRound, makeRun } from '../run-document.ts';
 
@@ -152,4 +153,24 @@ t.test('two runs beside each other', async (t) => {
   });
   const shown = comparisonTable(makeRun(), b, PLAIN);
   t.match(shown, /latency med \* +1\.20 ms +8\.33 % +1\.80 ms +8\.33 % +\+50\.00 %/);
+});
+
+t.test("a metric of the benchmark's own without a value keeps its row, and its query is named", async (t) => {
+  const lost = (run: RunDocument): RunDocument => ({
+    ...run,
+    rounds: run.rounds.map((round) => {
+      const { search_p95: _, ...samples } = round.samples;
+      return { ...round, samples };
+    }),
+  });
+  const why = 'search_p95 has no value in any round: histogram_quantile(0.95, x{$selector})';
+  const alone = runTable(lost(makeRun()), PLAIN).split('\n');
+  t.ok(alone.includes('search_p95                -         -         -       -'), alone.join('\n'));
+  t.ok(alone.includes(why));
+  const judged = lost(makeJudged());
+  const compared = runTable({ ...judged, verdict: judgeRun(judged) }, PLAIN);
+  t.match(compared, /^search_p95 +- +- +- +-$/m);
+  t.ok(compared.split('\n').includes(why));
+  t.notMatch(runTable(makeRun(), PLAIN), 'has no value');
+  t.notMatch(runTable(lost(makeRun({ rounds: [] })), PLAIN), 'has no value', 'nothing was measured at all');
 });

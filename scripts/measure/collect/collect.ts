@@ -9,13 +9,21 @@ import type { Sides, Stack } from '../../stack/run-stack.ts';
 import type { Edge } from '../load/edges.ts';
 import type { LoadResult } from '../load/generator.ts';
 import { failuresOf } from './failures.ts';
-import type { PrometheusClient } from './prometheus.ts';
+import { type PrometheusClient, QueryRefused, type Series, singleValue } from './prometheus.ts';
 import { judgeValidity, type ServiceSignals, type Signals } from './validity.ts';
 
 /** A round as it is stored: the document, and the raw material it was made from. */
 export interface CollectedRound {
   document: RoundDocument;
   detail: { signals: Signals; load: SideResult | null };
+  /** Metrics of the benchmark's own whose query gave no value. */
+  unread: UnreadMetric[];
+}
+
+export interface UnreadMetric {
+  name: string;
+  promql: string;
+  why: string;
 }
 
 export async function collect(load: LoadResult, sides: Sides, stack: Stack, ctx: Context): Promise<CollectedRound[]> {
@@ -31,7 +39,7 @@ async function collectSide(
 ): Promise<CollectedRound> {
   const { plan } = sides;
   const { prometheus } = await stack.ready;
-  const prom = within(prometheus, { fromMs: load.startMs, toMs: load.endMs }, side, sides.round);
+  const series = within(prometheus, { fromMs: load.startMs, toMs: load.endMs }, side, sides.round);
   const measured = load.result?.sides.find((one) => one.side === side) ?? null;
   const requests = measured?.requests ?? 0;
   // an iteration that threw has failed too, and may have made no request
@@ -48,11 +56,20 @@ async function collectSide(
   if (requests > 0) put('cpu_seconds_per_request', cpuSeconds / requests, 's');
   put(
     'memory_peak',
-    await prom('max_over_time(sum(container_memory_working_set_bytes{job="containers",$selector})[$window:1s])'),
+    numberIn(
+      await series('max_over_time(sum(container_memory_working_set_bytes{job="containers",$selector})[$window:1s])'),
+    ),
     'bytes',
   );
-  for (const metric of plan.config.metrics) {
-    if (metric.promql) put(metric.name, await prom(metric.promql), metric.unit);
+  const unread: UnreadMetric[] = [];
+  for (const { name, promql, unit } of plan.config.metrics) {
+    if (promql === undefined) continue;
+    const found = await series(promql).then(singleValue, (error) => {
+      if (error instanceof QueryRefused) return `its query fails, ${error.message}`;
+      throw error;
+    });
+    if (typeof found === 'number') put(name, found, unit);
+    else unread.push({ name, promql, why: found });
   }
 
   const signals: Signals = {
@@ -87,8 +104,14 @@ async function collectSide(
       ...(failures.length > 0 ? { failures } : {}),
     },
     detail: { signals, load: measured },
+    unread,
   };
 }
+
+const numberIn = (series: Series[]) => {
+  const found = singleValue(series);
+  return typeof found === 'number' ? found : null;
+};
 
 /** Evaluates PromQL over a span for one side; several series are put together only by the expression itself. */
 function within(
@@ -96,8 +119,8 @@ function within(
   span: { fromMs: number; toMs: number },
   side: SideName,
   round: number,
-): (promql: string) => Promise<number | null> {
-  return (promql) => prometheus.value(fillPromql(promql, side, round, (span.toMs - span.fromMs) / 1000), span.toMs);
+): (promql: string) => Promise<Series[]> {
+  return (promql) => prometheus.query(fillPromql(promql, side, round, (span.toMs - span.fromMs) / 1000), span.toMs);
 }
 
 function latencySamples(measured: SideResult | null): Record<string, Sample> {

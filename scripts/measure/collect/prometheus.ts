@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
 import { InfrastructureError } from '../../core/errors.ts';
+import { plainText } from '../../core/text.ts';
 
 export type PrometheusClient = ReturnType<typeof connectPrometheus>;
 
@@ -11,6 +12,16 @@ export interface Series {
   value: number;
 }
 
+/** What Prometheus says of one of its targets. */
+export interface ScrapeTarget {
+  job: string;
+  url: string;
+  /** Its last scrape succeeded. */
+  up: boolean;
+  /** Why it failed; empty where it did not. */
+  error: string;
+}
+
 /**
  * Milliseconds. After a failed request the client waits so long for the event that Prometheus has ended: that event is
  * the better reason.
@@ -18,20 +29,44 @@ export interface Series {
 const END_EVENT_WAIT_MS = 500;
 const HINT = 'Run the benchmark again; with --keep the stack stays up to look at.';
 
+/** Prometheus has answered and cannot evaluate what it was asked. */
+export class QueryRefused extends InfrastructureError {}
+
+/** The one value of an answer; where it holds none, what it holds instead. */
+export function singleValue(series: readonly Series[]): number | string {
+  const [only, ...more] = series;
+  if (!only) return 'its query gives nothing';
+  if (more.length === 0)
+    return Number.isFinite(only.value) ? only.value : `its query gives ${only.value}, as after a division by 0`;
+  const labels = series.slice(0, 2).map((one) => `{${labelsText(one.labels)}}`);
+  return `its query gives ${series.length} series (${labels.join(', ')}${series.length > 2 ? ', ...' : ''}) and must give one: put sum() or the like around it`;
+}
+
+const labelsText = (labels: Record<string, string>) =>
+  Object.entries(labels)
+    .filter(([name]) => !['side', 'round', 'commit'].includes(name))
+    .map(([name, value]) => `${name}="${plainText(value)}"`)
+    .join(',')
+    .slice(0, 200);
+
 /** `signal` ends every request, and its reason is thrown then. */
 export function connectPrometheus(url: string, signal?: AbortSignal) {
   async function call(
     method: 'GET' | 'POST',
     path: string,
-    form: Record<string, string>,
+    form: Record<string, string> | null,
     ends: AbortSignal | undefined = signal,
   ): Promise<any> {
     let response: Awaited<ReturnType<typeof request>>;
     try {
       response = await request(`${url}${path}`, {
         method,
-        body: new URLSearchParams(form).toString(),
-        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        ...(form
+          ? {
+              body: new URLSearchParams(form).toString(),
+              headers: { 'content-type': 'application/x-www-form-urlencoded' },
+            }
+          : {}),
         headersTimeout: 30_000,
         signal: ends ?? null,
       });
@@ -54,7 +89,7 @@ export function connectPrometheus(url: string, signal?: AbortSignal) {
       );
     }
     if (answer.status !== 'success')
-      throw new InfrastructureError(`the run's Prometheus refused: ${answer.error ?? text.slice(0, 200)}`, {
+      throw new QueryRefused(`the run's Prometheus refused: ${answer.error ?? text.slice(0, 200)}`, {
         hint: 'Is it the PromQL of a metric in benchmark.yaml?',
       });
     return answer.data;
@@ -80,6 +115,16 @@ export function connectPrometheus(url: string, signal?: AbortSignal) {
   return {
     url,
     query,
+    /** Every target that it knows of now. */
+    async targets(): Promise<ScrapeTarget[]> {
+      const { activeTargets } = await call('GET', '/api/v1/targets?state=active', null);
+      return activeTargets.map((target: any) => ({
+        job: target.labels.job,
+        url: target.scrapeUrl,
+        up: target.health === 'up',
+        error: target.lastError ?? '',
+      }));
+    },
     /** Waits until it serves queries; its log says why, where it does not. */
     async ready(timeoutMs: number): Promise<void> {
       for (const deadline = Date.now() + timeoutMs; ; ) {
@@ -97,10 +142,9 @@ export function connectPrometheus(url: string, signal?: AbortSignal) {
       }
     },
     /** The single value of an expression, or null where it gives none or NaN. */
-    async value(expression: string, atMs?: number): Promise<number | null> {
-      const series = await query(expression, atMs);
-      const value = series[0]?.value;
-      return series.length === 1 && value !== undefined && Number.isFinite(value) ? value : null;
+    value: async (expression: string, atMs?: number): Promise<number | null> => {
+      const found = singleValue(await query(expression, atMs));
+      return typeof found === 'number' ? found : null;
     },
     /**
      * Writes a snapshot of everything, the head included, and gives its folder's name under <tsdb>/snapshots. Not ended

@@ -4,6 +4,7 @@ import type { LoadResultDocument } from '../../../loadgen/result.ts';
 import type { Context } from '../../../scripts/app/context.ts';
 import type { Metric, SideName } from '../../../scripts/documents/run.ts';
 import { collect } from '../../../scripts/measure/collect/collect.ts';
+import { QueryRefused } from '../../../scripts/measure/collect/prometheus.ts';
 import type { Edge } from '../../../scripts/measure/load/edges.ts';
 import type { LoadResult } from '../../../scripts/measure/load/generator.ts';
 import type { Sides, Stack } from '../../../scripts/stack/run-stack.ts';
@@ -53,7 +54,7 @@ const result = (sides: LoadResultDocument['sides']): LoadResultDocument => ({
 interface Made {
   names?: SideName[];
   load?: Partial<LoadResult>;
-  answers?: Record<string, number | null>;
+  answers?: Record<string, number | number[] | Error | null>;
   ended?: boolean;
 }
 
@@ -64,9 +65,13 @@ async function collected({
   ended = false,
 }: Made) {
   const asked: [string, number][] = [];
-  const value = async (promql: string, at: number) => {
+  const query = async (promql: string, at: number) => {
     asked.push([promql, at]);
-    return answers[promql.includes('memory') ? 'memory' : 'other'] ?? null;
+    const value = answers[promql.includes('memory') ? 'memory' : 'other'] ?? null;
+    if (value instanceof Error) throw value;
+    return value === null
+      ? []
+      : [value].flat().map((one, i) => ({ labels: { route: `/${i}`, side: 'x' }, value: one }));
   };
   const containers = names.map((side) => ({ id: side, name: `p-${side}`, side, service: 'probe', replica: 1 }));
   const plan = aPlan(names, { config: aConfig({ metrics: [OTHER] }) });
@@ -77,7 +82,7 @@ async function collected({
     incidents: (side: SideName) =>
       ended && side === 'baseline' ? [{ service: 'probe', action: 'die', exitCode: 7 }] : [],
   } as unknown as Sides;
-  const stack = { ready: Promise.resolve({ prometheus: { value } }) } as unknown as Stack;
+  const stack = { ready: Promise.resolve({ prometheus: { query } }) } as unknown as Stack;
   const ctx = {
     engine: { inspect: async () => ({ oomKilled: false, running: true, exitCode: 0 }) },
   } as unknown as Context;
@@ -215,4 +220,24 @@ t.test('a generator that measures no latency; a primary metric without a value',
   ]);
   t.match(candidate!.detail.signals, { startLagP99: null, sharedLagP99: 0, saturation: null, missing: ['other'] });
   t.match(candidate!.document.reasons, [{ code: 'no-samples' }]);
+});
+
+t.test('a metric without a value says what its query gives instead', async (t) => {
+  const gives = async (other: number | number[] | Error | null) =>
+    (await collected({ names: ['candidate'], answers: { memory: 5e7, other } })).rounds[0]!.unread;
+  const said = (why: string) => [{ name: 'other', promql: OTHER.promql, why }];
+  t.same(await gives(3), []);
+  t.same(await gives(null), said('its query gives nothing'));
+  t.same(await gives(Number.NaN), said('its query gives NaN, as after a division by 0'));
+  t.same(
+    await gives([1, 2, 3]),
+    said(
+      'its query gives 3 series ({route="/0"}, {route="/1"}, ...) and must give one: put sum() or the like around it',
+    ),
+  );
+  t.same(
+    await gives(new QueryRefused("the run's Prometheus refused: found duplicate series")),
+    said("its query fails, the run's Prometheus refused: found duplicate series"),
+  );
+  await t.rejects(gives(new Error('no answer')), 'any other failure ends the run');
 });
