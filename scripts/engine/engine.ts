@@ -51,13 +51,19 @@ export interface ContainerState {
   name: string;
   labels: Labels;
   imageId: string;
+  /** `created`, `running`, `exited` and others, as the engine calls them. */
+  status: string;
   running: boolean;
+  /** Why the engine could not start it; empty where it did. */
+  startError: string;
   /** Process id on the host; 0 where it does not run. */
   pid: number;
   exitCode: number;
   oomKilled: boolean;
   restartCount: number;
   health: string | null;
+  /** What its health check said last; null where none has ended. */
+  probe: { exitCode: number; output: string } | null;
   /** Host port of each published container port, for example {'9090/tcp': 49153}. */
   ports: Record<string, number>;
 }
@@ -85,6 +91,10 @@ export interface ImageInfo {
   labels: Labels;
   /** Instructions that a build which starts from it carries out (ONBUILD). */
   triggers: string[];
+  /** Bytes, with what it shares with others. */
+  size: number;
+  /** When it was tagged last, or made: milliseconds since the epoch. */
+  taggedMs: number;
 }
 
 export class EngineError extends InfrastructureError {
@@ -159,9 +169,39 @@ export function connectEngine(socket: string) {
     async image(ref: string): Promise<ImageInfo | null> {
       try {
         const image = await call<Record<string, any>>('GET', `/images/${encodeURIComponent(ref)}/json`);
-        return { id: image.Id, labels: image.Config?.Labels ?? {}, triggers: image.Config?.OnBuild ?? [] };
+        return {
+          id: image.Id,
+          labels: image.Config?.Labels ?? {},
+          triggers: image.Config?.OnBuild ?? [],
+          size: image.Size ?? 0,
+          taggedMs: Math.max(Date.parse(image.Metadata?.LastTagTime ?? '') || 0, Date.parse(image.Created) || 0),
+        };
       } catch (error) {
         if (error instanceof EngineError && error.status === 404) return null;
+        throw error;
+      }
+    },
+
+    /** Tags of the images that have a label. */
+    async imageTags(label: string): Promise<string[]> {
+      const list = await call<Record<string, any>[]>('GET', `/images/json?filters=${labelFilter([label])}`);
+      return list.flatMap((image) => image.RepoTags ?? []);
+    },
+
+    /** Tags an image with the tag that it has: the engine remembers when. */
+    async touchImage(tag: string): Promise<void> {
+      const [repo, name] = [tag.slice(0, tag.lastIndexOf(':')), tag.slice(tag.lastIndexOf(':') + 1)];
+      await call('POST', `/images/${encodeURIComponent(tag)}/tag?repo=${encodeURIComponent(repo)}&tag=${name}`);
+    },
+
+    /** Removes an image by its tag or id; false: it is in use. One that is gone counts as removed. */
+    async removeImage(ref: string): Promise<boolean> {
+      try {
+        await call('DELETE', `/images/${encodeURIComponent(ref)}`);
+        return true;
+      } catch (error) {
+        if (error instanceof EngineError && error.status === 404) return true;
+        if (error instanceof EngineError && error.status === 409) return false;
         throw error;
       }
     },
@@ -188,12 +228,15 @@ export function connectEngine(socket: string) {
         name: c.Name.slice(1),
         labels: c.Config.Labels ?? {},
         imageId: c.Image,
+        status: c.State.Status,
         running: c.State.Running,
+        startError: c.State.Error ?? '',
         pid: c.State.Pid,
         exitCode: c.State.ExitCode,
         oomKilled: c.State.OOMKilled,
         restartCount: c.RestartCount,
         health: c.State.Health?.Status ?? null,
+        probe: probeOf(c.State.Health?.Log?.at(-1)),
         ports,
       };
     },
@@ -357,6 +400,9 @@ export function connectEngine(socket: string) {
     },
   };
 }
+
+const probeOf = (last: Record<string, any> | undefined): ContainerState['probe'] =>
+  last ? { exitCode: last.ExitCode, output: last.Output ?? '' } : null;
 
 function readEvent(event: Record<string, any>): EngineEvent {
   const attributes = event.Actor?.Attributes ?? {};

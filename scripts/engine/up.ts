@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../app/context.ts';
 import { composeUp, type Project } from './compose.ts';
 import { dockerEnv } from './docker-env.ts';
+import type { ContainerState } from './engine.ts';
 import { removeAll } from './remove.ts';
 
 const LOG_LINES = 50;
@@ -61,20 +62,66 @@ function aborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** The state and the last lines of the log of every container with the label that is not well; empty where all are. */
-export async function describeUnwell(label: string, ctx: Context): Promise<string> {
+/** A container that is not well, and the last lines of its log. */
+export interface Unwell {
+  state: ContainerState;
+  log: string;
+}
+
+/** The containers with the label that are not well. */
+export async function findUnwell(label: string, ctx: Pick<Context, 'engine'>): Promise<Unwell[]> {
   const states = await Promise.all((await ctx.engine.containers(label)).map(({ id }) => ctx.engine.inspect(id)));
-  const unwell = states.filter(
-    (c) => !c.running || c.restartCount > 0 || c.health === 'unhealthy' || c.health === 'starting',
+  return Promise.all(
+    states
+      .filter((c) => !c.running || c.restartCount > 0 || c.health === 'unhealthy' || c.health === 'starting')
+      .map(async (state) => ({ state, log: (await ctx.engine.logs(state.id, LOG_LINES)).all })),
   );
-  const logs = await Promise.all(
-    unwell.map(async (container) => {
-      const lines = (await ctx.engine.logs(container.id, LOG_LINES)).all.trimEnd().split('\n').slice(-LOG_LINES);
-      const state = container.running
-        ? container.health
-        : `ended with exit code ${container.exitCode}${container.oomKilled ? ', out of memory' : ''}`;
-      return `  ${container.labels['com.docker.compose.service'] ?? container.name}: ${state}; the last lines of its log:\n${lines.map((line) => `    ${line}`).join('\n')}`;
-    }),
-  );
-  return logs.join('\n');
+}
+
+/** The same in words: state, health check and log of each; empty where all are well. */
+export async function describeUnwell(label: string, ctx: Pick<Context, 'engine'>): Promise<string> {
+  return unwellText(await findUnwell(label, ctx));
+}
+
+/** As people know it: the service, where it is one. */
+export const serviceOf = ({ labels, name }: Pick<ContainerState, 'labels' | 'name'>): string =>
+  labels['com.docker.compose.service'] ?? name;
+
+/** `ended with exit code 3`, `unhealthy`. Pure. */
+export function ailmentOf({ status, running, exitCode, oomKilled, health, startError, restartCount }: Ailing): string {
+  if (status === 'created') return `was not started${startError ? `: ${startError}` : ''}`;
+  if (!running) return `ended with exit code ${exitCode}${oomKilled ? ', out of memory' : ''}`;
+  if (health === 'unhealthy') return 'unhealthy';
+  return restartCount > 0 ? `restarted ${restartCount} times` : 'its health check has not succeeded';
+}
+
+type Ailing = Pick<
+  ContainerState,
+  'status' | 'running' | 'exitCode' | 'oomKilled' | 'health' | 'startError' | 'restartCount'
+>;
+
+/** What is wrong with each, what its own health check said last, and the last lines of its log. Pure. */
+export function unwellText(unwell: readonly Unwell[]): string {
+  return unwell
+    .flatMap(({ state, log }) => [
+      `  ${serviceOf(state)}: ${ailmentOf(state)}`,
+      ...probeLines(state),
+      ...block('the last lines of its log', log, 'its log is empty'),
+    ])
+    .join('\n');
+}
+
+/** A container without a health check has none to say anything; of one that has ended it says nothing. */
+function probeLines({ running, health, probe }: ContainerState): string[] {
+  if (!running || health === null) return [];
+  if (!probe) return ['    its health check has not ended once'];
+  const code = `exit code ${probe.exitCode}`;
+  return block(`its health check says (${code})`, probe.output, `its health check says nothing (${code})`);
+}
+
+function block(title: string, text: string, empty: string): string[] {
+  const lines = text.trimEnd().split('\n').slice(-LOG_LINES);
+  return lines.every((line) => line.trim() === '')
+    ? [`    ${empty}`]
+    : [`    ${title}:`, ...lines.map((line) => `      ${line}`)];
 }

@@ -8,21 +8,25 @@ import { InfrastructureError } from '../core/errors.ts';
 import type { SideName } from '../documents/run.ts';
 import { ComposeError, type Project } from '../engine/compose.ts';
 import type { ContainerState, EngineEvent, Written } from '../engine/engine.ts';
-import { LABEL, roundProject, shortCommit, sideProject } from '../engine/names.ts';
+import { LABEL, roundProject, sideProject } from '../engine/names.ts';
 import { thisUser } from '../engine/owner.ts';
 import { removeAll } from '../engine/remove.ts';
-import { describeUnwell, up } from '../engine/up.ts';
+import { describeUnwell, findUnwell, up } from '../engine/up.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Built } from './build.ts';
 import { type ComposeDocument, runCompose, sideCompose } from './compose-file.ts';
 import { type Counted, findCounters } from './counters.ts';
 import { watchDisk, writtenBy, wroteTooMuch } from './disk.ts';
 import { writeOwner, writeWhole } from './run-folder.ts';
+import { isFinal, type Unreached, unreached, type WantedTarget } from './scrape.ts';
+import { blameFor, StartFailure, scrapeFailure, startFailure } from './start-failure.ts';
 
 /** Seconds that Prometheus and the exporter have to become ready. */
 const STACK_TIMEOUT_S = 60;
 /** Seconds that the first scrape of every target may take. */
 const SCRAPE_TIMEOUT_S = 20;
+/** By then Prometheus, which scrapes once a second, has tried each target. */
+const TRIED_MS = 1500;
 const GRACE_S = 5;
 
 export interface Stack extends AsyncDisposable {
@@ -54,8 +58,8 @@ export interface Sides extends AsyncDisposable {
   plan: Plan;
   round: number;
   containers: SideContainer[];
-  /** Number of Prometheus' targets in them. */
-  targets: number;
+  /** Prometheus' targets in them. */
+  targets: WantedTarget[];
   /** Ends of containers and out-of-memory events since the sides were up. */
   incidents(side: SideName): Incident[];
 }
@@ -136,9 +140,7 @@ async function bringUp(
   const label = `${LABEL.run}=${plan.runId}`;
   await up(project, `${LABEL.run}=${plan.runId}`, signal, STACK_TIMEOUT_S, ctx, {
     expected: containersOf(document),
-  }).catch((error) =>
-    explain(error, `com.docker.compose.project=${plan.project}`, 'the run stack', STACK_TIMEOUT_S, ctx, signal),
-  );
+  }).catch((error) => explain(error, plan.project, ctx, signal));
   const mine = (await ctx.engine.containers(label)).filter((container) => container.labels[LABEL.service]);
   const containers = await Promise.all(mine.map(({ id }) => ctx.engine.inspect(id)));
   const port = containers.find((c) => c.labels[LABEL.service] === 'prometheus')?.ports['9090/tcp'];
@@ -309,18 +311,9 @@ async function startSides(
         { expected: containersOf(document) },
       )
         .then(() => allHealthy(project, ctx))
-        .catch((error) =>
-          explain(
-            error,
-            `com.docker.compose.project=${project}`,
-            `${side.name} (${side.ref}, ${shortCommit(side.commit)})`,
-            plan.config.readyTimeoutS,
-            ctx,
-            stack.signal,
-          ),
-        );
+        .catch((error) => explainSide(error, side, project, plan.config.readyTimeoutS, ctx, stack.signal));
     });
-    await settleAll([...starting, stack.ready.then(() => {})]);
+    await settleAll([...starting, stack.ready.then(() => {})], (failures) => blameFor(failures, plan.sides, round));
     const since = events.length;
     const containers = await sideContainers(plan, round, ctx);
     const targets = scrapeTargets(plan, containers, round);
@@ -329,7 +322,7 @@ async function startSides(
       plan,
       round,
       containers,
-      targets: targets.length,
+      targets,
       incidents: (side) =>
         events
           .slice(since)
@@ -361,10 +354,16 @@ async function allHealthy(project: string, ctx: Context): Promise<void> {
     );
 }
 
-/** Waits for all, then fails with the first failure: nothing may still be starting when the clean-up begins. */
-async function settleAll(work: Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(work)).find((result) => result.status === 'rejected');
-  if (failed) throw failed.reason;
+/**
+ * Waits for all, then fails with the first failure that is of no side alone, or with what is to be said of the sides
+ * that did not start: nothing may still be starting when the clean-up begins.
+ */
+async function settleAll(work: Promise<void>[], blame: (failures: StartFailure[]) => Error): Promise<void> {
+  const failed = (await Promise.allSettled(work)).flatMap((result) =>
+    result.status === 'rejected' ? [result.reason] : [],
+  );
+  if (failed.length === 0) return;
+  throw failed.find((error) => !(error instanceof StartFailure)) ?? blame(failed);
 }
 
 async function sideContainers(plan: Plan, round: number, ctx: Context): Promise<SideContainer[]> {
@@ -386,11 +385,7 @@ async function sideContainers(plan: Plan, round: number, ctx: Context): Promise<
 }
 
 /** One target for each replica, in the form of Prometheus' file_sd. */
-export function scrapeTargets(
-  plan: Plan,
-  containers: SideContainer[],
-  round: number,
-): { targets: string[]; labels: Record<string, string> }[] {
+export function scrapeTargets(plan: Plan, containers: SideContainer[], round: number): WantedTarget[] {
   return plan.config.scrape.flatMap(({ service, port, path }) =>
     containers
       .filter((container) => container.service === service)
@@ -410,42 +405,60 @@ export function scrapeTargets(
 
 /**
  * Waits until Prometheus has scraped every target of the round, and the exporter: what it has not seen cannot be in the
- * window.
+ * window. What does not pass by itself is said at once.
  */
-export async function scraped({ round, targets }: Sides, stack: Stack, ctx: Context): Promise<void> {
+export async function scraped({ plan, round, targets, incidents }: Sides, stack: Stack, ctx: Context): Promise<void> {
   const { prometheus } = await stack.ready;
-  const deadline = ctx.now() + SCRAPE_TIMEOUT_S * 1000;
-  const expression = `count(up{job="services",round="${round}"} == 1) or vector(0)`;
-  const exporter = 'count(up{job="containers"} == 1) or vector(0)';
+  const began = performance.now();
   for (;;) {
-    const [services, containers] = await Promise.all([prometheus.value(expression), prometheus.value(exporter)]);
-    if (services === targets && containers === 1) return;
-    if (ctx.now() > deadline) {
-      throw new InfrastructureError(
-        `Prometheus reached ${services} of ${targets} scrape targets and ${containers} of 1 exporter in ${SCRAPE_TIMEOUT_S} s`,
-        {
-          hint: `Do the services answer at the ports and paths under scrape in ${basename(stack.built.plan.config.file)}, with a valid Content-Type?`,
-        },
-      );
+    const seen = await prometheus.targets();
+    const missing = unreached(targets, seen);
+    const exporter = seen.find(({ job }) => job === 'containers');
+    if (missing.length === 0 && exporter?.up) return;
+    const waitedMs = performance.now() - began;
+    const isLost = (one: Unreached) => isFinal(one) || incidents(one.side).length > 0;
+    if (waitedMs > SCRAPE_TIMEOUT_S * 1000 || (waitedMs > TRIED_MS && missing.length > 0 && missing.every(isLost))) {
+      if (missing.length === 0)
+        throw new InfrastructureError(
+          `Prometheus cannot scrape the exporter (${exporter?.error || 'it has no answer yet'})`,
+          { hint: 'Run the benchmark again; with --keep the stack stays up to look at.' },
+        );
+      const failures = plan.sides
+        .filter(({ name }) => missing.some(({ side }) => side === name))
+        .map(async (side) =>
+          scrapeFailure(
+            side,
+            missing.filter((one) => one.side === side.name),
+            await findUnwell(`com.docker.compose.project=${roundProject(plan, side.name, round)}`, ctx),
+            basename(plan.config.file),
+          ),
+        );
+      throw blameFor(await Promise.all(failures), plan.sides, round);
     }
     await sleep(100, undefined, { signal: stack.signal }).catch(() => stack.signal.throwIfAborted());
   }
 }
 
-/** Turns Compose's failure into a sentence with the last lines of the containers that are not well. */
-async function explain(
+/** Turns Compose's failure into what is wrong with the containers of a side. */
+async function explainSide(
   error: unknown,
-  label: string,
-  what: string,
+  side: Plan['sides'][number],
+  project: string,
   timeoutS: number,
   ctx: Context,
   signal: AbortSignal,
 ): Promise<never> {
   if (signal.aborted || !(error instanceof ComposeError)) throw error;
-  const unwell = await describeUnwell(label, ctx);
+  throw startFailure(side, await findUnwell(`com.docker.compose.project=${project}`, ctx), error.output, timeoutS);
+}
+
+/** The same of the run stack itself. */
+async function explain(error: unknown, project: string, ctx: Context, signal: AbortSignal): Promise<never> {
+  if (signal.aborted || !(error instanceof ComposeError)) throw error;
+  const unwell = await describeUnwell(`com.docker.compose.project=${project}`, ctx);
   const said = unwell ? `\n${unwell}` : `: ${error.output.trim()}`;
-  throw new InfrastructureError(`${what} did not become healthy in ${timeoutS} s${said}`, {
-    hint: 'Start the image by hand, or raise ready_timeout in benchmark.yaml.',
+  throw new InfrastructureError(`the run stack did not become healthy in ${STACK_TIMEOUT_S} s${said}`, {
+    hint: 'Run the benchmark again; `docker ps` and the log of the Docker engine say more.',
     cause: error,
   });
 }

@@ -1,6 +1,6 @@
 /** Whether a comparison failed by the commit that it was about, and not by the machine. */
 import type { Context } from '../../app/context.ts';
-import { InfrastructureError } from '../../core/errors.ts';
+import { CandidateError, InfrastructureError } from '../../core/errors.ts';
 import { LABEL, shortCommit } from '../../engine/names.ts';
 import { OF_THE_MACHINE } from '../../stack/build.ts';
 
@@ -20,14 +20,13 @@ export async function isUnbuildable(
   );
 }
 
-/** By its message alone. Pure. Something that could not be cleaned up (a SuppressedError) is never the commit's. */
+/**
+ * By what it is and says alone. Pure. Something that could not be cleaned up (a SuppressedError) is never the commit's.
+ */
 export function looksUnbuildable(error: unknown, candidate: string): boolean {
+  if (error instanceof CandidateError) return true;
   if (!(error instanceof InfrastructureError)) return false;
   const first = error.message.split('\n')[0]!;
   const named = first.includes(shortCommit(candidate));
-  if (/^the build of .* failed: /.test(first)) return named && !OF_THE_MACHINE.test(error.message);
-  // With more on its first line it was Compose that failed, not a container.
-  if (/^candidate \(.* did not become healthy in [\d.]+ s$/.test(first))
-    return named && !/no space left/i.test(error.message);
-  return /^Prometheus reached \d+ of \d+ scrape targets and 1 of 1 exporter/.test(first);
+  return /^the build of .* failed: /.test(first) && named && !OF_THE_MACHINE.test(error.message);
 }

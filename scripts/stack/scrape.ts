@@ -1,0 +1,52 @@
+/** Which targets of a round Prometheus does not reach, and why, as Prometheus says. Pure. */
+import type { SideName } from '../documents/run.ts';
+import type { ScrapeTarget } from '../measure/collect/prometheus.ts';
+
+/** A target as it is written for Prometheus to find. */
+export interface WantedTarget {
+  targets: string[];
+  labels: { side: SideName; service: string; __metrics_path__: string } & Record<string, string>;
+}
+
+/** A target that was not scraped. */
+export interface Unreached {
+  side: SideName;
+  /** `shop:8080/metrics` */
+  what: string;
+  /** Prometheus' own last error; null where it has not tried, or has no answer yet. */
+  error: string | null;
+}
+
+/** What may pass by itself: an answer that takes its time on a busy host, a name that is not known yet. */
+const MAY_PASS = /context deadline exceeded|i\/o timeout|no such host|server misbehaving/i;
+
+/** It is no matter of a moment. */
+export const isFinal = ({ error }: Unreached): boolean => error !== null && !MAY_PASS.test(error);
+
+export function unreached(wanted: readonly WantedTarget[], seen: readonly ScrapeTarget[]): Unreached[] {
+  const byUrl = new Map(seen.map((target) => [sameUrl(target.url), target]));
+  return wanted.flatMap(({ targets, labels: { side, service, __metrics_path__: path } }) =>
+    targets.flatMap((address) => {
+      const found = byUrl.get(sameUrl(`http://${address}${path}`));
+      if (found?.up) return [];
+      const what = `${service}:${address.split(':').at(-1)}${path}`;
+      return [{ side, what, error: found?.error ? plainError(found.error) : null }];
+    }),
+  );
+}
+
+/** Prometheus escapes a path in its own way. */
+function sameUrl(url: string): string {
+  try {
+    return decodeURIComponent(new URL(url).href);
+  } catch {
+    return url;
+  }
+}
+
+/** Without the request before it, which names the container. */
+const plainError = (error: string) => error.replace(/^Get "[^"]*": /, '');
+
+/** `shop:8080/metrics (dial tcp 10.0.0.2:8080: connect: connection refused)` */
+export const unreachedText = ({ what, error }: Unreached): string =>
+  `${what} (${error ?? 'Prometheus has no answer yet'})`;
