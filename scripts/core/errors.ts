@@ -38,6 +38,23 @@ export class InfrastructureError extends MayflyError {
   }
 }
 
+/** Both sides are one build, so no measurement could tell them apart. No fault: exit code 0. */
+export class NothingToCompare extends MayflyError {
+  constructor(message: string) {
+    super(EXIT.pass, message);
+  }
+}
+
+/**
+ * The service of the candidate does not start, dies or answers nothing but errors, where that of the baseline does well:
+ * its author has to fix it, and another try would end the same. Exit code 1.
+ */
+export class CandidateError extends MayflyError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(EXIT.regression, message, options);
+  }
+}
+
 /** The user or the system asked the command to stop. Exit code 130. */
 export class Interrupted extends MayflyError {
   constructor(message = 'interrupted') {
