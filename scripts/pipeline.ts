@@ -23,6 +23,7 @@ import type { Plan } from './plan/plan.ts';
 import { makePlan } from './plan/plan.ts';
 import { checkPromql } from './plan/promql.ts';
 import { build } from './stack/build.ts';
+import { forgetOldImages } from './stack/measured-images.ts';
 import { type Stack, startStack } from './stack/run-stack.ts';
 
 /**
@@ -48,6 +49,7 @@ export async function withRun(
 ): Promise<RunDocument> {
   await sweepLeftovers(ctx);
   const bucket = await openBucket(config.objstore, ctx.paths);
+  if (config.nameNote) ctx.progress.info(config.nameNote);
   const checked = checkPromql(config, ctx);
   checked.catch(() => {}); // awaited below, also where the plan fails: its container goes first
   const plan = await planRun(config, ctx, before).finally(() => checked.catch(() => {}));
@@ -60,6 +62,7 @@ export async function withRun(
     {
       await using stack = namingFailure(await startStack(built, ctx));
       await writeDestination(plan.dir, destination);
+      if (config.elsewhere) ctx.store.keepBenchmark(config.benchmark, config.elsewhere);
       ctx.store.addRun(describeRun(stack, before));
       await using live = config.live ? await startLive(stack, bucket, ctx) : null;
       const status = await measure(stack).catch((error) => keepWhatIsThere(error, stack, destination, ctx));
@@ -70,6 +73,7 @@ export async function withRun(
       if (live) await shipping.then((archive) => (archive?.verified ? live.handOver() : undefined));
     }
     await shipping;
+    await forgetOldImages(built.images, ctx);
     return ctx.store.run(plan.runId);
   } catch (error) {
     await shipping.catch(() => {}); // the stack would not go down: shipping comes to its end all the same

@@ -1,14 +1,14 @@
 /** npm run bench: measures a commit, and compares it. */
 
 import type { Context } from '../app/context.ts';
-import { ROOT, withContext } from '../app/open.ts';
-import { withStore } from '../app/open-store.ts';
+import { withContext } from '../app/open.ts';
+import { configEnv, withStore } from '../app/open-store.ts';
 import { checkVerdictFiles, exitCodeOf, writeVerdictFiles } from '../app/verdict-files.ts';
 import { openBucket } from '../archive/bucket.ts';
 import { linksTo, seen } from '../archive/links.ts';
 import { type BenchFlags, loadConfig, parseBenchArgs } from '../config/config.ts';
 import { main } from '../core/cli.ts';
-import { EXIT, UsageError } from '../core/errors.ts';
+import { EXIT, NothingToCompare, UsageError } from '../core/errors.ts';
 import type { RunDocument } from '../documents/run.ts';
 import { RUN_IMAGES } from '../images/images.ts';
 import { screenRun } from '../judge/screen.ts';
@@ -25,7 +25,7 @@ await main(async (io) => {
     return EXIT.pass;
   }
   const cwd = process.cwd();
-  const config = await loadConfig({ ...flags, ...benchmarkToResume(flags) }, { root: ROOT, cwd });
+  const config = await loadConfig({ ...flags, ...benchmarkToResume(flags) }, configEnv());
   const alone = flags.against === 'none' || flags.against === 'master-set';
   const [format] = Object.keys(flags.verdict.files);
   if (alone && format)
@@ -33,13 +33,26 @@ await main(async (io) => {
       hint: 'Leave it out, or name what to compare with: --against=REF.',
     });
   checkVerdictFiles(flags.verdict, cwd);
-  const { run, links, remarks } = await withContext({ quiet: flags.quiet, images: RUN_IMAGES }, async (ctx) => {
+  const measured = await withContext({ quiet: flags.quiet, images: RUN_IMAGES }, async (ctx) => {
     const run = await bench(config, ctx);
     const links = await openBucket(config.objstore, ctx.paths)
       .then((bucket) => linksTo(seen(run), bucket, ctx))
       .catch(() => []);
     return { run, links, remarks: remarksOn(run, config.against, ctx) };
+  }).catch((error: unknown) => {
+    if (error instanceof NothingToCompare) return error;
+    throw error;
   });
+  if (measured instanceof NothingToCompare) {
+    const { benchmark, commit } = config;
+    const { message: reason } = measured;
+    io.stdout(
+      flags.json ? JSON.stringify({ schema: 'mayfly.nothing-to-compare/v1', benchmark, commit, reason }) : reason,
+    );
+    for (const file of Object.values(flags.verdict.files)) io.stderr(`${file} is not written: nothing was measured`);
+    return EXIT.pass;
+  }
+  const { run, links, remarks } = measured;
   io.stdout(
     flags.json
       ? JSON.stringify(run, null, 2)

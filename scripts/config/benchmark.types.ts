@@ -5,6 +5,10 @@
  */
 export interface BenchmarkSpec {
   /**
+   * Under which its runs are kept, with the repository under test. Default: in `benchmarks/` of this checkout the name of the folder; elsewhere the path of the folder from the root of the repository that it lies in, `perf/search` as `perf-search`. Another repository's benchmark of the same name gets a name that tells them apart.
+   */
+  name?: string;
+  /**
    * What the benchmark measures, in one sentence.
    */
   description: string;
@@ -84,7 +88,7 @@ export interface Git {
    */
   dockerfile: string;
   /**
-   * Build arguments.
+   * Build arguments. `${commit}` in a value is the commit's hash, `${version}` its version as `git describe --tags` says it: the build does not see `.git`.
    */
   args: {
     [k: string]: string | number | boolean;
@@ -93,6 +97,10 @@ export interface Git {
    * What the build may reach: nothing (`none`), the engine's default network, or the host's own.
    */
   network: 'none' | 'default' | 'host';
+  /**
+   * Who builds: the engine's classic builder, whose steps have limits on memory, processes and disk, or BuildKit, which knows `RUN --mount`, heredocs and `COPY --link`, and whose steps have none on memory and processes.
+   */
+  builder: 'classic' | 'buildkit';
 }
 /**
  * The load. As an open model, with `rate`, `stages` or `schedule`, an iteration starts when it is due, whether or not those before it have ended. As a closed model, with `users`, each user starts its next iteration when the one before has ended.

@@ -1,12 +1,13 @@
 /** The benchmark's file and the flags, checked and laid together. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { basename, join, relative, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { UsageError } from '../core/errors.ts';
 import type { BenchmarkSpec, Build } from './benchmark.types.ts';
 import { checkSpec } from './check.ts';
 import { checkCompose, composeServices } from './compose-check.ts';
 import { HELP, minutesFlag, wholeFlag } from './flag-values.ts';
 import { type BenchFlags, parseLabels } from './flags.ts';
+import { type Identity, identify, type Known } from './identity.ts';
 import { chooseLoad } from './load-config.ts';
 import { allMetrics } from './metric-defaults.ts';
 import { didYouMean } from './nearest.ts';
@@ -23,6 +24,8 @@ export interface ConfigEnv {
   root: string;
   /** Where the command was called: paths in flags and in messages count from here. */
   cwd: string;
+  /** What is known of benchmarks that were measured: by it a name stands for a folder outside of the checkout too. */
+  known?: Known;
 }
 
 /** What a run is asked for: the flags of `npm run bench`, or part of them. */
@@ -51,9 +54,14 @@ const HELP_FILE = 'The fields of benchmark.yaml are in docs/benchmark.md.';
  */
 export async function loadConfig({ labels = {}, ...options }: BenchOptions, env: ConfigEnv): Promise<Config> {
   const flags = { ...NONE, ...options };
-  const { benchmark, dir } = chooseBenchmark(flags.benchmark, env);
+  const dir = chooseFolder(flags.benchmark, env);
   const spec = readBenchmark(dir, env);
-  const config = makeConfig(benchmark, dir, spec, flags, env);
+  const { name, elsewhere, note } = await identityOf(dir, spec, env);
+  const config = {
+    ...makeConfig(name, dir, spec, flags, env),
+    ...(elsewhere ? { elsewhere } : {}),
+    ...(note === undefined ? {} : { nameNote: note }),
+  };
   return { ...config, labels: { ...config.labels, ...labels } };
 }
 
@@ -89,32 +97,43 @@ function composeOf(dir: string, spec: BenchmarkSpec, read: (file: string) => Yam
   return existsSync(file) && statSync(file).isFile() ? read(file) : null;
 }
 
+function identityOf(dir: string, { name, build }: BenchmarkSpec, { root, known }: ConfigEnv): Promise<Identity> {
+  const repositories = Object.values(build).flatMap(({ git }) => (git ? [git.repository] : []));
+  return identify(dir, { name, repositories }, { root, own: listBenchmarks(root), known });
+}
+
 /**
- * A benchmark of this checkout by name, or any folder that holds a benchmark.yaml; that one is called by the folder's
- * name.
+ * The name under which runs are kept, of what --benchmark says: a folder is read for it, a name is taken as it is, since
+ * runs outlive their benchmark.
  */
-function chooseBenchmark(asked: string | undefined, { root, cwd }: ConfigEnv): { benchmark: string; dir: string } {
+export async function benchmarkName(asked: string, env: ConfigEnv): Promise<string> {
+  if (!asked.includes('/')) return asked;
+  const dir = chooseFolder(asked, env);
+  return (await identityOf(dir, readBenchmark(dir, env), env)).name;
+}
+
+/** The folder of a benchmark: of this checkout by name, any by its path, and one that was measured before by its name. */
+function chooseFolder(asked: string | undefined, { root, cwd, known }: ConfigEnv): string {
   if (asked?.includes('/')) {
     const dir = resolve(cwd, asked);
     if (!existsSync(join(dir, 'benchmark.yaml')))
       throw new UsageError(`there is no benchmark.yaml in ${asked}`, {
         hint: 'Name a folder that holds one, or a benchmark of this checkout.',
       });
-    return { benchmark: folderName(dir), dir };
+    return dir;
   }
-  const benchmark = chooseName(asked, root);
-  return { benchmark, dir: join(root, 'benchmarks', benchmark) };
+  const names = listBenchmarks(root);
+  const before = asked === undefined || names.includes(asked) ? undefined : known?.(asked)?.folder;
+  if (before && existsSync(join(before, 'benchmark.yaml'))) return before;
+  return join(root, 'benchmarks', chooseName(asked, names, before));
 }
 
-/** The name goes into image names and labels, so it holds what these take. */
-const folderName = (dir: string) =>
-  basename(dir)
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-|-$/g, '') || 'benchmark';
-
-function chooseName(asked: string | undefined, root: string): string {
-  const names = listBenchmarks(root);
+/** `before`: where one of this name was measured from, if its folder is gone. */
+function chooseName(asked: string | undefined, names: string[], before: string | null | undefined): string {
+  if (asked !== undefined && before)
+    throw new UsageError(`the folder of the benchmark ${shown(asked)} is not there any more: ${before}`, {
+      hint: 'Name the folder where it is now: --benchmark=PATH.',
+    });
   if (names.length === 0)
     throw new UsageError('there is no benchmark: no benchmarks/<name>/benchmark.yaml in this checkout', {
       hint: 'Write one; docs/benchmark.md says how.',
@@ -254,10 +273,10 @@ function checkResume(flags: BenchFlags): string {
 
 function recipe({ git, image, command }: Build): BuildRecipe {
   if (git) {
-    const { repository, context, dockerfile, network } = git;
+    const { repository, context, dockerfile, network, builder } = git;
     const args = Object.fromEntries(Object.entries(git.args).map(([name, value]) => [name, String(value)]));
     // In a fixed order: the recipe is hashed, and the same recipe is the same build.
-    return { kind: 'git', repository, context, dockerfile, args, network };
+    return { kind: 'git', repository, context, dockerfile, args, network, builder };
   }
   if (image !== undefined) return { kind: 'image', image };
   return { kind: 'command', command: command! };

@@ -1,5 +1,6 @@
 /** Config: the benchmark's file, with the flags laid over it and every default filled in, and what it is made of. */
 import type { Model } from '../../loadgen/plan.ts';
+import type { KnownBenchmark } from '../documents/benchmark.ts';
 import type { Metric } from '../documents/run.ts';
 
 /** A container port that Prometheus scrapes, on each replica of the service. */
@@ -17,6 +18,7 @@ export type BuildRecipe =
       dockerfile: string;
       args: Record<string, string>;
       network: 'none' | 'default' | 'host';
+      builder: 'classic' | 'buildkit';
     }
   | { kind: 'image'; image: string }
   | { kind: 'command'; command: string[] };
@@ -80,7 +82,12 @@ export interface Allowances {
 
 /** The benchmark's file, with the flags laid over it and every default filled in. */
 export interface Config {
+  /** The name under which runs are kept. */
   benchmark: string;
+  /** Of a benchmark outside of the checkout: what the store keeps to know it again. */
+  elsewhere?: Omit<KnownBenchmark, 'newest'>;
+  /** Why it has not the name that one would expect. */
+  nameNote?: string;
   description: string;
   /** Absolute path of the benchmark's folder. */
   dir: string;

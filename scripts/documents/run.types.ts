@@ -242,6 +242,19 @@ export interface Side {
      */
     id: string;
     /**
+     * What it was built from: the images of `FROM`, with their ids at the time. Absent of an image that was not built from git, and of runs before this was recorded.
+     */
+    bases?: {
+      /**
+       * As the Dockerfile names it.
+       */
+      ref: string;
+      /**
+       * Its content's id.
+       */
+      id: string;
+    }[];
+    /**
      * `cached`: found from an earlier run.
      */
     source: 'built' | 'cached' | 'pulled';
@@ -281,6 +294,19 @@ export interface Side1 {
      * Its content's id.
      */
     id: string;
+    /**
+     * What it was built from: the images of `FROM`, with their ids at the time. Absent of an image that was not built from git, and of runs before this was recorded.
+     */
+    bases?: {
+      /**
+       * As the Dockerfile names it.
+       */
+      ref: string;
+      /**
+       * Its content's id.
+       */
+      id: string;
+    }[];
     /**
      * `cached`: found from an earlier run.
      */
@@ -423,7 +449,8 @@ export interface Round {
       | 'host-load'
       | 'generator-failed'
       | 'no-samples'
-      | 'saturated';
+      | 'saturated'
+      | 'clock-set';
     /**
      * A sentence for people.
      */

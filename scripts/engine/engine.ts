@@ -182,10 +182,13 @@ export function connectEngine(socket: string) {
       }
     },
 
-    /** Tags of the images that have a label. */
+    /** Tags of the images that have a label; of one without a tag its id. */
     async imageTags(label: string): Promise<string[]> {
       const list = await call<Record<string, any>[]>('GET', `/images/json?filters=${labelFilter([label])}`);
-      return list.flatMap((image) => image.RepoTags ?? []);
+      return list.flatMap((image) => {
+        const tags = ((image.RepoTags ?? []) as string[]).filter((tag) => tag !== '<none>:<none>');
+        return tags.length > 0 ? tags : [image.Id as string];
+      });
     },
 
     /** Tags an image with the tag that it has: the engine remembers when. */

@@ -14,6 +14,10 @@ export const LABEL = {
   side: 'dev.mayfly.side',
   round: 'dev.mayfly.round',
   commit: 'dev.mayfly.commit',
+  /** Of an image that was built at a commit: the benchmark that it was built for. */
+  benchmark: 'dev.mayfly.benchmark',
+  /** Of such an image: what it was built from, as JSON: [{ref, id}]. */
+  bases: 'dev.mayfly.bases',
   service: 'dev.mayfly.service',
   /** The user asked for the stack to stay: the sweep leaves it alone. */
   keep: 'dev.mayfly.keep',

@@ -46,3 +46,6 @@ export function ownerLabels(id: string): Record<string, string> {
 
 /** The user of this process, as a container's user: what it writes to a folder of this host is the user's own. */
 export const thisUser = () => `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`;
+
+/** Beginning of the name of a temporary folder in the cache: the sweep removes it when the process is gone. */
+export const temporaryPrefix = (purpose: string) => `temporary-${process.pid}-${processStart(process.pid)}-${purpose}-`;

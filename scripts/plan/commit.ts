@@ -18,7 +18,7 @@ export interface Commit {
   subject?: string;
   /** Git directory or work tree to run git in. */
   repository: string;
-  /** Commit or tree hash for git archive. */
+  /** Hash of the commit, or of a tree. */
   treeish: string;
 }
 
@@ -64,6 +64,20 @@ export async function describeCommit(
 ): Promise<Commit> {
   const subject = (await git(folder, ['log', '-1', '--format=%s', '--end-of-options', commit], ctx)).stdout.trim();
   return { commit, subject, repository: folder, treeish: commit };
+}
+
+/**
+ * The version of a commit as `git describe --tags` says it: the nearest tag, the commits since and the hash; the hash
+ * alone where there is no tag. An uncommitted state is its HEAD with `-dirty`.
+ */
+export async function describeVersion(
+  { repository, commit }: Commit,
+  ctx: Pick<Surroundings, 'signal'>,
+): Promise<string> {
+  const dirty = commit.startsWith('worktree-');
+  const at = dirty ? 'HEAD' : commit;
+  const said = await git(repository, ['describe', '--tags', '--always', '--abbrev=12', '--end-of-options', at], ctx);
+  return `${said.exitCode === 0 ? said.stdout.trim() : commit}${dirty ? '-dirty' : ''}`;
 }
 
 /**

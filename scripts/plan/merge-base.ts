@@ -44,6 +44,14 @@ export const isAncestor = async (
   ctx: Pick<Context, 'signal'>,
 ): Promise<boolean> => (await gitSays(repository, ['merge-base', '--is-ancestor', before, commit], ctx)) !== null;
 
+/** Whether the history of a clone was cut off (git clone --depth). */
+export const isShallow = async (repository: string, ctx: Pick<Context, 'signal'>): Promise<boolean> =>
+  (await gitSays(repository, ['rev-parse', '--is-shallow-repository'], ctx)) === 'true';
+
+/** Whether there is a commit at all: a new repository has only a work tree. */
+export const hasCommits = async ({ repository }: Commit, ctx: Pick<Context, 'signal'>): Promise<boolean> =>
+  (await gitSays(repository, ['rev-parse', '--verify', '--quiet', 'HEAD'], ctx)) !== null;
+
 /** The remote says which it is; without one it is main or master. A mirror has its HEAD. */
 async function defaultBranch(repository: string, ctx: Pick<Context, 'signal'>): Promise<DefaultBranch | null> {
   const exists = async (ref: string) =>

@@ -4,14 +4,15 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { Context } from '../app/context.ts';
 import { type BuildRecipe, type Config, MOST } from '../config/types.ts';
-import { UsageError } from '../core/errors.ts';
+import { NothingToCompare, UsageError } from '../core/errors.ts';
 import type { Comparison, CpuSets, Host, Pairing, SideName } from '../documents/run.ts';
-import { imageTag, LABEL, networkName, projectName } from '../engine/names.ts';
+import { imageTag, LABEL, networkName, projectName, shortCommit } from '../engine/names.ts';
 import { ownerLabels } from '../engine/owner.ts';
-import { type Commit, findCommit } from './commit.ts';
+import { type BuildContext, readContext } from './build-context.ts';
+import { type Commit, describeVersion, findCommit } from './commit.ts';
 import { planCpuSets } from './cpusets.ts';
 import { fingerprint } from './host.ts';
-import { mergeBase } from './merge-base.ts';
+import { hasCommits, isShallow, mergeBase } from './merge-base.ts';
 
 /** One image of one side: how it is built and the tag under which it is found again. */
 export interface BuildPlan {
@@ -20,8 +21,10 @@ export interface BuildPlan {
   tag: string;
   /** Hash of the recipe: another recipe is another image. */
   recipeHash: string;
-  /** Where the commit's files are, for a git build. */
+  /** Where the commit's files are, for a git build; what the build sees of them, and the arguments it gets. */
   source?: Commit;
+  context?: BuildContext;
+  args?: Record<string, string>;
 }
 
 export interface SidePlan {
@@ -64,6 +67,7 @@ export async function makePlan(config: Config, ctx: Context): Promise<Plan> {
   const runId = ctx.newRunId();
   const candidate = await planSide('candidate', config.commit, config, ctx);
   const baseline = await planBaseline(candidate, config, ctx);
+  if (baseline) mustDiffer(candidate, baseline);
   const sides = baseline ? [candidate, baseline] : [candidate];
   const pairing = baseline ? (config.comparison.pairing === 'alternating' ? 'alternating' : 'interleaved') : 'solo';
 
@@ -102,6 +106,24 @@ export async function makePlan(config: Config, ctx: Context): Promise<Plan> {
   };
 }
 
+/**
+ * Two commits whose builds see the same files are the same service. A commit against itself is asked for on purpose, and
+ * what a command builds is known to nobody.
+ */
+function mustDiffer(candidate: SidePlan, baseline: SidePlan): void {
+  if (candidate.commit === baseline.commit) return;
+  const others = new Map(baseline.builds.map((build) => [build.name, build]));
+  const same = candidate.builds.every(({ name, recipe, context, tag }) =>
+    recipe.kind === 'git'
+      ? context!.hash === others.get(name)?.context?.hash
+      : recipe.kind === 'image' && tag === others.get(name)?.tag,
+  );
+  if (!same) return;
+  throw new NothingToCompare(
+    `nothing to compare: ${shortCommit(candidate.commit)} and ${shortCommit(baseline.commit)} have the same build context, file by file`,
+  );
+}
+
 /** How many observations a comparison may have, decided before the first. */
 export function designComparison(
   { comparison: { fixed, min, max, maxMinutes } }: Config,
@@ -128,15 +150,21 @@ async function planBaseline(candidate: SidePlan, config: Config, ctx: Context): 
   for (const [repository, source] of sources) {
     const found = await mergeBase(source, ctx);
     if (found && !found.onBranch) bases.set(repository, found.base);
-    else if (against !== undefined) throw noBase(candidate, found?.branch);
-    else return null;
+    else if (!found && (against !== undefined || (await hasCommits(source, ctx))))
+      throw await noBase(candidate, source, ctx);
+    else if (against !== undefined) throw onDefaultBranch(candidate, found!.branch);
+    else {
+      if (found)
+        ctx.progress.info(`measured alone: ${candidate.ref} is on the default branch (${found.branch}) itself`);
+      return null;
+    }
   }
   if (bases.size === 0) return null;
   if (against === undefined)
     ctx.progress.info(
       `compared with the merge-base, ${[...bases.values()][0]!.commit.slice(0, 12)}; --against=none measures ${candidate.ref} alone`,
     );
-  return sideOf('baseline', 'merge-base', bases, config);
+  return sideOf('baseline', 'merge-base', bases, config, ctx);
 }
 
 /**
@@ -163,13 +191,27 @@ async function planAnchor(candidate: SidePlan, config: Config, ctx: Context): Pr
   return planSide('baseline', anchor, config, ctx);
 }
 
-function noBase({ ref }: SidePlan, branch: string | undefined): UsageError {
-  const why = branch
-    ? `${ref} is on the default branch (${branch}) itself`
-    : 'this repository has no default branch that is known here (origin/HEAD, main or master), or none in common with the commit';
-  return new UsageError(`there is no merge-base to compare with: ${why}`, {
+const onDefaultBranch = ({ ref }: SidePlan, branch: string) =>
+  new UsageError(`there is no merge-base to compare with: ${ref} is on the default branch (${branch}) itself`, {
     hint: 'Name a commit, for example --against=HEAD~1.',
   });
+
+/** A comparison was wanted and cannot be made: what keeps it, and the ways out. */
+async function noBase({ ref }: SidePlan, { repository }: Commit, ctx: Context): Promise<UsageError> {
+  const alone = '--against=none measures it alone.';
+  if (await isShallow(repository, ctx))
+    return new UsageError(
+      `${repository} is a shallow clone: where ${ref} left the default branch is not in it, so there is nothing to compare with`,
+      {
+        hint: `\`git fetch --unshallow\` brings the rest of its history (actions/checkout: fetch-depth: 0), \`git fetch origin main:refs/remotes/origin/main\` a branch that it lacks. ${alone}`,
+      },
+    );
+  return new UsageError(
+    `there is nothing to compare ${ref} with: ${repository} has no default branch that is known here (origin/HEAD, main or master), or none in common with it`,
+    {
+      hint: `\`git remote set-head origin --auto\` asks the remote for it; --against=REF names a commit. ${alone}`,
+    },
+  );
 }
 
 async function planSide(name: SideName, ref: string, config: Config, ctx: Context): Promise<SidePlan> {
@@ -178,11 +220,17 @@ async function planSide(name: SideName, ref: string, config: Config, ctx: Contex
     if (recipe.kind === 'git' && !found.has(recipe.repository))
       found.set(recipe.repository, await findCommit(recipe.repository, ref, ctx));
   }
-  return sideOf(name, ref, found, config);
+  return sideOf(name, ref, found, config, ctx);
 }
 
 /** `found`: repository -> its commit. */
-async function sideOf(name: SideName, ref: string, found: Map<string, Commit>, config: Config): Promise<SidePlan> {
+async function sideOf(
+  name: SideName,
+  ref: string,
+  found: Map<string, Commit>,
+  config: Config,
+  ctx: Context,
+): Promise<SidePlan> {
   const first = found.values().next().value;
   if (!first && (ref === 'HEAD' || ref === 'worktree')) {
     throw new UsageError(`${config.file}: nothing is built from git here, so --commit=${ref} means nothing`, {
@@ -191,18 +239,49 @@ async function sideOf(name: SideName, ref: string, found: Map<string, Commit>, c
   }
   const commit = first?.commit ?? ref;
   const folder = await buildInputs(config);
-  const builds = Object.entries(config.builds).map(([image, recipe]): BuildPlan => {
+  const builds = Object.entries(config.builds).map(async ([image, recipe]): Promise<BuildPlan> => {
     const source = recipe.kind === 'git' ? found.get(recipe.repository)! : undefined;
+    const git = recipe.kind === 'git' ? await gitBuild(recipe, source!, ctx) : {};
     const recipeHash = hash(
-      JSON.stringify({ recipe, commit: source?.commit ?? ref, ...(recipe.kind === 'command' ? { folder } : {}) }),
+      JSON.stringify({
+        recipe,
+        commit: source?.commit ?? ref,
+        ...(recipe.kind === 'command' ? { folder } : {}),
+        ...(recipe.kind === 'git' && isStamped(recipe) ? { args: git.args } : {}),
+      }),
     ).slice(0, 8);
     const tag =
       recipe.kind === 'image'
         ? recipe.image.replaceAll('${commit}', ref)
         : imageTag(config.benchmark, image, source?.commit ?? ref, recipeHash);
-    return { name: image, recipe, tag, recipeHash, ...(source ? { source } : {}) };
+    return { name: image, recipe, tag, recipeHash, ...(source ? { source } : {}), ...git };
   });
-  return { name, ref, commit, ...(first?.subject ? { subject: first.subject } : {}), builds };
+  return {
+    name,
+    ref,
+    commit,
+    ...(first?.subject ? { subject: first.subject } : {}),
+    builds: await Promise.all(builds),
+  };
+}
+
+type GitRecipe = Extract<BuildRecipe, { kind: 'git' }>;
+
+/** Whether a build argument says which commit it is: it differs between any two. */
+const isStamped = ({ args }: GitRecipe) => Object.values(args).some((value) => /\$\{(commit|version)\}/.test(value));
+
+/** What a build sees of its commit, and its arguments with `${commit}` and `${version}` filled in. */
+async function gitBuild(recipe: GitRecipe, source: Commit, ctx: Context): Promise<Pick<BuildPlan, 'context' | 'args'>> {
+  const context = await readContext(recipe, source, ctx);
+  const wanted = Object.values(recipe.args).some((value) => value.includes('${version}'));
+  const version = wanted ? await describeVersion(source, ctx) : '';
+  const args = Object.fromEntries(
+    Object.entries(recipe.args).map(([name, value]) => [
+      name,
+      value.replaceAll('${commit}', source.commit).replaceAll('${version}', version),
+    ]),
+  );
+  return { context, args };
 }
 
 /**

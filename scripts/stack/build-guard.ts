@@ -2,17 +2,15 @@
  * Guards a build of code that nobody has reviewed. The network and the memory of its steps are limited on the command
  * line (dockerBuildArgs); here is what docker build has no flag for.
  */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import type { Context } from '../app/context.ts';
 import { shown } from '../config/schema.ts';
-import { InfrastructureError, UsageError } from '../core/errors.ts';
+import { UsageError } from '../core/errors.ts';
 import type { Written } from '../engine/engine.ts';
 import { shortCommit } from '../engine/names.ts';
-import { withoutRepository } from '../plan/git.ts';
+import { textIn } from '../plan/build-context.ts';
 import type { BuildPlan } from '../plan/plan.ts';
 import { watchDisk, wroteTooMuch } from './disk.ts';
-import { addsFiles, baseImages, fetchingAdd } from './dockerfile.ts';
+import { addsFiles, baseImages, beyondTheBuild, fetchingAdd, needsBuildKit } from './dockerfile.ts';
 
 /** Processes that a step of a build may have. */
 const BUILD_PIDS = 4096;
@@ -23,48 +21,55 @@ const MOST_STEPS = 1000;
 /** As docker build says that it starts a step. */
 const STEP = /^---> Running in ([0-9a-f]{12,64})$/;
 
-/**
- * What git makes of a commit for the build: git archive of its context, as a tar on stdout; of one file, where `paths`
- * names it.
- */
-export function archiveCommand({ recipe, source }: BuildPlan, ...paths: string[]): string[] {
-  if (recipe.kind !== 'git') throw new TypeError('only a git recipe has a build context');
-  const context =
-    recipe.context === '.'
-      ? source!.treeish
-      : `${source!.treeish}:${recipe.context.replace(/^\.\//, '').replace(/\/$/, '')}`;
-  return ['git', '-C', source!.repository, 'archive', '--format=tar', '--end-of-options', context, ...paths];
+/** An image that a build starts from. */
+export interface Base {
+  ref: string;
+  id: string;
 }
 
 /**
- * Refuses a Dockerfile that makes the engine fetch something, with a UsageError: the engine does it from the host's own
- * network, whatever network the build has. `obtain` gets the images that it starts from, since these may hold triggers.
+ * Gives the images that a Dockerfile starts from, and refuses, with a UsageError, one that the builder does not know, or
+ * that makes the engine do what the build itself may not: it fetches from the host's own network, whatever network the
+ * build has. `obtain` gets the images, since they may hold triggers.
  */
 export async function checkDockerfile(
   wanted: BuildPlan,
   ctx: Context,
-  obtain: (ref: string) => Promise<unknown>,
-): Promise<void> {
-  if (wanted.recipe.kind !== 'git' || wanted.recipe.network === 'host') return;
-  const { dockerfile, args } = wanted.recipe;
-  const where = `${dockerfile} of ${wanted.name} at ${shortCommit(wanted.source!.commit)}`;
+  obtain: (ref: string) => Promise<{ id: string }>,
+): Promise<Base[]> {
+  const { recipe, source, args } = wanted;
+  if (recipe.kind !== 'git') throw new TypeError('only a git recipe has a Dockerfile');
+  const where = `${recipe.dockerfile} of ${wanted.name} at ${shortCommit(source!.commit)}`;
   const text = await readDockerfile(wanted, where, ctx);
-  const fetching = fetchingAdd(text);
-  if (fetching !== null) {
-    throw new UsageError(
-      `${where}: ${shown(fetching)} is not allowed: the engine would fetch it from the network of the host`,
-      {
-        hint: 'COPY takes files of the commit; write those of an ADD without variables, quotes or colons. What the build needs from elsewhere belongs into its base image, or is fetched by RUN where build/NAME/git/network allows it.',
-      },
-    );
+  const unknown = recipe.builder === 'classic' ? needsBuildKit(text) : null;
+  if (unknown !== null)
+    throw new UsageError(`${where}: ${shown(unknown)} needs BuildKit, and this build uses the classic builder`, {
+      hint: `Set build/${wanted.name}/git/builder to buildkit in the benchmark (docs/security.md says which limits such a build does not have), or build it yourself by build/${wanted.name}/command.`,
+    });
+  if (recipe.network !== 'host') {
+    const fetching = fetchingAdd(text);
+    if (fetching !== null)
+      throw new UsageError(
+        `${where}: ${shown(fetching)} is not allowed: the engine would fetch it from the network of the host`,
+        {
+          hint: 'COPY takes files of the commit; write those of an ADD without variables, quotes or colons. What the build needs from elsewhere belongs into its base image, or is fetched by RUN where build/NAME/git/network allows it.',
+        },
+      );
   }
-  const { images, unclear } = baseImages(text, args);
-  if (unclear.length > 0)
+  const beyond = recipe.builder === 'buildkit' ? beyondTheBuild(text, recipe.network) : null;
+  if (beyond !== null)
+    throw new UsageError(`${where}: ${shown(beyond)} is not allowed: it would do more than this build may`, {
+      hint: 'A frontend other than docker/dockerfile, RUN --security and RUN --network other than none are refused; build/NAME/git/network opens a network for the whole build.',
+    });
+  const { images, unclear } = baseImages(text, args ?? recipe.args);
+  if (unclear.length > 0 && recipe.network !== 'host')
     throw new UsageError(`${where}: it cannot be told which image ${shown(unclear[0])} means`, {
       hint: 'Give its ARG a default above the first FROM, or a value in build/NAME/git/args.',
     });
+  const bases: Base[] = [];
   for (const ref of images) {
-    await obtain(ref);
+    bases.push({ ref, id: (await obtain(ref)).id });
+    if (recipe.network === 'host') continue;
     const trigger = (await ctx.engine.image(ref))?.triggers.find(
       (one) => /^\s*ADD\s/i.test(one) && !addsFiles(one.trim().slice(3)),
     );
@@ -74,50 +79,18 @@ export async function checkDockerfile(
         { hint: 'Start from another image.' },
       );
   }
+  return bases;
 }
 
-/**
- * The Dockerfile as the build gets it: what git archive makes of a file can be another text than the one in the commit
- * (gitattributes(5), export-subst).
- */
-async function readDockerfile(wanted: BuildPlan, where: string, ctx: Context): Promise<string> {
-  if (wanted.recipe.kind !== 'git') throw new TypeError('only a git recipe has a Dockerfile');
-  const [command, ...args] = archiveCommand(wanted, wanted.recipe.dockerfile.replace(/^\.\//, ''));
-  const missing = new UsageError(`${where} is no file of the build context`, {
+/** The Dockerfile of the commit, which is a plain file of its context. */
+async function readDockerfile({ recipe, context }: BuildPlan, where: string, ctx: Context): Promise<string> {
+  if (recipe.kind !== 'git') throw new TypeError('only a git recipe has a Dockerfile');
+  const text = await textIn(context!, recipe.dockerfile.replace(/^\.\//, ''), DOCKERFILE_BYTES, ctx);
+  if (text === 'too large') throw new UsageError(`${where} is larger than 1 MiB`);
+  if (text !== null) return text.text;
+  throw new UsageError(`${where} is no file of the build context`, {
     hint: 'build/NAME/git/dockerfile names it, from the context; it must be a file itself, not a link to one.',
   });
-  const tar = await promisify(execFile)(command!, args, {
-    env: { ...withoutRepository(ctx.env), GIT_LITERAL_PATHSPECS: '1' },
-    encoding: 'buffer',
-    maxBuffer: 2 * DOCKERFILE_BYTES,
-    signal: ctx.signal,
-  }).catch((error) => {
-    ctx.signal.throwIfAborted();
-    if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') throw new UsageError(`${where} is larger than 1 MiB`);
-    if (error.code === 'ENOENT')
-      throw new InfrastructureError('git is not installed on this host', {
-        hint: 'Install git and run the command again.',
-      });
-    throw missing;
-  });
-  const text = fileIn(tar.stdout);
-  if (text === null) throw missing;
-  return text;
-}
-
-/**
- * The first plain file of a tar, null where something else comes first, such as a link. Source of the format: POSIX.1,
- * pax, ustar interchange format.
- */
-export function fileIn(tar: Buffer): string | null {
-  for (let at = 0; at + 512 <= tar.length && tar[at] !== 0; ) {
-    const size = Number.parseInt(tar.toString('latin1', at + 124, at + 136), 8) || 0;
-    const type = String.fromCharCode(tar[at + 156]!);
-    if (type === '0') return tar.toString('utf8', at + 512, at + 512 + size);
-    if (!['g', 'x', '5'].includes(type)) return null;
-    at += 512 + Math.ceil(size / 512) * 512;
-  }
-  return null;
 }
 
 export interface BuildGuard extends Disposable {

@@ -1,16 +1,22 @@
 /** Plan -> Built: every image that the run starts is on the engine. A build is made once and found again by its tag. */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Context } from '../app/context.ts';
 import { imageVariable } from '../config/compose-check.ts';
-import { EXIT, InfrastructureError, MayflyError, UsageError } from '../core/errors.ts';
+import { EXIT, InfrastructureError, MayflyError, NothingToCompare, UsageError } from '../core/errors.ts';
 import { type ExecOptions, execute } from '../core/exec.ts';
 import type { BuiltImage, SideName } from '../documents/run.ts';
 import { ComposeError, composeConfig } from '../engine/compose.ts';
 import { dockerEnv } from '../engine/docker-env.ts';
-import { shortCommit, sideProject } from '../engine/names.ts';
+import type { ImageInfo } from '../engine/engine.ts';
+import { LABEL, shortCommit, sideProject } from '../engine/names.ts';
+import { temporaryPrefix } from '../engine/owner.ts';
+import { writeContext } from '../plan/build-context.ts';
 import { withoutRepository } from '../plan/git.ts';
 import type { BuildPlan, Plan, SidePlan } from '../plan/plan.ts';
-import { archiveCommand, checkDockerfile, guardBuild } from './build-guard.ts';
+import { type Base, checkDockerfile, guardBuild } from './build-guard.ts';
 import type { ComposeDocument } from './compose-file.ts';
+import { basesOf } from './measured-images.ts';
 
 export interface Built {
   plan: Plan;
@@ -28,16 +34,63 @@ const BUILD_MEMORY = '4g';
 
 export async function build(plan: Plan, ctx: Context): Promise<Built> {
   const services = await resolveServices(plan, ctx); // refused before anything is built
+  await using contexts = new Contexts(ctx);
+  const bases = await checkBuilds(plan, ctx);
   const images: Built['images'] = {};
   for (const side of plan.sides) {
     const built: BuiltImage[] = [];
-    for (const wanted of side.builds) built.push(await buildOne(plan, side, wanted, ctx));
+    for (const wanted of side.builds) built.push(await buildOne(plan, side, wanted, bases.get(wanted), contexts, ctx));
     for (const [name, service] of Object.entries(services.get(side.name)!.services)) {
       if (!side.builds.some(({ tag }) => tag === service.image)) built.push(await obtain(name, service.image, ctx));
     }
     images[side.name] = built;
   }
+  mustDiffer(plan, images);
   return { plan, images, services };
+}
+
+/**
+ * What each git build starts from, where it has to be made: its image is not there, or was made from another base than
+ * there is today, so that the other side would stand on another one. Everything that is refused is refused here.
+ */
+async function checkBuilds(plan: Plan, ctx: Context): Promise<Map<BuildPlan, Base[]>> {
+  const open = new Map<BuildPlan, Base[]>();
+  for (const wanted of plan.sides.flatMap(({ builds }) => builds)) {
+    if (wanted.recipe.kind !== 'git') continue;
+    const present = await ctx.engine.image(wanted.tag);
+    if (present && !(await isOutdated(present, ctx))) continue;
+    open.set(wanted, await checkDockerfile(wanted, ctx, (ref) => obtain(wanted.name, ref, ctx)));
+  }
+  return open;
+}
+
+async function isOutdated(image: ImageInfo, ctx: Context): Promise<boolean> {
+  for (const { ref, id } of basesOf(image)) {
+    const now = await ctx.engine.image(ref);
+    if (now && now.id !== id) return true;
+  }
+  return false;
+}
+
+/** Two commits whose images are one. Of images that nobody here has built it is a mistake until it is explained. */
+function mustDiffer({ sides }: Plan, images: Built['images']): void {
+  const [candidate, baseline] = sides;
+  if (!baseline || candidate!.commit === baseline.commit) return;
+  const ids = (side: SideName) =>
+    sides
+      .find(({ name }) => name === side)!
+      .builds.map(({ name }) => images[side]!.find((one) => one.name === name)!.id);
+  const [mine, other] = [ids('candidate'), ids('baseline')];
+  if (mine.length === 0 || mine.some((id, i) => id !== other[i])) return;
+  const what = `both sides are the same image (${mine[0]!.replace('sha256:', '').slice(0, 12)}): nothing to compare`;
+  const foreign = candidate!.builds.find(({ recipe }) => recipe.kind !== 'git');
+  if (!foreign) throw new NothingToCompare(what);
+  throw new UsageError(what, {
+    hint:
+      foreign.recipe.kind === 'image'
+        ? `${foreign.tag} and the other side's tag name one image: is there one for each commit?`
+        : `Does build/${foreign.name}/command build the commit in MAYFLY_COMMIT?`,
+  });
 }
 
 /** The benchmark's Compose file with the images of each side, as Compose itself reads it. */
@@ -83,19 +136,28 @@ export async function obtain(name: string, ref: string, ctx: Context): Promise<B
   }
 }
 
-async function buildOne(plan: Plan, side: SidePlan, wanted: BuildPlan, ctx: Context): Promise<BuiltImage> {
+async function buildOne(
+  plan: Plan,
+  side: SidePlan,
+  wanted: BuildPlan,
+  bases: Base[] | undefined,
+  contexts: Contexts,
+  ctx: Context,
+): Promise<BuiltImage> {
   const present = await ctx.engine.image(wanted.tag);
-  if (present) return { name: wanted.name, tag: wanted.tag, id: present.id, source: 'cached' };
-
+  if (present && !bases) {
+    if (wanted.recipe.kind !== 'image') await ctx.engine.touchImage(wanted.tag);
+    return imageOf(wanted, present, 'cached');
+  }
   const step = ctx.progress.step(`build ${wanted.name} at ${shortCommit(side.commit)}`);
   try {
-    await runBuild(plan, wanted, (line) => step.update(line), ctx);
+    await runBuild(plan, wanted, bases ?? [], contexts, (line) => step.update(line), ctx);
   } catch (error) {
     step.fail();
     if (ctx.signal.aborted) throw ctx.signal.reason;
     if (error instanceof MayflyError) {
       // it was refused, or ended, with a sentence of its own
-      if (error.exitCode !== EXIT.infrastructure) error.unbuildable = wanted.source?.commit;
+      if (error.exitCode === EXIT.invalid) error.unbuildable = wanted.source?.commit;
       throw error;
     }
     const message = `the build of ${wanted.name} at ${side.ref} (${shortCommit(side.commit)}) failed: ${(error as Error).message}`;
@@ -112,6 +174,7 @@ async function buildOne(plan: Plan, side: SidePlan, wanted: BuildPlan, ctx: Cont
     });
   }
   step.done();
+  if (present && present.id !== built.id) await ctx.engine.removeImage(present.id); // made from an older base
   ctx.store.saveBuild({
     benchmark: plan.config.benchmark,
     image: wanted.name,
@@ -120,12 +183,12 @@ async function buildOne(plan: Plan, side: SidePlan, wanted: BuildPlan, ctx: Cont
     tag: wanted.tag,
     imageId: built.id,
   });
-  return {
-    name: wanted.name,
-    tag: wanted.tag,
-    id: built.id,
-    source: wanted.recipe.kind === 'image' ? 'pulled' : 'built',
-  };
+  return imageOf(wanted, built, wanted.recipe.kind === 'image' ? 'pulled' : 'built');
+}
+
+function imageOf({ name, tag }: BuildPlan, image: ImageInfo, source: BuiltImage['source']): BuiltImage {
+  const bases = basesOf(image);
+  return { name, tag, id: image.id, source, ...(bases.length > 0 ? { bases } : {}) };
 }
 
 /** What no commit can be blamed for, wherever it stands in the output of a build. */
@@ -140,25 +203,70 @@ function mayPass({ recipe }: BuildPlan, message: string): boolean {
 
 type OnLine = (line: string) => void;
 
-async function runBuild(plan: Plan, wanted: BuildPlan, onLine: OnLine, ctx: Context): Promise<void> {
+async function runBuild(
+  plan: Plan,
+  wanted: BuildPlan,
+  bases: Base[],
+  contexts: Contexts,
+  onLine: OnLine,
+  ctx: Context,
+): Promise<void> {
   const { recipe, tag } = wanted;
   if (recipe.kind === 'image') return pull(tag, onLine, ctx);
   if (recipe.kind === 'command') {
     const env = { ...withoutSecrets(ctx.env), MAYFLY_COMMIT: commitOf(plan, wanted), MAYFLY_IMAGE: tag };
     return toItsEnd(recipe.command, { env, cwd: plan.config.dir, onLine, signal: ctx.signal });
   }
-  await checkDockerfile(wanted, ctx, (ref) => obtain(wanted.name, ref, ctx));
+  const folder = await contexts.write(wanted);
   using guard = guardBuild(`the build of ${wanted.name} at ${shortCommit(wanted.source!.commit)}`, ctx);
-  await toItsEnd(dockerBuildArgs(wanted, plan), {
-    // the classic builder is in every engine; BuildKit needs a plugin
-    env: { ...withoutRepository(ctx.env), DOCKER_BUILDKIT: '0' },
+  const buildKit = recipe.builder === 'buildkit' ? await buildKitCommand(wanted, plan, bases, folder, ctx) : null;
+  await toItsEnd(buildKit ?? dockerBuildArgs(wanted, plan, bases, folder), {
+    env: {
+      ...withoutRepository(ctx.env),
+      ...(buildKit
+        ? { DOCKER_BUILDKIT: '1', COMPOSE_BAKE: 'false', BUILDKIT_PROGRESS: 'plain' }
+        : { DOCKER_BUILDKIT: '0' }),
+    },
     onLine: (line) => {
       onLine(line);
       guard.line(line);
     },
     signal: guard.signal,
-    input: archiveCommand(wanted),
   });
+}
+
+/** With the plugin buildx where it is there, else by Compose, which carries what it needs of it. */
+async function buildKitCommand(
+  wanted: BuildPlan,
+  plan: Plan,
+  bases: Base[],
+  folder: string,
+  ctx: Context,
+): Promise<string[]> {
+  const plugin = await execute(['docker', 'buildx', 'version'], { env: ctx.env, signal: ctx.signal });
+  const direct = dockerBuildArgs(wanted, plan, bases, folder);
+  if (plugin.exitCode === 0) return direct;
+  const { recipe, tag } = wanted;
+  if (recipe.kind !== 'git') throw new TypeError('only a git recipe is built by BuildKit');
+  const file = `${folder}.compose.json`;
+  await writeFile(
+    file,
+    JSON.stringify({
+      services: {
+        built: {
+          image: tag,
+          build: {
+            context: folder,
+            dockerfile: recipe.dockerfile,
+            network: recipe.network,
+            args: wanted.args ?? {},
+            labels: labelsOf(plan, bases),
+          },
+        },
+      },
+    }).replaceAll('$', '$$$$'), // Compose would fill in variables
+  );
+  return ['docker', 'compose', '--file', file, '--progress', 'plain', 'build'];
 }
 
 const pull = (ref: string, onLine: OnLine, ctx: Context) =>
@@ -168,34 +276,71 @@ const pull = (ref: string, onLine: OnLine, ctx: Context) =>
 async function toItsEnd(argv: string[], options: ExecOptions): Promise<void> {
   const { exitCode, tail } = await execute(argv, { ...options, linesOnly: true });
   if (exitCode !== 0)
-    throw new Error(`${argv.slice(0, 2).join(' ')} ended with exit code ${exitCode}\n${tail}`.trimEnd());
+    throw new Error(`${argv.slice(0, 2).join(' ')} ended with exit code ${exitCode}\n${lastStep(tail)}`.trimEnd());
 }
 
-/** The command line of docker build for a git recipe; the build context comes on standard input as a tar. */
-export function dockerBuildArgs(wanted: BuildPlan, plan: Plan): string[] {
+/** Of the output of a failed build the step that failed, without what the engine says of builders. */
+export function lastStep(tail: string): string {
+  const lines = tail
+    .split('\n')
+    .filter(
+      (line) =>
+        !/^\s*(DEPRECATED: The legacy builder|Install the buildx component|https:\/\/docs\.docker\.com\/go\/buildx)/.test(
+          line,
+        ),
+    );
+  const begins = lines.findLastIndex((line) => /^\s*(Step \d+\/\d+ : |#\d+ \[)/.test(line));
+  return lines.slice(Math.max(0, begins)).join('\n');
+}
+
+const labelsOf = (plan: Plan, bases: Base[]): Record<string, string> => ({
+  [LABEL.benchmark]: plan.config.benchmark,
+  [LABEL.bases]: JSON.stringify(bases),
+});
+
+/** The command line of docker build for a git recipe, over a folder with its context. */
+export function dockerBuildArgs(wanted: BuildPlan, plan: Plan, bases: Base[], folder: string): string[] {
   if (wanted.recipe.kind !== 'git') throw new TypeError('only a git recipe is built by docker build');
-  const { dockerfile, network, args } = wanted.recipe;
+  const { dockerfile, network, builder } = wanted.recipe;
+  const limits = ['--force-rm', '--memory', BUILD_MEMORY, '--memory-swap', BUILD_MEMORY]; // BuildKit has none of them
   return [
     'docker',
     'build',
-    '--force-rm',
+    ...(builder === 'classic' ? limits : []),
     '--file',
-    dockerfile,
+    join(folder, dockerfile),
     '--tag',
     wanted.tag,
     '--network',
     network,
-    '--memory',
-    BUILD_MEMORY,
-    '--memory-swap',
-    BUILD_MEMORY,
-    '--label',
-    `dev.mayfly.benchmark=${plan.config.benchmark}`,
-    '--label',
-    `dev.mayfly.build=${wanted.source!.commit}`,
-    ...Object.entries(args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
-    '-',
+    ...Object.entries(labelsOf(plan, bases)).flatMap(([name, value]) => ['--label', `${name}=${value}`]),
+    ...Object.entries(wanted.args ?? {}).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
+    folder,
   ];
+}
+
+/** Folders with the files of builds, removed at the end. Those of a killed process are removed by the next command. */
+class Contexts implements AsyncDisposable {
+  readonly #ctx: Context;
+  readonly #folders: string[] = [];
+
+  constructor(ctx: Context) {
+    this.#ctx = ctx;
+  }
+
+  async write(wanted: BuildPlan): Promise<string> {
+    await mkdir(this.#ctx.paths.cache, { recursive: true });
+    const folder = await mkdtemp(join(this.#ctx.paths.cache, temporaryPrefix('context')));
+    this.#folders.push(folder);
+    const files = join(folder, 'files');
+    await mkdir(files);
+    await writeContext(wanted.context!, files, this.#ctx);
+    return files;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const folder of this.#folders) await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+  }
 }
 
 function commitOf(plan: Plan, wanted: BuildPlan): string {

@@ -70,6 +70,51 @@ export function baseImages(dockerfile: string, args: Record<string, string>): { 
   return { images: [...found.images], unclear: [...found.unclear] };
 }
 
+/**
+ * The first instruction that the classic builder does not know, as it is written; null where there is none. Source:
+ * docs.docker.com/reference/dockerfile (what needs BuildKit).
+ */
+export function needsBuildKit(dockerfile: string): string | null {
+  for (const instruction of instructions(dockerfile)) {
+    const [keyword, ...words] = instruction.trim().split(/\s+/);
+    const flags = words.slice(
+      0,
+      Math.max(
+        0,
+        words.findIndex((word) => !word.startsWith('--')),
+      ),
+    );
+    const text = instruction.trim();
+    if (/^(RUN|COPY|ADD)$/i.test(keyword!) && /(^|\s)<<-?["']?\w/.test(text)) return text;
+    if (/^RUN$/i.test(keyword!) && flags.some((flag) => /^--(mount|network|security)\b/.test(flag))) return text;
+    if (/^COPY$/i.test(keyword!) && flags.some((flag) => /^--(link|chmod|parents|exclude)\b/.test(flag))) return text;
+    if (
+      /^ADD$/i.test(keyword!) &&
+      flags.some((flag) => /^--(link|chmod|checksum|keep-git-dir|unpack|exclude)\b/.test(flag))
+    )
+      return text;
+    if (/^FROM$/i.test(keyword!) && flags.some((flag) => /^--platform=.*\$/.test(flag))) return text;
+  }
+  return null;
+}
+
+/**
+ * What BuildKit would do for a Dockerfile beyond what a build may: another frontend than Docker's own, a step in another
+ * network or without the limits of a container. Null where there is nothing of it.
+ */
+export function beyondTheBuild(dockerfile: string, network: string): string | null {
+  const syntax = /^\s*#\s*syntax\s*=\s*(\S+)/im.exec(dockerfile)?.[1];
+  if (syntax !== undefined && !/^docker\/dockerfile(:[\w.-]+)?(@sha256:[0-9a-f]{64})?$/.test(syntax))
+    return `# syntax=${syntax}`;
+  for (const instruction of instructions(dockerfile)) {
+    const text = instruction.trim();
+    if (!/^(ONBUILD\s+)*RUN\s/i.test(text)) continue;
+    if (/\s--security[=\s]/.test(text)) return text;
+    if (network !== 'host' && /\s--network[=\s](?!none\b)/.test(text)) return text;
+  }
+  return null;
+}
+
 /** The instructions as the engine reads them: continued lines joined, comments and empty lines left out. */
 function* instructions(dockerfile: string): Generator<string> {
   const lines = dockerfile

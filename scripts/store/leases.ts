@@ -27,7 +27,8 @@ const LONGEST_LOOK_MS = LEASE_MS / 4;
 
 /** How a lease ends. */
 export type Outcome =
-  | { state: 'done'; run_id: string; verdict?: Verdict }
+  /** `reason`: why there is nothing to measure; without a run then. */
+  | { state: 'done'; run_id?: string | undefined; verdict?: Verdict; reason?: string }
   | { state: 'failed'; fault: JobFault; reason: string; run_id?: string }
   | { state: 'cancelled'; reason: string; run_id?: string }
   /** A fault of the infrastructure: tried again, unless that has happened too often. */
@@ -199,7 +200,8 @@ function settle(db: Database, row: Row, outcome: Outcome, now: number): void {
       job_id,
     );
   const left = leaving(row);
-  if (outcome.state === 'done') return void end('done', null, outcome.run_id, { verdict: outcome.verdict ?? null });
+  if (outcome.state === 'done')
+    return void end('done', outcome.reason ?? null, outcome.run_id ?? null, { verdict: outcome.verdict ?? null });
   if (outcome.state === 'cancelled') return void end('cancelled', outcome.reason, outcome.run_id ?? null);
   if (outcome.state === 'failed')
     return void end('failed', outcome.reason, outcome.run_id ?? null, { fault: outcome.fault });

@@ -1,4 +1,7 @@
+import { join } from 'node:path';
 import t from 'tap';
+import type { Context } from '../../scripts/app/context.ts';
+import { paths } from '../../scripts/core/paths.ts';
 import {
   fillPromql,
   imageTag,
@@ -15,7 +18,8 @@ import {
 import { isAlive, processStart } from '../../scripts/engine/owner.ts';
 import { cpuCount, planCpuSets } from '../../scripts/plan/cpusets.ts';
 import { fingerprint } from '../../scripts/plan/host.ts';
-import { aPlan } from '../fixtures/plan.ts';
+import { makePlan } from '../../scripts/plan/plan.ts';
+import { aConfig, aPlan } from '../fixtures/plan.ts';
 
 t.test(
   'CPU sets are disjoint and cover every core where there are four or more; with fewer the services have theirs all the same',
@@ -110,4 +114,38 @@ t.test('a process is told from a later one with the same pid', async (t) => {
   t.notOk(isAlive(process.pid, '1'));
   t.notOk(isAlive(2 ** 22 + 1, start!));
   t.notOk(isAlive(0, ''));
+});
+
+t.test('how two sides meet is what was asked for; one side is alone', async (t) => {
+  const dir = t.testdir({});
+  const ctx = {
+    paths: paths(join(import.meta.dirname, '../..'), {}),
+    newRunId: () => '01TESTRUN',
+    now: () => 0,
+    machine: {
+      engine: { version: '20.10', cores: 2, memoryBytes: 24 * 2 ** 30, kernel: '6.18', os: 'Debian' },
+      images: {},
+    },
+  } as unknown as Context;
+  const planned = (pairing: 'auto' | 'interleaved' | 'alternating', against = 'v2') =>
+    makePlan(
+      aConfig({
+        dir,
+        commit: 'v1',
+        against,
+        builds: { probe: { kind: 'image', image: 'probe:${commit}' } },
+        comparison: { pairing, min: 6, fixed: 3 },
+      }),
+      ctx,
+    );
+  const comparison = { design: 'fixed', min: 3, max: 3 };
+  for (const [asked, pairing] of [
+    ['auto', 'interleaved'],
+    ['interleaved', 'interleaved'],
+    ['alternating', 'alternating'],
+  ] as const) {
+    const plan = await planned(asked);
+    t.match(plan, { pairing, lanes: 2, comparison, sides: [{ commit: 'v1' }, { commit: 'v2' }] }, asked);
+  }
+  t.match(await planned('alternating', 'none'), { pairing: 'solo', comparison: undefined, sides: [{ commit: 'v1' }] });
 });

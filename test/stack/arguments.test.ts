@@ -5,36 +5,56 @@ import { benchmarkSubnet, createBody, networkBody, readFrames } from '../../scri
 import { generatorContainer } from '../../scripts/measure/load/image-generator.ts';
 import { loadPlan, ownContainer, seedOf } from '../../scripts/measure/load/own-generator.ts';
 import type { Plan } from '../../scripts/plan/plan.ts';
-import { dockerBuildArgs, withoutSecrets } from '../../scripts/stack/build.ts';
+import { dockerBuildArgs, lastStep, withoutSecrets } from '../../scripts/stack/build.ts';
 import { aConfig, aPlan } from '../fixtures/plan.ts';
 
 const GiB = 1024 ** 3;
 
 t.test('docker build: a hostile value stays one argument', async (t) => {
   const plan = aPlan();
-  const args = dockerBuildArgs(plan.sides[0]!.builds[0]!, plan);
-  t.same(args, [
+  const bases = [{ ref: 'node:24', id: 'sha256:1' }];
+  const wanted = { ...plan.sides[0]!.builds[0]!, args: { MODE: 'a b; $(touch x)' } };
+  t.same(dockerBuildArgs(wanted, plan, bases, '/tmp/files'), [
     'docker',
     'build',
     '--force-rm',
-    '--file',
-    'Dockerfile',
-    '--tag',
-    'mayfly/probe-probe:aaaa',
-    '--network',
-    'none',
     '--memory',
     '4g',
     '--memory-swap',
     '4g',
+    '--file',
+    '/tmp/files/Dockerfile',
+    '--tag',
+    'mayfly/probe-probe:aaaa',
+    '--network',
+    'none',
     '--label',
     'dev.mayfly.benchmark=probe',
     '--label',
-    `dev.mayfly.build=${'a'.repeat(40)}`,
+    'dev.mayfly.bases=[{"ref":"node:24","id":"sha256:1"}]',
     '--build-arg',
     'MODE=a b; $(touch x)',
-    '-',
+    '/tmp/files',
   ]);
+});
+
+t.test('a failed build begins with the step that failed', async (t) => {
+  const said = [
+    'DEPRECATED: The legacy builder is deprecated and will be removed in a future release.',
+    '            Install the buildx component to build images with BuildKit:',
+    '            https://docs.docker.com/go/buildx/',
+    '',
+    'Step 1/2 : FROM node:24',
+    ' ---> 1234',
+    'Step 2/2 : RUN npm ci',
+    ' ---> Running in abcd',
+    'npm error code ENOENT',
+  ];
+  t.equal(
+    lastStep(said.map((line) => `    ${line}`).join('\n')),
+    ['Step 2/2 : RUN npm ci', ' ---> Running in abcd', 'npm error code ENOENT'].map((line) => `    ${line}`).join('\n'),
+  );
+  t.equal(lastStep('    COPY failed: no such file'), '    COPY failed: no such file', 'before the first step');
 });
 
 const BOTH = aPlan(['candidate', 'baseline']);
@@ -180,11 +200,11 @@ t.test(
       binds: ['/src/benchmarks/probe:/benchmark:ro'],
       memoryBytes: 12 * GiB,
     });
-    t.same(spec.cmd, ['attack', '-rate=100', '-duration=10s', '-most=25', 'http://probe.baseline:8080', '${HOME}']);
+    t.same(spec.cmd, ['attack', '-rate=100', '-duration=10s', '-most=25', 'http://probe:8080', '${HOME}']);
     t.same(spec.env, {
       RATE: '100',
       DURATION: '10s',
-      TARGET: 'http://probe.baseline:8080',
+      TARGET: 'http://probe:8080',
       MAX_IN_FLIGHT: '25',
       VUS: '25',
       SIDE: 'baseline',

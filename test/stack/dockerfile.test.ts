@@ -1,7 +1,5 @@
 import t from 'tap';
-import { archiveCommand, fileIn } from '../../scripts/stack/build-guard.ts';
-import { addsFiles, baseImages, fetchingAdd } from '../../scripts/stack/dockerfile.ts';
-import { aPlan } from '../fixtures/plan.ts';
+import { addsFiles, baseImages, beyondTheBuild, fetchingAdd, needsBuildKit } from '../../scripts/stack/dockerfile.ts';
 
 const URL = 'http://127.0.0.1:9090/x';
 
@@ -72,36 +70,33 @@ t.test('the base images, with build arguments', async (t) => {
   t.same(baseImages('FROM a\r\nFROM b\r\n', {}).images, ['a', 'b']);
 });
 
-t.test('the file in a tar; a link is none', async (t) => {
-  const header = (type: string, size: number) => {
-    const block = Buffer.alloc(512);
-    block.write('name');
-    block.write(size.toString(8).padStart(11, '0'), 124);
-    block.write(type, 156);
-    return block;
-  };
-  const body = Buffer.alloc(512);
-  body.write('FROM a\n');
-  t.equal(
-    fileIn(
-      Buffer.concat([header('g', 3), Buffer.alloc(512), header('5', 0), header('0', 7), body, Buffer.alloc(1024)]),
-    ),
-    'FROM a\n',
-  );
-  t.equal(fileIn(Buffer.concat([header('2', 0), header('0', 7), body])), null);
-  t.equal(fileIn(Buffer.alloc(1024)), null);
-});
+for (const [what, text, found] of [
+  ['a cache', 'FROM a\nRUN --mount=type=cache,target=/c npm ci', 'RUN --mount=type=cache,target=/c npm ci'],
+  ['a heredoc', 'FROM a\nRUN <<EOF\necho 1\nEOF', 'RUN <<EOF'],
+  ['a heredoc of COPY', 'FROM a\nCOPY <<-"EOT" /x\n1\nEOT', 'COPY <<-"EOT" /x'],
+  ['a link', 'FROM a\nCOPY --link . .', 'COPY --link . .'],
+  ['modes', 'FROM a\nCOPY --chown=1:1 --chmod=755 a b', 'COPY --chown=1:1 --chmod=755 a b'],
+  ['a checksum', 'FROM a\nADD --checksum=sha256:0 a b', 'ADD --checksum=sha256:0 a b'],
+  ['the platform of the build', 'FROM --platform=$BUILDPLATFORM a', 'FROM --platform=$BUILDPLATFORM a'],
+  ['a shift is no heredoc', 'FROM a\nRUN echo $((1 << 3))', null],
+  ['a here-string is no heredoc', 'FROM a\nRUN cat <<< x', null],
+  ['nothing of it', '# syntax=docker/dockerfile:1\nFROM --platform=linux/amd64 a\nCOPY --from=b --chown=1:1 x y', null],
+] as const) {
+  t.test(`what needs BuildKit: ${what}`, async (t) => t.equal(needsBuildKit(text), found));
+}
 
-t.test('the build context is an archive of the commit', async (t) => {
-  const [build] = aPlan().sides[0]!.builds;
-  t.same(archiveCommand(build!, 'Dockerfile'), [
-    'git',
-    '-C',
-    '/src',
-    'archive',
-    '--format=tar',
-    '--end-of-options',
-    `${'a'.repeat(40)}:service`,
-    'Dockerfile',
-  ]);
+t.test('what BuildKit may not do: another frontend, another network, no limits', async (t) => {
+  for (const [text, found] of [
+    ['# syntax=evil.example/frontend\nFROM a', '# syntax=evil.example/frontend'],
+    ['# syntax=docker/dockerfile:1.7\nFROM a\nRUN --network=none true', null],
+    ['FROM a\nRUN --network=host curl x', 'RUN --network=host curl x'],
+    ['FROM a\nRUN --network=default curl x', 'RUN --network=default curl x'],
+    [
+      'FROM a\nRUN --mount=type=cache,target=/c --security=insecure mount',
+      'RUN --mount=type=cache,target=/c --security=insecure mount',
+    ],
+    ['FROM a\nONBUILD RUN --security=insecure x', 'ONBUILD RUN --security=insecure x'],
+  ] as const)
+    t.equal(beyondTheBuild(text, 'none'), found, text);
+  t.equal(beyondTheBuild('FROM a\nRUN --network=default x', 'host'), null);
 });

@@ -10,7 +10,7 @@ import { requestsReader } from '../../requests/view.ts';
 import { type BlockReport, checkBlock } from '../block-check.ts';
 import { type Block, copyToFolder, sizeOf } from '../blocks.ts';
 import type { Bucket } from '../bucket.ts';
-import { temporaryPrefix } from '../recovery/leftovers.ts';
+import { temporaryPrefix } from '../../engine/owner.ts';
 
 /** So much is on this host at once: blocks, and bytes where they are large. */
 const PIECE = { blocks: 500, bytes: 2e9 };

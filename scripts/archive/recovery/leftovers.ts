@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Context } from '../../app/context.ts';
 import type { MayflyError } from '../../core/errors.ts';
 import { LABEL } from '../../engine/names.ts';
-import { isAlive, processStart } from '../../engine/owner.ts';
+import { isAlive } from '../../engine/owner.ts';
 import { removeAll } from '../../engine/remove.ts';
 import { PENDING_FILE, runOwner } from '../../stack/run-folder.ts';
 import { showLiveRuns } from '../live.ts';
@@ -16,9 +16,6 @@ import { sweep } from './sweep-stacks.ts';
 
 /** A folder of a run is named by a ULID; whatever else lies among them is not ours. */
 export const RUN_ID = /^[0-9A-HJKMNP-TV-Z]{26}$/;
-
-/** Beginning of the name of a temporary folder in the cache: the sweep removes it when the process is gone. */
-export const temporaryPrefix = (purpose: string) => `temporary-${process.pid}-${processStart(process.pid)}-${purpose}-`;
 
 /**
  * Removes temporary folders of dead processes, and long-running containers whose folder is gone: nothing else can take

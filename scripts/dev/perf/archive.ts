@@ -12,7 +12,7 @@ import { command, type Given } from '../../app/command.ts';
 import type { Context } from '../../app/context.ts';
 import { withContext } from '../../app/open.ts';
 import { type Bucket, openBucket } from '../../archive/bucket.ts';
-import { temporaryPrefix } from '../../archive/recovery/leftovers.ts';
+import { temporaryPrefix } from '../../engine/owner.ts';
 import type { Snapshot } from '../../archive/snapshot.ts';
 import { uploadSnapshot } from '../../archive/upload.ts';
 import { EXIT, InfrastructureError, UsageError } from '../../core/errors.ts';

@@ -1,8 +1,10 @@
 /** What a check run on GitHub says of a job. Pure. */
+import type { Conclusions } from '../../config/service.ts';
 import { plainLines, plainText, plural } from '../../core/text.ts';
 import type { Job } from '../../documents/job.ts';
 import type { RunDocument } from '../../documents/run.ts';
 import { escaped, verdictMarkdown } from '../../report/markdown.ts';
+import type { Acceptance } from '../../store/acceptances.ts';
 import type { CheckRun } from './github-types.ts';
 
 export interface CheckContext {
@@ -12,6 +14,10 @@ export interface CheckContext {
   ahead?: number;
   /** The queue is paused. */
   paused?: boolean;
+  /** Which conclusion a verdict gives. */
+  conclusions: Conclusions;
+  /** Somebody has accepted the job's verdict. */
+  accepted?: Acceptance | undefined;
 }
 
 /** GitHub's limit for a summary, and what fits beside the name in its list of checks. */
@@ -103,7 +109,7 @@ function roughly(ahead: number): string {
 function ended(
   job: Job,
   run: RunDocument | undefined,
-  { site }: CheckContext,
+  { site, conclusions, accepted }: CheckContext,
 ): Said & { conclusion: NonNullable<CheckRun['conclusion']> } {
   const kind = endOf(job);
   const because = reasonMarkdown(job, site);
@@ -115,16 +121,14 @@ function ended(
       const summary = run?.verdict
         ? verdictMarkdown(run.verdict, run, [jobLink(job, site)])
         : `**${job.verdict}**${sentence === '' ? '' : `: ${escaped(sentence)}`}\n\n${job.run_id === undefined ? `Job ${job.job_id}` : `[The run](<${jobLink(job, site)}>)`}.`;
-      return {
-        title,
-        summary,
-        conclusion:
-          job.verdict === 'REGRESSION'
-            ? 'failure'
-            : job.verdict === 'PASS' || job.verdict === 'IMPROVEMENT'
-              ? 'success'
-              : 'neutral',
-      };
+      const conclusion = conclusions[job.verdict!];
+      return conclusion === 'failure' && accepted
+        ? {
+            title: `Accepted by @${accepted.accepted_by}: ${accepted.reason} (${title})`,
+            summary: `${acceptedMarkdown(accepted)}\n\n${summary}`,
+            conclusion: 'success',
+          }
+        : { title, summary, conclusion };
     }
     case 'alone':
       return {
@@ -141,9 +145,21 @@ function ended(
     case 'service':
       return { title: first.replace(/^./, (letter) => letter.toUpperCase()), summary: because, conclusion: 'failure' };
     case 'fault':
-      return { title: `Not measured: ${first}`, summary: because, conclusion: 'neutral' };
+      return { title: `Not measured: ${first}`, summary: because, conclusion: conclusions.not_measured };
   }
 }
+
+/** Whether the check of a job fails by its verdict: then somebody with write access may accept it. */
+export const failsByVerdict = (job: Job, conclusions: Conclusions): boolean =>
+  endOf(job) === 'judged' && conclusions[job.verdict!] === 'failure';
+
+/** Whether an acceptance is of this: an accepted REGRESSION is of every verdict of its commit, another only of its own. */
+export const covers = ({ verdict }: Acceptance, job: Job): boolean =>
+  verdict === 'REGRESSION' || verdict === job.verdict;
+
+/** Who has accepted it, when and why, as a sentence. */
+export const acceptedMarkdown = ({ accepted_by, accepted_at, reason }: Acceptance): string =>
+  `**Accepted** by ${escaped(`@${accepted_by}`)} on ${accepted_at.slice(0, 10)}: ${escaped(reason)}`;
 
 export type JobEnd = 'judged' | 'alone' | 'cancelled' | 'late' | 'build' | 'service' | 'fault';
 

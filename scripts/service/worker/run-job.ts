@@ -2,7 +2,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../../app/context.ts';
 import { type BenchOptions, loadConfig } from '../../config/config.ts';
-import { EXIT, firstLine, Interrupted, MayflyError, original, UsageError } from '../../core/errors.ts';
+import {
+  CandidateError,
+  EXIT,
+  firstLine,
+  Interrupted,
+  MayflyError,
+  NothingToCompare,
+  original,
+  UsageError,
+} from '../../core/errors.ts';
 import type { Job, JobProgress } from '../../documents/job.ts';
 import type { RunDocument } from '../../documents/run.ts';
 import { BLOCK } from '../../judge/observations.ts';
@@ -60,7 +69,7 @@ export async function runJob({ job, leaseId }: LeasedJob, ctx: Context): Promise
       stop.signal.aborted ? (stop.signal.reason as Ended).outcome : outcomeOf(error, job, ctx.signal),
     );
     if (outcome === null) return 'lost';
-    const run = 'run_id' in outcome ? outcome : { ...outcome, ...runOf(job, ctx) };
+    const run = 'run_id' in outcome && outcome.run_id !== undefined ? outcome : { ...outcome, ...runOf(job, ctx) };
     return (await written(() => ctx.store.queue.endLease(job.job_id, leaseId, run, ctx.now()), ctx)) ? run : 'lost';
   } finally {
     clearInterval(heartbeat);
@@ -138,7 +147,7 @@ async function runFor(job: Job, ctx: Context): Promise<RunDocument> {
   if (whole) return ctx.store.run(whole.run_id);
   const [before] = runs;
   const measure = async (options: BenchOptions) =>
-    bench(await loadConfig(options, { root: ctx.paths.root, cwd: ctx.paths.root }), ctx);
+    bench(await loadConfig(options, { root: ctx.paths.root, cwd: ctx.paths.root, known: ctx.store.benchmark }), ctx);
   if (before && before.valid_observations > 0 && before.against !== undefined) {
     try {
       return await measure({ benchmark: job.benchmark, resume: before.run_id });
@@ -217,6 +226,8 @@ function outcomeOf(thrown: unknown, job: Job, ending: AbortSignal): Outcome | nu
     error instanceof MayflyError
       ? [error.message, error.hint].filter(Boolean).join('\n')
       : `a fault of Mayfly itself: ${error instanceof Error ? error.message : String(error)}`;
+  if (error instanceof NothingToCompare) return { state: 'done', verdict: 'PASS', reason: error.message };
+  if (error instanceof CandidateError) return { state: 'failed', fault: 'service', reason };
   const { exitCode, unbuildable } = error instanceof MayflyError ? error : {};
   if (exitCode === EXIT.infrastructure && unbuildable === undefined) return { state: 'retry', reason };
   return { state: 'failed', fault: unbuildable === job.commit ? 'build' : 'other', reason };

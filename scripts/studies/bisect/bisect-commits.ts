@@ -6,7 +6,7 @@
 import type { Context } from '../../app/context.ts';
 import { sweepLeftovers } from '../../archive/recovery/leftovers.ts';
 import type { Config } from '../../config/types.ts';
-import { firstLine, MayflyError, original, UsageError } from '../../core/errors.ts';
+import { firstLine, MayflyError, NothingToCompare, original, UsageError } from '../../core/errors.ts';
 import type { RunDocument } from '../../documents/run.ts';
 import { shortCommit } from '../../engine/names.ts';
 import { bench } from '../../pipeline.ts';
@@ -65,6 +65,10 @@ async function compare(bisection: BisectDocument, step: Step, config: Config, ct
       comparisons: [...bisection.comparisons, comparison],
     };
   } catch (error) {
+    if (error instanceof NothingToCompare) {
+      const same = { found: 'fast' as const, verdict: 'PASS' as const, run_id: null, change: 0, words: error.message };
+      return { ...bisection, comparisons: [...bisection.comparisons, { ...known, ...same }] };
+    }
     // The bad commit itself must be one that can be measured, and the good one has been by then.
     if (step.why === 'whole' || !(await isUnbuildable(error, pair.candidate, ctx))) throw error;
     const words = firstLine(error);

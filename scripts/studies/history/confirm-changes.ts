@@ -6,7 +6,7 @@ import type { Context } from '../../app/context.ts';
 import { ROOT } from '../../app/open.ts';
 import { type BenchOptions, loadConfig } from '../../config/config.ts';
 import type { Config } from '../../config/types.ts';
-import { Interrupted, MayflyError, original } from '../../core/errors.ts';
+import { Interrupted, MayflyError, NothingToCompare, original } from '../../core/errors.ts';
 import type { RunDocument } from '../../documents/run.ts';
 import type { MetricVerdict, VerdictDocument } from '../../documents/verdict.ts';
 import { shortCommit } from '../../engine/names.ts';
@@ -206,7 +206,7 @@ async function check(
   const undecided = (why: string, failed = false) =>
     changes.map((change) => ({ change, failed, worse, state: 'open' as const, why }));
   try {
-    const config = await loadConfig(options, { root: ROOT, cwd: process.cwd() });
+    const config = await loadConfig(options, { root: ROOT, cwd: process.cwd(), known: ctx.store.benchmark });
     const gates = (name: string) => config.metrics.some((metric) => metric.name === name && metric.primary);
     if (!changes.some(({ metric }) => gates(metric)))
       return undecided(
@@ -228,6 +228,12 @@ async function check(
     return changes.map((change) => ({ change, failed: false, ...settle(change, verdict!, ctx.store) }));
   } catch (error) {
     const failure = original(error);
+    if (failure instanceof NothingToCompare)
+      return changes.map((change) => {
+        const decision = { state: 'refuted' as const, worse: false, why: failure.message };
+        ctx.store.settleSuspectedChange(change, decision.state, change.run_id);
+        return { change, failed: false, ...decision };
+      });
     if (!(failure instanceof MayflyError) || failure instanceof Interrupted) throw error;
     return undecided(failure.message, true);
   }

@@ -40,7 +40,7 @@ const recipe = (laid: object = {}): BuildRecipe => ({
   context: 'service',
   dockerfile: 'Dockerfile',
   args: {},
-  network: 'none',
+  network: 'none', builder: 'classic',
   ...laid,
 });
 const config = (builds: Record<string, BuildRecipe>) =>
