@@ -14,7 +14,15 @@ t.test('a small file, with every default filled in', async (t) => {
     description: 'A shop',
     commit: 'HEAD',
     builds: {
-      shop: { kind: 'git', repository: '.', context: 'service', dockerfile: 'Dockerfile', args: {}, network: 'none' },
+      shop: {
+        kind: 'git',
+        repository: '.',
+        context: 'service',
+        dockerfile: 'Dockerfile',
+        args: {},
+        network: 'none',
+        builder: 'classic',
+      },
     },
     load: {
       generator: { kind: 'mayfly', script: `${dir}/load.ts` },

@@ -1,6 +1,6 @@
 /** The image is the commit's: what docker build sees, which builder it gets, and when there is nothing to build. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -72,6 +72,37 @@ t.test('commits whose build context is the same are told at once, with success',
   t.match(JSON.parse(document.stdout), { schema: 'mayfly.nothing-to-compare/v1', benchmark: 'probe', reason: what });
   t.same(JSON.parse((await mayfly('runs', ['--json'], data).done).stdout).runs, [], 'there is no run of it');
   await nothingLeft(t, data);
+});
+
+t.test('both sides stand on the same base images: one that was built on an older base is built again', async (t) => {
+  const base = `mayfly-test/base-${process.pid}:1`;
+  const docker = (...args: string[]) => execFileSync('docker', args, { encoding: 'utf8' }).trim();
+  const idOf = (ref: string) => docker('image', 'inspect', '--format={{.Id}}', ref);
+  docker('tag', 'node:24.21.0-bookworm-slim', base);
+  t.teardown(() => docker('rmi', '--force', base));
+  const { folder, commits } = await probeRepository(t, [
+    { Dockerfile: `FROM ${base}\nCOPY server.js .\nUSER node\nCMD ["node", "server.js"]\n` },
+    { 'server.js': `${readFileSync('test/fixtures/probe/service/server.js', 'utf8')}// another\n` },
+  ]);
+  const data = dataFolder(t);
+  const measure = async (...args: string[]) => {
+    const ended = await bench(built(t, folder), data, '--rounds=1', '--json', ...args);
+    t.equal(ended.code, 0, ended.stderr);
+    return JSON.parse(ended.stdout).sides;
+  };
+  const alone = (await measure(`--commit=${commits[0]}`)).candidate.images[0];
+  t.same(alone.bases, [{ ref: base, id: idOf(base) }], 'the run records it');
+  const another = execFileSync('docker', ['build', '--quiet', `--tag=${base}`, '-'], {
+    input: 'FROM node:24.21.0-bookworm-slim\nLABEL newer=1\n',
+    env: { ...process.env, DOCKER_BUILDKIT: '0' },
+    stdio: ['pipe', 'pipe', 'ignore'],
+  }).toString();
+  const { candidate, baseline } = await measure(`--commit=${commits[1]}`, `--against=${commits[0]}`);
+  t.same(candidate.images[0].bases, [{ ref: base, id: another.trim() }]);
+  t.same(baseline.images[0].bases, candidate.images[0].bases);
+  t.match(baseline.images[0], { source: 'built' });
+  t.not(baseline.images[0].id, alone.id);
+  t.throws(() => docker('image', 'inspect', alone.id), 'the older one is gone');
 });
 
 t.test('two tags of one image are a mistake', async (t) => {
