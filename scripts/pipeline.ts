@@ -18,7 +18,7 @@ import { calibratedMargins, quoteOf } from './judge/calibration.ts';
 import { judgeRun } from './judge/judge-run.ts';
 import { generatorFor } from './measure/load/generator.ts';
 import { asBegun, mustBeTheSame, runToResume, takenOver } from './measure/resume.ts';
-import { measureRounds } from './measure/rounds.ts';
+import { measureRounds, type RunEnd } from './measure/rounds.ts';
 import type { Plan } from './plan/plan.ts';
 import { makePlan } from './plan/plan.ts';
 import { checkPromql } from './plan/promql.ts';
@@ -44,7 +44,7 @@ export async function bench(config: Config, ctx: Context): Promise<RunDocument> 
 export async function withRun(
   config: Config,
   ctx: Context,
-  measure: (stack: Stack) => Promise<RunStatus>,
+  measure: (stack: Stack) => Promise<RunEnd>,
   before?: RunDocument,
 ): Promise<RunDocument> {
   await sweepLeftovers(ctx);
@@ -65,9 +65,9 @@ export async function withRun(
       if (config.elsewhere) ctx.store.keepBenchmark(config.benchmark, config.elsewhere);
       ctx.store.addRun(describeRun(stack, before));
       await using live = config.live ? await startLive(stack, bucket, ctx) : null;
-      const status = await measure(stack).catch((error) => keepWhatIsThere(error, stack, destination, ctx));
+      const { status, reason } = await measure(stack).catch((error) => keepWhatIsThere(error, stack, destination, ctx));
       const snapshot = await takeSnapshot((await stack.ready).prometheus, plan.dir, destination, ctx);
-      finish(plan, ctx, status);
+      finish(plan, ctx, status, reason);
       shipping = ship(snapshot, plan.dir, labels, bucket, ctx);
       shipping.catch(() => {}); // awaited below; meanwhile the stack goes down beside it, unless it is being watched
       if (live) await shipping.then((archive) => (archive?.verified ? live.handOver() : undefined));
@@ -209,6 +209,7 @@ function describeRun(stack: Stack, before?: RunDocument): RunDocument {
     ...(config.master ? { master: true } : {}),
     ...(before ? { continues: before.run_id } : {}),
     metrics: config.metrics,
+    ...(config.allow.answersDiffer.length > 0 ? { answers_differ: config.allow.answersDiffer } : {}),
     rounds: before ? takenOver(before) : [],
     stack_images: plan.stackImages,
     compose: stack.documents,

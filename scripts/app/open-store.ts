@@ -1,5 +1,6 @@
 /** The store for commands that only read: no engine, no set-up. */
 import { join } from 'node:path';
+import type { ConfigEnv } from '../config/config.ts';
 import { paths } from '../core/paths.ts';
 import { openStore, type Store } from '../store/db.ts';
 
@@ -12,3 +13,10 @@ export function withStore<T>(work: (store: Store) => T): T {
     store.close();
   }
 }
+
+/** Where a command is called, for what reads benchmarks: names of benchmarks that were measured are known to it. */
+export const configEnv = (): ConfigEnv => ({
+  root: join(import.meta.dirname, '../..'),
+  cwd: process.cwd(),
+  known: (name) => withStore((store) => store.benchmark(name)),
+});

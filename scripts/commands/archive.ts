@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { commands, type Given, jsonFlag, type Subcommand } from '../app/command.ts';
 import type { Context } from '../app/context.ts';
 import { withContext } from '../app/open.ts';
+import { configEnv } from '../app/open-store.ts';
 import { archiveBucket } from '../archive/archives.ts';
 import { listBlocks } from '../archive/blocks.ts';
 import type { Bucket } from '../archive/bucket.ts';
@@ -16,6 +17,7 @@ import { PUSH_ABOUT, PUSH_SCHEMA, push, pushDocument, pushExit, pushText } from 
 import { exportRun, importRun } from '../archive/maintenance/transfer.ts';
 import { verify, verifyText } from '../archive/maintenance/verify.ts';
 import { rebuildTrends } from '../archive/rebuild-trends.ts';
+import { benchmarkName } from '../config/config.ts';
 import type { Flag } from '../config/flags.ts';
 import { EXIT, UsageError } from '../core/errors.ts';
 import { plural } from '../core/text.ts';
@@ -46,6 +48,10 @@ const whileAlone = <T>(changes: boolean, ctx: Context, work: () => Promise<T>): 
   changes ? alone(ctx, work) : work();
 const printed = (given: Given, document: unknown, text: () => string): string =>
   given.has('json') ? JSON.stringify(document, null, 2) : text();
+const benchmarkOf = async (given: Given): Promise<string | undefined> => {
+  const asked = given.text('benchmark');
+  return asked === undefined ? undefined : benchmarkName(asked, configEnv());
+};
 const counted = (given: Given, name: string, least: number) =>
   given.has(name) ? parseCount(name, given.text(name)!, least) : undefined;
 const aged = (given: Given, name: string) => (given.has(name) ? parseAge(name, given.text(name)!) : undefined);
@@ -55,14 +61,14 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     name: 'ls',
     about: 'Lists the runs in the bucket, newest first.',
     flags: [
-      { name: 'benchmark', value: 'NAME', help: 'only runs of this benchmark' },
+      { name: 'benchmark', value: 'NAME', help: 'only runs of this benchmark: its name, or the path of its folder' },
       { name: 'limit', value: 'N', help: `at most so many runs; default ${LIMIT}` },
       ...BUCKET,
       jsonFlag('mayfly.archive-list/v1'),
     ],
     work: async (io, given) => {
       const limit = counted(given, 'limit', 1) ?? LIMIT;
-      const benchmark = given.text('benchmark');
+      const benchmark = await benchmarkOf(given);
       const list = await onBucket(given, ['thanos'], (bucket, ctx) =>
         listRuns(bucket, { limit, ...(benchmark === undefined ? {} : { benchmark }) }, ctx),
       );
@@ -153,7 +159,11 @@ const SUBCOMMANDS: readonly Subcommand[] = [
         many: true,
         help: 'runs with this label stay; may be given many times',
       },
-      { name: 'benchmark', value: 'NAME', help: 'only runs of this benchmark are looked at' },
+      {
+        name: 'benchmark',
+        value: 'NAME',
+        help: 'only runs of this benchmark (its name, or the path of its folder) are looked at',
+      },
       { name: 'unknown', help: 'runs that the store does not know go too' },
       {
         name: 'trend-older-than',
@@ -170,7 +180,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
       const keepLast = counted(given, 'keep-last', 1);
       const maxBytes = given.has('max-size') ? parseSize('max-size', given.text('max-size')!) : undefined;
       const trendOlderThanMs = aged(given, 'trend-older-than');
-      const benchmark = given.text('benchmark');
+      const benchmark = await benchmarkOf(given);
       if ([olderThanMs, keepLast, maxBytes, trendOlderThanMs].every((value) => value === undefined)) {
         throw new UsageError('prune needs to know what may go', {
           hint: 'Give --older-than, --keep-last, --max-size or --trend-older-than; npm run archive -- prune --help explains them.',

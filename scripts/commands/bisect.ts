@@ -2,7 +2,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { command, jsonFlag } from '../app/command.ts';
-import { ROOT, withContext } from '../app/open.ts';
+import { withContext } from '../app/open.ts';
+import { configEnv } from '../app/open-store.ts';
 import { EXIT } from '../core/errors.ts';
 import { hostLock } from '../core/lock.ts';
 import { RUN_IMAGES } from '../images/images.ts';
@@ -41,7 +42,7 @@ await command(
         onWait: () => ctx.progress.info('another bisection is going on; this one waits'),
         signal: ctx.signal,
       });
-      const { bisection, config } = await openBisection(options, { root: ROOT, cwd: process.cwd() }, ctx);
+      const { bisection, config } = await openBisection(options, configEnv(), ctx);
       return await searchOn(bisection, config, ctx).catch((error) =>
         sayHowToGoOn(
           error,

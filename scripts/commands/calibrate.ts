@@ -3,8 +3,8 @@
  * that is found.
  */
 import { command, type Given, jsonFlag } from '../app/command.ts';
-import { ROOT, withContext } from '../app/open.ts';
-import { withStore } from '../app/open-store.ts';
+import { withContext } from '../app/open.ts';
+import { configEnv, withStore } from '../app/open-store.ts';
 import { type BenchOptions, benchFlags, loadConfig } from '../config/config.ts';
 import { FLAGS, type Flag } from '../config/flags.ts';
 import type { Config } from '../config/types.ts';
@@ -81,7 +81,7 @@ async function measure(given: Given, quiet: boolean): Promise<RunDocument> {
 
 /** One look at the end of the time or of the rounds. Invalid rounds are left out, however many they are. */
 async function calibrationConfig({ text, values }: Given): Promise<Config> {
-  const env = { root: ROOT, cwd: process.cwd() };
+  const env = configEnv();
   const passed = benchFlags(values, PASSED);
   const { commit, load } = await loadConfig({ ...passed, against: 'none' }, env);
   const minutes = minutesOf(text('minutes'));

@@ -1,7 +1,8 @@
 /** npm run capacity: the highest rate at which a commit still meets the objectives. */
 
 import { command, jsonFlag } from '../app/command.ts';
-import { ROOT, withContext } from '../app/open.ts';
+import { withContext } from '../app/open.ts';
+import { configEnv } from '../app/open-store.ts';
 import { EXIT } from '../core/errors.ts';
 import { RUN_IMAGES } from '../images/images.ts';
 import { capacityText } from '../report/capacity-text.ts';
@@ -20,7 +21,7 @@ await command(
     ],
   },
   async (io, { values, has }) => {
-    const { config, limits } = await readOptions(values, { root: ROOT, cwd: process.cwd() });
+    const { config, limits } = await readOptions(values, configEnv());
     const { run, sure } = await withContext({ quiet: has('quiet'), images: RUN_IMAGES }, (ctx) =>
       findCapacity(config, limits, ctx),
     );

@@ -1,8 +1,8 @@
 /** npm run history: how the default branch went, and what changed on it. */
 import { command, jsonFlag, limitOf } from '../app/command.ts';
-import { ROOT, withContext } from '../app/open.ts';
-import { withStore } from '../app/open-store.ts';
-import { loadConfig } from '../config/config.ts';
+import { withContext } from '../app/open.ts';
+import { configEnv, withStore } from '../app/open-store.ts';
+import { benchmarkName, loadConfig } from '../config/config.ts';
 import { EXIT, UsageError } from '../core/errors.ts';
 import { RUN_IMAGES } from '../images/images.ts';
 import { seriesOf } from '../judge/series.ts';
@@ -29,7 +29,7 @@ await command(
       { name: 'limit', value: 'N', help: `draw the newest N runs; default ${LIMIT}` },
       {
         name: 'confirm',
-        help: 'measure before and after of each suspected change of this host; exit code 1 if a regression is confirmed',
+        help: 'measure before and after of each suspected change of this host; exit code 1 if a regression is confirmed that nobody has accepted',
       },
       { name: 'max-minutes', value: 'N', help: 'of each of these comparisons' },
       { name: 'quiet', help: 'no progress; warnings and errors only' },
@@ -38,7 +38,7 @@ await command(
   },
   async (io, { text, has }) => {
     const asked = text('benchmark') ?? 'shop';
-    const benchmark = await nameOf(asked);
+    const benchmark = await benchmarkName(asked, configEnv());
     const limit = limitOf(text('limit'), LIMIT);
     const maxMinutes = text('max-minutes');
     if (!has('confirm')) {
@@ -60,24 +60,18 @@ await command(
     // Wrong options are reported before anything is set up.
     await loadConfig(
       { benchmark: asked, commit: 'HEAD', ...(maxMinutes === undefined ? {} : { maxMinutes: String(maxMinutes) }) },
-      { root: ROOT, cwd: process.cwd() },
+      configEnv(),
     );
     withStore((store) => readHistory(benchmark, { limit }, store));
     const checked = await withContext({ quiet: has('quiet'), images: RUN_IMAGES }, (ctx) =>
       confirmChanges(asked, benchmark, maxMinutes === undefined ? {} : { maxMinutes }, ctx),
     );
     io.stdout(checkedText(checked, asked));
-    if (checked.some(({ state, worse }) => state === 'confirmed' && worse)) return EXIT.regression;
+    if (checked.some(({ state, worse, accepted }) => state === 'confirmed' && worse && accepted?.others !== 0))
+      return EXIT.regression;
     return checked.some(({ failed }) => failed) ? EXIT.infrastructure : EXIT.pass;
   },
 );
-
-/** The name under which runs are stored: that of the folder, where a path is given. */
-async function nameOf(asked: string): Promise<string> {
-  return asked.includes('/')
-    ? (await loadConfig({ benchmark: asked, commit: 'HEAD' }, { root: ROOT, cwd: process.cwd() })).benchmark
-    : asked;
-}
 
 /** Reads the history; changes that are new in it are kept as suspected. */
 function readHistory(

@@ -3,7 +3,7 @@
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { commands, type Given, jsonFlag, limitOf, wholeNumber } from '../app/command.ts';
-import { withStore } from '../app/open-store.ts';
+import { configEnv, withStore } from '../app/open-store.ts';
 import { benchFlags, loadConfig, readBenchmark } from '../config/config.ts';
 import { parseDuration } from '../config/quantities.ts';
 import { isUrl } from '../config/repository.ts';
@@ -43,7 +43,7 @@ await commands(
           many: true,
           help: `in this state only: ${STATES.join(', ')}; may be given many times`,
         },
-        { name: 'benchmark', value: 'NAME', help: 'of this benchmark only' },
+        { name: 'benchmark', value: 'NAME', help: 'of this benchmark only, named as it was queued' },
         { name: 'all', help: 'every job that has ended, too' },
         { name: 'limit', value: 'N', help: 'at most so many' },
         jsonFlag('mayfly.queue/v1'),
@@ -162,7 +162,8 @@ function readQueue({ values, text, has }: Given, { queue }: Store): QueueDocumen
       `--state must be ${STATES.slice(0, -1).join(', ')} or ${STATES.at(-1)}, got ${JSON.stringify(wrong)}`,
     );
   const limit = limitOf(text('limit'), ALL);
-  const benchmark = text('benchmark');
+  const asked = text('benchmark');
+  const benchmark = asked?.includes('/') ? resolve(asked) : asked; // as it was queued
   const of = (state: JobState[], most: number) => queue.jobs({ state, benchmark, limit: Math.min(limit, most) });
   const jobs = states
     ? of(states, ALL)
@@ -201,7 +202,7 @@ async function jobOf({ text, has, values }: Given): Promise<NewJob> {
     (['rate', 'duration'] as const).flatMap((name) => (text(name) === undefined ? [] : [[name, text(name)!]])),
   );
   const given = benchFlags(values, ['benchmark', 'commit', 'against', 'rate', 'duration']);
-  const env = { root: ROOT, cwd: process.cwd() };
+  const env = configEnv();
   const config = await loadConfig({ ...given, master }, env);
   return {
     kind: master ? 'new-master' : 'new-test',

@@ -1,6 +1,7 @@
 /** npm run runs: lists the runs that are kept. */
 import { command, jsonFlag, limitOf } from '../app/command.ts';
-import { withStore } from '../app/open-store.ts';
+import { configEnv, withStore } from '../app/open-store.ts';
+import { benchmarkName } from '../config/config.ts';
 import { parseLabels } from '../config/flags.ts';
 import { EXIT } from '../core/errors.ts';
 import { runsTable } from '../report/run-table.ts';
@@ -10,7 +11,7 @@ await command(
     name: 'runs',
     about: 'Lists the runs that are kept, newest first.',
     flags: [
-      { name: 'benchmark', value: 'NAME', help: 'of this benchmark only' },
+      { name: 'benchmark', value: 'NAME', help: 'of this benchmark only: its name, or the path of its folder' },
       {
         name: 'commit',
         value: 'REF',
@@ -22,8 +23,9 @@ await command(
     ],
   },
   async (io, { text, has, values }) => {
+    const asked = text('benchmark');
     const filter = {
-      benchmark: text('benchmark'),
+      benchmark: asked === undefined ? undefined : await benchmarkName(asked, configEnv()),
       commit: text('commit'),
       labels: parseLabels(values.label ?? []),
       limit: limitOf(text('limit'), 20),

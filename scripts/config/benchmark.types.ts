@@ -317,4 +317,8 @@ export interface Allow {
    * Share of the CPU time of the services' CPUs (of the whole host, where they share it with the load generator) that a round with both sides up may use: near the limit a slow side slows the other.
    */
   saturation: number | string;
+  /**
+   * Names of requests whose answers may differ between the sides in status or size. Of others a difference is said first, and is no IMPROVEMENT. A name may end with `*`; `*` alone is every name.
+   */
+  answers_differ: string[];
 }

@@ -2,7 +2,7 @@
  * What a schema cannot say about a benchmark.yaml: fields that depend on each other, on the Compose file, on the disk.
  */
 import { existsSync, realpathSync, statSync } from 'node:fs';
-import { isAbsolute, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import type { BenchmarkSpec, Metric as MetricSpec } from './benchmark.types.ts';
 import { BUILTIN_METRICS, builtinMetric, needsSchedule } from './metric-defaults.ts';
 import { didYouMean } from './nearest.ts';
@@ -27,6 +27,7 @@ type LoadSpec = BenchmarkSpec['load'];
 /** Every fault of a file that is right by its schema. */
 export function checkSpec(spec: BenchmarkSpec, around: Surroundings, say: Say): Fault[] {
   return [
+    ...checkName(spec, around, say),
     ...Object.entries(spec.build).flatMap(([name, build]) => checkBuild(['build', name], build, around, say)),
     ...checkFile(['services'], spec.services, around, say),
     ...checkLoad(spec.load, around, say),
@@ -34,6 +35,17 @@ export function checkSpec(spec: BenchmarkSpec, around: Surroundings, say: Say): 
     ...spec.metrics.flatMap((metric, i) => checkMetric(metric, i, spec, say)),
     ...Object.entries(spec.objectives).flatMap(([name, limit]) => checkObjective(name, limit, spec, say)),
     ...checkComparison(spec, say),
+  ];
+}
+
+/** Jobs, mayfly.yaml and the site know the benchmarks of the checkout by their folders. */
+function checkName({ name }: BenchmarkSpec, { root, dir }: Surroundings, say: Say): Fault[] {
+  if (name === undefined || dirname(dir) !== join(root, 'benchmarks') || name === basename(dir)) return [];
+  return [
+    say(
+      ['name'],
+      `must be ${basename(dir)} or left out, since in benchmarks/ of this checkout the folder is the name; got ${shown(name)}`,
+    ),
   ];
 }
 

@@ -191,6 +191,7 @@ function makeConfig(benchmark: string, dir: string, spec: BenchmarkSpec, flags: 
       steal: parseShare(spec.allow.steal),
       outsideLoad: parseShare(spec.allow.outside_load),
       saturation: parseShare(spec.allow.saturation),
+      answersDiffer: spec.allow.answers_differ,
       startLagMs: Math.round(parseDuration(spec.allow.start_lag)! * 1e6) / 1e3,
     },
     readyTimeoutS: parseDuration(spec.ready_timeout)!,

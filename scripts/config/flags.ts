@@ -25,7 +25,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: 'benchmark',
     value: 'NAME',
-    help: 'folder in benchmarks/, or the path of any folder with a benchmark.yaml; default shop, or the only one',
+    help: 'folder in benchmarks/, the path of any folder with a benchmark.yaml, or a name under which runs are kept; default shop, or the only one',
   },
   {
     name: 'commit',

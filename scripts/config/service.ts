@@ -6,10 +6,10 @@ import { type ConfigEnv, listBenchmarks, readBenchmark } from './config.ts';
 import { didYouMean } from './nearest.ts';
 import { parseDuration } from './quantities.ts';
 import { checkService, shown } from './schema.ts';
-import type { Alert, ServiceSpec } from './service.types.ts';
+import type { Alert, Conclusions, Repository, ServiceSpec } from './service.types.ts';
 import { type Fault, readYamlFile, throwFaults, type YamlFile } from './yaml-file.ts';
 
-export type { Alert };
+export type { Alert, Conclusions };
 
 /** A repository of GitHub that is watched. */
 export interface WatchedRepository {
@@ -21,6 +21,12 @@ export interface WatchedRepository {
   benchmarks: string[];
   /** Pull requests of the repository itself are measured without being asked for. */
   eachPullRequest: boolean;
+  /** Names of labels: who has `start` is measured as if each were, who has `skip` is not. */
+  labels: { start?: string; skip?: string };
+  /** Names and patterns of branches other than the default one whose pushes are measured. */
+  branches: string[];
+  /** The conclusion of a check, by the verdict of its job. */
+  conclusions: Conclusions;
 }
 
 /** What a benchmark says of its jobs. */
@@ -55,11 +61,16 @@ export function loadService(path: string | undefined, env: ConfigEnv): ServiceCo
   const spec = readSpec(yaml);
   const names = listBenchmarks(env.root);
   if (yaml) throwFaults(faultsOf(spec, yaml, names), HELP);
-  const watched = Object.entries(spec.repositories).map(([name, { benchmarks, pull_requests }]) => ({
-    name: name.toLowerCase(),
-    benchmarks,
-    eachPullRequest: pull_requests === 'each',
-  }));
+  const watched = Object.entries(spec.repositories).map(
+    ([name, { benchmarks, pull_requests, labels, branches, conclusions }]) => ({
+      name: name.toLowerCase(),
+      benchmarks,
+      eachPullRequest: pull_requests === 'each',
+      labels,
+      branches,
+      conclusions,
+    }),
+  );
   const used = new Set(watched.flatMap(({ benchmarks }) => benchmarks));
   return {
     file: there ? file : undefined,
@@ -101,12 +112,36 @@ function faultsOf(spec: ServiceSpec, yaml: YamlFile, benchmarks: string[]): Faul
     ...Object.entries(spec.repositories).flatMap(([name, { benchmarks: own }]) =>
       own.flatMap((one, i) => unknown(['repositories', name, 'benchmarks', i], one)),
     ),
+    ...Object.entries(spec.repositories).flatMap(([name, repository]) => labelFaults(name, repository, yaml)),
     ...spec.alerts.flatMap((alert, i) => [
       ...alertFaults(alert, i, yaml),
       ...(alert.benchmarks ?? []).flatMap((one, j) => unknown(['alerts', i, 'benchmarks', j], one)),
     ]),
     ...(parseDuration(spec.reconcile)! < 10
       ? [yaml.fault(['reconcile'], `must be >= 10s, got ${shown(spec.reconcile)}`)]
+      : []),
+  ];
+}
+
+function labelFaults(name: string, { pull_requests, labels: { start, skip } }: Repository, yaml: YamlFile): Fault[] {
+  const path = ['repositories', name, 'labels'];
+  if (start === undefined) return [];
+  return [
+    ...(pull_requests === 'each'
+      ? [
+          yaml.fault(
+            [...path, 'start'],
+            'means nothing with pull_requests: each, which measures every pull request; it goes with pull_requests: on-request',
+          ),
+        ]
+      : []),
+    ...(start.toLowerCase() === skip?.toLowerCase()
+      ? [
+          yaml.fault(
+            [...path, 'skip'],
+            `is the label that starts, ${shown(start)}; GitHub does not tell upper from lower case`,
+          ),
+        ]
       : []),
   ];
 }
@@ -151,3 +186,17 @@ function rulesOf(name: string, used: boolean, env: ConfigEnv): [string, JobRules
 /** The watched repository of this name; GitHub does not tell upper from lower case. */
 export const watchedRepository = ({ repositories }: ServiceConfig, name: string): WatchedRepository | undefined =>
   repositories.find((one) => one.name.toLowerCase() === name.toLowerCase());
+
+const MERGE_QUEUE = 'gh-readonly-queue/';
+
+/** Whether pushes to this branch, which is not the default one, are measured. */
+export const isReleaseLine = ({ branches }: WatchedRepository, branch: string): boolean =>
+  !branch.startsWith(MERGE_QUEUE) && branches.some((pattern) => patternOf(pattern).test(branch));
+
+const patternOf = (pattern: string) =>
+  new RegExp(
+    `^${pattern
+      .split('*')
+      .map((part) => part.replace(/[$()*+.?[\\\]^{|}/-]/g, '\\$&'))
+      .join('[^/]*')}$`,
+  );

@@ -35,6 +35,54 @@ export interface Repository {
    * `each`: a pull request from the repository itself is measured with every push. `on-request`: only where somebody with write access asks with `/bench`. One from a fork always waits for that.
    */
   pull_requests: 'each' | 'on-request';
+  labels: Labels;
+  /**
+   * Branches other than the default one whose pushes are measured, such as release lines: each has a master set, anchors and a history of its own. In a name `*` stands for any text without a slash.
+   */
+  branches: string[];
+  conclusions: Conclusions;
+}
+/**
+ * Labels of a pull request that say whether it is measured without being asked for.
+ */
+export interface Labels {
+  /**
+   * With `pull_requests: on-request`: a pull request from the repository itself that has this label is measured with every push, as with `each`. One from a fork is not.
+   */
+  start?: string;
+  /**
+   * A pull request that has this label is measured only where somebody asks with `/bench`. Its checks are neutral, so that one that is required does not wait for ever.
+   */
+  skip?: string;
+}
+/**
+ * Which verdict gives which conclusion of the check. `failure` keeps a pull request from being merged where the check is required; `neutral` and `success` do not.
+ */
+export interface Conclusions {
+  /**
+   * A primary metric became worse, for sure.
+   */
+  REGRESSION: 'success' | 'neutral' | 'failure';
+  /**
+   * A primary metric became better, and none worse.
+   */
+  IMPROVEMENT: 'success' | 'neutral' | 'failure';
+  /**
+   * Nothing became worse than its margin.
+   */
+  PASS: 'success' | 'neutral' | 'failure';
+  /**
+   * The rounds do not tell.
+   */
+  INCONCLUSIVE: 'success' | 'neutral' | 'failure';
+  /**
+   * Too many rounds were spoilt.
+   */
+  INVALID: 'success' | 'neutral' | 'failure';
+  /**
+   * No verdict, through no fault of the commit: engine, network, worker, configuration.
+   */
+  not_measured: 'success' | 'neutral' | 'failure';
 }
 /**
  * One channel of alerts.

@@ -78,6 +78,8 @@ export interface Allowances {
   startLagMs: number;
   /** Share of the services' CPU time that a round with both sides up may use, 0 to 1. */
   saturation: number;
+  /** Names of requests whose answers may differ between the sides; one that ends with * stands for all that begin so. */
+  answersDiffer: string[];
 }
 
 /** The benchmark's file, with the flags laid over it and every default filled in. */

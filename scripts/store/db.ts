@@ -1,6 +1,7 @@
 /** What is kept of every run, in one SQLite file. All SQL is in this folder. */
 import { monotonicFactory } from 'ulid';
 import { UsageError } from '../core/errors.ts';
+import type { KnownBenchmark } from '../documents/benchmark.ts';
 import type { CalibrationDocument } from '../documents/calibration.ts';
 import type { CapacityDocument } from '../documents/capacity.ts';
 import type {
@@ -14,6 +15,8 @@ import type {
   SideName,
 } from '../documents/run.ts';
 import type { Verdict, VerdictDocument } from '../documents/verdict.ts';
+import { type Acceptances, type Accepted, acceptedIn, inForce, openAcceptances } from './acceptances.ts';
+import { keepBenchmark, knownBenchmark } from './benchmarks.ts';
 import { type Fields, fromRow, insertInto, toRow } from './fields.ts';
 import { type Inbox, openInbox } from './inbox.ts';
 import { openQueue, type Queue } from './jobs.ts';
@@ -100,6 +103,10 @@ export interface ChangePoint {
   ratio: number;
   /** When it was found, ISO 8601. */
   found_at: string;
+  /** From `before` (without it) to `commit` along first parents, the newest first and no more than 500; absent: not known. */
+  commits?: string[];
+  /** Somebody has accepted it; only read. */
+  accepted?: Accepted;
 }
 
 export interface StoredEvent {
@@ -113,6 +120,7 @@ export interface Store {
   queue: Queue;
   inbox: Inbox;
   outbox: Outbox;
+  acceptances: Acceptances;
   site: Site;
   /** All of `work` or nothing, over any of the methods here. */
   transaction<T>(work: () => T): T;
@@ -172,6 +180,10 @@ export interface Store {
   ): master.MasterRun[];
   /** Host of the newest run of the master set. */
   masterHost(benchmark: string): string | undefined;
+  /** What is known of the benchmark of this name; undefined where nothing was measured under it. */
+  benchmark(name: string): KnownBenchmark | undefined;
+  /** Keeps where a benchmark outside of the checkout is from. */
+  keepBenchmark(name: string, from: Omit<KnownBenchmark, 'newest'>): void;
   saveBuild(build: BuildRecord): void;
   findBuild(wanted: Pick<BuildRecord, 'benchmark' | 'image' | 'commit' | 'recipeHash'>): BuildRecord | undefined;
   /**
@@ -204,6 +216,7 @@ export function openStore(file: string, options: { busyMs?: number } = {}): Stor
     queue: openQueue(db),
     inbox: openInbox(db),
     outbox: openOutbox(db),
+    acceptances: openAcceptances(db),
     site: openSite(db),
     setting: (name) => db.get('SELECT value FROM setting WHERE name = ?', name)?.value as string | undefined,
     saveSetting(name, value) {
@@ -272,6 +285,8 @@ export function openStore(file: string, options: { busyMs?: number } = {}): Stor
     bisections: (benchmark) => judgements.bisections(db, benchmark),
     masterRuns: (benchmark, hostId, metrics, after) => master.masterRuns(db, benchmark, hostId, metrics, after),
     masterHost: (benchmark) => master.masterHost(db, benchmark),
+    benchmark: (name) => knownBenchmark(db, name),
+    keepBenchmark: (name, from) => keepBenchmark(db, name, from),
     saveBuild: (build) => db.transaction(() => saveBuild(db, build)),
     findBuild: (wanted) => findBuild(db, wanted),
     addChangePoint: (point) => addChangePoint(db, point),
@@ -319,6 +334,7 @@ const RUN_FIELDS = {
   master: 'flag',
   continues: 'plain',
   metrics: 'json',
+  answers_differ: 'json',
   capacity: 'json',
   stack_images: 'json',
   compose: 'json',
@@ -336,6 +352,8 @@ const ROUND_FIELDS = {
   started_at: 'plain',
   window_s: 'plain',
   failures: 'json',
+  answers: 'json',
+  holes: 'json',
 } as const satisfies Fields<RoundDocument>;
 
 function insert(db: Database, table: string, row: ReturnType<typeof toRow>, replace?: readonly string[]): void {
@@ -589,12 +607,12 @@ function listStored(db: Database): StoredRun[] {
 
 function addChangePoint(
   db: Database,
-  { benchmark, host_id, metric, commit, before, run_id, at, ratio, found_at }: ChangePoint,
+  { benchmark, host_id, metric, commit, before, run_id, at, ratio, found_at, commits }: ChangePoint,
 ): void {
   if (!Number.isFinite(ratio) || ratio <= 0)
     throw new Error(`the ratio of a change point must be a number above 0, got ${ratio}`);
   db.run(
-    `INSERT INTO change_point (benchmark, host_id, metric, run_id, commit_id, before_commit_id, at, ratio, found_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    `INSERT INTO change_point (benchmark, host_id, metric, run_id, commit_id, before_commit_id, at, ratio, found_at, commits) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (benchmark, host_id, metric, run_id) DO NOTHING`,
     benchmark,
     host_id,
@@ -605,20 +623,25 @@ function addChangePoint(
     at,
     ratio,
     found_at,
+    commits ? text(commits) : null,
   );
 }
 
 function listChangePoints(db: Database, benchmark?: string): ChangePoint[] {
   const columns =
-    'SELECT benchmark, host_id, metric, commit_id, before_commit_id, run_id, at, ratio, found_at FROM change_point';
+    'SELECT benchmark, host_id, metric, commit_id, before_commit_id, run_id, at, ratio, found_at, commits FROM change_point';
   const order = 'ORDER BY benchmark, at, run_id, host_id, metric';
   const rows =
     benchmark === undefined
       ? db.all(`${columns} ${order}`)
       : db.all(`${columns} WHERE benchmark = ? ${order}`, benchmark);
-  return rows.map(
-    ({ commit_id: commit, before_commit_id: before, ...rest }) => ({ ...rest, commit, before }) as ChangePoint,
-  );
+  const acceptances = inForce(db, benchmark);
+  return rows.map(({ commit_id: commit, before_commit_id: before, commits: range, ...rest }) => {
+    const commits = given('commits', range === null ? null : json(range)) as Pick<ChangePoint, 'commits'>;
+    const own = acceptances.filter((one) => one.benchmark === rest.benchmark);
+    const point = { ...rest, commit: commit as string, before, ...commits };
+    return { ...point, ...given('accepted', acceptedIn(point, own)) } as unknown as ChangePoint;
+  });
 }
 
 function saveBuild(db: Database, { benchmark, image, commit, recipeHash, tag, imageId }: BuildRecord): void {

@@ -41,7 +41,7 @@ t.test('a small file, with every default filled in', async (t) => {
     comparison: { pairing: 'auto', min: 6 },
     objectives: {},
     master: false,
-    allow: { failedRequests: 0, throttledPeriods: 0.01, steal: 0.1, outsideLoad: 0.5, startLagMs: 5, saturation: 0.85 },
+    allow: { failedRequests: 0, throttledPeriods: 0.01, steal: 0.1, outsideLoad: 0.5, startLagMs: 5, saturation: 0.85, answersDiffer: [] },
     readyTimeoutS: 60,
     diskLimitBytes: 2 ** 31,
     labels: {},
@@ -209,7 +209,7 @@ const wrong: [what: string, from: string, to: string, sentence: string][] = [
     'an unknown key at the top',
     'description:',
     'desciption:',
-    ':1 desciption is not known (did you mean description?); allowed here: description, build, services, load, scrape, rounds, retries, metrics, comparison, jobs, objectives, allow, ready_timeout, disk_limit',
+    ':1 desciption is not known (did you mean description?); allowed here: name, description, build, services, load, scrape, rounds, retries, metrics, comparison, jobs, objectives, allow, ready_timeout, disk_limit',
   ],
   [
     'a name of npm run capacity',

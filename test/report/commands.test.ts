@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import runSchema from '../../docs/schemas/mayfly.run.v1.json' with { type: 'json' };
+import { loadConfig } from '../../scripts/config/config.ts';
 import { compile } from '../../scripts/config/schema.ts';
 import { explain } from '../../scripts/core/cli.ts';
 import { InfrastructureError, Interrupted } from '../../scripts/core/errors.ts';
@@ -12,6 +13,7 @@ import { paths } from '../../scripts/core/paths.ts';
 import type { RunDocument } from '../../scripts/documents/run.ts';
 import { verdictText } from '../../scripts/report/verdict-text.ts';
 import { openStore } from '../../scripts/store/db.ts';
+import { BENCHMARK, COMPOSE } from '../config/fixture.ts';
 import { makeComparison, makeJudged, makeRun } from '../run-document.ts';
 
 const SCRIPTS = join(import.meta.dirname, '../../scripts/commands');
@@ -166,6 +168,41 @@ t.test('mistakes of the user: one sentence, what to do, exit code 2, no stack tr
     t.strictSame({ status, stdout }, { status: 2, stdout: '' });
     t.notMatch(stderr, /\n {4}at /);
   }
+});
+
+t.test('a benchmark outside of the checkout is known by its path and by its name', async (t) => {
+  const folder = join(
+    t.testdir({
+      perf: { service: { Dockerfile: '' }, 'benchmark.yaml': BENCHMARK, 'compose.yaml': COMPOSE, 'load.ts': '' },
+    }),
+    'perf',
+  );
+  const env = { root: join(SCRIPTS, '../..'), cwd: '/' };
+  const { benchmark, elsewhere } = await loadConfig({ benchmark: folder }, env);
+  const store = openStore(paths('/', { MAYFLY_DATA: data }).db);
+  store.keepBenchmark(benchmark, elsewhere!);
+  store.addRun(makeRun({ run_id: '01PERF', benchmark, master: true }));
+  store.close();
+  for (const asked of [folder, benchmark]) {
+    const { stdout } = command('runs', `--benchmark=${asked}`, '--json');
+    t.strictSame(
+      JSON.parse(stdout).runs.map(({ run_id }: { run_id: string }) => run_id),
+      ['01PERF'],
+      asked,
+    );
+    t.match(command('history', `--benchmark=${asked}`).stdout, benchmark);
+    t.match(
+      command('queue', 'add', `--benchmark=${asked}`, '--commit=HEAD', '--rate=no').stderr,
+      '--rate must be',
+      'what measures finds its folder',
+    );
+  }
+  t.strictSame(command('runs', '--benchmark=./nowhere'), {
+    status: 2,
+    stdout: '',
+    stderr:
+      'mayfly: there is no benchmark.yaml in ./nowhere\nName a folder that holds one, or a benchmark of this checkout.\n',
+  });
 });
 
 t.test('help', async (t) => {

@@ -423,6 +423,24 @@ t.test('a store of before a service could be at fault keeps its jobs, and takes 
   );
 });
 
+t.test('where a benchmark is from is kept; one of before has a commit to be known by', async (t) => {
+  const store = openStore(join(t.testdir(), 'mayfly.db'));
+  t.teardown(() => store.close());
+  t.equal(store.benchmark('shop'), undefined);
+  const { candidate } = makeRun().sides;
+  const at = (run_id: string, commit: string) => makeRun({ run_id, sides: { candidate: { ...candidate, commit } } });
+  store.addRun(at('01A', 'a'.repeat(40)));
+  store.addRun(at('01B', 'b'.repeat(40)));
+  store.addRun(at('01C', `worktree-${'c'.repeat(40)}`));
+  t.same(store.benchmark('shop'), { repository: null, path: null, folder: null, newest: 'b'.repeat(40) });
+  const from = { repository: 'git.example.org/acme/shop', path: 'perf/shop', folder: '/src/perf/shop' };
+  store.keepBenchmark('shop', from);
+  t.same(store.benchmark('shop'), { ...from, newest: 'b'.repeat(40) });
+  store.keepBenchmark('new', { ...from, path: null });
+  store.keepBenchmark('new', { ...from, path: null, folder: '/moved' });
+  t.same(store.benchmark('new'), { ...from, path: null, folder: '/moved', newest: null });
+});
+
 t.test('a comparison keeps its design, its verdict and where its rounds are from', async (t) => {
   const store = openStore(join(t.testdir(), 'mayfly.db'));
   t.teardown(() => store.close());
@@ -528,7 +546,7 @@ t.test('what SQLite reports becomes a sentence', async (t) => {
     const db = new DatabaseSync(file, { timeout: 10 });
     t.teardown(() => db.close());
     if (pragma) db.exec(pragma);
-    return () => explained(file, () => db.exec(`INSERT INTO benchmark VALUES ('${'x'.repeat(100_000)}')`));
+    return () => explained(file, () => db.exec(`INSERT INTO benchmark (name) VALUES ('${'x'.repeat(100_000)}')`));
   };
   t.match(thrown(connect('PRAGMA max_page_count = 1')), {
     name: 'InfrastructureError',

@@ -15,8 +15,9 @@ import { newSuspects } from '../../judge/series.ts';
 import { bench } from '../../pipeline.ts';
 import { findCommit } from '../../plan/commit.ts';
 import { fingerprint } from '../../plan/host.ts';
-import { isAncestor } from '../../plan/merge-base.ts';
-import { ratioWords } from '../../report/history-text.ts';
+import { firstParents, isAncestor } from '../../plan/merge-base.ts';
+import { acceptedWords, ratioWords } from '../../report/history-text.ts';
+import type { Accepted } from '../../store/acceptances.ts';
 import type { Store } from '../../store/db.ts';
 import type { SuspectedChange } from '../../store/judgements.ts';
 
@@ -138,6 +139,8 @@ export interface Checked extends Decision {
   change: SuspectedChange;
   /** It could not be measured at all. */
   failed: boolean;
+  /** Of a confirmed one: somebody has accepted it. */
+  accepted?: Accepted;
 }
 
 /** How suspected changes are confirmed. */
@@ -212,7 +215,8 @@ async function check(
       return undecided(
         `${changes.map(({ metric }) => titleOf(metric)).join(', ')}: not primary in benchmark.yaml any more, so no comparison decides on it`,
       );
-    if (!(await comesAfter(commit, before, config, ctx)))
+    const commits = await commitsBetween(before, commit, config, ctx);
+    if (commits === null)
       return undecided(
         `${shortCommit(before)} is not among the commits that ${shortCommit(commit)} was made from: they were measured in another order, and no change lies between them`,
       );
@@ -225,7 +229,7 @@ async function check(
       primary: metric.primary && changes.some((change) => change.metric === metric.name),
     }));
     const { verdict } = unread(changes, { candidate, baseline }, ctx) ?? (await bench({ ...config, metrics }, ctx));
-    return changes.map((change) => ({ change, failed: false, ...settle(change, verdict!, ctx.store) }));
+    return changes.map((change) => ({ change, failed: false, ...settle(change, { verdict: verdict!, commits }, ctx.store) }));
   } catch (error) {
     const failure = original(error);
     if (failure instanceof NothingToCompare)
@@ -255,16 +259,28 @@ function unread(
   return run?.verdict && run;
 }
 
-/** Whether one commit comes after the other; true of what is not built from git, where nobody can know. */
-async function comesAfter(commit: string, before: string, { builds }: Config, ctx: Context): Promise<boolean> {
+/**
+ * The commits that lie between along first parents; null: one does not come after the other. Undefined of what is not
+ * built from git, where nobody can know.
+ */
+async function commitsBetween(
+  before: string,
+  commit: string,
+  { builds }: Config,
+  ctx: Context,
+): Promise<string[] | undefined | null> {
   const repository = Object.values(builds).flatMap((recipe) => (recipe.kind === 'git' ? [recipe.repository] : []))[0];
-  if (repository === undefined) return true;
+  if (repository === undefined) return undefined;
   const { repository: folder } = await findCommit(repository, commit, ctx);
   await findCommit(repository, before, ctx);
-  return isAncestor(folder, before, commit, ctx);
+  return (await isAncestor(folder, before, commit, ctx)) ? firstParents(folder, before, commit, ctx) : null;
 }
 
-function settle(change: SuspectedChange, verdict: VerdictDocument, store: Store): Decision {
+function settle(
+  change: SuspectedChange,
+  { verdict, commits }: { verdict: VerdictDocument; commits: string[] | undefined },
+  store: Store,
+): Decision & Pick<Checked, 'accepted'> {
   const decision = decide(change, verdict);
   if (decision.state === 'confirmed') {
     const { benchmark, host_id, metric, commit, before, run_id, at } = change;
@@ -278,19 +294,27 @@ function settle(change: SuspectedChange, verdict: VerdictDocument, store: Store)
       at,
       ratio: decision.ratio!,
       found_at: new Date().toISOString(),
+      ...(commits ? { commits } : {}),
     });
   }
   store.settleSuspectedChange(change, decision.state, verdict.run_id);
-  return decision;
+  if (decision.state !== 'confirmed') return decision;
+  const { accepted } = store
+    .changePoints(change.benchmark)
+    .find(
+      ({ host_id, metric, run_id }) =>
+        host_id === change.host_id && metric === change.metric && run_id === change.run_id,
+    )!;
+  return accepted ? { ...decision, accepted } : decision;
 }
 
 /** A line for each, and what to do next. `asked`: the benchmark as --benchmark takes it. */
 export function checkedText(checked: readonly Checked[], asked: string): string {
   if (checked.length === 0) return 'no suspected change of this host is open';
   const word = { confirmed: 'CONFIRMED', refuted: 'REFUTED', open: 'STILL OPEN' } as const;
-  const lines = checked.map(({ change, state, worse, why }) => {
+  const lines = checked.map(({ change, state, worse, why, accepted }) => {
     const kind = state === 'confirmed' ? `${worse ? 'regression' : 'improvement'}: ` : '';
-    return `${word[state]}: ${titleOf(change.metric)} from ${shortCommit(change.before)} to ${shortCommit(change.commit)}: ${kind}${why}`;
+    return `${word[state]}: ${titleOf(change.metric)} from ${shortCommit(change.before)} to ${shortCommit(change.commit)}: ${kind}${why}${accepted ? `, ${acceptedWords(accepted)}` : ''}`;
   });
   const confirmed = checked.filter(({ state }) => state === 'confirmed').map(({ change }) => change);
   const spans = new Set(
