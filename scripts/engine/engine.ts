@@ -1,13 +1,10 @@
 /**
  * The Docker Engine's HTTP API over its unix socket: everything that Compose does not do or does too slowly.
- * The set-up has a smaller client, engine-api.ts. Source: Docker Engine API v1.41, docs.docker.com/engine/api/v1.41.
+ * Source: Docker Engine API v1.41, docs.docker.com/engine/api/v1.41.
  */
-import { Agent, type Dispatcher, request } from 'undici';
-import { InfrastructureError } from '../core/errors.ts';
+import { connectSocket, EngineError, refusal } from './connection.ts';
+import { imageCalls } from './engine-images.ts';
 import { unpackFile } from './tar.ts';
-
-/** Docker Engine 20.10 speaks it, and so does every later one. */
-const API = 'v1.41';
 
 export type Labels = Record<string, string>;
 
@@ -86,128 +83,15 @@ export interface EngineEvent {
   exitCode: number | null;
 }
 
-export interface ImageInfo {
-  id: string;
-  labels: Labels;
-  /** Instructions that a build which starts from it carries out (ONBUILD). */
-  triggers: string[];
-  /** Bytes, with what it shares with others. */
-  size: number;
-  /** When it was tagged last, or made: milliseconds since the epoch. */
-  taggedMs: number;
-}
-
-export class EngineError extends InfrastructureError {
-  readonly status: number;
-  constructor(status: number, message: string) {
-    super(message);
-    this.status = status;
-  }
-}
-
 export type Engine = ReturnType<typeof connectEngine>;
 
 export function connectEngine(socket: string) {
-  const agent = new Agent({ connect: { socketPath: socket }, headersTimeout: 120_000, bodyTimeout: 0 });
-
-  async function send(
-    method: Dispatcher.HttpMethod,
-    path: string,
-    options: { body?: unknown; signal?: AbortSignal | undefined } = {},
-  ) {
-    try {
-      return await request(`http://engine/${API}${path}`, {
-        method,
-        dispatcher: agent,
-        signal: options.signal ?? null,
-        ...(options.body === undefined
-          ? {}
-          : { body: JSON.stringify(options.body), headers: { 'content-type': 'application/json' } }),
-      });
-    } catch (error) {
-      if (options.signal?.aborted) throw options.signal.reason;
-      throw new EngineError(
-        0,
-        `the Docker engine at ${socket} does not answer (${(error as Error).message || (error as { code?: string }).code})`,
-      );
-    }
-  }
-
-  /**
-   * Sends a request and reads the answer as JSON; a refusal becomes an EngineError that carries the engine's own words.
-   */
-  async function call<T>(
-    method: Dispatcher.HttpMethod,
-    path: string,
-    options: { body?: unknown; signal?: AbortSignal | undefined } = {},
-  ): Promise<T> {
-    const response = await send(method, path, options);
-    const text = await response.body.text();
-    if (response.statusCode >= 400)
-      throw new EngineError(
-        response.statusCode,
-        `Docker engine: ${engineMessage(text)} (${method} ${path.split('?')[0]})`,
-      );
-    return (text ? JSON.parse(text) : undefined) as T;
-  }
-
-  async function tolerant(promise: Promise<unknown>, ...statuses: number[]): Promise<void> {
-    try {
-      await promise;
-    } catch (error) {
-      if (!(error instanceof EngineError && statuses.includes(error.status))) throw error;
-    }
-  }
-
-  const labelFilter = (labels: string[]) => encodeURIComponent(JSON.stringify({ label: labels }));
-
+  const connection = connectSocket(socket);
+  const { send, call, tolerant, labelFilter } = connection;
   return {
     socket,
-    close: () => agent.destroy(),
-
-    /** The image under this tag or id, or null. */
-    async image(ref: string): Promise<ImageInfo | null> {
-      try {
-        const image = await call<Record<string, any>>('GET', `/images/${encodeURIComponent(ref)}/json`);
-        return {
-          id: image.Id,
-          labels: image.Config?.Labels ?? {},
-          triggers: image.Config?.OnBuild ?? [],
-          size: image.Size ?? 0,
-          taggedMs: Math.max(Date.parse(image.Metadata?.LastTagTime ?? '') || 0, Date.parse(image.Created) || 0),
-        };
-      } catch (error) {
-        if (error instanceof EngineError && error.status === 404) return null;
-        throw error;
-      }
-    },
-
-    /** Tags of the images that have a label; of one without a tag its id. */
-    async imageTags(label: string): Promise<string[]> {
-      const list = await call<Record<string, any>[]>('GET', `/images/json?filters=${labelFilter([label])}`);
-      return list.flatMap((image) => {
-        const tags = ((image.RepoTags ?? []) as string[]).filter((tag) => tag !== '<none>:<none>');
-        return tags.length > 0 ? tags : [image.Id as string];
-      });
-    },
-
-    /** Tags an image with the tag that it has: the engine remembers when. */
-    async touchImage(tag: string): Promise<void> {
-      const [repo, name] = [tag.slice(0, tag.lastIndexOf(':')), tag.slice(tag.lastIndexOf(':') + 1)];
-      await call('POST', `/images/${encodeURIComponent(tag)}/tag?repo=${encodeURIComponent(repo)}&tag=${name}`);
-    },
-
-    /** Removes an image by its tag or id; false: it is in use. One that is gone counts as removed. */
-    async removeImage(ref: string): Promise<boolean> {
-      try {
-        await call('DELETE', `/images/${encodeURIComponent(ref)}`);
-        return true;
-      } catch (error) {
-        if (error instanceof EngineError && error.status === 404) return true;
-        if (error instanceof EngineError && error.status === 409) return false;
-        throw error;
-      }
-    },
+    close: connection.close,
+    ...imageCalls(connection),
 
     async containers(...labels: string[]): Promise<ContainerSummary[]> {
       const list = await call<Record<string, any>[]>('GET', `/containers/json?all=true&filters=${labelFilter(labels)}`);
@@ -315,7 +199,7 @@ export function connectEngine(socket: string) {
       );
       const bytes = Buffer.from(await response.body.arrayBuffer());
       if (response.statusCode >= 400)
-        throw new EngineError(response.statusCode, `Docker engine: ${engineMessage(bytes.toString())}`);
+        throw refusal(response.statusCode, bytes.toString(), 'GET', `/containers/${id}/logs`);
       return demultiplex(bytes);
     },
 
@@ -348,7 +232,7 @@ export function connectEngine(socket: string) {
     async copyFile(id: string, path: string, to: string, limitBytes: number): Promise<void> {
       const response = await send('GET', `/containers/${id}/archive?path=${encodeURIComponent(path)}`);
       if (response.statusCode >= 400)
-        throw new EngineError(response.statusCode, `Docker engine: ${engineMessage(await response.body.text())}`);
+        throw refusal(response.statusCode, await response.body.text(), 'GET', `/containers/${id}/archive`);
       await unpackFile(response.body, to, limitBytes);
     },
 
@@ -415,14 +299,6 @@ function readEvent(event: Record<string, any>): EngineEvent {
     labels: attributes,
     exitCode: attributes.exitCode === undefined ? null : Number(attributes.exitCode),
   };
-}
-
-function engineMessage(text: string): string {
-  try {
-    return JSON.parse(text).message;
-  } catch {
-    return text.trim() || 'no message';
-  }
 }
 
 /**

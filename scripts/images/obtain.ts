@@ -1,12 +1,12 @@
 /** One image: pulled, else built under the same tag. */
 import { InfrastructureError } from '../core/errors.ts';
 import type { Progress } from '../core/progress.ts';
-import type { EngineApi } from '../engine/engine-api.ts';
+import type { Engine } from '../engine/engine.ts';
 import type { ImageSpec } from './images.ts';
 import { makeImage } from './make.ts';
 
 export interface ObtainOptions {
-  api: EngineApi;
+  api: Engine;
   env: NodeJS.ProcessEnv;
   architecture: string;
   progress: Progress;

@@ -6,11 +6,11 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Progress } from '../core/progress.ts';
-import type { EngineApi } from '../engine/engine-api.ts';
+import type { Engine } from '../engine/engine.ts';
 import { pullSource, tryPull } from './obtain.ts';
 
 export interface OptionalOptions {
-  api: EngineApi;
+  api: Engine;
   env: NodeJS.ProcessEnv;
   progress: Pick<Progress, 'step'>;
   signal?: AbortSignal | undefined;

@@ -6,7 +6,9 @@ import { InfrastructureError } from '../core/errors.ts';
 import { run, TAIL_LINES, which } from '../core/exec.ts';
 import type { Progress } from '../core/progress.ts';
 import { inStep } from '../core/step.ts';
-import { connect, type EngineFacts } from '../engine/engine-api.ts';
+import type { EngineError } from '../engine/connection.ts';
+import { connectEngine } from '../engine/engine.ts';
+import type { EngineFacts } from '../engine/engine-images.ts';
 import { aptInstall, type System, thisSystem } from '../images/debian.ts';
 
 export interface EngineFault {
@@ -41,11 +43,12 @@ const DEFAULT_DAEMON: Omit<Daemon, 'socket'> = {
 
 /** What the engine says of itself, or why it says nothing. */
 export async function inspectEngine(socket: string): Promise<EngineFacts | EngineFault> {
-  const api = connect(socket);
+  const api = connectEngine(socket);
   try {
     return await api.facts();
   } catch (error) {
-    return { code: (error as { code?: string }).code ?? 'unknown', message: (error as Error).message };
+    const { code, reason, message } = error as EngineError;
+    return { code: code ?? 'unknown', message: reason ?? message };
   } finally {
     await api.close();
   }

@@ -5,7 +5,8 @@
 
 import { hostLock } from '../core/lock.ts';
 import type { Progress } from '../core/progress.ts';
-import { connect, type EngineFacts, type PresentImage } from '../engine/engine-api.ts';
+import { connectEngine } from '../engine/engine.ts';
+import type { EngineFacts, PresentImage } from '../engine/engine-images.ts';
 import { engineSocket } from '../engine/socket.ts';
 import { BUILT_LABEL, BUILT_VALUE, IMAGES, type ImageName, isCurrent, withNeeds } from '../images/images.ts';
 import { obtain } from '../images/obtain.ts';
@@ -111,7 +112,7 @@ async function addOptional(
   missing: ImageName[],
   how: { socket: string; env: NodeJS.ProcessEnv; progress: Progress; signal?: AbortSignal },
 ): Promise<SetupResult> {
-  const api = connect(how.socket);
+  const api = connectEngine(how.socket);
   try {
     const absent: Record<string, string> = {};
     for (const name of missing) {
@@ -157,7 +158,7 @@ async function repair(want: Want, env: NodeJS.ProcessEnv): Promise<SetupResult> 
 
 /** Gets every image that is missing, each after what it is built from. Returns the names of those that were pulled. */
 async function obtainImages(want: Want, socket: string, env: NodeJS.ProcessEnv): Promise<ImageName[]> {
-  const api = connect(socket);
+  const api = connectEngine(socket);
   try {
     const pulled: ImageName[] = [];
     const { architecture } = await api.facts();
@@ -178,14 +179,14 @@ async function obtainImages(want: Want, socket: string, env: NodeJS.ProcessEnv):
   }
 }
 
-async function missingImages(wanted: ImageName[], api: ReturnType<typeof connect>): Promise<ImageName[]> {
+async function missingImages(wanted: ImageName[], api: ReturnType<typeof connectEngine>): Promise<ImageName[]> {
   const present = await api.images();
   const missing = wanted.filter((name) => !isUsable(name, present));
   return withNeeds(missing).filter((name) => !isUsable(name, present));
 }
 
 async function presentImages(socket: string): Promise<Map<string, PresentImage>> {
-  const api = connect(socket);
+  const api = connectEngine(socket);
   try {
     return await api.images();
   } catch {

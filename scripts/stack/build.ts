@@ -8,7 +8,7 @@ import { type ExecOptions, execute } from '../core/exec.ts';
 import type { BuiltImage, SideName } from '../documents/run.ts';
 import { ComposeError, composeConfig } from '../engine/compose.ts';
 import { dockerEnv } from '../engine/docker-env.ts';
-import type { ImageInfo } from '../engine/engine.ts';
+import type { ImageInfo } from '../engine/engine-images.ts';
 import { LABEL, shortCommit, sideProject } from '../engine/names.ts';
 import { temporaryPrefix } from '../engine/owner.ts';
 import { writeContext } from '../plan/build-context.ts';

@@ -5,7 +5,8 @@ import type { Context } from '../app/context.ts';
 import { firstLine, UsageError } from '../core/errors.ts';
 import { plural } from '../core/text.ts';
 import type { BuiltImage, SideName } from '../documents/run.ts';
-import type { Engine, ImageInfo } from '../engine/engine.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { ImageInfo } from '../engine/engine-images.ts';
 import { LABEL } from '../engine/names.ts';
 
 /** Bytes that they may take together, beside what they were built from; MAYFLY_IMAGE_BUDGET is another number of GB. */

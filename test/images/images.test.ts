@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { Interrupted } from '../../scripts/core/errors.ts';
 import { run, which } from '../../scripts/core/exec.ts';
-import { connect } from '../../scripts/engine/engine-api.ts';
+import { connectEngine } from '../../scripts/engine/engine.ts';
 import { engineSocket } from '../../scripts/engine/socket.ts';
 import { aptInstall, thisSystem } from '../../scripts/images/debian.ts';
 import {
@@ -29,7 +29,7 @@ import { obtainOptional } from '../../scripts/images/optional.ts';
 import { inspect, setUp } from '../../scripts/setup/machine.ts';
 import { freePort, outcome, recorder } from '../setup/helpers.ts';
 
-const api = connect(engineSocket(process.env));
+const api = connectEngine(engineSocket(process.env));
 const folder = await mkdtemp(join(tmpdir(), 'mayfly-test-'));
 const { architecture } = await api.facts();
 t.teardown(async () => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { splitRef } from '../../scripts/engine/engine-api.ts';
+import { splitRef } from '../../scripts/engine/engine-images.ts';
 import { engineSocket } from '../../scripts/engine/socket.ts';
 import { isDebian } from '../../scripts/images/debian.ts';
 import {

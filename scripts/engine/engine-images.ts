@@ -1,5 +1,7 @@
-/** The few calls of the Docker Engine API that the set-up needs, over the engine's unix socket. */
-import { Agent, request } from 'undici';
+/** What the engine has of images, and says of itself. */
+
+import { type Connection, EngineError, refusal } from './connection.ts';
+import type { Labels } from './engine.ts';
 
 export interface EngineFacts {
   version: string;
@@ -19,33 +21,28 @@ export interface PresentImage {
   labels: Record<string, string>;
 }
 
-export type EngineApi = ReturnType<typeof connect>;
+export interface ImageInfo {
+  id: string;
+  labels: Labels;
+  /** Instructions that a build which starts from it carries out (ONBUILD). */
+  triggers: string[];
+  /** Bytes, with what it shares with others. */
+  size: number;
+  /** When it was tagged last, or made: milliseconds since the epoch. */
+  taggedMs: number;
+}
 
 /** Milliseconds that an engine may take for a simple answer. */
 const ANSWER_MS = 10_000;
 
-/** Calls reject with the error of the connection, which has a `code`, or with an Error of the engine's own message. */
-export function connect(socket: string) {
-  const agent = new Agent({ connect: { socketPath: socket } });
-
-  async function call(method: 'GET' | 'POST' | 'DELETE', path: string) {
-    const answer = await request(`http://engine${path}`, {
-      method,
-      dispatcher: agent,
-      headersTimeout: ANSWER_MS,
-      bodyTimeout: ANSWER_MS,
-    });
-    const text = await answer.body.text();
-    if (answer.statusCode >= 400) throw new Error(messageOf(text));
-    return { headers: answer.headers, body: text ? JSON.parse(text) : undefined };
-  }
-
+export function imageCalls({ send, call, labelFilter }: Connection) {
   return {
     async facts(): Promise<EngineFacts> {
-      const { headers, body } = await call('GET', '/info');
+      const body = await call<Record<string, any>>('GET', '/info', { answerMs: ANSWER_MS });
+      const { ApiVersion } = await call<{ ApiVersion: string }>('GET', '/version', { answerMs: ANSWER_MS });
       return {
         version: body.ServerVersion,
-        apiVersion: String(headers['api-version']),
+        apiVersion: ApiVersion,
         cores: body.NCPU,
         memoryBytes: body.MemTotal,
         kernel: body.KernelVersion,
@@ -57,8 +54,8 @@ export function connect(socket: string) {
 
     /** Every tagged image, by its tag. */
     async images(): Promise<Map<string, PresentImage>> {
-      const { body } = await call('GET', '/images/json');
-      const list = body as { Id: string; RepoTags: string[] | null; Labels: Record<string, string> | null }[];
+      type Listed = { Id: string; RepoTags: string[] | null; Labels: Record<string, string> | null };
+      const list = await call<Listed[]>('GET', '/images/json', { answerMs: ANSWER_MS });
       return new Map(
         list.flatMap((image) =>
           (image.RepoTags ?? []).map((tag) => [tag, { id: image.Id, labels: image.Labels ?? {} }] as const),
@@ -81,14 +78,13 @@ export function connect(socket: string) {
       const { name, tag } = splitRef(ref);
       const query = new URLSearchParams({ fromImage: name, tag });
       try {
-        const answer = await request(`http://engine/images/create?${query}`, {
-          method: 'POST',
-          dispatcher: agent,
-          headersTimeout: options.stallMs,
-          bodyTimeout: options.stallMs,
-          signal: options.signal ?? null,
+        const answer = await send('POST', `/images/create?${query}`, {
+          signal: options.signal,
+          answerMs: options.stallMs,
+          stallMs: options.stallMs,
         });
-        if (answer.statusCode >= 400) throw new Error(messageOf(await answer.body.text()));
+        if (answer.statusCode >= 400)
+          throw refusal(answer.statusCode, await answer.body.text(), 'POST', '/images/create');
         const layers = new Map<string, { current: number; total: number }>();
         for await (const event of jsonLines(answer.body)) {
           if (event.error) throw new Error(event.error);
@@ -100,18 +96,60 @@ export function connect(socket: string) {
         options.signal?.throwIfAborted();
         if (/TIMEOUT/.test((error as { code?: string }).code ?? ''))
           throw new Error(`nothing came for ${options.stallMs / 1000} s`);
-        throw error;
+        throw error instanceof EngineError ? new Error(error.reason) : error;
       }
     },
 
     /** Gives the image `ref` the name `as` and takes the name `ref` from it. */
     async rename(ref: string, as: string): Promise<void> {
       const { name, tag } = splitRef(as);
-      await call('POST', `/images/${ref}/tag?${new URLSearchParams({ repo: name, tag })}`);
-      await call('DELETE', `/images/${ref}?noprune=1`);
+      await call('POST', `/images/${encodeURIComponent(ref)}/tag?${new URLSearchParams({ repo: name, tag })}`);
+      await call('DELETE', `/images/${encodeURIComponent(ref)}?noprune=1`);
     },
 
-    close: (): Promise<void> => agent.destroy(),
+    /** The image under this tag or id, or null. */
+    async image(ref: string): Promise<ImageInfo | null> {
+      try {
+        const image = await call<Record<string, any>>('GET', `/images/${encodeURIComponent(ref)}/json`);
+        return {
+          id: image.Id,
+          labels: image.Config?.Labels ?? {},
+          triggers: image.Config?.OnBuild ?? [],
+          size: image.Size ?? 0,
+          taggedMs: Math.max(Date.parse(image.Metadata?.LastTagTime ?? '') || 0, Date.parse(image.Created) || 0),
+        };
+      } catch (error) {
+        if (error instanceof EngineError && error.status === 404) return null;
+        throw error;
+      }
+    },
+
+    /** Tags of the images that have a label; of one without a tag its id. */
+    async imageTags(label: string): Promise<string[]> {
+      const list = await call<Record<string, any>[]>('GET', `/images/json?filters=${labelFilter([label])}`);
+      return list.flatMap((image) => {
+        const tags = ((image.RepoTags ?? []) as string[]).filter((tag) => tag !== '<none>:<none>');
+        return tags.length > 0 ? tags : [image.Id as string];
+      });
+    },
+
+    /** Tags an image with the tag that it has: the engine remembers when. */
+    async touchImage(tag: string): Promise<void> {
+      const [repo, name] = [tag.slice(0, tag.lastIndexOf(':')), tag.slice(tag.lastIndexOf(':') + 1)];
+      await call('POST', `/images/${encodeURIComponent(tag)}/tag?repo=${encodeURIComponent(repo)}&tag=${name}`);
+    },
+
+    /** Removes an image by its tag or id; false: it is in use. One that is gone counts as removed. */
+    async removeImage(ref: string): Promise<boolean> {
+      try {
+        await call('DELETE', `/images/${encodeURIComponent(ref)}`);
+        return true;
+      } catch (error) {
+        if (error instanceof EngineError && error.status === 404) return true;
+        if (error instanceof EngineError && error.status === 409) return false;
+        throw error;
+      }
+    },
   };
 }
 
@@ -141,12 +179,4 @@ async function* jsonLines(body: AsyncIterable<Buffer>): AsyncGenerator<PullEvent
 function fractionOf(layers: { current: number; total: number }[]): number | undefined {
   const total = layers.reduce((sum, layer) => sum + layer.total, 0);
   return total === 0 ? undefined : layers.reduce((sum, layer) => sum + layer.current, 0) / total;
-}
-
-function messageOf(text: string): string {
-  try {
-    return JSON.parse(text).message;
-  } catch {
-    return text.trim();
-  }
 }
