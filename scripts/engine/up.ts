@@ -62,7 +62,7 @@ function aborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** A container that is not well, and the last lines of its log. */
+/** A container of a service that is not well, and the last lines of its log. */
 export interface Unwell {
   state: ContainerState;
   log: string;
@@ -71,11 +71,15 @@ export interface Unwell {
 /** The containers with the label that are not well. */
 export async function findUnwell(label: string, ctx: Pick<Context, 'engine'>): Promise<Unwell[]> {
   const states = await Promise.all((await ctx.engine.containers(label)).map(({ id }) => ctx.engine.inspect(id)));
-  return Promise.all(
-    states
-      .filter((c) => !c.running || c.restartCount > 0 || c.health === 'unhealthy' || c.health === 'starting')
-      .map(async (state) => ({ state, log: (await ctx.engine.logs(state.id, LOG_LINES)).all })),
+  return withLogs(
+    states.filter((c) => !c.running || c.restartCount > 0 || c.health === 'unhealthy' || c.health === 'starting'),
+    ctx,
   );
+}
+
+/** Each with the last lines of its log. */
+export function withLogs(states: readonly ContainerState[], ctx: Pick<Context, 'engine'>): Promise<Unwell[]> {
+  return Promise.all(states.map(async (state) => ({ state, log: (await ctx.engine.logs(state.id, LOG_LINES)).all })));
 }
 
 /** The same in words: state, health check and log of each; empty where all are well. */
@@ -87,12 +91,12 @@ export async function describeUnwell(label: string, ctx: Pick<Context, 'engine'>
 export const serviceOf = ({ labels, name }: Pick<ContainerState, 'labels' | 'name'>): string =>
   labels['com.docker.compose.service'] ?? name;
 
-/** `ended with exit code 3`, `unhealthy`. Pure. */
+/** How it is: `ended with exit code 3`, `unhealthy`, `running`. Pure. */
 export function ailmentOf({ status, running, exitCode, oomKilled, health, startError, restartCount }: Ailing): string {
   if (status === 'created') return `was not started${startError ? `: ${startError}` : ''}`;
   if (!running) return `ended with exit code ${exitCode}${oomKilled ? ', out of memory' : ''}`;
-  if (health === 'unhealthy') return 'unhealthy';
-  return restartCount > 0 ? `restarted ${restartCount} times` : 'its health check has not succeeded';
+  if (restartCount > 0) return `restarted ${restartCount} times`;
+  return health === 'starting' ? 'its health check has not succeeded' : (health ?? 'running');
 }
 
 type Ailing = Pick<
@@ -113,7 +117,7 @@ export function unwellText(unwell: readonly Unwell[]): string {
 
 /** A container without a health check has none to say anything; of one that has ended it says nothing. */
 function probeLines({ running, health, probe }: ContainerState): string[] {
-  if (!running || health === null) return [];
+  if (!running || health === null || (health === 'healthy' && !probe?.output.trim())) return [];
   if (!probe) return ['    its health check has not ended once'];
   const code = `exit code ${probe.exitCode}`;
   return block(`its health check says (${code})`, probe.output, `its health check says nothing (${code})`);

@@ -1,6 +1,7 @@
 /** Stack -> rounds in the store: how many there are, of which sides, and when it is enough. */
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Context } from '../app/context.ts';
+import { CandidateError, original } from '../core/errors.ts';
 import { inStep } from '../core/step.ts';
 import type { RoundDocument, RunDocument, RunStatus } from '../documents/run.ts';
 import { judgeSoFar } from '../judge/judge-run.ts';
@@ -8,8 +9,11 @@ import { BLOCK, observationsOf, sideInBlock } from '../judge/observations.ts';
 import { designComparison, type Plan } from '../plan/plan.ts';
 import { soFarText } from '../report/so-far.ts';
 import type { Sides, Stack } from '../stack/run-stack.ts';
+import { blameFor, StartFailure, sideText } from '../stack/start-failure.ts';
 import { type CollectedRound, collect } from './collect/collect.ts';
+import { endingOf, wrongWith } from './first-round.ts';
 import { type DuringLoad, generatorFor, type PreparedLoad } from './load/generator.ts';
+import { until } from './load/watch.ts';
 
 /**
  * A scrape interval and what a scrape takes: the last counters of the services and of the load generator are in
@@ -79,9 +83,7 @@ export class Rounds implements AsyncDisposable {
       await using prepared = await this.#take(round, plan);
       const [sides, generator] = await prepared.ready;
       const load = await generator.drive(sides, step, this.#during(plan.config.keep ? undefined : next));
-      await sleep(Math.max(0, load.endMs + SETTLE_MS - ctx.now()), undefined, { signal: stack.signal }).catch(() =>
-        stack.signal.throwIfAborted(),
-      );
+      await until(load.endSteadyMs + SETTLE_MS, stack.signal);
       const collected = await collect(load, sides, stack, ctx);
       step.done(collected.every(({ document }) => document.valid) ? undefined : 'INVALID');
       for (const warning of unreadWarnings(collected, this.#told)) ctx.progress.warn(warning);
@@ -159,34 +161,45 @@ export function unreadWarnings(
   });
 }
 
+/** How a run has ended, and why where it is not complete. */
+export interface RunEnd {
+  status: RunStatus;
+  reason?: string;
+}
+
 /** What the plan asks for: rounds of one side, or a comparison. Every round is stored as soon as it is measured. */
-export function measureRounds(stack: Stack, ctx: Context): Promise<RunStatus> {
+export function measureRounds(stack: Stack, ctx: Context): Promise<RunEnd> {
   return stack.built.plan.pairing === 'solo' ? measureAlone(stack, ctx) : measureComparison(stack, ctx);
 }
 
 /** Until enough rounds are valid or too many were not. */
-async function measureAlone(stack: Stack, ctx: Context): Promise<RunStatus> {
+async function measureAlone(stack: Stack, ctx: Context): Promise<RunEnd> {
   const { plan } = stack.built;
   const { config, runId } = plan;
   await using rounds = new Rounds(stack, ctx);
   let valid = 0;
   let invalid = 0;
   for (let round = 1; valid < config.rounds && invalid <= config.retries; round++) {
-    const title = `round ${valid + 1} of ${config.rounds}${invalid > 0 ? ` (${invalid} invalid)` : ''}`;
+    const title = roundTitle(round, valid, String(config.rounds));
     const next = valid + 1 < config.rounds ? { round: round + 1, plan } : undefined;
-    if (await keep(await rounds.measure({ round, title, plan, next }), runId, {}, ctx)) valid++;
+    const collected = await rounds.measure({ round, title, plan, next });
+    if (await keep(collected, runId, {}, ctx)) valid++;
     else invalid++;
+    const ending = round === 1 && invalid > 0 ? endingOf(collected, config.load, false) : null;
+    if (ending) return { status: 'invalid', reason: ending.words };
   }
-  return valid < config.rounds ? 'invalid' : 'complete';
+  return { status: valid < config.rounds ? 'invalid' : 'complete' };
 }
 
 /** Until the verdict is clear, the time or the rounds are used up, or too many rounds were invalid. */
-async function measureComparison(stack: Stack, ctx: Context): Promise<RunStatus> {
+async function measureComparison(stack: Stack, ctx: Context): Promise<RunEnd> {
   const { config, runId } = stack.built.plan;
   let { plan } = stack.built;
   await using rounds = new Rounds(stack, ctx);
-  const began = ctx.now();
+  const beganMs = performance.now();
   const atFirst = ctx.store.run(runId).rounds.length;
+  /** Each side in its first round, as long as that may end the run. */
+  let firsts: CollectedRound[] | null = atFirst === 0 ? [] : null;
   for (;;) {
     const run = ctx.store.run(runId);
     // Rounds that only told that both sides at once are too much are no failures of the alternating ones.
@@ -195,7 +208,7 @@ async function measureComparison(stack: Stack, ctx: Context): Promise<RunStatus>
     );
     const observations = observationsOf(run).length;
     const judged = judgeSoFar(run, false);
-    const minutes = (ctx.now() - began) / 60_000;
+    const minutes = (performance.now() - beganMs) / 60_000;
     const measured = count.valid + count.invalid;
     if (measured > 0)
       ctx.progress.info(
@@ -207,21 +220,23 @@ async function measureComparison(stack: Stack, ctx: Context): Promise<RunStatus>
           pairing: plan.pairing,
         }),
       );
-    if (judged.decided || observations >= plan.comparison!.max) return 'complete';
-    if (count.invalid > config.retries + count.valid / 2) return 'invalid';
+    if (judged.decided || observations >= plan.comparison!.max) return { status: 'complete' };
+    if (count.invalid > config.retries + count.valid / 2) return { status: 'invalid' };
     if (plan.comparison!.max_minutes !== undefined && minutes >= plan.comparison!.max_minutes) {
       ctx.progress.info(`${plan.comparison!.max_minutes} minutes are over`);
-      return observations > 0 ? 'complete' : 'invalid';
+      return { status: observations > 0 ? 'complete' : 'invalid' };
     }
 
     const next = nextRound(run, plan);
-    const collected = await rounds.measure({
-      ...next,
-      next:
-        plan.pairing === 'interleaved' && observations + 1 < plan.comparison!.max
-          ? { round: next.round + 1, plan }
-          : undefined,
-    });
+    const collected = await rounds
+      .measure({
+        ...next,
+        next:
+          plan.pairing === 'interleaved' && observations + 1 < plan.comparison!.max
+            ? { round: next.round + 1, plan }
+            : undefined,
+      })
+      .catch((error) => (run.rounds.length === 0 ? blameAlone(error, plan, stack) : Promise.reject(error)));
     await keep(collected, runId, next.block === undefined ? {} : { block: next.block }, ctx);
     if (
       config.comparison.pairing === 'auto' &&
@@ -234,8 +249,51 @@ async function measureComparison(stack: Stack, ctx: Context): Promise<RunStatus>
       ctx.progress.warn(
         'both sides at once come near the limit of the CPUs: going on with alternating rounds of one side each',
       );
+      continue;
     }
+    if (!firsts) continue;
+    firsts.push(...collected.filter(({ document: { side } }) => !firsts!.some((one) => one.document.side === side)));
+    const other = plan.sides.find(({ name }) => firsts!.every(({ document }) => document.side !== name));
+    if (other && firsts.every(({ document }) => document.valid)) continue;
+    if (other && firsts.some(({ detail }) => wrongWith(detail))) {
+      // Whose matter it is, only the other side tells; it is of no block, since it comes out of turn.
+      const round = next.round + 1;
+      const title = `round ${round}, to see whether it is so of ${other.name}`;
+      const more = await rounds.measure({ round, title, plan: { ...plan, sides: [other] } });
+      await keep(more, runId, {}, ctx);
+      firsts.push(...more);
+    }
+    const seen = firsts;
+    firsts = null;
+    const ending = seen.some(({ document }) => !document.valid) ? endingOf(seen, config.load, isOneCommit(plan)) : null;
+    if (ending?.of === 'candidate') throw candidateError(ending.words, plan, seen);
+    if (ending) return { status: 'invalid', reason: ending.words };
   }
+}
+
+const isOneCommit = ({ sides: [one, other] }: Plan) => one!.commit === other?.commit;
+
+function candidateError(words: string, plan: Plan, rounds: readonly CollectedRound[]): CandidateError {
+  const { unwell } = rounds.find(({ document }) => document.side === 'candidate')!;
+  return new CandidateError([`${words} in ${sideText(plan.sides[0]!)}`, unwell].filter(Boolean).join('\n'), {
+    hint: 'The round is kept, as INVALID: npm run show -- last has an example of each failure.',
+  });
+}
+
+/** Of a side that does not start alone, in its first round: whether the other one does tells whose matter it is. */
+async function blameAlone(error: unknown, plan: Plan, stack: Stack): Promise<never> {
+  const failure = original(error);
+  if (!(failure instanceof StartFailure) || plan.pairing !== 'alternating') throw error;
+  const other = plan.sides.find(({ name }) => name !== failure.side)!;
+  const alone = { ...plan, sides: [other] };
+  const failed = await stack.startSides(2, alone).then(
+    async (sides) => (await sides[Symbol.asyncDispose](), []),
+    (second: unknown) => {
+      if (second instanceof StartFailure) return [second];
+      throw second;
+    },
+  );
+  throw blameFor([failure, ...failed], plan.sides, 1);
 }
 
 const secondsLeft = ({ comparison }: Plan, minutes: number) =>
@@ -256,6 +314,10 @@ function countRounds(run: Pick<RunDocument, 'rounds'>): { valid: number; invalid
   return { valid, invalid: rounds.length - valid };
 }
 
+/** A round has one number, the one that it is stored under, whether or not those before were valid. */
+const roundTitle = (round: number, valid: number, most: string): string =>
+  valid + 1 === round ? `round ${round} of ${most}` : `round ${round} (${valid} valid so far, of ${most})`;
+
 /** What is measured next follows from what is stored: so it does after an interrupt. */
 export function nextRound(
   run: Pick<RunDocument, 'rounds'>,
@@ -265,7 +327,7 @@ export function nextRound(
   const { min, max } = plan.comparison!;
   const most = min === max ? `${max}` : `at most ${max}`;
   if (plan.pairing !== 'alternating') {
-    return { round, title: `round ${countRounds(run).valid + 1} of ${most}`, plan };
+    return { round, title: roundTitle(round, countRounds(run).valid, most), plan };
   }
   const blocks = Map.groupBy(
     run.rounds.filter(({ block, valid }) => block !== undefined && valid),
@@ -279,7 +341,7 @@ export function nextRound(
   return {
     round,
     block,
-    title: `block ${block} of ${most}, round ${place + 1} of ${BLOCK} (${side.name})`,
+    title: `round ${round} (${side.name}; ${place + 1} of ${BLOCK} in block ${block} of ${most})`,
     plan: { ...plan, sides: [side] },
   };
 }

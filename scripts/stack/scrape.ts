@@ -1,6 +1,15 @@
 /** Which targets of a round Prometheus does not reach, and why, as Prometheus says. Pure. */
 import type { SideName } from '../documents/run.ts';
-import type { ScrapeTarget } from '../measure/collect/prometheus.ts';
+
+/** What Prometheus says of one of its targets. */
+export interface ScrapeTarget {
+  job: string;
+  url: string;
+  /** Its last scrape succeeded. */
+  up: boolean;
+  /** Why it failed; empty where it did not. */
+  error: string;
+}
 
 /** A target as it is written for Prometheus to find. */
 export interface WantedTarget {

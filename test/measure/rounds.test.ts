@@ -38,7 +38,11 @@ t.test('interleaved: both sides in every round; a round that was invalid keeps i
     makeRound('candidate', 2, {}, invalid),
     makeRound('baseline', 2, {}),
   ];
-  t.match(nextRound({ rounds }, plan('interleaved')), { round: 3, title: 'round 2 of at most 40' });
+  t.match(nextRound({ rounds }, plan('interleaved')), {
+    round: 3,
+    title: 'round 3 (1 valid so far, of at most 40)',
+  });
+  t.equal(nextRound({ rounds: [] }, plan('alternating')).title, 'round 1 (candidate; 1 of 4 in block 1 of at most 20)');
 });
 
 t.test('alternating: A B B A, then B A A B; an invalid round is measured again in its place', async (t) => {

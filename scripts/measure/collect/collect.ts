@@ -4,10 +4,13 @@ import type { SideResult } from '../../../loadgen/result.ts';
 import type { Context } from '../../app/context.ts';
 import type { RoundDocument, Sample, SideName } from '../../documents/run.ts';
 import { fillPromql } from '../../engine/names.ts';
+import { unwellText, withLogs } from '../../engine/up.ts';
 import { cpuCount } from '../../plan/cpusets.ts';
 import type { Sides, Stack } from '../../stack/run-stack.ts';
-import type { Edge } from '../load/edges.ts';
+import { wrongWith } from '../first-round.ts';
+import { clockSetBy, type Edge } from '../load/edges.ts';
 import type { LoadResult } from '../load/generator.ts';
+import { answersOf } from './answers.ts';
 import { failuresOf } from './failures.ts';
 import { type PrometheusClient, QueryRefused, type Series, singleValue } from './prometheus.ts';
 import { judgeValidity, type ServiceSignals, type Signals } from './validity.ts';
@@ -16,6 +19,8 @@ import { judgeValidity, type ServiceSignals, type Signals } from './validity.ts'
 export interface CollectedRound {
   document: RoundDocument;
   detail: { signals: Signals; load: SideResult | null };
+  /** Of a side that died or failed every request: its containers and the last lines of their logs. Else empty. */
+  unwell: string;
   /** Metrics of the benchmark's own whose query gave no value. */
   unread: UnreadMetric[];
 }
@@ -81,10 +86,15 @@ async function collectSide(
       plan.sides.length === 2 ? Math.min(...(load.result?.sides.map(({ startLag }) => startLag?.p99 ?? 0) ?? [0])) : 0,
     failedShare,
     failures:
-      measured?.failures.map(({ kind, detail, count }) => ({ what: detail ? `${kind} ${detail}` : kind, count })) ?? [],
+      measured?.failures.map(({ kind, detail, count, example: { name } }) => ({
+        what: detail ? `${kind} ${detail}` : kind,
+        count,
+        ...(name ? { name: name.slice(0, 200) } : {}),
+      })) ?? [],
     services: await serviceSignals(side, load, sides, ctx),
     ...hostShares(load.before, load.after),
     saturation: plan.sides.length === 2 ? saturation(load, sides) : null,
+    clockSetByMs: clockSetBy(load.go, load.after),
     generatorFailure: load.failure,
     missing: plan.config.metrics
       .filter((metric) => metric.primary && !samples[metric.name])
@@ -92,6 +102,7 @@ async function collectSide(
   };
   const reasons = judgeValidity(signals, plan.config.load, plan.config.allow);
   const failures = failuresOf(measured);
+  const detail = { signals, load: measured };
   return {
     document: {
       side,
@@ -102,8 +113,10 @@ async function collectSide(
       window_s: (load.endMs - load.startMs) / 1000,
       samples,
       ...(failures.length > 0 ? { failures } : {}),
+      ...(measured ? { answers: answersOf(measured) } : {}),
     },
-    detail: { signals, load: measured },
+    detail,
+    unwell: wrongWith(detail) ? await lastWords(side, sides, ctx) : '',
     unread,
   };
 }
@@ -136,6 +149,16 @@ function latencySamples(measured: SideResult | null): Record<string, Sample> {
   }
   put('start_lag_p99', startLag?.p99);
   return samples;
+}
+
+/** What the containers of a side have said last: those that have ended, or else that of the target. */
+async function lastWords(side: SideName, { containers, plan }: Sides, ctx: Context): Promise<string> {
+  const own = containers.filter((container) => container.side === side);
+  const states = await Promise.all(own.map(({ id }) => ctx.engine.inspect(id)));
+  const ended = states.filter(({ running }) => !running);
+  const target = new URL(plan.config.load.target).hostname;
+  const asked = states.filter((_, i) => own[i]!.service === target);
+  return unwellText(await withLogs(ended.length > 0 ? ended : asked, ctx));
 }
 
 type Counter = 'cpuSeconds' | 'cfsPeriods' | 'cfsThrottledPeriods';

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
 import { InfrastructureError } from '../../core/errors.ts';
 import { plainText } from '../../core/text.ts';
+import type { ScrapeTarget } from '../../stack/scrape.ts';
 
 export type PrometheusClient = ReturnType<typeof connectPrometheus>;
 
@@ -10,16 +11,6 @@ export type PrometheusClient = ReturnType<typeof connectPrometheus>;
 export interface Series {
   labels: Record<string, string>;
   value: number;
-}
-
-/** What Prometheus says of one of its targets. */
-export interface ScrapeTarget {
-  job: string;
-  url: string;
-  /** Its last scrape succeeded. */
-  up: boolean;
-  /** Why it failed; empty where it did not. */
-  error: string;
 }
 
 /**

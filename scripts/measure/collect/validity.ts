@@ -4,6 +4,7 @@
  */
 import type { Allowances, Load } from '../../config/types.ts';
 import type { InvalidReason } from '../../documents/run.ts';
+import { formatElapsed } from '../../report/units.ts';
 
 export interface Signals {
   /**
@@ -20,14 +21,16 @@ export interface Signals {
   sharedLagP99: number;
   /** Share of requests that failed. */
   failedShare: number;
-  /** How they failed, most often first. */
-  failures: { what: string; count: number }[];
+  /** How they failed, most often first; the name of the first such request. */
+  failures: { what: string; count: number; name?: string }[];
   services: ServiceSignals[];
   /** Share of the host's CPU time over the window. */
   steal: number;
   outsideLoad: number;
   /** Share of the services' CPU time that both sides together used; null for one side. */
   saturation: number | null;
+  /** Milliseconds by which the wall clock was set in the round; below 0: back. */
+  clockSetByMs: number;
   /** Why the generator itself failed, if it did. */
   generatorFailure: string | null;
   /** Primary metrics without a value. */
@@ -43,6 +46,9 @@ export interface ServiceSignals {
   throttledShare: number;
 }
 
+/** Two clocks are not read in the same instant: a step below it is none. */
+const CLOCK_STEP_MS = 100;
+
 /** Achieved rate below this share of the asked rate is a miss. */
 export const RATE_FLOOR = 0.995;
 
@@ -51,6 +57,11 @@ export function judgeValidity(signals: Signals, load: Load, allow: Allowances): 
   const add = (code: InvalidReason['code'], message: string) => reasons.push({ code, message });
 
   if (signals.generatorFailure) add('generator-failed', `the load generator failed: ${signals.generatorFailure}`);
+  if (Math.abs(signals.clockSetByMs) > CLOCK_STEP_MS)
+    add(
+      'clock-set',
+      `the clock was set ${signals.clockSetByMs > 0 ? 'forward' : 'back'} by ${formatElapsed(Math.abs(signals.clockSetByMs) / 1000)} in the round: its window and its metrics are not of the same time`,
+    );
   for (const phase of ['warmup', 'measure'] as const) {
     const dropped = signals.dropped[phase];
     if (dropped > 0) {
@@ -121,13 +132,13 @@ export function judgeValidity(signals: Signals, load: Load, allow: Allowances): 
 
 const percent = (share: number) => `${Number((share * 100).toPrecision(3))} %`;
 
-/** `: refused ECONNREFUSED (120), status 503 (2)`, the three most frequent. */
+/** `: refused ECONNREFUSED × 120 (search), status 503 × 2 (order)`, the three most frequent. */
 function howTheyFailed(failures: Signals['failures']): string {
   if (failures.length === 0) return '';
   const more = failures.length > 3 ? `, and ${failures.length - 3} more ways` : '';
   return `: ${failures
     .slice(0, 3)
-    .map(({ what, count }) => `${what} (${count})`)
+    .map(({ what, count, name }) => `${what} × ${count}${name ? ` (${name})` : ''}`)
     .join(', ')}${more}`;
 }
 

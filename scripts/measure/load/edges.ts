@@ -11,8 +11,21 @@ export interface HostCpu {
   steal: number;
 }
 
-export interface Edge {
+/** A moment by the wall clock, milliseconds since the epoch, and by one that nobody can set. */
+export interface Moment {
   atMs: number;
+  steadyMs: number;
+}
+
+export const thisMoment = (): Moment => ({ atMs: Date.now(), steadyMs: performance.now() });
+
+/** Milliseconds by which the wall clock was set between two moments; below 0: back. Pure. */
+export const clockSetBy = (from: Moment, to: Moment): number => to.atMs - from.atMs - (to.steadyMs - from.steadyMs);
+
+/** When it will be `atMs` by the wall clock, as it went at that moment, on the clock that nobody can set. Pure. */
+export const steadyAt = (moment: Moment, atMs: number): number => moment.steadyMs + (atMs - moment.atMs);
+
+export interface Edge extends Moment {
   /** By container id; one that has ended has no counters any more. */
   containers: Map<string, ContainerCpu>;
   host: HostCpu;
@@ -28,7 +41,7 @@ export async function readEdge(containers: Counted[]): Promise<Edge> {
   ]);
   const { user, system } = process.cpuUsage();
   return {
-    atMs: Date.now(),
+    ...thisMoment(),
     containers: new Map(read.filter((entry): entry is [string, ContainerCpu] => entry[1] !== null)),
     host: parseProcStat(host),
     harness: (user + system) / 1e6,

@@ -11,7 +11,7 @@ import type { Load } from '../../config/types.ts';
 import type { ProgressStep } from '../../core/progress.ts';
 import type { Plan } from '../../plan/plan.ts';
 import type { Sides, Stack } from '../../stack/run-stack.ts';
-import type { Edge } from './edges.ts';
+import type { Edge, Moment } from './edges.ts';
 import { imageGenerator } from './image-generator.ts';
 import { ownGenerator } from './own-generator.ts';
 
@@ -49,6 +49,10 @@ export interface LoadResult {
   /** The measured window, milliseconds since the epoch. */
   startMs: number;
   endMs: number;
+  /** When the load began; from here on the wall clock must not be set. */
+  go: Moment;
+  /** End of the window, as performance.now() counts. */
+  endSteadyMs: number;
   before: Edge;
   after: Edge;
   /** What it measured; null for one that ended without a result. */

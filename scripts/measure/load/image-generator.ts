@@ -18,7 +18,7 @@ import type { Plan } from '../../plan/plan.ts';
 import { obtain } from '../../stack/build.ts';
 import { type ContainerCpu, findCounters, readCounters } from '../../stack/counters.ts';
 import { type Sides, type Stack, scraped } from '../../stack/run-stack.ts';
-import { readEdge } from './edges.ts';
+import { readEdge, steadyAt } from './edges.ts';
 import type { Generator, LoadResult } from './generator.ts';
 import { lastLines, runCounters, until } from './watch.ts';
 
@@ -118,7 +118,7 @@ async function drive(
   step.update('measuring', load.warmupS / (load.warmupS + load.durationS));
   const { startMs, failure, cpu } = await runGenerators(stack, sides, 'measure', ctx);
   const loadEndMs = Math.max(startMs + load.durationS * 1000, ctx.now());
-  await until(loadEndMs, stack.signal, ctx);
+  await until(steadyAt(before, loadEndMs), stack.signal);
   const after = await readEdge(counters);
   for (const [id, counted] of cpu) {
     before.containers.set(id, { cpuSeconds: 0, cfsPeriods: 0, cfsThrottledPeriods: 0 });
@@ -129,7 +129,7 @@ async function drive(
   const window = { startMs, endMs: startMs + load.durationS * 1000 };
   // A span with quiet at both ends, two scrapes long, around the window: in it counters of requests are exact.
   const result = await counted(sides, window, { fromMs, toMs: loadEndMs + (QUIET_S - 0.5) * 1000 }, stack);
-  return { ...window, before, after, result, failure };
+  return { ...window, go: before, endSteadyMs: steadyAt(before, window.endMs), before, after, result, failure };
 }
 
 const quiet = (stack: Stack) =>

@@ -20,7 +20,7 @@ import { findCounters, threadsOf } from '../../stack/counters.ts';
 import { writeWhole } from '../../stack/run-folder.ts';
 import { type Sides, type Stack, scraped } from '../../stack/run-stack.ts';
 import { resultFault } from './check-result.ts';
-import { readEdge } from './edges.ts';
+import { readEdge, steadyAt, thisMoment } from './edges.ts';
 import type { DuringLoad, Generator, LoadResult, PreparedLoad } from './generator.ts';
 import { EventStream } from './load-events.ts';
 import { lastLines, runCounters, until, watchLive } from './watch.ts';
@@ -366,18 +366,20 @@ async function drive(
     await ctx.engine.kill(id, 'SIGUSR2');
     if (long) during.warmUp();
     const window = await expected(events.wait('window', signal), id, ctx);
+    const go = thisMoment();
+    const at = (ms: number) => steadyAt(go, ms);
     await seen;
 
     const live = watchLive(stack, sides, step, window, following.signal, ctx);
     const generator = await findCounters(id, pid);
     const counted = [...(await runCounters(stack, sides)), ...(generator ? [generator] : [])];
-    await until(window.startMs - GAP_S * 1000, signal, ctx);
+    await until(at(window.startMs - GAP_S * 1000), signal);
     await during.window();
-    await until(window.startMs - (GAP_S * 1000) / 2, signal, ctx);
+    await until(at(window.startMs - (GAP_S * 1000) / 2), signal);
     const before = await readEdge(counted);
     const ended = load.model.kind === 'closed' ? await expected(events.wait('ended', signal), id, ctx) : null;
     const endMs = ended?.endMs ?? window.endMs;
-    await until(endMs + (GAP_S * 1000) / 2, signal, ctx);
+    await until(at(endMs + (GAP_S * 1000) / 2), signal);
     const after = await readEdge(counted);
     during.measured();
     const { result } = await expected(events.wait('result', signal), id, ctx);
@@ -392,6 +394,8 @@ async function drive(
     return {
       startMs: window.startMs,
       endMs,
+      go,
+      endSteadyMs: at(endMs),
       before,
       after,
       result: { ...result, window: { startMs: window.startMs, endMs } } satisfies LoadResultDocument,
@@ -401,7 +405,16 @@ async function drive(
     if (!(error instanceof GeneratorFault)) throw error;
     if (error.beforeLoad) throw error.asError();
     const now = await readEdge([]);
-    return { startMs: ctx.now(), endMs: ctx.now() + 1, before: now, after: now, result: null, failure: error.message };
+    return {
+      startMs: now.atMs,
+      endMs: now.atMs + 1,
+      go: now,
+      endSteadyMs: now.steadyMs,
+      before: now,
+      after: now,
+      result: null,
+      failure: error.message,
+    };
   } finally {
     clearTimeout(late);
     following.abort();

@@ -13,8 +13,9 @@ export async function runCounters(stack: Stack, sides: Sides): Promise<Counted[]
   return [...counters, ...sides.containers.flatMap(({ counted }) => counted ?? [])];
 }
 
-export async function until(atMs: number, signal: AbortSignal, ctx: Context): Promise<void> {
-  const wait = atMs - ctx.now();
+/** `steadyMs`: as performance.now() counts, since the wall clock may be set meanwhile. */
+export async function until(steadyMs: number, signal: AbortSignal): Promise<void> {
+  const wait = steadyMs - performance.now();
   if (wait > 0) await sleep(wait, undefined, { signal }).catch(() => {});
   signal.throwIfAborted();
 }

@@ -45,7 +45,7 @@ export async function findCapacity(
     async (stack) => {
       const { probes, answer } = await probeAll(stack, limits, ctx);
       sure = answer.sure;
-      return keep(answer, probes, stack, ctx);
+      return { status: keep(answer, probes, stack, ctx) };
     },
   );
   return { run, sure };

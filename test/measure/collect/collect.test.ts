@@ -30,6 +30,7 @@ const edge = (
   [candidate, baseline, loadgen, total, idle]: [number, number, number, number, number],
 ): Edge => ({
   atMs,
+  steadyMs: atMs - START,
   harness: 0,
   host: { total, idle, steal: 0 },
   containers: new Map(
@@ -84,11 +85,27 @@ async function collected({
   } as unknown as Sides;
   const stack = { ready: Promise.resolve({ prometheus: { query } }) } as unknown as Stack;
   const ctx = {
-    engine: { inspect: async () => ({ oomKilled: false, running: true, exitCode: 0 }) },
+    engine: {
+      inspect: async (id: string) => ({
+        id,
+        name: `p-${id}`,
+        labels: {},
+        status: ended && id === 'baseline' ? 'exited' : 'running',
+        running: !ended || id !== 'baseline',
+        exitCode: ended && id === 'baseline' ? 7 : 0,
+        oomKilled: false,
+        restartCount: 0,
+        health: null,
+        probe: null,
+      }),
+      logs: async () => ({ all: 'no such table: orders\n' }),
+    },
   } as unknown as Context;
   const measured: LoadResult = {
     startMs: START,
     endMs: START + 10_000,
+    go: { atMs: START - 3000, steadyMs: -3000 },
+    endSteadyMs: 10_000,
     before: edge(START, [1, 2, 3, 1000, 500]),
     after: edge(START + 10_000, [3, 3, 4, 1020, 512]),
     result: result(names.map((side) => sideResult(side, side === 'candidate' ? 0.002 : 0.001))),
@@ -193,6 +210,27 @@ t.test('what validity goes by', async (t) => {
     ['dropped-iterations', 'dropped-iterations', 'restarted', 'failed-requests'],
   );
   t.same(baseline!.detail.load, failing, 'all of the result is kept');
+  t.equal(candidate!.unwell, '');
+  t.equal(
+    baseline!.unwell,
+    '  p-baseline: ended with exit code 7\n    the last lines of its log:\n      no such table: orders',
+    'what a container said before it ended',
+  );
+});
+
+t.test('a clock that was set while the load went on; a side that fails every request', async (t) => {
+  const set = edge(START + 10_000, [3, 3, 4, 1020, 512]);
+  const {
+    rounds: [round],
+  } = await collected({ load: { after: { ...set, steadyMs: set.steadyMs + 300_000 } } });
+  t.same(
+    round!.document.reasons.map(({ code, message }) => [code, message.split(' in the round')[0]]),
+    [['clock-set', 'the clock was set back by 5m 00s']],
+  );
+  const failing = { ...sideResult('candidate'), failed: 4000 };
+  const { rounds } = await collected({ load: { result: result([failing, sideResult('baseline')]) } });
+  t.match(rounds[0]!.unwell, /^ {2}p-candidate: running\n {4}the last lines of its log:\n {6}no such table: orders$/);
+  t.equal(rounds[1]!.unwell, '');
 });
 
 t.test('a generator that failed: no latency, no rate, and why', async (t) => {

@@ -2,7 +2,7 @@ import t from 'tap';
 import type { Load } from '../../../scripts/config/types.ts';
 import { hostShares } from '../../../scripts/measure/collect/collect.ts';
 import { judgeValidity, type Signals } from '../../../scripts/measure/collect/validity.ts';
-import { parseProcStat } from '../../../scripts/measure/load/edges.ts';
+import { clockSetBy, parseProcStat, steadyAt } from '../../../scripts/measure/load/edges.ts';
 import { aConfig } from '../../fixtures/plan.ts';
 
 const { load, allow } = aConfig(); // 100/s for 10 s
@@ -25,6 +25,7 @@ const good: Signals = {
   steal: 0,
   outsideLoad: 0.1,
   saturation: null,
+  clockSetByMs: 0,
   generatorFailure: null,
   missing: [],
 };
@@ -94,6 +95,19 @@ t.test('both sides near the limit of the CPUs', async (t) => {
   t.same(codes({ saturation: 0.85 }), []);
   t.same(codes({ saturation: 0.86 }), ['saturated']);
 });
+t.test('a clock that was set in the round, either way', async (t) => {
+  const go = { atMs: 1_700_000_000_000, steadyMs: 5000 };
+  const after = (setByMs: number) => ({ atMs: go.atMs + 12_000 + setByMs, steadyMs: go.steadyMs + 12_000 });
+  const set = (setByMs: number) => ({ clockSetByMs: clockSetBy(go, after(setByMs)) });
+  for (const good of [0, 6, -6, 100, -100]) t.same(codes(set(good)), [], 'no more than two clocks are read apart');
+  t.same(codes(set(101)), ['clock-set']);
+  t.same(messages(set(180_000)), [
+    'the clock was set forward by 3m 00s in the round: its window and its metrics are not of the same time',
+  ]);
+  t.match(messages(set(-7_200_500)), [/^the clock was set back by 120m 01s in the round/]);
+  t.match(messages(set(-250)), [/^the clock was set back by 0\.3s/]);
+  t.equal(steadyAt(go, go.atMs + 2500), 7500, 'what is waited for is on the clock that nobody can set');
+});
 t.test('failures, host, generator, missing values', async (t) => {
   t.same(codes({ failedShare: 0.0001 }), ['failed-requests']);
   t.same(codes({ steal: 0.11 }), ['host-steal']);
@@ -109,10 +123,14 @@ t.test('a reason says what was seen and what is allowed', async (t) => {
   t.equal(reason!.message, '1.23 % of the requests failed (at most 0.5 % is allowed)');
   const why = (...failures: Signals['failures']) =>
     judgeValidity({ ...good, failedShare: 0.5, failures }, load, allow)[0]!.message.split('allowed)')[1];
-  t.equal(why({ what: 'status 503', count: 120 }), ': status 503 (120)');
+  t.equal(why({ what: 'status 503', count: 120 }), ': status 503 × 120');
   t.equal(
-    why({ what: 'refused ECONNREFUSED', count: 9 }, { what: 'timeout', count: 5 }, { what: 'check body', count: 1 }),
-    ': refused ECONNREFUSED (9), timeout (5), check body (1)',
+    why(
+      { what: 'status 429', count: 2700, name: 'search' },
+      { what: 'refused ECONNREFUSED', count: 9 },
+      { what: 'timeout', count: 5, name: 'GET /' },
+    ),
+    ': status 429 × 2700 (search), refused ECONNREFUSED × 9, timeout × 5 (GET /)',
   );
   t.equal(
     why(
@@ -122,7 +140,7 @@ t.test('a reason says what was seen and what is allowed', async (t) => {
       { what: 'd', count: 1 },
       { what: 'e', count: 1 },
     ),
-    ': a (9), b (5), c (2), and 2 more ways',
+    ': a × 9, b × 5, c × 2, and 2 more ways',
     'the three most frequent',
   );
   t.same(messages(service({ outOfMemory: true, ended: 137, throttledShare: 0.5 })), [
@@ -141,6 +159,7 @@ t.test('a reason says what was seen and what is allowed', async (t) => {
 t.test('shares of the host: stolen, and used by others than the run', async (t) => {
   const edge = (host: { total: number; idle: number; steal: number }, cpuSeconds: number, harness: number) => ({
     atMs: 0,
+    steadyMs: 0,
     host,
     harness,
     containers: new Map([['a', { cpuSeconds, cfsPeriods: 0, cfsThrottledPeriods: 0 }]]),
