@@ -4,11 +4,11 @@ import { command, jsonFlag } from '../app/command.ts';
 import { withStore } from '../app/open-store.ts';
 import { checkVerdictFiles, exitCodeOf, writeVerdictFiles } from '../app/verdict-files.ts';
 import { VERDICT_FLAGS, verdictOutputs } from '../config/flags.ts';
-import { UsageError } from '../core/errors.ts';
+import { EXIT, UsageError } from '../core/errors.ts';
 import type { VerdictDocument } from '../documents/verdict.ts';
 import { quoteOf } from '../judge/calibration.ts';
 import { judgeRun } from '../judge/judge-run.ts';
-import { invalidRounds, verdictText } from '../report/verdict-text.ts';
+import { failureOf, invalidRounds, verdictText } from '../report/verdict-text.ts';
 
 await command(
   {
@@ -37,15 +37,16 @@ await command(
       if (has('save')) store.saveVerdict(run.run_id, verdict);
       return { run, verdict };
     });
+    const failed = failureOf({ ...run, verdict });
     if (has('json')) io.stdout(JSON.stringify(verdict, null, 2));
-    else io.stdout(verdictText(verdict, { color: Boolean(process.stdout.isTTY), invalid: invalidRounds(run) }));
+    else io.stdout(verdictText(verdict, { color: Boolean(process.stdout.isTTY), invalid: invalidRounds(run), failed }));
     const news = differenceFrom(run.verdict, verdict);
     if (news)
       io.stderr(
         `${news}; ${has('save') ? 'this one is kept now' : `npm run judge -- ${run.run_id} --save keeps this one`}`,
       );
     writeVerdictFiles(outputs, process.cwd(), verdict, run, []);
-    return exitCodeOf(verdict.verdict, outputs.strict);
+    return failed === undefined ? exitCodeOf(verdict.verdict, outputs.strict) : EXIT.invalid;
   },
 );
 

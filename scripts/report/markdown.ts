@@ -22,7 +22,12 @@ export function verdictMarkdown(verdict: VerdictDocument, run: RunDocument, link
   return `${[
     `**${verdict.verdict}**: ${escaped(comparisonWords(verdict))}: ${escaped(verdict.summary)}`,
     primaryTable(verdict),
-    list([countedWords(verdict), ...calibrationLines(verdict), ...moreLines(verdict), ...verdict.notes]),
+    list([
+      countedWords(verdict),
+      ...(verdict.observations > 0 ? calibrationLines(verdict) : []),
+      ...moreLines(verdict),
+      ...verdict.notes,
+    ]),
     [
       ...links.filter((link) => URL.canParse(link)).map((link) => `[the run's metrics](<${new URL(link).href}>)`),
       `\`npm run show -- ${run.run_id}\` shows the run`,
@@ -35,13 +40,13 @@ export function verdictMarkdown(verdict: VerdictDocument, run: RunDocument, link
 
 function primaryTable(verdict: VerdictDocument): string {
   const rows = primaryMetrics(verdict).map((metric) => [...cellsOf(metric), boundWords(metric), metric.verdict ?? '-']);
-  return rows.length === 0
+  return rows.length === 0 || verdict.observations === 0
     ? ''
     : table(['primary metric', 'candidate', 'baseline', 'change', levelText(verdict), 'what is sure', 'verdict'], rows);
 }
 
 function details(verdict: VerdictDocument, run: RunDocument): string {
-  const others = otherMetrics(verdict).map(cellsOf);
+  const others = verdict.observations === 0 ? [] : otherMetrics(verdict).map(cellsOf);
   const why = verdict.reasons.length > 0 ? verdict.reasons : invalidRounds(run);
   const { design, alpha, beta, looks, min, max } = verdict.method;
   const { host } = run;

@@ -12,7 +12,7 @@ import { columns, styled } from './columns.ts';
 import { failuresTable } from './failures-text.ts';
 import { loadWords } from './load-text.ts';
 import { formatDifference, formatPercent, formatValue, NO_VALUE } from './units.ts';
-import { inOrder, invalidRounds, isShown, sideWords, verdictText } from './verdict-text.ts';
+import { failedHeadline, failureOf, inOrder, invalidRounds, isShown, sideWords, verdictText } from './verdict-text.ts';
 
 export interface TableOptions {
   color: boolean;
@@ -24,9 +24,10 @@ export interface TableOptions {
 export function runTable(run: RunDocument, options: TableOptions): string {
   const failed = failuresTable(run, options);
   const failures = failed.length > 0 ? [...failed, ''] : [];
+  const why = failureOf(run);
   const result = run.verdict
     ? [
-        verdictText(run.verdict, { color: options.color, invalid: invalidRounds(run) }),
+        verdictText(run.verdict, { color: options.color, invalid: invalidRounds(run), failed: why }),
         '',
         ...failures,
         ...heading(run, options),
@@ -34,6 +35,7 @@ export function runTable(run: RunDocument, options: TableOptions): string {
         archiveLine(run.archive),
       ]
     : [
+        ...(why === undefined ? [] : [failedHeadline(whatWords(run), why, options.color), '']),
         ...heading(run, options),
         '',
         figures(run, options),
@@ -97,6 +99,11 @@ export function comparisonTable(a: RunDocument, b: RunDocument, options: TableOp
     '',
     'CV: coefficient of variation, the standard deviation over rounds in % of the mean. Two runs feel the host at different times.',
   ].join('\n');
+}
+
+/** `shop at my-branch (abc) against main (def)` */
+function whatWords({ benchmark, sides: { candidate, baseline } }: RunDocument): string {
+  return `${benchmark} at ${sideWords(candidate)}${baseline ? ` against ${sideWords(baseline)}` : ''}`;
 }
 
 function heading(run: RunDocument, { color }: TableOptions): string[] {

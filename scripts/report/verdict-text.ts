@@ -3,9 +3,10 @@
 import { builtinMetric } from '../config/metric-defaults.ts';
 import { plainText, plural } from '../core/text.ts';
 import type { CalibrationQuote } from '../documents/calibration.ts';
-import type { Metric, RunDocument } from '../documents/run.ts';
+import type { Metric, RunDocument, RunStatus } from '../documents/run.ts';
 import type { MetricVerdict, Verdict, VerdictDocument } from '../documents/verdict.ts';
 import { shortCommit } from '../engine/names.ts';
+import { undeclared } from '../judge/answers-verdict.ts';
 import { harm, percentOf, TITLES, titleOf } from '../judge/effect-text.ts';
 import { columns, styled } from './columns.ts';
 import { formatDifference, formatValue, NO_VALUE } from './units.ts';
@@ -17,23 +18,42 @@ export interface VerdictOptions {
   color: boolean;
   /** Why rounds did not count, one sentence each: `invalidRounds(run)`. */
   invalid?: readonly string[];
+  /** Why the run failed before it was decided: `failureOf(run)`. */
+  failed?: string | undefined;
 }
 
+/** A run that failed before anything was decided: what it found until then does not stand. */
+export const isUndecidedFailure = (status: RunStatus, verdict: Verdict | undefined): boolean =>
+  status === 'failed' && (verdict === undefined || verdict === 'INCONCLUSIVE' || verdict === 'INVALID');
+
+/** Why such a run failed; undefined of any other. */
+export function failureOf({ status, status_reason, verdict }: Failing): string | undefined {
+  return isUndecidedFailure(status, verdict?.verdict) ? plainText(status_reason ?? 'no reason is known') : undefined;
+}
+
+type Failing = Pick<RunDocument, 'status' | 'status_reason'> & { verdict?: Pick<VerdictDocument, 'verdict'> };
+
 /** The verdict in one sentence, then what it rests on. */
-export function verdictText(verdict: VerdictDocument, { color, invalid = [] }: VerdictOptions): string {
-  const why = verdict.reasons.length > 0 ? verdict.reasons.map(plainText) : invalid;
+export function verdictText(verdict: VerdictDocument, { color, invalid = [], failed }: VerdictOptions): string {
+  const { observations, reasons } = verdict;
+  const why = reasons.length > 0 && failed === undefined ? reasons.map(plainText) : invalid;
+  const said = `${inColor(verdict.verdict, color)}  ${failed === undefined ? `${comparisonWords(verdict)}: ` : ''}${plainText(verdict.summary)}`;
   return [
-    `${inColor(verdict.verdict, color)}  ${comparisonWords(verdict)}: ${plainText(verdict.summary)}`,
-    ...primaryTable(verdict, color),
-    ...otherTable(verdict, color),
+    ...(failed === undefined ? [said] : [failedHeadline(comparisonWords(verdict), failed, color)]),
+    ...(failed !== undefined && observations > 0 ? [said] : []),
+    ...(observations > 0 ? [...primaryTable(verdict, color), ...otherTable(verdict, color)] : []),
     '',
     countedWords(verdict),
     ...why.map((line) => `  ${line}`),
-    ...calibrationLines(verdict),
+    ...(observations > 0 ? calibrationLines(verdict) : []),
     ...moreLines(verdict),
     ...verdict.notes.map((note) => `note: ${plainText(note)}`),
   ].join('\n');
 }
+
+/** `FAILED  shop at my-branch (abc): why` */
+export const failedHeadline = (what: string, why: string, color: boolean): string =>
+  `${styledIf('red', 'FAILED', color)}  ${what}: ${why}`;
 
 const inColor = (verdict: Verdict, color: boolean, text: string = verdict): string =>
   styledIf(COLORS[verdict], text, color);
@@ -175,8 +195,13 @@ export function moreLines({ kind, more, observations, method }: VerdictDocument)
     : [];
 }
 
-export const primaryMetrics = ({ metrics }: VerdictDocument): MetricVerdict[] =>
-  inOrder(metrics.filter(({ primary }) => primary));
+/** With the verdicts that are shown: what is better on another answer is no IMPROVEMENT. */
+export const primaryMetrics = ({ metrics, answers }: VerdictDocument): MetricVerdict[] =>
+  inOrder(metrics.filter(({ primary }) => primary)).map((metric) =>
+    metric.verdict === 'IMPROVEMENT' && undeclared(answers).length > 0
+      ? { ...metric, verdict: 'INCONCLUSIVE' }
+      : metric,
+  );
 export const otherMetrics = ({ metrics }: VerdictDocument): MetricVerdict[] =>
   inOrder(metrics.filter((metric) => !metric.primary && isShown(metric)));
 

@@ -99,13 +99,33 @@ t.test('rounds that do not count are listed with their reasons', async (t) => {
 t.test('a run without a valid round, and one of a single round', async (t) => {
   t.match(
     runTable(makeRun({ status: 'failed', status_reason: 'shop never became healthy', rounds: [] }), PLAIN),
-    /failed \(shop never became healthy\), 0 of 3 rounds valid[^]*No round is valid, so there is no result\./,
+    /^FAILED {2}shop at HEAD \(a{12}\): shop never became healthy\n[^]*failed \(shop never became healthy\), 0 of 3 rounds valid[^]*No round is valid, so there is no result\./,
   );
   t.match(
     runTable(makeRun({ rounds: [makeRun().rounds[0]!] }), PLAIN),
     /latency avg +2\.00 ms +2\.00 ms +2\.00 ms +-\n/,
     'one round has no coefficient of variation',
   );
+});
+
+t.test('a comparison that failed says so first, and why', async (t) => {
+  const why = 'this commit does not start; the baseline does: shop ended with exit code 3';
+  const failed = makeJudged({ count: 0, rounds_asked: 40, status: 'failed', status_reason: why });
+  t.match(failed.verdict, { verdict: 'INVALID', summary: `it was not measured: ${why}`, reasons: [why], notes: [] });
+  const head = `FAILED  shop at HEAD (aaaaaaaaaaaa) against main (bbbbbbbbbbbb): ${why}\n\n0 rounds counted, none INVALID\n\nshop at HEAD`;
+  t.equal(runTable(failed, PLAIN).slice(0, head.length), head, 'and there is no table of dashes');
+  t.match(
+    runTable({ ...failed, verdict: { ...failed.verdict!, verdict: 'INCONCLUSIVE', reasons: [] } }, PLAIN),
+    /^FAILED {2}shop [^\n]*exit code 3\n\n0 rounds counted/,
+    'as earlier versions have stored it',
+  );
+  const open = makeJudged({ count: 4, noise: 0.05, status: 'failed', status_reason: 'the Docker engine went away' });
+  t.match(
+    runTable(open, PLAIN),
+    /^FAILED {2}shop at [^\n]*: the Docker engine went away\nINCONCLUSIVE {2}[^]*primary metric[^]*--resume=/,
+  );
+  const decided = makeJudged({ factors: { latency_med: 1.3 }, status: 'failed', status_reason: 'no snapshot' });
+  t.match(runTable(decided, PLAIN), /^REGRESSION {2}[^]*failed \(no snapshot\)/, 'what was decided stays');
 });
 
 t.test('where the metrics are', async (t) => {

@@ -2,6 +2,7 @@
 
 import { plural } from '../../../core/text.ts';
 import { titleOf } from '../../../judge/effect-text.ts';
+import { isUndecidedFailure } from '../../../report/verdict-text.ts';
 import type { RunLine } from '../../../store/site.ts';
 import { perStore } from './cache.ts';
 import type { BenchmarkOverview, Overview, SparkMetric, ViewContext } from './data-types.ts';
@@ -63,7 +64,7 @@ function benchmarkOf({ store, config }: ViewContext, name: string, runs: number)
   const changed = new Map(
     store
       .changePoints(name)
-      .filter(({ host_id }) => host_id === host?.host_id)
+      .filter((point) => point.host_id === host?.host_id && point.branch === undefined)
       .map(({ metric, commit }) => [metric, commit]),
   ); // the last of each metric
   return {
@@ -91,7 +92,8 @@ function lastMaster(line: RunLine): NonNullable<BenchmarkOverview['last_master']
 }
 
 /** What a run comes to: the sentence of its verdict, or what can be said without one. */
-export function sentenceOf({ summary, status, status_reason, against, valid_rounds }: RunLine): string {
+export function sentenceOf({ summary, verdict, status, status_reason, against, valid_rounds }: RunLine): string {
+  if (isUndecidedFailure(status, verdict)) return status_reason ?? status;
   if (summary !== undefined) return summary;
   if (status !== 'complete') return status_reason ?? status;
   return `${plural(valid_rounds, 'valid round')}, ${against ? 'not judged' : 'measured alone: there is no verdict'}`;
