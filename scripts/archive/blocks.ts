@@ -1,7 +1,7 @@
 /**
  * The blocks of a bucket, and what may be done to them. A folder is read as it is; of any other store Thanos is asked.
  */
-import { access, readdir, readFile } from 'node:fs/promises';
+import { access, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ulid } from 'ulid';
 import type { Context } from '../app/context.ts';
@@ -40,7 +40,13 @@ export interface BlockList {
 
 /** A folder or file is named as a block is: a ULID. */
 export const isBlockName = (name: string) => /^[0-9A-HJKMNP-TV-Z]{26}$/.test(name);
-export const isTrend = ({ labels }: Pick<Block, 'labels'>) => labels.stream === 'trend';
+export const isTrend = ({ labels }: Pick<Block, 'labels'>) =>
+  labels.stream === 'trend' && Object.keys(labels).length === 1;
+/** A block of a run; one from before there were streams carries none. */
+export const isRaw = ({ labels: { stream, run_id, benchmark, host } }: Pick<Block, 'labels'>) =>
+  stream === 'raw' ? Boolean(run_id) : stream === undefined && Boolean(run_id && benchmark && host);
+/** Any other one is of somebody else who uses the bucket: it is never deleted, merged or repaired. */
+export const isOurs = (block: Pick<Block, 'labels'>) => isTrend(block) || isRaw(block);
 export const sizeOf = ({ files }: Pick<Block, 'files'>) => Object.values(files).reduce((sum, bytes) => sum + bytes, 0);
 
 const LIST_TIMEOUT_MS = 600_000;
@@ -110,9 +116,39 @@ async function mark(marker: string, bucket: Bucket, ids: string[], reason: strin
     );
 }
 
-/** Removes blocks that were marked longer ago than the delay, for good. */
-export async function removeMarked(bucket: Bucket, delayS: number, ctx: Context): Promise<void> {
-  await bucketTool('cleanup', ['cleanup', `--delete-delay=${delayS}s`], bucket, ctx);
+/** Removes those of these blocks that were marked longer ago than the delay, for good. */
+export async function removeMarked(bucket: Bucket, ids: string[], delayS: number, ctx: Context): Promise<void> {
+  const { folder } = bucket;
+  if (folder !== null) {
+    for (const id of ids)
+      if ((await markedS(join(folder, id))) <= ctx.now() / 1000 - delayS) await removeFolder(join(folder, id));
+    return;
+  }
+  for (const some of inPieces(ids))
+    await bucketTool(
+      'cleanup',
+      ['cleanup', `--delete-delay=${delayS}s`, `--selector.relabel-config=${onlyBlocks(some)}`],
+      bucket,
+      ctx,
+    );
+}
+
+/** When a block was marked for deletion, in seconds since the epoch; infinite for one without a mark. */
+const markedS = (folder: string): Promise<number> =>
+  readFile(join(folder, 'deletion-mark.json'), 'utf8').then(
+    (text) => Number(JSON.parse(text).deletion_time),
+    () => Infinity,
+  );
+
+/**
+ * As Thanos removes a block, meta.json first and the mark last. Its own clean-up would also take what it believes to be
+ * uploads that did not end, whosever they are.
+ */
+async function removeFolder(folder: string): Promise<void> {
+  await rm(join(folder, 'meta.json'), { force: true });
+  for (const name of await readdir(folder).catch(() => [] as string[]))
+    if (name !== 'deletion-mark.json') await rm(join(folder, name), { recursive: true, force: true });
+  await rm(folder, { recursive: true, force: true });
 }
 
 /**
@@ -121,6 +157,7 @@ export async function removeMarked(bucket: Bucket, delayS: number, ctx: Context)
  */
 export async function removeNow(bucket: Bucket, ids: string[], reason: string, ctx: Context): Promise<void> {
   await markForDeletion(bucket, ids, reason, ctx);
+  if (bucket.folder !== null) return removeMarked(bucket, ids, 0, ctx);
   for (const some of inPieces(ids)) {
     // Without --consistency-delay a block of the last half hour would be left out.
     await bucketTool(

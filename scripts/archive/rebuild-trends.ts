@@ -8,7 +8,15 @@ import type { ProgressStep } from '../core/progress.ts';
 import { inStep } from '../core/step.ts';
 import { plural } from '../core/text.ts';
 import type { StoredRun } from '../store/db.ts';
-import { type Block, giveToCompactor, isTrend, keepFromCompactor, listBlocks, markForDeletion } from './blocks.ts';
+import {
+  type Block,
+  giveToCompactor,
+  isRaw,
+  isTrend,
+  keepFromCompactor,
+  listBlocks,
+  markForDeletion,
+} from './blocks.ts';
 import type { Bucket } from './bucket.ts';
 import { LOCK_FILE, lockRun } from './run-lock.ts';
 import { readSnapshot } from './snapshot.ts';
@@ -145,7 +153,9 @@ function unknownRuns(blocks: Block[], stored: StoredRun[]): string[] {
   const known = new Set(stored.map(({ run_id }) => run_id));
   return [
     ...new Set(
-      blocks.flatMap(({ labels }) => (labels.run_id !== undefined && !known.has(labels.run_id) ? [labels.run_id] : [])),
+      blocks
+        .filter(isRaw)
+        .flatMap(({ labels }) => (labels.run_id !== undefined && !known.has(labels.run_id) ? [labels.run_id] : [])),
     ),
   ].sort();
 }

@@ -6,7 +6,7 @@ import { plainText, plural } from '../core/text.ts';
 import { formatValue } from '../report/units.ts';
 import { archiveStack } from './archive-stack.ts';
 import { type Archive, archiveUrl } from './archives.ts';
-import { type BlockList, isTrend, listBlocks, sizeOf } from './blocks.ts';
+import { type BlockList, isRaw, isTrend, listBlocks, sizeOf } from './blocks.ts';
 import { type Bucket, openBucket } from './bucket.ts';
 import { partsOf, probe } from './long-running.ts';
 import { sourcesOf } from './sources.ts';
@@ -93,11 +93,11 @@ async function lookInto(bucket: Bucket, ctx: Context): Promise<{ list: BlockList
 }
 
 function summary(blocks: BlockList['blocks']) {
-  const raw = blocks.filter((block) => !isTrend(block));
+  const raw = blocks.filter(isRaw);
   const iso = (ms: number) => (Number.isFinite(ms) ? new Date(ms).toISOString() : null);
   return {
     blocks: blocks.length,
-    trend_blocks: blocks.length - raw.length,
+    trend_blocks: blocks.filter(isTrend).length,
     runs: new Set(raw.map(({ labels }) => labels.run_id).filter(Boolean)).size,
     series: raw.reduce((sum, { series }) => sum + series, 0),
     oldest: iso(raw.reduce((first, { minTime }) => Math.min(first, minTime), Infinity)),

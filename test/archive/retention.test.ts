@@ -29,11 +29,36 @@ t.test('retention merges nothing, marks what is too old, and leaves the trend st
   const marked = before.filter((name) => existsSync(join(bucket, name, 'deletion-mark.json')));
   t.same(
     marked.map((name) => metaOf(bucket, name).thanos.labels),
-    [{ run_id: 'OLD' }],
+    [{ stream: 'raw', run_id: 'OLD' }],
     'only the raw block that is too old is marked',
   );
+  const foreign = before.filter((name) =>
+    FOREIGN.some(({ cluster }) => metaOf(bucket, name).thanos.labels.cluster === cluster),
+  );
+  t.equal(foreign.length, 6 + 1, 'what is of others lies there');
+  const asItWas = new Map(foreign.map((name) => [name, readdirSync(join(bucket, name)).sort().join()]));
+  // One that another has marked, long ago: it is the other's to remove.
+  writeFileSync(
+    join(bucket, foreign[0]!, 'deletion-mark.json'),
+    JSON.stringify({ id: foreign[0], version: 1, deletion_time: 1 }),
+  );
+  for (const [service, variables] of [
+    ['retention', { MAYFLY_RETENTION_RAW: '1d' }],
+    ['compactor', { MAYFLY_RETENTION_TREND: '1d' }],
+  ] as const)
+    await compact(t, data, service, variables);
+  for (const [name, files] of asItWas)
+    t.equal(
+      readdirSync(join(bucket, name))
+        .filter((file) => name !== foreign[0] || file !== 'deletion-mark.json')
+        .sort()
+        .join(),
+      files,
+      `${name} of another is neither marked, merged nor removed`,
+    );
+  t.ok(existsSync(join(bucket, foreign[0]!, 'meta.json')));
 
-  // The same blocks, the same flags but the level: without it they are merged, so that the check above can fail.
+  // The same flags but the level and the selection: without them blocks are merged, so that the checks above can fail.
   await compact(t, data, 'retention', { MAYFLY_RETENTION_RAW: '0d' }, ['--debug.max-compaction-level=4']);
   t.ok(
     readdirSync(bucket)
@@ -43,6 +68,8 @@ t.test('retention merges nothing, marks what is too old, and leaves the trend st
   );
 });
 
+const FOREIGN: Record<string, string>[] = [{ cluster: 'prod' }, { cluster: 'test', run_id: 'OTHER' }];
+
 const metaOf = (bucket: string, block: string) => JSON.parse(readFileSync(join(bucket, block, 'meta.json'), 'utf8'));
 
 /** A run of twelve hours in blocks of two, ten days ago; one of a hundred days ago; a trend of then. */
@@ -50,10 +77,13 @@ async function rawBucket(t: Test, data: string): Promise<string> {
   const bucket = join(data, 'bucket');
   mkdirSync(bucket);
   const tenDaysAgo = Math.floor((Date.now() / 1000 - 10 * DAY_S) / (8 * 3600)) * 8 * 3600;
-  await addBlocks(t, data, { run_id: 'NEW' }, tenDaysAgo, 12);
-  await addBlocks(t, data, { run_id: 'OLD' }, tenDaysAgo - 90 * DAY_S, 1);
+  await addBlocks(t, data, { stream: 'raw', run_id: 'NEW' }, tenDaysAgo, 12);
+  await addBlocks(t, data, { stream: 'raw', run_id: 'OLD' }, tenDaysAgo - 90 * DAY_S, 1);
   await addBlocks(t, data, { stream: 'trend' }, tenDaysAgo - 90 * DAY_S, 1);
-  t.equal(readdirSync(bucket).length, 8);
+  // Of other tools: enough to be merged, a year old; and one that calls its blocks as Mayfly does its runs.
+  await addBlocks(t, data, FOREIGN[0]!, tenDaysAgo - 355 * DAY_S, 12);
+  await addBlocks(t, data, FOREIGN[1]!, tenDaysAgo - 355 * DAY_S, 1);
+  t.equal(readdirSync(bucket).length, 8 + 6 + 1);
   return bucket;
 }
 

@@ -1,7 +1,7 @@
 /** The bucket seen by runs: the blocks of each, and what the store knows of them. */
 import type { Context } from '../../app/context.ts';
 import { UsageError } from '../../core/errors.ts';
-import { type Block, isTrend, sizeOf } from '../blocks.ts';
+import { type Block, isRaw, sizeOf } from '../blocks.ts';
 import { knownRun } from '../recovery/recover.ts';
 
 /** The raw blocks of one run. */
@@ -16,14 +16,11 @@ export interface ArchivedRun {
 }
 
 /**
- * The raw blocks by run, newest first; blocks without run_id (of others, in a shared bucket) and trend blocks are left
+ * The raw blocks by run, newest first; blocks of others, in a shared bucket, and trend blocks are left
  * out. Pure.
  */
 export function groupRuns(blocks: Block[]): ArchivedRun[] {
-  const groups = Map.groupBy(
-    blocks.filter((block) => !isTrend(block) && block.labels.run_id),
-    (block) => block.labels.run_id!,
-  );
+  const groups = Map.groupBy(blocks.filter(isRaw), (block) => block.labels.run_id!);
   const runs = [...groups].map(
     ([run_id, own]): ArchivedRun => ({
       run_id,

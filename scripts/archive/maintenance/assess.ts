@@ -4,7 +4,7 @@
 import { plural } from '../../core/text.ts';
 import type { StoredRun } from '../../store/db.ts';
 import type { BlockReport } from '../block-check.ts';
-import { type Block, isTrend } from '../blocks.ts';
+import { type Block, isOurs, isRaw, isTrend } from '../blocks.ts';
 
 export type FindingKind =
   | 'damaged' // a file of a block is not as it was written
@@ -17,6 +17,7 @@ export type FindingKind =
   | 'overlap' // blocks of one run over each other, and the store does not say which counts
   | 'no-trend' // stored runs without trend samples
   | 'unknown' // runs that the store does not know
+  | 'foreign' // blocks of somebody else who uses the bucket
   | 'unrecorded' // blocks that are marked for deletion, and the run's record does not say so
   | 'not-removed'; // blocks that are there though the run's record says removed
 
@@ -66,7 +67,7 @@ export function judge(evidence: Evidence): Finding[] {
     ...stored
       .filter(({ archive }) => archive?.pending)
       .map(({ run_id, archive }) => pending(run_id, archive?.error, evidence)),
-    ...(evidence.run === undefined ? [...partials(evidence), ...unknown(evidence)] : []),
+    ...(evidence.run === undefined ? [...partials(evidence), ...unknown(evidence), ...foreign(evidence)] : []),
     ...wrongLabels(stored, evidence),
     ...overlaps(evidence),
     ...(evidence.read ? withoutTrend(shipped, evidence) : []),
@@ -244,7 +245,7 @@ function partials({ partial, stored, bucket }: Evidence): Finding[] {
         };
       const message = fresh
         ? 'no meta.json that can be read: an upload may be going on'
-        : `no meta.json that can be read for ${Math.floor(ageS / 3600)} hours, and no run of this store has it; a prune removes it when it is two days old`;
+        : `no meta.json that can be read for ${Math.floor(ageS / 3600)} hours, and no run of this store has it; Thanos, in the archive that keeps the bucket, removes it when it is two days old`;
       return { kind: 'partial', fault: false, blocks: [ulid], message };
     });
 }
@@ -252,7 +253,7 @@ function partials({ partial, stored, bucket }: Evidence): Finding[] {
 function unknown({ blocks, stored }: Evidence): Finding[] {
   const known = new Set(stored.map(({ run_id }) => run_id));
   const strange = Map.groupBy(
-    blocks.filter(({ labels, marked }) => labels.run_id && !marked && !known.has(labels.run_id)),
+    blocks.filter((block) => isRaw(block) && !block.marked && !known.has(block.labels.run_id!)),
     ({ labels }) => labels.run_id!,
   );
   return [...strange].map(([run_id, own]) => ({
@@ -261,6 +262,26 @@ function unknown({ blocks, stored }: Evidence): Finding[] {
     run_id,
     blocks: own.map(({ ulid }) => ulid),
     message: 'the store of this data folder does not know this run',
+  }));
+}
+
+/** Blocks that are not Mayfly's, by their labels. One with the id of a stored run has the wrong labels: see there. */
+function foreign({ blocks, stored }: Evidence): Finding[] {
+  const named = new Set(stored.flatMap(({ archive }) => archive?.blocks ?? []));
+  const runs = new Set(stored.map(({ run_id }) => run_id));
+  const others = blocks.filter(
+    (block) => !isOurs(block) && !named.has(block.ulid) && !runs.has(block.labels.run_id ?? ''),
+  );
+  const words = ({ labels }: Block) =>
+    Object.entries(labels)
+      .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
+      .sort()
+      .join(', ');
+  return [...Map.groupBy(others, words)].map(([labels, own]) => ({
+    kind: 'foreign',
+    fault: false,
+    blocks: own.map(({ ulid }) => ulid),
+    message: `not of Mayfly (${labels ? `labels ${labels}` : 'no labels'}): left as ${own.length === 1 ? 'it is' : 'they are'}`,
   }));
 }
 
@@ -298,8 +319,7 @@ function wrongLabels(stored: StoredRun[], { blocks }: Evidence): Finding[] {
 function overlaps({ blocks, stored, run }: Evidence): Finding[] {
   const records = new Map(stored.map((one) => [one.run_id, one.archive?.blocks ?? []]));
   const raw = blocks.filter(
-    (block) =>
-      !isTrend(block) && !block.marked && block.labels.run_id && (run === undefined || block.labels.run_id === run),
+    (block) => isRaw(block) && !block.marked && (run === undefined || block.labels.run_id === run),
   );
   return [...Map.groupBy(raw, ({ labels }) => labels.run_id!)].flatMap(([run_id, own]): Finding[] => {
     const over = own.filter((a) => own.some((b) => a !== b && a.minTime < b.maxTime && b.minTime < a.maxTime));

@@ -6,7 +6,7 @@ import { plainText, plural } from '../../core/text.ts';
 import type { ArchiveDocument } from '../../documents/run.ts';
 import { columns } from '../../report/columns.ts';
 import { formatValue } from '../../report/units.ts';
-import { type Block, isTrend, listBlocks } from '../blocks.ts';
+import { type Block, isOurs, isTrend, listBlocks } from '../blocks.ts';
 import type { Bucket } from '../bucket.ts';
 import { roundInBlock } from '../carried-requests.ts';
 import { knownRun } from '../recovery/recover.ts';
@@ -80,7 +80,7 @@ export async function listRuns(
           }
         : {}),
     },
-    others: blocks.filter((block) => !isTrend(block) && !block.labels.run_id).length,
+    others: blocks.filter((block) => !isOurs(block)).length,
     partial,
     bytes: sumOf(blocks).bytes,
   };

@@ -13,6 +13,7 @@ import type { StoredRun } from '../../store/db.ts';
 import {
   type Block,
   type BlockList,
+  isOurs,
   isTrend,
   listBlocks,
   markForDeletion,
@@ -106,7 +107,7 @@ export async function prune(bucket: Bucket, options: PruneOptions, ctx: Context)
   const hindrance = whyNotCleanUp(list, stored, bucket);
   if (hindrance) return { ...document, not_removed: hindrance };
   await inStep(ctx.progress, 'remove what was marked two days ago or earlier', () =>
-    removeMarked(bucket, REMOVAL_DELAY_S, ctx),
+    removeMarked(bucket, idsOf(list.blocks.filter((block) => block.marked && isOurs(block))), REMOVAL_DELAY_S, ctx),
   );
   return document;
 }

@@ -6,11 +6,11 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../../app/context.ts';
 import type { ProgressStep } from '../../core/progress.ts';
+import { temporaryPrefix } from '../../engine/owner.ts';
 import { requestsReader } from '../../requests/view.ts';
 import { type BlockReport, checkBlock } from '../block-check.ts';
 import { type Block, copyToFolder, sizeOf } from '../blocks.ts';
 import type { Bucket } from '../bucket.ts';
-import { temporaryPrefix } from '../../engine/owner.ts';
 
 /** So much is on this host at once: blocks, and bytes where they are large. */
 const PIECE = { blocks: 500, bytes: 2e9 };

@@ -9,7 +9,7 @@ import { inStep } from '../../core/step.ts';
 import { plural } from '../../core/text.ts';
 import type { RunDocument, SideName } from '../../documents/run.ts';
 import { checkBlock } from '../block-check.ts';
-import { type Block, copyFromFolder, copyToFolder, listBlocks, removeNow, sizeOf } from '../blocks.ts';
+import { type Block, copyFromFolder, copyToFolder, isRaw, listBlocks, removeNow, sizeOf } from '../blocks.ts';
 import type { Bucket } from '../bucket.ts';
 import { knownRun } from '../recovery/recover.ts';
 import { shipTrend } from '../trend-ship.ts';
@@ -47,7 +47,9 @@ export async function exportRun(
       hint: 'npm run archive -- push ships them; then export it.',
     });
   const file = resolve(out ?? `mayfly-${run_id}.tar`);
-  const listed = (await listBlocks(bucket, ctx)).blocks.filter((block) => block.labels.run_id === run_id);
+  const listed = (await listBlocks(bucket, ctx)).blocks.filter(
+    (block) => isRaw(block) && block.labels.run_id === run_id,
+  );
   const missing =
     archive && !archive.removed_at ? archive.blocks.filter((id) => !listed.some(({ ulid }) => ulid === id)) : [];
   if (missing.length > 0)

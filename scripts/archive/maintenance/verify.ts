@@ -10,7 +10,7 @@ import { plainText, plural } from '../../core/text.ts';
 import { runOwner } from '../../stack/run-folder.ts';
 import { archivesOver, retentionMs } from '../archives.ts';
 import { type BlockReport, restoreMeta } from '../block-check.ts';
-import { isTrend, listBlocks, markForDeletion, removeNow } from '../blocks.ts';
+import { isRaw, isTrend, listBlocks, markForDeletion, removeNow } from '../blocks.ts';
 import type { Bucket } from '../bucket.ts';
 import { rebuildTrends } from '../rebuild-trends.ts';
 import { rawLabels } from '../upload.ts';
@@ -84,8 +84,7 @@ async function inspect(bucket: Bucket, options: VerifyOptions, ctx: Context): Pr
   const wanted = before.blocks.filter(
     (block) =>
       !block.marked &&
-      (isTrend(block) ||
-        (options.run === undefined ? block.labels.run_id !== undefined : block.labels.run_id === options.run)),
+      (isTrend(block) || (isRaw(block) && (options.run === undefined || block.labels.run_id === options.run))),
   ); // others may use the bucket too
   const started = performance.now();
   const reports = await inStep(ctx.progress, `check ${plural(wanted.length, 'block')}`, (step) =>
@@ -112,7 +111,7 @@ async function gather(bucket: Bucket, options: VerifyOptions, ctx: Context): Pro
   const stored = ctx.store.stored();
   const { blocks, partial } = await listBlocks(bucket, ctx);
   const ids = new Set(stored.map(({ run_id }) => run_id));
-  const strange = blocks.some(({ labels }) => labels.run_id && !ids.has(labels.run_id));
+  const strange = blocks.filter(isRaw).some(({ labels }) => labels.run_id && !ids.has(labels.run_id));
   // Begun after the store was read: known, but not yet to be held against the bucket.
   const added = strange
     ? ctx.store

@@ -256,6 +256,27 @@ t.test('what is wrong with an archive', async (t) => {
   );
 
   t.strictSame(seen({ stored: whole.stored.slice(1) }), [['unknown', false, '00', '00']]);
+  const others = [
+    raw(6, 400, { labels: { cluster: 'prod' } }),
+    raw(7, 400, { labels: { cluster: 'prod' } }),
+    raw(8, 400, { labels: { stream: 'trend', cluster: 'prod' } }),
+    raw(9, 400, { labels: { run_id: 'OTHER', replica: 'a' } }),
+  ];
+  t.strictSame(
+    judge({ ...whole, blocks: [...whole.blocks, ...others] }).map(({ kind, fault, blocks, message }) => [
+      kind,
+      fault,
+      blocks.map((id) => id.slice(-2)),
+      message,
+    ]),
+    [
+      ['foreign', false, ['06', '07'], 'not of Mayfly (labels cluster="prod"): left as they are'],
+      ['foreign', false, ['08'], 'not of Mayfly (labels cluster="prod", stream="trend"): left as it is'],
+      ['foreign', false, ['09'], `not of Mayfly (labels replica="a", run_id="OTHER"): left as it is`],
+    ],
+    'blocks of others are told, and nothing else is said of them',
+  );
+  t.strictSame(groupRuns(others), [], 'no prune sees them');
   t.strictSame(
     seen({
       blocks: [
