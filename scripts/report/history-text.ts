@@ -5,10 +5,11 @@
 import { plainText, plural } from '../core/text.ts';
 import type { Better, Unit } from '../documents/run.ts';
 import { shortCommit } from '../engine/names.ts';
-import { effectWords, titleOf } from '../judge/effect-text.ts';
+import { effectWords, isWorse, kindOf, titleOf } from '../judge/effect-text.ts';
 import type { Screen, ScreenedMetric } from '../judge/screen.ts';
 import { LEAST_RUNS } from '../judge/screen.ts';
 import type { Series } from '../judge/series.ts';
+import type { Accepted } from '../store/acceptances.ts';
 import type { ChangePoint } from '../store/db.ts';
 import type { SuspectedChange } from '../store/judgements.ts';
 import { chart } from './chart.ts';
@@ -51,6 +52,8 @@ export interface HistoryDocument {
   schema: 'mayfly.history/v1';
   benchmark: string;
   host_id: string;
+  /** Absent: the default one. */
+  branch?: string;
   series: HistorySeries[];
   /** All that were ever suspected, with what became of them. */
   suspected: SuspectedChange[];
@@ -78,12 +81,16 @@ export interface HistoryOptions {
   width: number;
 }
 
+/** Names a branch in a sentence; undefined: the default one. */
+export const branchWords = (branch: string | undefined): string =>
+  branch === undefined ? 'the default branch' : `the branch ${branch}`;
+
 /** A small chart for each series, then what changed. */
 export function historyText(document: HistoryDocument, options: HistoryOptions): string {
-  const { benchmark, host_id, series, suspected } = document;
+  const { benchmark, host_id, branch, series, suspected } = document;
   const open = suspected.filter(({ state }) => state === 'open').length;
   return [
-    styled('bold', `${benchmark}: the default branch on host ${host_id}`, options.color),
+    styled('bold', `${benchmark}: ${branchWords(branch)} on host ${host_id}`, options.color),
     ...series.flatMap((one) => ['', ...seriesLines(one, document, options)]),
     ...(open > 0
       ? [
@@ -154,15 +161,21 @@ const STATE_WORDS = { open: 'suspected, not confirmed yet', refuted: 'refuted', 
 /** Only what is confirmed has a colour: the rest may be noise. */
 function changeLine(change: Shown, series: HistorySeries, { color }: HistoryOptions): string {
   const { at, commit, before, ratio, state, checked_by } = change;
-  const worse = ratio > 1 === (series.better === 'lower');
+  const worse = isWorse(ratio, series.better);
   const subject = series.points.find(({ run_id }) => run_id === change.run_id)?.subject;
   const words = ratioWords(series.metric, series.unit, series.better, ratio);
   const effect =
     state === 'confirmed'
-      ? styled(worse ? 'red' : 'green', `${words} (${worse ? 'regression' : 'improvement'})`, color)
+      ? styled(worse ? 'red' : 'green', `${words} (${kindOf(ratio, series.better)})`, color)
       : words;
-  return `  ${change.letter ?? ' '}  ${at.slice(0, 10)}  ${shortCommit(before)} to ${shortCommit(commit)}  ${effect}, ${STATE_WORDS[state]}${checked_by ? ` by run ${checked_by}` : ''}${subject ? `: ${plainText(subject)}` : ''}`;
+  return `  ${change.letter ?? ' '}  ${at.slice(0, 10)}  ${shortCommit(before)} to ${shortCommit(commit)}  ${effect}, ${STATE_WORDS[state]}${checked_by ? ` by run ${checked_by}` : ''}${change.accepted ? `, ${acceptedWords(change.accepted)}` : ''}${subject ? `: ${plainText(subject)}` : ''}`;
 }
+
+/** `accepted by @ada (the check is worth it)`; where it may be another commit's, that is said. */
+export const acceptedWords = ({ commit, by, reason, others }: Accepted): string =>
+  others === 0
+    ? `accepted by @${by} (${plainText(reason)})`
+    : `not all accepted: ${shortCommit(commit)} is, by @${by} (${plainText(reason)}), ${plural(others, 'other commit')} in its range ${others === 1 ? 'is' : 'are'} not`;
 
 /** 1.05 of a time: `5.0 % slower`. */
 export const ratioWords = (name: string, unit: Unit, better: Better, ratio: number): string =>
@@ -174,7 +187,9 @@ export const ratioWords = (name: string, unit: Unit, better: Better, ratio: numb
     change: ratio - 1,
     interval: null,
     worse: { at_least: null, at_most: null },
-    dispersion: null,
+    candidate: null,
+    baseline: null,
+    observations: 0,
   });
 
 /** What the screening of one commit says. It only warns: the last lines name the command that decides. */

@@ -17,12 +17,13 @@ import type { ServeContext } from './serve-context.ts';
 const SETTLE_MS = 10_000;
 
 /**
- * Makes a message for every confirmed change that was found since a channel is known. A message never changes. A change is the same benchmark, host and pair of commits: its metrics share a message, and one that is
+ * Makes a message for every confirmed change that was found since a channel is known, but for what somebody has
+ * accepted. A message never changes. A change is the same benchmark, host, branch and pair of commits: its metrics share a message, and one that is
  * confirmed later gets a further one.
  */
 export function wantAlerts(ctx: ServeContext): void {
   if (ctx.config.alerts.length === 0) return;
-  const points = ctx.store.changePoints();
+  const points = ctx.store.changePoints().filter(({ accepted }) => accepted?.others !== 0);
   for (const alert of ctx.config.alerts) {
     const channel = channelOf(alert);
     const since = knownSince(alert, ctx);
@@ -36,8 +37,8 @@ export function wantAlerts(ctx: ServeContext): void {
   }
 }
 
-const changeName = ({ benchmark, host_id, before, commit }: ChangePoint): string =>
-  `${benchmark} ${host_id} ${before}..${commit}`;
+const changeName = ({ benchmark, host_id, branch, before, commit }: ChangePoint): string =>
+  `${benchmark} ${host_id} ${before}..${commit}${branch === undefined ? '' : ` ${branch}`}`;
 
 /**
  * When the server first saw this channel (ISO 8601): it does not tell what was found before. For issues: this channel

@@ -4,13 +4,17 @@ import { decodeTime } from 'ulid';
 import { type WatchedRepository, watchedRepository } from '../../config/service.ts';
 import { backoffMs } from '../../core/backoff.ts';
 import { firstLine } from '../../core/errors.ts';
+import type { Job } from '../../documents/job.ts';
 import { escaped } from '../../report/markdown.ts';
-import type { PullRequest, Request } from '../../store/inbox.ts';
+import type { Request } from '../../store/inbox.ts';
 import type { Enqueued } from '../../store/jobs.ts';
-import type { GitHub, RemotePullRequest } from '../tell/github-types.ts';
+import { failsByVerdict } from '../tell/checks.ts';
+import type { GitHub } from '../tell/github-types.ts';
 import { SendError } from '../tell/send-error.ts';
+import { NO_ACCESS, wasSeen, whyUnseen } from '../who-may-command.ts';
 import type { Sender } from './outbox.ts';
 import { cancelPullRequest, queueRequest } from './queueing.ts';
+import { reportAgain } from './reports.ts';
 import type { ServeContext } from './serve-context.ts';
 import { parseSlash, type SlashCommand, slashHelp } from './slash.ts';
 import { keepPullRequest } from './webhook-events.ts';
@@ -49,9 +53,8 @@ async function answerTo(
 ): Promise<Answer> {
   const { author, pull_request } = request;
   const help = slashHelp(repository.benchmarks);
-  if (!(await github.mayWrite(repository.name, author)))
-    return () => 'Nothing was queued: commands are taken from people with write access to this repository only.';
   const command = parseSlash(request.text, repository.benchmarks);
+  if (!(await github.mayWrite(repository.name, author))) return () => `${refusalOf(command)}: ${NO_ACCESS}`;
   switch (command?.kind) {
     case 'cancel':
       return () =>
@@ -62,10 +65,17 @@ async function answerTo(
       return () => `This was not understood: ${escaped(command.text)}.\n\n${help}`;
     case 'run':
       return run(command, { request, repository, github }, ctx);
+    case 'accept':
+      return accept(command.reason, { request, repository, github }, ctx);
+    case 'unaccept':
+      return () => unaccept({ ...request, repository: repository.name }, ctx);
     default:
       return () => help;
   }
 }
+
+const refusalOf = (command: SlashCommand | undefined): string =>
+  command?.kind === 'accept' || command?.kind === 'unaccept' ? 'Nothing was changed' : 'Nothing was queued';
 
 interface Given {
   request: Request;
@@ -86,15 +96,15 @@ async function run(
       : await github.commitOf(name, request.pull_request, command.commit);
   return () => {
     const known = ctx.store.inbox.pullRequest(name, request.pull_request);
-    keepPullRequest(repository, { repository: name, ...remote }, ctx);
+    keepPullRequest(repository, { repository: name, ...remote }, ctx, { asked: true });
     if (!ctx.store.inbox.pullRequest(name, request.pull_request)?.open)
       return 'Nothing was queued: this pull request is closed.';
     if (found === undefined)
       return `Nothing was queued: of the commits of this pull request, not exactly one begins with \`${command.commit}\`.`;
-    const unseen = whyUnseen(command.commit, found, { known, remote, request });
+    const unseen = whyUnseen(command.commit, found, { known, remote, written_ms: request.written_ms });
     if (unseen) return `Nothing was queued: ${unseen}`;
     const { against, overrides } = command;
-    const options = { commit: found, against, overrides, pinned: command.commit !== undefined };
+    const options = { commit: found, into: remote, against, overrides, pinned: command.commit !== undefined };
     const enqueued = queueRequest(
       request,
       { benchmarks: command.benchmark === undefined ? benchmarks : [command.benchmark], ...options },
@@ -104,25 +114,61 @@ async function run(
   };
 }
 
-/**
- * Code of a fork runs only for exactly the commit that the asker has seen: the one whose whole hash the comment names,
- * or the head that was there before the comment was written and still is. The beginning of a hash does not do for
- * another commit: whoever makes the commits can make two that begin alike, and take the one that was read away.
- */
-function whyUnseen(
-  named: string | undefined,
-  found: string,
-  { known, remote, request }: { known: PullRequest | undefined; remote: RemotePullRequest; request: Request },
-): string | undefined {
-  if (!remote.from_fork || named === found) return undefined;
-  const seen = known?.head === found && remote.head === found && known.head_seen_ms < request.written_ms;
-  if (seen) return undefined;
-  const what =
-    named === undefined
-      ? `its head \`${found}\` was not known here before your comment was written`
-      : `\`${named}\` is only the beginning of \`${found}\``;
-  return `this pull request comes from a fork, so exactly the commit runs that you have seen, and ${what}. Read that commit, then write \`/bench commit=${found}\`.`;
+/** What fails by its verdict at the head, accepted: by who asks, for the commit that they have seen. */
+async function accept(reason: string, { request, repository, github }: Given, ctx: ServeContext): Promise<Answer> {
+  const { name } = repository;
+  const remote = await github.pullRequest(name, request.pull_request);
+  return () => {
+    const { store } = ctx;
+    const known = store.inbox.pullRequest(name, request.pull_request);
+    keepPullRequest(repository, { repository: name, ...remote }, ctx, { asked: true });
+    const { head } = remote;
+    if (!remote.open && remote.merged_as === undefined) return 'Nothing was accepted: this pull request is closed.';
+    if (!wasSeen(head, { known, remote, written_ms: request.written_ms }))
+      return `Nothing was accepted: only what you have seen can be, and the head \`${head}\` was not known here before your comment was written. Look at its checks, then write \`/bench accept\` with your reason again.`;
+    const jobs = store.queue.jobs({ repository: name, commit: head });
+    const failing = jobs.filter((job) => failsByVerdict(job, repository.conclusions));
+    if (failing.length === 0)
+      return `Nothing was accepted: no check of \`${head.slice(0, 12)}\` fails by its verdict. ${jobs.length === 0 ? 'It is not measured yet.' : `There is ${jobs.map((job) => `${escaped(job.benchmark)}: ${job.verdict ?? job.state}`).join(', ')}.`}`;
+    const lines = [...Map.groupBy(failing, ({ benchmark }) => benchmark)].map(([benchmark, own]) => {
+      const verdict = own.find((job) => job.verdict === 'REGRESSION')?.verdict ?? own[0]!.verdict!;
+      const acceptance_id = `${request.request_id} ${benchmark}`;
+      const of = { repository: name, benchmark, commit: head, pull_request: request.pull_request };
+      store.acceptances.add({ acceptance_id, ...of, verdict, accepted_by: request.author, reason }, ctx.now());
+      return `- ${escaped(benchmark)}: ${verdict}`;
+    });
+    reportAgain(jobsAt(name, [head, remote.merged_as], ctx), ctx);
+    return [
+      `Accepted: \`${head.slice(0, 12)}\`, because ${escaped(reason)}`,
+      '',
+      ...lines,
+      '',
+      'Its checks say so now, and once it is on the default branch its change is no alert. Another commit is not accepted by this; `/bench unaccept` takes it back.',
+    ].join('\n');
+  };
 }
+
+/** Takes back whatever was accepted of the pull request, at any of its commits. */
+function unaccept({ repository, pull_request, author }: Request, ctx: ServeContext): string {
+  const undone = ctx.store.acceptances.undo(repository, pull_request, author, ctx.now());
+  if (undone.length === 0) return 'Nothing of this pull request is accepted.';
+  reportAgain(
+    jobsAt(
+      repository,
+      undone.flatMap(({ commit, landed }) => [commit, landed]),
+      ctx,
+    ),
+    ctx,
+  );
+  const lines = undone.map(
+    ({ benchmark, commit, accepted_by, reason }) =>
+      `- ${escaped(benchmark)} at \`${commit.slice(0, 12)}\`, which ${escaped(`@${accepted_by}`)} had accepted: ${escaped(reason)}`,
+  );
+  return ['Not accepted any more:', '', ...lines].join('\n');
+}
+
+const jobsAt = (repository: string, commits: readonly (string | undefined)[], { store }: ServeContext): Job[] =>
+  [...new Set(commits)].flatMap((commit) => (commit === undefined ? [] : store.queue.jobs({ repository, commit })));
 
 function queuedText(
   enqueued: readonly Enqueued[],

@@ -7,8 +7,9 @@ import { type ServiceConfig, watchedRepository } from '../../config/service.ts';
 import type { Job } from '../../documents/job.ts';
 import type { RunDocument } from '../../documents/run.ts';
 import { isFullHash } from '../../engine/names.ts';
+import type { Acceptance } from '../../store/acceptances.ts';
 import { ENDED } from '../../store/jobs.ts';
-import { checkRunOf } from '../tell/checks.ts';
+import { type CheckContext, checkRunOf, covers, failsByVerdict } from '../tell/checks.ts';
 import type { CheckRun, GitHub } from '../tell/github-types.ts';
 import { commentMarker, type PullRequestState, pullRequestComment } from '../tell/pull-request-comment.ts';
 import { SendError } from '../tell/send-error.ts';
@@ -43,11 +44,34 @@ export function wantReports(ctx: ReportContext): void {
   for (const state of pulls.values()) wantComment(state, ctx);
   for (const job of waiting)
     wantCheck(
-      checkRunOf(job, undefined, { site: ctx.site, ahead: Math.max(0, queued.indexOf(job.job_id)), paused }),
+      checkRunOf(job, undefined, { ...aboutCheck(job, ctx), ahead: Math.max(0, queued.indexOf(job.job_id)), paused }),
       job,
       ctx,
     );
-  for (const job of ended) wantCheck(checkRunOf(job, runOf(job, ctx), { site: ctx.site }), job, ctx);
+  for (const job of ended) wantCheck(checkRunOf(job, runOf(job, ctx), aboutCheck(job, ctx)), job, ctx);
+}
+
+/** Says anew what was said of jobs that have ended, however long ago: somebody has accepted them, or taken it back. */
+export function reportAgain(jobs: readonly Job[], ctx: ReportContext): void {
+  const told = jobs.filter((job) => ENDED.includes(job.state) && isTold(job, ctx.config));
+  const pulls = new Map<string, PullRequestState>();
+  for (const job of told) addPull(job, pulls, ctx);
+  for (const state of sharingPulls(told, ctx)) pulls.set(subjectOf(state), state);
+  for (const state of pulls.values()) wantComment(state, ctx);
+  for (const job of told) wantCheck(checkRunOf(job, runOf(job, ctx), aboutCheck(job, ctx)), job, ctx);
+}
+
+function aboutCheck(job: Job, ctx: ReportContext): CheckContext {
+  const { conclusions } = watchedRepository(ctx.config, job.repository!)!;
+  return { site: ctx.site, conclusions, accepted: acceptanceOf(job, ctx) };
+}
+
+/** Who has accepted that the check of a job fails by its verdict. */
+function acceptanceOf(job: Job, { store, config }: ReportContext): Acceptance | undefined {
+  const repository = watchedRepository(config, job.repository!)!;
+  if (!failsByVerdict(job, repository.conclusions)) return undefined;
+  const found = store.acceptances.of(repository.name, job.benchmark, job.commit);
+  return found && covers(found, job) ? found : undefined;
 }
 
 /** GitHub knows jobs of watched repositories; by hand a commit may be any name that git takes. */
@@ -171,11 +195,22 @@ function wantComment(state: PullRequestState, ctx: ReportContext): void {
     cancel_reason,
     run_id ?? progress?.run_id,
   ]);
+  const accepted = new Map(
+    jobs.flatMap((job) => {
+      const one = acceptanceOf(job, ctx);
+      return one ? [[job.job_id, one] as const] : [];
+    }),
+  );
+  const ids = [...accepted.values()].map(({ acceptance_id }) => acceptance_id);
   const first = `${state.head} ${createHash('sha256')
-    .update(JSON.stringify([state.from_fork, site, light]))
+    .update(JSON.stringify([state.from_fork, site, light, ...ids]))
     .digest('hex')}\n`;
   if (store.outbox.message('comment', subjectOf(state))?.wanted.startsWith(first)) return;
-  const body = pullRequestComment(state, jobs, { runOf: (job) => runOf(job, ctx), site });
+  const body = pullRequestComment(state, jobs, {
+    runOf: (job) => runOf(job, ctx),
+    acceptedOf: ({ job_id }) => accepted.get(job_id),
+    site,
+  });
   if (body !== undefined) store.outbox.want('comment', subjectOf(state), first + body);
 }
 

@@ -8,6 +8,9 @@ export type SlashCommand =
   /** `commit`: a hash or its beginning, in lower case. */
   | { kind: 'run'; benchmark?: string; against?: string; commit?: string; overrides: JobOverrides }
   | { kind: 'cancel' }
+  /** `reason`: in the words of the comment; escape it. */
+  | { kind: 'accept'; reason: string }
+  | { kind: 'unaccept' }
   | { kind: 'help' }
   /** Not understood; the text says what and what is allowed. It repeats words of the comment: escape it. */
   | { kind: 'wrong'; text: string };
@@ -34,8 +37,12 @@ export function parseSlash(comment: string, benchmarks: readonly string[]): Slas
   if (line.length > LONGEST) return { kind: 'wrong', text: `the command has more than ${LONGEST} characters` };
   const [, ...words] = line.split(/\s+/);
   if (words[0] === 'help') return { kind: 'help' };
-  if (words[0] === 'cancel')
-    return words.length === 1 ? { kind: 'cancel' } : { kind: 'wrong', text: 'cancel stands alone' };
+  if (words[0] === 'cancel' || words[0] === 'unaccept')
+    return words.length === 1 ? { kind: words[0] } : { kind: 'wrong', text: `${words[0]} stands alone` };
+  if (words[0] === 'accept')
+    return words.length > 1
+      ? { kind: 'accept', reason: words.slice(1).join(' ') }
+      : { kind: 'wrong', text: 'accept needs a reason, such as /bench accept the new check is worth 3 %' };
   const command: Run = { kind: 'run', overrides: {} };
   for (const word of words) {
     const wrong = take(word, command, benchmarks);
@@ -98,7 +105,7 @@ function take(word: string, command: Run, benchmarks: readonly string[]): string
 function takeBenchmark(word: string, command: Run, benchmarks: readonly string[]): string | undefined {
   if (command.benchmark !== undefined) return `${shown(word)} is one word too many`;
   if (!benchmarks.includes(word))
-    return `there is no benchmark ${shown(word)} for this repository${didYouMean(word, [...benchmarks, 'cancel', 'help'])}; there is ${benchmarks.join(', ')}`;
+    return `there is no benchmark ${shown(word)} for this repository${didYouMean(word, [...benchmarks, 'accept', 'unaccept', 'cancel', 'help'])}; there is ${benchmarks.join(', ')}`;
   command.benchmark = word;
   return undefined;
 }
@@ -114,6 +121,8 @@ export function slashHelp(benchmarks: readonly string[]): string {
     `| \`/bench ${benchmarks[0] ?? 'NAME'}\` | one benchmark (${benchmarks.join(', ')}) |`,
     '| `/bench rate=500 duration=2m against=v1.2` | with another load, or against another commit |',
     '| `/bench commit=1f2e3d4` | another commit of this pull request; for a fork, the whole hash of the one that was read |',
+    '| `/bench accept REASON` | what fails by its verdict at the head of this pull request is wanted: its check becomes a success that says who and why |',
+    '| `/bench unaccept` | takes that back |',
     '| `/bench cancel` | ends what waits or runs for this pull request |',
     '| `/bench help` | this text |',
   ].join('\n');

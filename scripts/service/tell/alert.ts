@@ -6,9 +6,9 @@ import { createHash } from 'node:crypto';
 import { plainText } from '../../core/text.ts';
 import type { Metric, RunDocument } from '../../documents/run.ts';
 import { shortCommit } from '../../engine/names.ts';
-import { titleOf } from '../../judge/effect-text.ts';
+import { isWorse, kindOf, titleOf } from '../../judge/effect-text.ts';
 import type { BisectDocument } from '../../report/bisect-text.ts';
-import { ratioWords } from '../../report/history-text.ts';
+import { acceptedWords, ratioWords } from '../../report/history-text.ts';
 import { escaped } from '../../report/markdown.ts';
 import type { ChangePoint } from '../../store/db.ts';
 import type { StoredBisection } from '../../store/judgements.ts';
@@ -20,6 +20,8 @@ export interface AlertDocument {
   id: string;
   benchmark: string;
   host_id: string;
+  /** The branch; absent: the default one. */
+  branch?: string;
   /** The last commit before the change for sure, and the first one after it. */
   before: string;
   commit: string;
@@ -29,6 +31,8 @@ export interface AlertDocument {
   changes: AlertChange[];
   /** The commit that a bisection of the range has found. */
   culprit?: { commit: string; subject: string };
+  /** A commit of the range that somebody has accepted; others are in it, so it is told all the same. */
+  accepted?: string;
   /** Command that searches the range; absent where the culprit is known or nothing became worse. */
   bisect?: string;
   /** OWNER/NAME. */
@@ -38,8 +42,10 @@ export interface AlertDocument {
 
 export interface AlertChange {
   metric: string;
-  /** Regression; else improvement. */
+  /** Regression, or a change of a metric that has no better direction; else improvement. */
   worse: boolean;
+  /** Neither direction is better. */
+  either?: true;
   /** After / before. */
   ratio: number;
   /** `latency med 5.2 % slower` */
@@ -59,18 +65,21 @@ export interface AlertSurroundings {
   github: string;
 }
 
+/** Regressions, changes either way, improvements. */
+const rank = ({ worse, either }: AlertChange): number => (either ? 1 : worse ? 0 : 2);
+
 /** What is told of changes between the same two commits of a benchmark on a host. `subject`: under which it is kept. */
 export function alertOf(
   subject: string,
   points: readonly ChangePoint[],
   { run, bisections, repository, site, github }: AlertSurroundings,
 ): AlertDocument {
-  const { benchmark, host_id, before, commit, run_id } = points[0]!;
+  const { benchmark, host_id, branch, before, commit, run_id, accepted } = points[0]!;
   // an unknown name (-1) comes last
   const place = ({ metric }: AlertChange) => run.metrics.findIndex(({ name }) => name === metric) >>> 0;
   const changes = points
     .map((point) => changeOf(point, run.metrics))
-    .sort((a, b) => Number(b.worse) - Number(a.worse) || place(a) - place(b));
+    .sort((a, b) => rank(a) - rank(b) || place(a) - place(b));
   const culprit = culpritOf(points[0]!, bisections);
   // a command that is copied into a shell
   const searched = [benchmark, before, commit].every((one) => /^[\w./@+][\w./@+-]*$/.test(one));
@@ -79,12 +88,14 @@ export function alertOf(
     id: createHash('sha256').update(subject).digest('hex').slice(0, 16),
     benchmark,
     host_id,
+    ...(branch === undefined ? {} : { branch }),
     before,
     commit,
     ...(run.sides.candidate.commit === commit && run.sides.candidate.subject !== undefined
       ? { subject: cut(run.sides.candidate.subject) }
       : {}),
     changes,
+    ...(accepted ? { accepted: cut(acceptedWords(accepted)) } : {}),
     ...(culprit
       ? { culprit }
       : searched && changes.some(({ worse }) => worse)
@@ -95,7 +106,7 @@ export function alertOf(
     ...(repository === undefined ? {} : { repository }),
     links: {
       run: `${site}/runs/${encodeURIComponent(run_id)}`,
-      benchmark: `${site}/benchmarks/${encodeURIComponent(benchmark)}`,
+      benchmark: `${site}/benchmarks/${encodeURIComponent(benchmark)}${branch === undefined ? '' : `?branch=${encodeURIComponent(branch)}`}`,
       ...(repository === undefined
         ? {}
         : { compare: `${github}/${repository}/compare/${encodeURIComponent(before)}...${encodeURIComponent(commit)}` }),
@@ -110,7 +121,8 @@ function changeOf({ metric, ratio, run_id }: ChangePoint, metrics: readonly Metr
     metric,
     ratio,
     run_id,
-    worse: ratio > 1 === (better === 'lower'),
+    worse: isWorse(ratio, better),
+    ...(better === 'neither' ? { either: true } : {}),
     words: `${titleOf(metric)} ${ratioWords(metric, known?.unit ?? 's', better, ratio)}`,
   };
 }
@@ -149,18 +161,30 @@ export function githubSite(apiUrl: string | undefined): string {
   return `${url.protocol}//${url.host.replace(/^api\./, '')}`;
 }
 
-const kindOf = ({ changes }: AlertDocument) => (changes.some(({ worse }) => worse) ? 'Regression' : 'Improvement');
+/** `Regression`, `Improvement`, or `Change` where neither direction is better. */
+function wordOf({ worse, either, ratio }: AlertChange): string {
+  const word = kindOf(ratio, either ? 'neither' : worse === ratio > 1 ? 'lower' : 'higher');
+  return word[0]!.toUpperCase() + word.slice(1);
+}
+
+/** Regressions come first, then changes either way. */
+const headWord = ({ changes }: AlertDocument): string =>
+  ['Regression', 'Change'].find((word) => changes.some((change) => wordOf(change) === word)) ?? 'Improvement';
 /** `8f1c..2d3e` */
 export const rangeOf = ({ before, commit }: AlertDocument): string => `${shortCommit(before)}..${shortCommit(commit)}`;
 
 /** One line: `Regression of shop: latency med 5.2 % slower, CPU per request 5.7 % more`. */
 export const alertTitle = (alert: AlertDocument): string =>
-  plainText(cut(`${kindOf(alert)} of ${alert.benchmark}: ${alert.changes.map(({ words }) => words).join(', ')}`));
+  plainText(
+    cut(
+      `${headWord(alert)} of ${alert.benchmark}${alert.branch === undefined ? '' : ` on ${alert.branch}`}: ${alert.changes.map(({ words }) => words).join(', ')}`,
+    ),
+  );
 
 /** A line for each metric: whether it is a regression, how much, after / before. */
 export const changeLines = ({ changes }: AlertDocument): string[] =>
-  changes.map(({ worse, words, ratio }) =>
-    plainText(`${worse ? 'Regression' : 'Improvement'}: ${words} (${ratio.toPrecision(4)} times what it was)`),
+  changes.map((change) =>
+    plainText(`${wordOf(change)}: ${change.words} (${change.ratio.toPrecision(4)} times what it was)`),
   );
 
 /** What else is known, as name and text. */
@@ -174,6 +198,7 @@ export const alertFacts = (alert: AlertDocument): [name: string, text: string][]
         ],
       ]
     : []),
+  ...(alert.accepted === undefined ? [] : [['Accepted', plainText(alert.accepted)] satisfies [string, string]]),
   ['Host', plainText(alert.host_id)],
 ];
 

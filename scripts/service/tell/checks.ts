@@ -27,7 +27,11 @@ const TITLE = 200;
 const LOG_LINES = 60;
 const LOG_WIDTH = 300;
 
-export const checkName = (benchmark: string): string => `mayfly: ${benchmark}`;
+const CHECK = 'mayfly: ';
+export const checkName = (benchmark: string): string => `${CHECK}${benchmark}`;
+/** The benchmark of a check run of this name; undefined: it is none of ours. */
+export const benchmarkOf = (name: string): string | undefined =>
+  name.startsWith(CHECK) ? name.slice(CHECK.length) : undefined;
 
 /** The check run of a job on its commit. `run`: the one it ended with, where there is one. */
 export function checkRunOf(job: Job, run: RunDocument | undefined, context: CheckContext): CheckRun {
@@ -124,7 +128,7 @@ function ended(
       const conclusion = conclusions[job.verdict!];
       return conclusion === 'failure' && accepted
         ? {
-            title: `Accepted by @${accepted.accepted_by}: ${accepted.reason} (${title})`,
+            title: `${job.verdict}, accepted by @${accepted.accepted_by}: ${accepted.reason}`,
             summary: `${acceptedMarkdown(accepted)}\n\n${summary}`,
             conclusion: 'success',
           }

@@ -2,7 +2,8 @@
 import type { Job } from '../../documents/job.ts';
 import type { RunDocument } from '../../documents/run.ts';
 import { escaped, verdictMarkdown } from '../../report/markdown.ts';
-import { cut, endOf, firstOf, jobLink, reasonMarkdown, settingsOf } from './checks.ts';
+import type { Acceptance } from '../../store/acceptances.ts';
+import { acceptedMarkdown, cut, endOf, firstOf, jobLink, reasonMarkdown, settingsOf } from './checks.ts';
 
 export interface PullRequestState {
   repository: string;
@@ -10,6 +11,23 @@ export interface PullRequestState {
   /** Full hash of the head. */
   head: string;
   from_fork: boolean;
+}
+
+/** Where the comment finds the rest. */
+interface CommentContext {
+  /** The run of a job that was judged. */
+  runOf(job: Job): RunDocument | undefined;
+  /** Who has accepted that its check fails. */
+  acceptedOf(job: Job): Acceptance | undefined;
+  /** Address of the site, without a slash at its end. */
+  site: string;
+}
+
+/** A job with what is known of it beside. */
+interface Known {
+  job: Job;
+  run: RunDocument | undefined;
+  accepted: Acceptance | undefined;
 }
 
 /** GitHub's limit for a comment. */
@@ -24,12 +42,12 @@ export const commentMarker = (repository: string, number: number): string => `<!
 
 /**
  * The comment: the newest job of each benchmark for the head, then older ones, folded. `jobs`: those of the pull
- * request in any order; `runOf`: the run of a job that was judged. Undefined where there is nothing to say.
+ * request in any order. Undefined where there is nothing to say.
  */
 export function pullRequestComment(
   state: PullRequestState,
   jobs: readonly Job[],
-  { runOf, site }: { runOf(job: Job): RunDocument | undefined; site: string },
+  { runOf, acceptedOf, site }: CommentContext,
 ): string | undefined {
   const newestFirst = jobs.toSorted((a, b) => (a.job_id < b.job_id ? 1 : -1));
   const current = [
@@ -43,7 +61,9 @@ export function pullRequestComment(
   if (current.length === 0 && newestFirst.length === 0 && !state.from_fork) return undefined;
   const older = newestFirst.filter((job) => !current.includes(job));
   const sections = current.map((job, index) =>
-    index < SECTIONS ? sectionOf(job, job.state === 'done' ? runOf(job) : undefined, site) : sectionAsLine(job, site),
+    index < SECTIONS
+      ? sectionOf({ job, run: job.state === 'done' ? runOf(job) : undefined, accepted: acceptedOf(job) }, site)
+      : sectionAsLine({ job, run: undefined, accepted: acceptedOf(job) }, site),
   );
   const unasked = current.length > 0 ? [] : [unaskedText(state, newestFirst.length > 0)];
   const head = [
@@ -51,7 +71,14 @@ export function pullRequestComment(
     `### Mayfly at \`${state.head.slice(0, 12)}\``,
     ...unasked,
   ];
-  return assembled(head, sections, olderLines(older, site));
+  return assembled(
+    head,
+    sections,
+    olderLines(
+      older.map((job) => ({ job, run: undefined, accepted: acceptedOf(job) })),
+      site,
+    ),
+  );
 }
 
 /** One benchmark, whole and as a line. */
@@ -60,30 +87,36 @@ interface Section {
   short: string;
 }
 
-function sectionOf(job: Job, run: RunDocument | undefined, site: string): Section {
+function sectionOf(known: Known, site: string): Section {
+  const { job, run, accepted } = known;
   const settings = settingsOf(job);
   const title = `#### ${escaped(job.benchmark)}${settings === '' ? '' : ` (${escaped(cut(settings, 300))})`}`;
-  const line = `- ${lineOf(job, run, site)}`;
+  const line = `- ${lineOf(known, site)}`;
+  const by = accepted ? `${acceptedMarkdown(accepted)}\n\n` : '';
   if (run?.verdict)
-    return { long: `${title}\n\n${verdictMarkdown(run.verdict, run, [jobLink(job, site)]).trimEnd()}`, short: line };
+    return {
+      long: `${title}\n\n${by}${verdictMarkdown(run.verdict, run, [jobLink(job, site)]).trimEnd()}`,
+      short: line,
+    };
   return {
-    long: `${title}\n\n${job.state === 'failed' ? `Not measured: ${reasonMarkdown(job, site)}` : stateText(job, run, site)}`,
+    long: `${title}\n\n${job.state === 'failed' ? `Not measured: ${reasonMarkdown(job, site)}` : stateText(known, site)}`,
     short: line,
   };
 }
 
-function sectionAsLine(job: Job, site: string): Section {
-  const line = `- ${lineOf(job, undefined, site)}`;
+function sectionAsLine(known: Known, site: string): Section {
+  const line = `- ${lineOf(known, site)}`;
   return { long: line, short: line };
 }
 
 /** A job in one line. */
-function lineOf(job: Job, run: RunDocument | undefined, site: string): string {
+function lineOf(known: Known, site: string): string {
+  const { job } = known;
   const settings = settingsOf(job);
-  return `\`${job.commit.slice(0, 12).replace(/[^\w.-]/g, '?')}\` ${escaped(job.benchmark)}${settings === '' ? '' : ` (${escaped(cut(settings, 300))})`}: ${stateText(job, run, site)}`;
+  return `\`${job.commit.slice(0, 12).replace(/[^\w.-]/g, '?')}\` ${escaped(job.benchmark)}${settings === '' ? '' : ` (${escaped(cut(settings, 300))})`}: ${stateText(known, site)}`;
 }
 
-function stateText(job: Job, run: RunDocument | undefined, site: string): string {
+function stateText({ job, run, accepted }: Known, site: string): string {
   const link = (text: string) => `[${text}](<${jobLink(job, site)}>)`;
   const why = escaped(cut(firstOf(job.reason ?? ''), 500));
   if (job.state === 'queued') return `waits in the ${link('queue')}${why === '' ? '' : `, once more: ${why}`}`;
@@ -94,7 +127,10 @@ function stateText(job: Job, run: RunDocument | undefined, site: string): string
   const end = endOf(job);
   if (end === 'judged') {
     const sentence = run?.verdict?.summary ?? run?.status_reason;
-    return `**${job.verdict}**${sentence === undefined ? '' : `: ${escaped(cut(sentence, 500))}`} (${link('the run')})`;
+    const by = accepted
+      ? `, accepted by ${escaped(`@${accepted.accepted_by}`)}: ${escaped(cut(accepted.reason, 300))}`
+      : '';
+    return `**${job.verdict}**${by}${sentence === undefined ? '' : `: ${escaped(cut(sentence, 500))}`} (${link('the run')})`;
   }
   if (end === 'alone') return `measured alone, without a verdict (${link('the run')})`;
   if (end === 'cancelled') return `cancelled: ${why}`;
@@ -107,10 +143,10 @@ function unaskedText({ head, from_fork }: PullRequestState, before: boolean): st
   return `${what} It comes from a fork, so its code runs only when somebody with write access has read it and asks for exactly this commit: \`/bench commit=${head}\` in a comment does.`;
 }
 
-function olderLines(older: readonly Job[], site: string): string[] {
+function olderLines(older: readonly Known[], site: string): string[] {
   const more = older.length - OLDER;
   return [
-    ...older.slice(0, OLDER).map((job) => `- ${lineOf(job, undefined, site)}`),
+    ...older.slice(0, OLDER).map((known) => `- ${lineOf(known, site)}`),
     ...(more > 0 ? [`- and ${more} more on [the site](<${site}/jobs>)`] : []),
   ];
 }

@@ -1,5 +1,5 @@
 /**
- * Changes of the default branch: found in the master set, confirmed by an interleaved comparison of before and after.
+ * Changes of the default branch, and of others that have a master set: found in the master set, confirmed by an interleaved comparison of before and after.
  */
 
 import type { Context } from '../../app/context.ts';
@@ -10,7 +10,7 @@ import { Interrupted, MayflyError, NothingToCompare, original } from '../../core
 import type { RunDocument } from '../../documents/run.ts';
 import type { MetricVerdict, VerdictDocument } from '../../documents/verdict.ts';
 import { shortCommit } from '../../engine/names.ts';
-import { titleOf } from '../../judge/effect-text.ts';
+import { isWorse, titleOf } from '../../judge/effect-text.ts';
 import { newSuspects } from '../../judge/series.ts';
 import { bench } from '../../pipeline.ts';
 import { findCommit } from '../../plan/commit.ts';
@@ -22,21 +22,23 @@ import type { Store } from '../../store/db.ts';
 import type { SuspectedChange } from '../../store/judgements.ts';
 
 /**
- * Looks for changes in the whole master set of a benchmark on a host and keeps those that are new; a sentence for each.
+ * Looks for changes in the whole master set of a branch on a host and keeps those that are new; a sentence for each.
  * What is known is never moved or removed. `runs`: the master set, where it is read already.
  */
 export function suspectChanges(
   benchmark: string,
   hostId: string,
   store: Store,
-  runs = store.masterRuns(benchmark, hostId),
+  branch?: string,
+  runs = store.masterRuns(benchmark, hostId, undefined, undefined, branch),
 ): string[] {
-  const found = newSuspects(runs, store.suspectedChanges(benchmark, hostId));
+  const known = store.suspectedChanges(benchmark, hostId).filter((change) => change.branch === branch);
+  const found = newSuspects(runs, known);
   const found_at = new Date().toISOString();
   for (const suspect of found) store.addSuspectedChange({ benchmark, host_id: hostId, found_at, ...suspect });
   return found.map(({ metric, commit, before, ratio }) => {
     const { unit, better } = runs.at(-1)!.metrics.find(({ name }) => name === metric)!;
-    return `suspected on the default branch: ${titleOf(metric)} ${ratioWords(metric, unit, better, ratio)} from ${shortCommit(before)} to ${shortCommit(commit)}; npm run history -- --benchmark=${benchmark} --confirm measures both`;
+    return `suspected on ${branch === undefined ? 'the default branch' : `the branch ${branch}`}: ${titleOf(metric)} ${ratioWords(metric, unit, better, ratio)} from ${shortCommit(before)} to ${shortCommit(commit)}; npm run history -- --benchmark=${benchmark} --confirm measures both`;
   });
 }
 
@@ -51,7 +53,7 @@ export function suspectFromRun(run: RunDocument, store: Store): string[] {
   const { commit } = sides.candidate;
   const anchor = sides.baseline.commit;
   const earlier = store
-    .runs({ benchmark, host_id: host.id, master: true, limit: RECENT })
+    .runs({ benchmark, host_id: host.id, master: true, branch: run.branch, limit: RECENT })
     .find((one) => one.status === 'complete' && one.started_at < run.started_at && one.commit !== commit);
   const last = earlier && store.run(earlier.run_id);
   if (!last || (last.sides.candidate.commit !== anchor && last.sides.baseline?.commit !== anchor)) return [];
@@ -62,7 +64,7 @@ export function suspectFromRun(run: RunDocument, store: Store): string[] {
       : boundsOf(last.verdict?.metrics.find((metric) => metric.name === name));
   return verdict.metrics
     .filter(({ primary, change }) => primary && change !== null)
-    .flatMap(({ name, worse: now, change }) => {
+    .flatMap(({ name, better: direction, worse: now, change }) => {
       const was = boundsBefore(name);
       const worse = was?.at_most != null && now.at_least !== null && now.at_least > was.at_most;
       const better = was?.at_least != null && now.at_most !== null && now.at_most < was.at_least;
@@ -80,19 +82,21 @@ export function suspectFromRun(run: RunDocument, store: Store): string[] {
         found_at: new Date().toISOString(),
       });
       return [
-        `suspected: ${titleOf(name)} is ${worse ? 'worse' : 'better'} from ${shortCommit(before)} to ${shortCommit(commit)}`,
+        `suspected: ${titleOf(name)} ${direction === 'neither' ? 'has changed' : `is ${worse ? 'worse' : 'better'}`} from ${shortCommit(before)} to ${shortCommit(commit)}`,
       ];
     });
 }
 
 /**
- * What is sure of a metric, in the direction of worse. A PASS has no bound on the side of better: there its interval
+ * What is sure of a metric, in the direction of worse; how far it has changed where neither direction is better. A PASS has no bound on the side of better: there its interval
  * has to do, since a comparison decides in the end.
  */
 function boundsOf(metric: MetricVerdict | undefined): { at_least: number | null; at_most: number | null } | undefined {
   if (!metric) return undefined;
   const { interval, better, worse } = metric;
-  const low = interval && (better === 'lower' ? interval.low : -interval.high);
+  const low =
+    interval &&
+    { lower: interval.low, higher: -interval.high, neither: Math.max(interval.low, -interval.high) }[better];
   return { at_least: worse.at_least ?? low, at_most: worse.at_most };
 }
 
@@ -105,6 +109,8 @@ export interface Decision {
   /** After / before as the comparison found it; of a confirmed one. */
   ratio?: number;
   worse: boolean;
+  /** Of a confirmed one: neither direction is better, so it is a change and no regression. */
+  either?: true;
   why: string;
 }
 
@@ -118,20 +124,20 @@ export function decide(
 ): Decision {
   const metric = verdict.metrics.find(({ name }) => name === change.metric);
   if (!metric) return { state: 'open', worse: false, why: `${change.metric} is no metric of the benchmark any more` };
-  const worse = change.ratio > 1 === (metric.better === 'lower');
+  const worse = isWorse(change.ratio, metric.better);
   if (verdict.verdict === 'INVALID')
     return { state: 'open', worse, why: `INVALID: ${verdict.reasons[0] ?? verdict.summary}` };
   if (metric.verdict === null)
     return { state: 'open', worse, why: `${titleOf(change.metric)} is not primary, or has no values` };
   if (metric.verdict === 'INCONCLUSIVE' || metric.change === null)
-    return { state: 'open', worse, why: `INCONCLUSIVE: ${metric.words}` };
+    return { state: 'open', worse, why: `${metric.verdict}: ${metric.words}` };
   if (metric.verdict === 'PASS') return { state: 'refuted', worse, why: metric.words };
   if (metric.verdict === 'REGRESSION' && (metric.worse.at_least ?? 0) <= 0)
     return { state: 'open', worse, why: metric.words }; // it varies more, which is another matter
   const ratio = verdict.candidate.commit === change.commit ? 1 + metric.change : 1 / (1 + metric.change);
   const words = ratioWords(metric.name, metric.unit, metric.better, ratio);
   if (ratio > 1 !== change.ratio > 1) return { state: 'refuted', worse, why: `it is ${words}` };
-  return { state: 'confirmed', ratio, worse, why: words };
+  return { state: 'confirmed', ratio, worse, ...(metric.better === 'neither' ? { either: true } : {}), why: words };
 }
 
 /** What became of one suspected change. */
@@ -168,18 +174,14 @@ export async function confirmChanges(
   const open = ctx.store
     .suspectedChanges(benchmark, hostId)
     .filter(({ state, checked_by }) => state === 'open' && !(how.onlyUnchecked && checked_by));
-  const better = betterOf(benchmark, hostId, ctx.store);
-  const worse = (change: SuspectedChange) => change.ratio > 1 === (better(change.metric) === 'lower');
+  const better = ({ metric, run_id }: SuspectedChange) =>
+    ctx.store.run(run_id).metrics.find(({ name }) => name === metric)?.better ?? 'lower';
+  const worse = (change: SuspectedChange) => isWorse(change.ratio, better(change));
   const checked: Checked[] = [];
   for (const together of Map.groupBy(open, (change) => `${change.before} ${change.commit} ${worse(change)}`).values()) {
     checked.push(...(await check(together, worse(together[0]!), asked, how, ctx)));
   }
   return checked;
-}
-
-function betterOf(benchmark: string, hostId: string, store: Store) {
-  const metrics = store.masterRuns(benchmark, hostId).at(-1)?.metrics ?? [];
-  return (name: string) => metrics.find((metric) => metric.name === name)?.better ?? 'lower';
 }
 
 /** Rounds where several metrics are to be decided: a sequential comparison ends with its first REGRESSION. */
@@ -229,7 +231,11 @@ async function check(
       primary: metric.primary && changes.some((change) => change.metric === metric.name),
     }));
     const { verdict } = unread(changes, { candidate, baseline }, ctx) ?? (await bench({ ...config, metrics }, ctx));
-    return changes.map((change) => ({ change, failed: false, ...settle(change, { verdict: verdict!, commits }, ctx.store) }));
+    return changes.map((change) => ({
+      change,
+      failed: false,
+      ...settle(change, { verdict: verdict!, commits }, ctx.store),
+    }));
   } catch (error) {
     const failure = original(error);
     if (failure instanceof NothingToCompare)
@@ -312,8 +318,8 @@ function settle(
 export function checkedText(checked: readonly Checked[], asked: string): string {
   if (checked.length === 0) return 'no suspected change of this host is open';
   const word = { confirmed: 'CONFIRMED', refuted: 'REFUTED', open: 'STILL OPEN' } as const;
-  const lines = checked.map(({ change, state, worse, why, accepted }) => {
-    const kind = state === 'confirmed' ? `${worse ? 'regression' : 'improvement'}: ` : '';
+  const lines = checked.map(({ change, state, worse, either, why, accepted }) => {
+    const kind = state === 'confirmed' ? `${either ? 'change' : worse ? 'regression' : 'improvement'}: ` : '';
     return `${word[state]}: ${titleOf(change.metric)} from ${shortCommit(change.before)} to ${shortCommit(change.commit)}: ${kind}${why}${accepted ? `, ${acceptedWords(accepted)}` : ''}`;
   });
   const confirmed = checked.filter(({ state }) => state === 'confirmed').map(({ change }) => change);

@@ -13,6 +13,7 @@ import type { ServeContext } from '../../../scripts/service/server/serve-context
 import { type AlertDocument, githubSite } from '../../../scripts/service/tell/alert.ts';
 import { connectGitHub } from '../../../scripts/service/tell/github.ts';
 import { type ChangePoint, openStore } from '../../../scripts/store/db.ts';
+import { CONCLUSIONS } from '../../fixtures/conclusions.ts';
 import { makeRun } from '../../run-document.ts';
 import { mailServer, receiver, SECRET } from '../tell/receivers.ts';
 import { startGitHub } from './github-standin.ts';
@@ -27,7 +28,16 @@ const commit = (number: number) => String(number).repeat(40);
 const configOf = (alerts: Alert[]): ServiceConfig => ({
   file: 'mayfly.yaml',
   site: 'https://m.example.org',
-  repositories: [{ name: 'acme/shop', benchmarks: ['shop'], eachPullRequest: true }],
+  repositories: [
+    {
+      name: 'acme/shop',
+      benchmarks: ['shop'],
+      eachPullRequest: true,
+      labels: {},
+      branches: [],
+      conclusions: CONCLUSIONS,
+    },
+  ],
   reconcileS: 300,
   alerts,
   rules: new Map([['shop', { cancelRunning: false, deadlineS: 3600 }]]),

@@ -206,7 +206,7 @@ function repositoryDoc({ name, id, defaultBranch }: Repository): Doc {
 
 function pullDoc(
   example: Doc,
-  { number, head, base, fork, open, author, title, updatedAt }: Pull,
+  { number, head, base, fork, open, author, title, updatedAt, mergedAs }: Pull,
   repository: Repository,
 ): Doc {
   const [owner, short] = repository.name.split('/') as [string, string];
@@ -231,6 +231,8 @@ function pullDoc(
     title,
     state: open ? 'open' : 'closed',
     updated_at: updatedAt,
+    merged_at: mergedAs ? updatedAt : null,
+    merge_commit_sha: mergedAs ?? null,
     user: person(author),
     requested_teams: [],
     locked: false,

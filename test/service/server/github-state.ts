@@ -19,6 +19,8 @@ export interface Pull {
   commits: string[];
   /** ISO 8601 without milliseconds, as GitHub writes it. */
   updatedAt: string;
+  /** The commit of its base that it has become. */
+  mergedAs?: string;
 }
 
 export interface StoredCheckRun {

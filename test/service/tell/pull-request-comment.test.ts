@@ -6,6 +6,7 @@ import {
   type PullRequestState,
   pullRequestComment,
 } from '../../../scripts/service/tell/pull-request-comment.ts';
+import type { Acceptance } from '../../../scripts/store/acceptances.ts';
 import { makeJudged, makeRun } from '../../run-document.ts';
 
 const HEAD = 'a1'.repeat(20);
@@ -33,8 +34,29 @@ const job = (laid: Partial<Job> = {}): Job => ({
 });
 const judged = makeJudged({ factors: { latency_med: 1.2 } });
 const comment = (jobs: Job[], laid: Partial<PullRequestState> = {}, run: RunDocument | undefined = judged) =>
-  pullRequestComment({ ...state, ...laid }, jobs, { runOf: () => run, site });
+  pullRequestComment({ ...state, ...laid }, jobs, { runOf: () => run, acceptedOf: () => undefined, site });
 const folded = (text: string) => /<summary>Other jobs[^]*<\/details>/.exec(text)?.[0] ?? '';
+
+t.test('an accepted verdict says who and why, whole and in a line', async (t) => {
+  const accepted: Acceptance = {
+    acceptance_id: '1',
+    repository: 'octo/shop',
+    benchmark: 'shop',
+    commit: HEAD,
+    pull_request: 7,
+    verdict: 'REGRESSION',
+    accepted_by: 'ada',
+    reason: 'worth it',
+    accepted_at: '2026-01-02T04:00:00.000Z',
+  };
+  const jobs = [
+    job({ state: 'done', verdict: 'REGRESSION', commit: OLD }),
+    job({ state: 'done', verdict: 'REGRESSION' }),
+  ];
+  const text = pullRequestComment(state, jobs, { runOf: () => judged, acceptedOf: () => accepted, site })!;
+  t.match(text, /#### shop\n\n\*\*Accepted\*\* by @\u200bada on 2026-01-02: worth it\n\n\*\*REGRESSION\*\*/);
+  t.match(folded(text), /`b2b2b2b2b2b2` shop: \*\*REGRESSION\*\*, accepted by @\u200bada: worth it \(/);
+});
 
 t.test('the marker stands first, the hint last', async (t) => {
   const text = comment([job()])!;

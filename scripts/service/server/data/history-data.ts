@@ -1,9 +1,9 @@
-/** The default branch of a benchmark over time, and what changed on it. */
+/** A branch of a benchmark over time, and what changed on it. */
 
 import { UsageError } from '../../../core/errors.ts';
 import type { Metric } from '../../../documents/run.ts';
-import { titleOf } from '../../../judge/effect-text.ts';
-import { ratioWords } from '../../../report/history-text.ts';
+import { isWorse, titleOf } from '../../../judge/effect-text.ts';
+import { branchWords, ratioWords } from '../../../report/history-text.ts';
 import type { MasterHost } from '../../../store/site.ts';
 import type { ChangeView, HistoryOptions, HistoryPointView, HistoryView, ViewContext } from './data-types.ts';
 import { type LevelPoint, type Levels, levelsOf } from './levels.ts';
@@ -14,18 +14,24 @@ export const MOST_POINTS = 2000;
 /** UsageError `there is no ...` (404), or what is wrong with what was asked (400). */
 export function history(ctx: ViewContext, options: HistoryOptions): HistoryView {
   const { benchmark } = options;
-  const hosts = ctx.store.site.masterHosts(benchmark);
+  const branch = options.branch || undefined; // of a form that was left empty
+  const branches = ctx.store.site.masterBranches(benchmark);
+  const hosts = ctx.store.site.masterHosts(benchmark, branch);
+  if (branch !== undefined && !branches.includes(branch))
+    throw new UsageError(`there is no run of a branch ${JSON.stringify(branch)} of ${benchmark}`);
   if (hosts.length === 0) needBenchmark(ctx, benchmark);
   const host = options.host === undefined ? hosts[0] : hosts.find(({ host_id }) => host_id === options.host);
   if (!host && options.host !== undefined)
     throw new UsageError(
-      `there is no run of the default branch of ${benchmark} on a host ${JSON.stringify(options.host)}`,
+      `there is no run of ${branchWords(branch)} of ${benchmark} on a host ${JSON.stringify(options.host)}`,
     );
   const metric = host && chosenMetric(host, benchmark, options.metric);
-  const levels = metric && levelsOf(ctx.store, benchmark, host.host_id, [metric.name]).get(metric.name);
+  const levels = metric && levelsOf(ctx.store, benchmark, host.host_id, [metric.name], branch).get(metric.name);
   const choice = {
     schema: 'mayfly.site-history/v1' as const,
     benchmark,
+    ...(branch === undefined ? {} : { branch }),
+    branches,
     metric: metric ? { ...metricLine(metric), better: metric.better, margin: metric.margin } : null,
     host_id: host?.host_id ?? null,
     metrics: (host?.newest.metrics ?? []).toSorted((a, b) => Number(b.primary) - Number(a.primary)).map(metricLine),
@@ -44,7 +50,7 @@ function pointsAndChanges(
   const [from, to] = [timeOf('from', options.from, points), timeOf('to', options.to, points)];
   const inRange = points.filter(({ at }) => (from === undefined || at >= from) && (to === undefined || at <= to));
   const shown = inRange.slice(-Math.min(Math.max(1, options.limit ?? POINTS), MOST_POINTS));
-  const all = changesOf(ctx, options.benchmark, hostId, metric, shown);
+  const all = changesOf(ctx, options, hostId, metric, shown);
   return {
     points: pointViews(ctx, shown),
     older: inRange.length - shown.length,
@@ -103,13 +109,15 @@ function pointViews({ store }: ViewContext, points: readonly LevelPoint[]): Hist
 /** All changes of the metric, oldest first; a confirmed one is told with the ratio that the comparison found. */
 function changesOf(
   { store }: ViewContext,
-  benchmark: string,
+  { benchmark, branch }: HistoryOptions,
   hostId: string,
   metric: Metric,
   points: readonly LevelPoint[],
 ): ChangeView[] {
-  const ours = <C extends { metric: string; host_id: string }>(changes: C[]) =>
-    changes.filter((change) => change.metric === metric.name && change.host_id === hostId);
+  const ours = <C extends { metric: string; host_id: string; branch?: string }>(changes: C[]) =>
+    changes.filter(
+      (change) => change.metric === metric.name && change.host_id === hostId && change.branch === (branch || undefined),
+    );
   const known = ours(store.suspectedChanges(benchmark));
   const confirmed = ours(store.changePoints(benchmark)).map((point) => ({
     ...point,
@@ -119,24 +127,27 @@ function changesOf(
   const others = known.filter(({ run_id }) => !confirmed.some((point) => point.run_id === run_id));
   const all = [...confirmed, ...others].sort((a, b) => (a.at + a.run_id < b.at + b.run_id ? -1 : 1));
   const subjects = store.site.subjects(all.map(({ commit }) => commit));
-  return all.map(({ state, host_id, run_id, at, before, commit, ratio, checked_by, found_at }): ChangeView => {
-    const index = points.findIndex((point) => point.commit === commit);
-    const subject = subjects.get(commit);
-    return {
-      state,
-      metric: metric.name,
-      host_id,
-      run_id,
-      at,
-      before,
-      commit,
-      ...(subject === undefined ? {} : { subject }),
-      ratio,
-      worse: ratio > 1 === (metric.better === 'lower'),
-      words: ratioWords(metric.name, metric.unit, metric.better, ratio),
-      ...(checked_by === undefined ? {} : { checked_by }),
-      found_at,
-      index: index < 0 ? null : index,
-    };
-  });
+  return all.map(
+    ({ state, host_id, run_id, at, before, commit, ratio, checked_by, found_at, accepted }): ChangeView => {
+      const index = points.findIndex((point) => point.commit === commit);
+      const subject = subjects.get(commit);
+      return {
+        state,
+        metric: metric.name,
+        host_id,
+        run_id,
+        at,
+        before,
+        commit,
+        ...(subject === undefined ? {} : { subject }),
+        ratio,
+        worse: isWorse(ratio, metric.better),
+        words: ratioWords(metric.name, metric.unit, metric.better, ratio),
+        ...(checked_by === undefined ? {} : { checked_by }),
+        found_at,
+        ...(accepted ? { accepted } : {}),
+        index: index < 0 ? null : index,
+      };
+    },
+  );
 }

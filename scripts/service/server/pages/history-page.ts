@@ -1,34 +1,42 @@
-/** The history of a benchmark on the default branch: one metric on one host. */
+/** The history of a benchmark on a branch: one metric on one host. */
 
 import { plural } from '../../../core/text.ts';
 import { shortCommit } from '../../../engine/names.ts';
 import { percentOf } from '../../../judge/effect-text.ts';
+import { acceptedWords, branchWords } from '../../../report/history-text.ts';
 import { formatDifference, formatValue, NO_VALUE } from '../../../report/units.ts';
 import type { ChangeView, HistoryOptions, HistoryPointView, HistoryView, Interval } from '../data/data-types.ts';
 import { type Html, html, jsonBlock } from '../html.ts';
 import { commitText, heads, numberCells, option, runUrl, table, time, verdictBadge } from './parts.ts';
 
 export function historyBody(view: HistoryView, options: HistoryOptions): Html {
-  const { benchmark, metric, points } = view;
-  return html`<h1>${benchmark} <small>on the default branch</small></h1>
+  const { benchmark, branch, metric, points } = view;
+  return html`<h1>${benchmark} <small>on ${branchWords(branch)}</small></h1>
 ${
   metric === null
     ? html`<p>No commit of the default branch is measured yet: <code>npm run bench -- --benchmark=${benchmark} --master</code> measures one. <a href="/runs?benchmark=${encodeURIComponent(benchmark)}">All runs of this benchmark</a></p>`
     : html`${chooser(view, options)}
 <h2>${metric.title}</h2>
-${points.length === 0 ? html`<p class="muted">No run of the default branch lies in this range; ${plural(view.outside, 'point')} outside of it.</p>` : drawn(view)}
+${points.length === 0 ? html`<p class="muted">No run of ${branchWords(branch)} lies in this range; ${plural(view.outside, 'point')} outside of it.</p>` : drawn(view)}
 ${changes(view)}
 ${points.length > 0 && pointsTable(view)}`
 }`;
 }
 
-function chooser({ benchmark, metric, metrics, hosts, host_id }: HistoryView, options: HistoryOptions): Html {
+function chooser(
+  { benchmark, branch, branches, metric, metrics, hosts, host_id }: HistoryView,
+  options: HistoryOptions,
+): Html {
   return html`<form method="get" class="filter" role="search" aria-label="What is shown">
-<label>Metric <select name="metric">${metrics.map(({ name, title, primary }) => option(name, primary ? `${title} (primary)` : title, metric?.name))}</select></label>
+${
+  branches.length > 0 &&
+  html`<label>Branch <select name="branch">${option('', 'the default one', branch ?? '')}${branches.map((name) => option(name, name, branch))}</select></label>
+`
+}<label>Metric <select name="metric">${metrics.map(({ name, title, primary }) => option(name, primary ? `${title} (primary)` : title, metric?.name))}</select></label>
 <label>Host <select name="host">${hosts.map((host) => option(host.host_id, `${host.cpu_model}, ${host.cores} cores (${plural(host.runs, 'run')})`, host_id ?? undefined))}</select></label>
 <label>From <input name="from" value="${options.from}" size="12" maxlength="60" placeholder="date or commit" spellcheck="false" autocomplete="off"></label>
 <label>To <input name="to" value="${options.to}" size="12" maxlength="60" placeholder="date or commit" spellcheck="false" autocomplete="off"></label>
-<button>Show</button> ${(options.from || options.to) && html`<a href="/benchmarks/${encodeURIComponent(benchmark)}">Whole history</a>`}
+<button>Show</button> ${(options.from || options.to) && html`<a href="/benchmarks/${encodeURIComponent(benchmark)}${branch !== undefined && `?branch=${encodeURIComponent(branch)}`}">Whole history</a>`}
 </form>`;
 }
 
@@ -103,7 +111,7 @@ function changes({ changes, suspected }: HistoryView): Html | undefined {
   const row = (
     change: ChangeView,
   ) => html`<tr><td class="nowrap"><a href="${runUrl(change.run_id)}">${time(change.at)}</a></td>
-<td><span class="${change.state === 'confirmed' ? `delta ${change.worse ? 'worse' : 'better'}` : ''}">${change.words}</span></td><td>${STATES[change.state]}${change.checked_by && html` by <a href="${runUrl(change.checked_by)}">this run</a>`}</td>
+<td><span class="${change.state === 'confirmed' ? `delta ${change.worse ? 'worse' : 'better'}` : ''}">${change.words}</span></td><td>${STATES[change.state]}${change.checked_by && html` by <a href="${runUrl(change.checked_by)}">this run</a>`}${change.accepted && html`; ${acceptedWords(change.accepted)}`}</td>
 <td class="wide">${commitText(change.before)} to ${commitText(change.commit)}${change.subject && html` <span class="subject">${change.subject}</span>`}</td><td><a href="/compare?a=${encodeURIComponent(change.before)}&amp;b=${encodeURIComponent(change.commit)}">compare</a></td></tr>`;
   return html`<section aria-labelledby="changes-title"><h3 id="changes-title">Changes</h3>
 ${table('Changes', heads('Since', 'Change', 'State', 'Between', 'Before and after'), all.map(row))}</section>`;
