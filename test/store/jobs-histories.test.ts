@@ -1,67 +1,72 @@
 /**
- * A thousand histories of the queue, drawn from seeds: kills, pauses, jumps of the clock, deliveries lost, doubled and
- * out of order. MAYFLY_HISTORY=SEED plays one and prints what happened in it.
+ * A thousand histories of the queue, drawn by fast-check from a fixed seed. One that fails is shrunk to the steps that it
+ * takes. MAYFLY_HISTORY='SEED PATH REPLAY' plays it again; MAYFLY_HISTORY=SEED plays a thousand others.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { openStore, type Store } from '../../scripts/store/db.ts';
 import type { Queue } from '../../scripts/store/jobs.ts';
 import { LEASE_MS } from '../../scripts/store/leases.ts';
 import { openDatabase } from '../../scripts/store/sqlite.ts';
-import { type Fault, History, type Tally } from './history-model.ts';
+import { SETUP, steps } from './history-commands.ts';
+import { type Fault, type Tally, World } from './history-model.ts';
 
 const HISTORIES = 1000;
+const SEED = 1;
+/** A history that shows a fault is shrunk to so many steps or fewer. */
+const SHORT = 15;
 
-/** In memory where there is such a folder: what is tested is what the store does, not the disk. */
-function makeTemplate(t: Test): { template: string; folder: string } {
+interface Options {
+  fault?: Fault;
+  /** What is looked for: a history in which something else is wrong is left out. */
+  seen?: RegExp;
+  tally?: Tally;
+  /** As fast-check has printed it. */
+  replayPath?: string;
+}
+
+/** That histories have no fault. Files are in memory where there is such a folder: it is not the disk that is tested. */
+function histories(t: Test, { seen = /^/, replayPath, ...options }: Options) {
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'mayfly-histories-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  const template = join(folder, 'template.db');
+  const [template, file] = [join(folder, 'template.db'), join(folder, 'history.db')];
   openStore(template).close();
-  return { template, folder };
-}
-
-async function play(
-  seed: number,
-  { template, folder }: { template: string; folder: string },
-  options?: { fault?: Fault; tally?: Tally },
-): Promise<History> {
-  const file = join(folder, `${seed}.db`);
-  const history = new History(seed, { template, file }, options);
-  await history.play();
-  for (const suffix of ['', '-wal', '-shm']) rmSync(`${file}${suffix}`, { force: true });
-  return history;
-}
-
-const asked = process.env.MAYFLY_HISTORY;
-if (asked !== undefined) {
-  t.test(`history ${asked}`, async (t) => {
-    const { trace, violations } = await play(Number(asked), makeTemplate(t));
-    for (const line of trace) t.comment(line);
-    t.strictSame(violations, []);
+  return fc.asyncProperty(SETUP, steps(replayPath), async (setup, history) => {
+    const world = new World(setup, { template, file }, options);
+    try {
+      await fc.asyncModelRun(() => ({ model: world, real: undefined }), history);
+      await world.comeToRest();
+      world.checkAll();
+    } catch (error) {
+      const { message, stack } = error as Error;
+      if (seen.test(message)) throw new Error([stack, ...world.trace.slice(-60)].join('\n'));
+    } finally {
+      world.close();
+      for (const suffix of ['', '-wal', '-shm']) rmSync(`${file}${suffix}`, { force: true });
+    }
   });
 }
 
+/** What fast-check says of a history that fails, and how to play it again. */
+function report<T>(details: fc.RunDetails<T>): { text: string; replayPath: string | undefined } {
+  const said = fc.defaultReportMessage(details) ?? '';
+  const replayPath = /replayPath="(.*?)"/.exec(said)?.[1];
+  const again = [details.seed, details.counterexamplePath, replayPath].join(' ');
+  return { text: `${said}\nMAYFLY_HISTORY='${again}' npm test -- jobs-histories plays it again`, replayPath };
+}
+
 t.test(`in ${HISTORIES} histories no job is lost, none is done twice, every job ends`, async (t) => {
-  const files = makeTemplate(t);
+  const [seed, path, replayPath] = (process.env.MAYFLY_HISTORY || String(SEED)).split(' ');
   const tally: Tally = {};
-  let failed = 0;
-  for (let seed = 1; seed <= HISTORIES && failed < 3; seed++) {
-    const { violations, trace } = await play(seed, files, { tally });
-    if (violations.length === 0) continue;
-    failed++;
-    t.strictSame(
-      violations,
-      [],
-      `seed ${seed}: MAYFLY_HISTORY=${seed} npm test -- jobs-histories plays it again\n${trace.slice(-60).join('\n')}`,
-    );
-  }
-  t.equal(failed, 0);
+  const parameters = { seed: Number(seed), path, endOnFailure: path !== undefined, numRuns: HISTORIES };
+  const details = await fc.check(histories(t, { tally, replayPath }), parameters);
+  if (details.failed) t.fail(report(details).text);
   for (const [what, times] of Object.entries(tally).sort(([a], [b]) => (a < b ? -1 : 1)))
     t.comment(`${String(times).padStart(7)}  ${what}`);
-  if (failed === 0) for (const what of MUST_HAPPEN) t.ok((tally[what] ?? 0) >= 20, `it happened: ${what}`);
+  if (!details.failed && !path) for (const what of MUST_HAPPEN) t.ok((tally[what] ?? 0) >= 20, `it happened: ${what}`);
 });
 
 /** Else the histories would say nothing about it. */
@@ -100,19 +105,29 @@ const FAULTS: Record<string, { fault: Fault; seen: RegExp }> = {
   'a lease runs out by the clock': { fault: { queue: byTheClock }, seen: /was taken from a worker that was heard of/ },
   'what a killed worker has measured is measured again': {
     fault: { measuresAgain: true },
-    seen: /was measured 2 times/,
+    seen: /was measured twice/,
   },
   'the claim is two steps': { fault: { queue: claimInTwoSteps }, seen: /was given to two workers/ },
 };
 
-for (const [name, { fault, seen }] of Object.entries(FAULTS)) {
-  t.test(`a fault is found: ${name}`, async (t) => {
-    const files = makeTemplate(t);
-    let [histories, found] = [0, ''];
-    while (histories < HISTORIES && !found)
-      found = (await play(++histories, files, { fault })).violations.find((one) => seen.test(one)) ?? '';
-    t.ok(found, 'in one of them');
-    t.comment(`in history ${histories}: ${found}`);
+for (const [name, options] of Object.entries(FAULTS)) {
+  t.test(`a fault is found, and its history is shrunk: ${name}`, async (t) => {
+    const details = await fc.check(histories(t, options), { seed: SEED, numRuns: HISTORIES, verbose: true });
+    if (!details.failed) return t.fail('in none of them');
+    const { counterexample, counterexamplePath: path, failures, numRuns } = details;
+    const [found, shrunk] = [failures[0]!, counterexample!].map(([, history]) => [...history]);
+    t.comment(`in history ${numRuns}, of ${found!.length} steps; shrunk to ${shrunk!.length}:`);
+    t.comment(`  ${fc.stringify(counterexample![0])}`);
+    for (const step of shrunk!) t.comment(`  ${step}`);
+    t.ok(shrunk!.length <= SHORT, `${shrunk!.length} steps`);
+
+    const { replayPath } = report(details);
+    const again = await fc.check(histories(t, { ...options, replayPath }), {
+      seed: SEED,
+      path: path!,
+      endOnFailure: true,
+    });
+    t.equal(String(again.counterexample?.[1]), String(counterexample![1]), 'it is played again');
   });
 }
 
@@ -135,7 +150,7 @@ function unfenced({ queue }: Store, file: string): Queue {
         sql(
           file,
           `UPDATE job SET state = 'done', run_id = ?, ended_ms = ?, lease_id = NULL, lease_until_ms = NULL WHERE job_id = ?`,
-          outcome.run_id,
+          outcome.run_id ?? null,
           now,
           jobId,
         ) > 0
