@@ -35,14 +35,26 @@ async function withRequests(ctx: TestContext) {
   return waiting;
 }
 
-/** The same, shipped to the folder bucket. */
+/** Where it was shipped, once for all tests. */
+const original = context(t);
+
+/** The same in the folder bucket: a copy of what was shipped there. */
 async function shipped(ctx: TestContext) {
-  const waiting = await withRequests(ctx);
-  await waiting.shipIt();
-  rmSync(waiting.runDir, { recursive: true });
-  const { name: block } = blocksIn(waiting.bucket.folder!).find(({ labels }) => labels.stream === 'raw')!;
-  const dir = join(waiting.bucket.folder!, block);
-  return { ...waiting, block, dir, file: (round: number) => join(dir, 'chunks', `requests-${round}.parquet`) };
+  const bucket = await openBucket(undefined, ctx.paths);
+  if (ctx === original) {
+    const { runDir, shipIt } = await withRequests(ctx);
+    await shipIt();
+    rmSync(runDir, { recursive: true });
+  } else {
+    const run = original.store.run(RUN);
+    cpSync((await openBucket(undefined, original.paths)).folder!, bucket.folder!, { recursive: true });
+    ctx.store.addRun(run);
+    ctx.store.saveArchive(RUN, { ...run.archive!, bucket: bucket.name });
+  }
+  const { name: block } = blocksIn(bucket.folder!).find(({ labels }) => labels.stream === 'raw')!;
+  const dir = join(bucket.folder!, block);
+  const file = (round: number) => join(dir, 'chunks', `requests-${round}.parquet`);
+  return { bucket, block, dir, file, run: ctx.store.run(RUN) };
 }
 
 const runOf = (ctx: TestContext) => (runId: string) => (runId === RUN ? ctx.store.run(runId) : null);
@@ -50,7 +62,7 @@ const runOf = (ctx: TestContext) => (runId: string) => (runId === RUN ? ctx.stor
 t.test(
   'they are shipped with the block, listed in its meta.json, and neither Prometheus nor Thanos minds them',
   async (t) => {
-    const ctx = context(t);
+    const ctx = original;
     const { bucket, block, dir, run } = await shipped(ctx);
     t.same(ctx.warnings, []);
     const { archive } = ctx.store.run(RUN);

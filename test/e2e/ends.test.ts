@@ -2,26 +2,23 @@
  * How a run may end: always a clear sentence, the right exit code, nothing left on the engine, and what was measured
  * kept.
  */
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import type { ContainerSummary } from '../../scripts/engine/engine.ts';
 import {
   bench,
   dataFolder,
   engine,
   inWindow,
-  knowNothing,
   makeFolder,
   mayfly,
   nothingLeft,
   onEngine,
   probeBenchmark,
   probeRepository,
-  type Running,
   run,
   seen,
 } from './helpers.ts';
@@ -31,94 +28,6 @@ t.teardown(() => engine.close());
 const slowBuild = {
   Dockerfile: 'FROM node:24.21.0-bookworm-slim\nRUN sleep 30\nCOPY server.js /server.js\nCMD ["node", "/server.js"]\n',
 };
-
-const ofRound = (containers: ContainerSummary[], round: number) =>
-  containers.filter(({ labels }) => labels['dev.mayfly.round'] === String(round));
-
-/** What the run has on the engine when the signal comes. */
-for (const [phase, at] of [
-  [
-    'the load script is tried',
-    (running, data) => seen(running, data, 'the try', (all) => all.find(({ name }) => name.endsWith('-load-check'))),
-  ],
-  [
-    'the stack starts',
-    (running, data) =>
-      seen(running, data, 'the stack', (all) =>
-        all.find(({ labels }) => labels['dev.mayfly.service'] === 'prometheus'),
-      ),
-  ],
-  [
-    'the services start',
-    (running, data) =>
-      seen(running, data, 'the services', (all) => all.find(({ labels }) => labels['dev.mayfly.side'])),
-  ],
-  ['the load runs', (running, data) => inWindow(running, data)],
-  [
-    'the services of the next round start',
-    (running, data) => seen(running, data, 'round 2', (all) => ofRound(all, 2)[0]),
-  ],
-  [
-    'the services of the first round are gone',
-    (running, data) =>
-      seen(
-        running,
-        data,
-        'the end of round 1',
-        (all) => (ofRound(all, 1).length === 0 && ofRound(all, 2).length > 0) || undefined,
-      ),
-  ],
-] as [string, (running: Running, data: string) => Promise<unknown>][]) {
-  t.test(`SIGTERM while ${phase}`, async (t) => {
-    const data = dataFolder(t);
-    knowNothing(data);
-    const running = mayfly('bench', [`--benchmark=${probeBenchmark(t, { top: { rounds: 3 } })}`], data);
-    await at(running, data);
-    running.child.kill('SIGTERM');
-    const { code, stderr } = await running.done;
-    t.equal(code, 130, stderr);
-    t.match(stderr, /interrupted/);
-    t.notMatch(stderr, /^\s+at /m, 'no stack trace');
-    t.same(await onEngine(), []);
-  });
-}
-
-t.test('Ctrl-C through npm, twice, in the second round: the first is kept and shipped later', async (t) => {
-  const data = dataFolder(t);
-  const running = run(
-    'npm',
-    ['run', '--silent', 'bench', '--', '--against=none', `--benchmark=${probeBenchmark(t, { top: { rounds: 3 } })}`],
-    { env: { MAYFLY_DATA: data }, detached: true },
-  );
-  await inWindow(running, data, 2);
-  process.kill(-running.child.pid!, 'SIGINT'); // a terminal sends it to npm and to the harness, and npm passes it on
-  await sleep(100);
-  process.kill(-running.child.pid!, 'SIGINT');
-  const { code, stderr } = await running.done;
-  t.equal(code, 130, stderr);
-  t.match(stderr, /archive:push/);
-  await nothingLeft(t, data, { waiting: 1 });
-  const [summary] = JSON.parse((await mayfly('runs', ['--json'], data).done).stdout).runs;
-  const kept = JSON.parse((await mayfly('show', [summary.run_id, '--json'], data).done).stdout);
-  t.equal(kept.status, 'interrupted');
-  t.equal(kept.rounds.filter(({ valid }: { valid: boolean }) => valid).length, 1);
-  const pushed = await mayfly('archive-push', [], data).done;
-  t.equal(pushed.code, 0, pushed.stderr);
-  t.match(pushed.stdout, /shipped/);
-  await nothingLeft(t, data);
-});
-
-t.test('SIGTERM through npm', async (t) => {
-  const data = dataFolder(t);
-  const running = run('npm', ['run', '--silent', 'bench', '--', '--against=none', `--benchmark=${probeBenchmark(t)}`], {
-    env: { MAYFLY_DATA: data },
-  });
-  await seen(running, data, 'the services', (all) => all.find(({ labels }) => labels['dev.mayfly.side']));
-  running.child.kill('SIGTERM');
-  const { code, stderr } = await running.done;
-  t.equal(code, 130, stderr);
-  await nothingLeft(t, data);
-});
 
 t.test('SIGTERM while an image is built', async (t) => {
   const { folder } = await probeRepository(t, [slowBuild]);
@@ -146,78 +55,6 @@ t.test('SIGTERM while an image is built', async (t) => {
   await nothingLeft(t, data);
 });
 
-t.test('a failing build says which, and its last lines', async (t) => {
-  const { folder } = await probeRepository(t, [
-    { Dockerfile: 'FROM node:24.21.0-bookworm-slim\nRUN echo "missing semicolon in line 7" && exit 3\n' },
-  ]);
-  const data = dataFolder(t);
-  const { code, stderr } = await bench(
-    probeBenchmark(t, { build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile' } } }),
-    data,
-  );
-  t.equal(code, 4);
-  t.match(stderr, /the build of probe at HEAD \([0-9a-f]{12}\) failed/);
-  t.match(stderr, /missing semicolon in line 7/);
-  await nothingLeft(t, data);
-});
-
-t.test('a service that never becomes healthy: the last lines of its log', async (t) => {
-  const data = dataFolder(t);
-  const { code, stderr } = await bench(probeBenchmark(t, { mode: 'unhealthy', top: { ready_timeout: '8s' } }), data);
-  t.equal(code, 4);
-  t.match(stderr, /did not become healthy in 8 s/);
-  t.match(stderr, /cannot reach the database at db:5432/);
-  await nothingLeft(t, data);
-});
-
-t.test('bad input is refused before anything is built or started', async (t) => {
-  const data = dataFolder(t);
-  const benchmark = probeBenchmark(t);
-  for (const [args, pattern] of [
-    [['--commit=no-such-branch'], /commit "no-such-branch" is not in/],
-    [['--commit=$(touch x)'], /\$\(touch x\)/],
-    [['--rate=0'], /rate must be > 0/],
-    [['--objstore=/nowhere.yaml'], /nowhere\.yaml/],
-    [['--duratoin=3s'], /duration/],
-  ] as const) {
-    const { code, stderr } = await bench(benchmark, data, [...args]);
-    t.equal(code, 2, `${args}: ${stderr}`);
-    t.match(stderr, pattern);
-    t.notMatch(stderr, /^\s+at /m, 'no stack trace');
-  }
-  t.notOk(existsSync('x'));
-  await nothingLeft(t, data);
-});
-
-for (const service of ['prometheus', 'loadgen'] as const) {
-  t.test(`${service} is killed in the middle`, async (t) => {
-    const data = dataFolder(t);
-    const running = mayfly(
-      'bench',
-      [`--benchmark=${probeBenchmark(t, { load: { duration: '6s' }, top: { retries: 0 } })}`, '--json'],
-      data,
-    );
-    const loadgen = await inWindow(running, data);
-    const [victim] = await engine.containers(
-      `dev.mayfly.run=${loadgen.labels['dev.mayfly.run']}`,
-      `dev.mayfly.service=${service}`,
-    );
-    await engine.kill(victim!.id, 'SIGKILL');
-    const { code, stderr, stdout } = await running.done;
-    if (service === 'prometheus') {
-      t.equal(code, 4, stderr);
-      t.match(stderr, /prometheus of the run stack ended in the middle of the run \(exit code 137\)/);
-    } else {
-      t.equal(code, 3, stderr);
-      t.match(JSON.parse(stdout).rounds[0].reasons[0], {
-        code: 'generator-failed',
-        message: 'the load generator failed: the load generator ended with exit code 137',
-      });
-    }
-    t.same(await onEngine(), []);
-  });
-}
-
 t.test('after kill -9 the next command removes what the dead run left, and never what a live run has', async (t) => {
   const [deadData, liveData, nextData] = [dataFolder(t), dataFolder(t), dataFolder(t)];
   const benchmark = probeBenchmark(t, { load: { duration: '25s', rate: 10 } });
@@ -228,7 +65,7 @@ t.test('after kill -9 the next command removes what the dead run left, and never
   const left = await onEngine();
   t.ok(left.length >= 5, `something is left: ${left.join(', ')}`);
 
-  const live = mayfly('bench', [`--benchmark=${benchmark}`, '--duration=8s', '--json'], liveData);
+  const live = mayfly('bench', [`--benchmark=${benchmark}`, '--duration=4s', '--json'], liveData);
   await live.said(/round 1 of 1/);
   t.notOk(
     (await onEngine()).some((name) => left.includes(name)),
@@ -311,70 +148,6 @@ async function forward(from: string, to: string): Promise<{ server: Server; sock
   return { server, sockets };
 }
 
-t.test('the store is out of reach: the run succeeds and its metrics wait; push ships them, once', async (t) => {
-  const data = dataFolder(t);
-  const objstore = join(data, 'objstore.yaml');
-  writeFileSync(
-    objstore,
-    'type: S3\nconfig: {bucket: runs, endpoint: "127.0.0.1:9", access_key: key-of-the-test, secret_key: secret-of-the-test, insecure: true, region: here}\n',
-  );
-  const { code, stderr, run: doc } = await bench(probeBenchmark(t), data, [`--objstore=${objstore}`]);
-  t.equal(code, 0, stderr);
-  t.match(doc.archive, { bucket: /^S3 [^/]+\/runs/, verified: false, pending: true, error: /could not be shipped/ });
-  t.match(stderr, /archive:push/);
-  t.notMatch(
-    `${stderr}${JSON.stringify(doc)}`,
-    /secret-of-the-test|key-of-the-test/,
-    'no credential is shown or stored',
-  );
-  await nothingLeft(t, data, { waiting: 1 });
-
-  const still = await mayfly('archive-push', [], data).done;
-  t.equal(still.code, 4, 'it still waits');
-  const bucket = makeFolder(join(data, 'other-bucket'));
-  writeFileSync(objstore, `type: FILESYSTEM\nconfig: {directory: ${bucket}}\n`);
-  const pushed = await mayfly('archive-push', [], data).done;
-  t.equal(pushed.code, 0, pushed.stderr);
-  t.ok(existsSync(join(bucket, doc.archive!.blocks[0]!, 'meta.json')));
-  const meta = readFileSync(join(bucket, doc.archive!.blocks[0]!, 'meta.json'), 'utf8');
-  const again = await mayfly('archive-push', [], data).done;
-  t.match(again.stdout, /nothing waits/);
-  t.equal(
-    readFileSync(join(bucket, doc.archive!.blocks[0]!, 'meta.json'), 'utf8'),
-    meta,
-    'pushing twice changes nothing',
-  );
-  const shown = JSON.parse((await mayfly('show', [doc.run_id, '--json'], data).done).stdout);
-  t.match(shown.archive, { verified: true, pending: false, bucket });
-  await nothingLeft(t, data);
-});
-
-t.test('SIGTERM while the metrics are shipped: they wait', async (t) => {
-  const data = dataFolder(t);
-  const objstore = join(data, 'objstore.yaml');
-  writeFileSync(
-    objstore,
-    'type: S3\nconfig: {bucket: runs, endpoint: "127.0.0.1:9", access_key: a, secret_key: s, insecure: true, region: here}\n',
-  );
-  const running = mayfly('bench', [`--benchmark=${probeBenchmark(t)}`, `--objstore=${objstore}`], data);
-  await running.said(/ship 1 block/);
-  await sleep(500);
-  running.child.kill('SIGTERM');
-  const { code, stderr } = await running.done;
-  t.equal(code, 130, stderr);
-  await nothingLeft(t, data, { waiting: 1 });
-  const [summary] = JSON.parse((await mayfly('runs', ['--json'], data).done).stdout).runs;
-  const waiting = JSON.parse((await mayfly('show', [summary.run_id, '--json'], data).done).stdout);
-  t.match(waiting, {
-    status: 'complete',
-    archive: { verified: false, pending: true, error: 'its upload did not end' },
-  });
-  writeFileSync(objstore, `type: FILESYSTEM\nconfig: {directory: ${makeFolder(join(data, 'other-bucket'))}}\n`);
-  const pushed = await mayfly('archive-push', [], data).done;
-  t.equal(pushed.code, 0, pushed.stderr);
-  t.match(pushed.stdout, /shipped/);
-});
-
 t.test('the terminal is closed: the clean-up goes on to its end', async (t) => {
   const data = dataFolder(t);
   // script gives the command a terminal of its own; killed, it closes it: SIGHUP for the command, and every write fails
@@ -402,32 +175,16 @@ t.test('the terminal is closed: the clean-up goes on to its end', async (t) => {
   t.equal(summary.status, 'interrupted');
 });
 
-t.test('--keep leaves the stack up; no other command touches it; sweep takes it down', async (t) => {
-  const data = dataFolder(t);
-  const { code, stderr, run: doc } = await bench(probeBenchmark(t), data, ['--keep']);
-  t.equal(code, 0, stderr);
-  t.match(stderr, new RegExp(`npm run sweep -- ${doc.run_id}`));
-  const kept = await onEngine();
-  t.ok(
-    kept.some((name) => /-candidate-probe-1$/.test(name)) && kept.some((name) => /prometheus/.test(name)),
-    kept.join(', '),
-  );
-  const other = await mayfly('archive-push', [], data).done;
-  t.equal(other.code, 0, other.stderr);
-  t.same(await onEngine(), kept);
-  const swept = await mayfly('sweep', [doc.run_id], data).done;
-  t.equal(swept.code, 0, swept.stderr);
-  await nothingLeft(t, data);
-});
-
 t.test(
-  '--keep and a run that fails: it says how to take the stack down, and leaves the data of the running Prometheus',
+  '--keep and a service that never becomes healthy: the last lines of its log, how to take the stack down, and the data of the running Prometheus',
   async (t) => {
     const data = dataFolder(t);
-    const { code, stderr } = await bench(probeBenchmark(t, { mode: 'unhealthy', top: { ready_timeout: '8s' } }), data, [
+    const { code, stderr } = await bench(probeBenchmark(t, { mode: 'unhealthy', top: { ready_timeout: '5s' } }), data, [
       '--keep',
     ]);
     t.equal(code, 4, stderr);
+    t.match(stderr, /did not become healthy in 5 s/);
+    t.match(stderr, /cannot reach the database at db:5432/);
     const [, runId] = /take it down with: npm run sweep -- (\w+)/.exec(stderr) ?? [];
     t.ok(runId, stderr);
     t.ok(existsSync(join(data, 'runs', runId!, 'tsdb', 'wal')), 'Prometheus still has its data');
@@ -438,7 +195,7 @@ t.test(
 );
 
 t.test(
-  '--keep and a store out of reach: the snapshot waits beside the running Prometheus, and the sweep keeps it',
+  '--keep and a store out of reach: the stack stays up, no other command touches it, and the sweep leaves what waits',
   async (t) => {
     const data = dataFolder(t);
     const objstore = join(data, 'objstore.yaml');
@@ -446,8 +203,21 @@ t.test(
       objstore,
       'type: S3\nconfig: {bucket: runs, endpoint: "127.0.0.1:9", access_key: a, secret_key: s, insecure: true, region: here}\n',
     );
-    const { code, stderr, run: doc } = await bench(probeBenchmark(t), data, ['--keep', `--objstore=${objstore}`]);
+    const {
+      code,
+      stderr,
+      run: doc,
+    } = await bench(probeBenchmark(t), data, ['--keep', '--duration=1s', '--warmup=0s', `--objstore=${objstore}`]);
     t.equal(code, 0, stderr);
+    t.match(stderr, new RegExp(`npm run sweep -- ${doc.run_id}`));
+    const kept = await onEngine();
+    t.ok(
+      kept.some((name) => /-candidate-probe-1$/.test(name)) && kept.some((name) => /prometheus/.test(name)),
+      kept.join(', '),
+    );
+    const other = await mayfly('archive-push', [], data).done;
+    t.equal(other.code, 4, 'it still waits');
+    t.same(await onEngine(), kept);
     const folder = join(data, 'runs', doc.run_id);
     for (const part of ['tsdb/wal', 'targets', 'run.compose.json', 'snapshot', 'pending.json'])
       t.ok(existsSync(join(folder, part)), `${part} stays`);

@@ -9,6 +9,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -18,6 +19,7 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
+import { ulid } from 'ulid';
 import { stringify } from 'yaml';
 import { freePort } from '../../scripts/archive/archives.ts';
 import { isBlockName } from '../../scripts/archive/blocks.ts';
@@ -383,4 +385,19 @@ export function rawBlocks(folder: string): string[] {
   return blocks.filter(
     (block) => JSON.parse(readFileSync(join(folder, block, 'meta.json'), 'utf8')).thanos?.labels?.stream !== 'trend',
   );
+}
+
+/** The same block under another name, of another run; whole from the moment that it is in the bucket. */
+export function copyOf(bucket: string, block: string, runId: string): { runId: string; block: string } {
+  const id = ulid();
+  const work = join(bucket, '..', `copy-${id}`);
+  cpSync(join(bucket, block), work, { recursive: true });
+  const file = join(work, 'meta.json');
+  const meta = JSON.parse(readFileSync(file, 'utf8'));
+  writeFileSync(
+    file,
+    JSON.stringify({ ...meta, ulid: id, thanos: { ...meta.thanos, labels: { ...meta.thanos.labels, run_id: runId } } }),
+  );
+  renameSync(work, join(bucket, id));
+  return { runId, block: id };
 }

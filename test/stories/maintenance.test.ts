@@ -43,16 +43,11 @@ const kinds = ({ document }: Answer) =>
 const calm = (t: Test) => probeBenchmark(t, { load: { rate: 20, max_in_flight: 60 } });
 
 /** Runs of the probe benchmark in a data folder. */
-async function runsIn(
-  t: Test,
-  data: string,
-  labels: string[],
-  args: string[] = [],
-): Promise<{ run_id: string; block: string }[]> {
+async function runsIn(t: Test, data: string, labels: string[]): Promise<{ run_id: string; block: string }[]> {
   const benchmark = calm(t);
   const runs = [];
   for (const label of labels) {
-    const ended = await bench(benchmark, data, [...(label ? [`--label=${label}`] : []), ...args]);
+    const ended = await bench(benchmark, data, label ? [`--label=${label}`] : []);
     t.equal(ended.code, 0, ended.stderr);
     runs.push({ run_id: ended.run.run_id, block: ended.run.archive!.blocks[0]! });
   }
@@ -67,15 +62,15 @@ t.test('a folder bucket: list, verify, damage, repair, export, import, prune', a
     { run_id: string; block: string },
   ];
 
-  const list = await archive(data, 'ls');
+  const list = await archive(data, 'ls', '--limit=1');
   t.match(list.document, {
     schema: 'mayfly.archive-list/v1',
     runs_found: 2,
-    runs: [{ run_id: b.run_id, blocks: 1, known: true, marked: 'none' }, { run_id: a.run_id }],
+    runs: [{ run_id: b.run_id, blocks: 1, known: true, marked: 'none' }],
     partial: [],
   });
+  t.equal(list.document.runs.length, 1);
   t.ok(list.document.runs[0].samples > 100);
-  t.equal((await archive(data, 'ls', '--limit=1')).document.runs.length, 1);
   t.equal((await archive(data, 'ls', '--benchmark=other')).document.runs_found, 0);
   t.equal((await archive(data, 'show', a.run_id.slice(0, 24).toLowerCase())).document.run_id, a.run_id);
   t.match((await archive(data, 'show', 'last')).document, {
@@ -100,7 +95,6 @@ t.test('a folder bucket: list, verify, damage, repair, export, import, prune', a
   t.same(kinds(damaged), ['damaged']);
   t.match(damaged.document.findings[0], { run_id: a.run_id, blocks: [a.block] });
   t.ok(existsSync(join(bucket, a.block, 'index')), 'a damaged block without another copy is kept');
-  t.equal((await archive(data, 'verify', '--quick')).code, 0, 'the sizes are right');
   t.equal((await archive(data, 'verify', `--run=${b.run_id}`)).code, 0);
   t.match(
     (await archive(data, 'export', a.run_id, `--out=${join(data, 'c.tar')}`)).stderr,
@@ -148,7 +142,6 @@ t.test('a folder bucket: list, verify, damage, repair, export, import, prune', a
     'two at once: one does it; the other does it after, or says that it cannot now',
   );
   t.match(twice.find(({ code }) => code === 0)!.document, { new_run: false, blocks: [] });
-  t.equal((await archive(other, 'verify')).code, 0);
   const shown = async (data: string) => {
     const { archive: _where, ...run } = JSON.parse((await mayfly('show', [a.run_id, '--json'], data).done).stdout);
     return run;
@@ -219,43 +212,28 @@ t.test('an S3 store: verify reads a copy, and export, import and removal go the 
       objstore,
       `type: S3\nprefix: team\nconfig: {bucket: runs, endpoint: "${endpoint}", access_key: key-of-the-test, secret_key: ${secret}, insecure: true, region: us-east-1}\n`,
     );
-  configure(SECRET);
-  const [a] = (await runsIn(t, data, [''], [`--objstore=${objstore}`])) as [{ run_id: string; block: string }];
   const s3 = `--objstore=${objstore}`;
-  t.match((await archive(data, 'ls', s3)).document, {
-    bucket: /^S3 [^/]+\/runs/,
-    runs: [{ run_id: a.run_id, known: true }],
-  });
-  const whole = await archive(data, 'verify', s3);
-  t.equal(whole.code, 0, whole.stdout + whole.stderr);
-  t.ok(whole.document.bytes_checked > 10_000, 'the contents were read');
-  const out = join(data, 'a.tar');
-  t.equal((await archive(data, 'export', a.run_id, `--out=${out}`, s3)).code, 0);
-  damage(join(bucket, 'team', a.block, 'index'));
-  t.same(kinds(await archive(data, 'verify', s3)), ['damaged']);
-  t.match((await archive(data, 'import', out, s3)).document, { new_run: false, blocks: [a.block] });
-  t.equal((await archive(data, 'verify', s3)).code, 0);
-
   // A run that could not be shipped is a fault, and the repair ships it.
   configure('another-secret-of-the-test');
   const waiting = await bench(calm(t), data, [s3]);
-  t.match(waiting.run.archive, { pending: true });
+  t.match(waiting.run.archive, { pending: true }, waiting.stderr);
+  const { run_id } = waiting.run;
   const refused = await archive(data, 'verify', s3);
   t.equal(refused.code, 4);
   t.match(refused.stderr, /the bucket S3 [^/]+\/runs\/team does not answer/);
   configure(SECRET);
   // A damaged block in the bucket would look shipped to Thanos; its good copy waits here.
-  const [half] = waiting.run.archive!.blocks;
-  const copy = join(data, 'runs', waiting.run.run_id, 'snapshot', half!);
+  const [block] = waiting.run.archive!.blocks as [string];
+  const copy = join(data, 'runs', run_id, 'snapshot', block);
   const meta = JSON.parse(readFileSync(join(copy, 'meta.json'), 'utf8'));
-  const torn = join(bucket, 'team', half!);
+  const torn = join(bucket, 'team', block);
   cpSync(copy, torn, { recursive: true });
   writeFileSync(
     join(torn, 'meta.json'),
     JSON.stringify({
       ...meta,
       thanos: {
-        labels: { stream: 'raw', run_id: waiting.run.run_id, benchmark: 'probe', host: waiting.run.host.id },
+        labels: { stream: 'raw', run_id, benchmark: 'probe', host: waiting.run.host.id },
         downsample: { resolution: 0 },
         source: 'bucket.upload',
       },
@@ -264,24 +242,37 @@ t.test('an S3 store: verify reads a copy, and export, import and removal go the 
   cpSync(join(copy, 'index'), join(data, 'index-of-the-copy'));
   damage(join(torn, 'index'));
   t.same(kinds(await archive(data, 'verify', s3)), ['damaged', 'pending']);
-  t.equal((await archive(data, 'mark-delete', waiting.run.run_id, s3)).code, 2, 'what waits is not marked');
+  t.equal((await archive(data, 'mark-delete', run_id, s3)).code, 2, 'what waits is not marked');
   const shipped = await archive(data, 'verify', '--repair', s3);
   t.equal(shipped.code, 0, shipped.stdout + shipped.stderr);
   t.match(shipped.document.repaired, [
-    { kind: 'damaged', blocks: [half] },
-    { kind: 'pending', run_id: waiting.run.run_id },
+    { kind: 'damaged', blocks: [block] },
+    { kind: 'pending', run_id },
   ]);
   t.same(
     readFileSync(join(torn, 'index')),
     readFileSync(join(data, 'index-of-the-copy')),
     'the good copy is in the bucket',
   );
-  t.equal((await archive(data, 'ls', s3)).document.runs_found, 2);
+
+  t.match((await archive(data, 'ls', s3)).document, {
+    bucket: /^S3 [^/]+\/runs/,
+    runs: [{ run_id, known: true }],
+  });
+  const whole = await archive(data, 'verify', s3);
+  t.equal(whole.code, 0, whole.stdout + whole.stderr);
+  t.ok(whole.document.bytes_checked > 10_000, 'the contents were read');
+  const out = join(data, 'a.tar');
+  t.equal((await archive(data, 'export', run_id, `--out=${out}`, s3)).code, 0);
+  damage(join(bucket, 'team', block, 'index'));
+  t.same(kinds(await archive(data, 'verify', s3)), ['damaged']);
+  t.match((await archive(data, 'import', out, s3)).document, { new_run: false, blocks: [block] });
+  t.equal((await archive(data, 'verify', s3)).code, 0);
 
   const gone = await archive(data, 'prune', '--max-size=0B', '--yes', '--now', s3);
   t.equal(gone.code, 0, gone.stderr);
   t.same((await archive(data, 'ls', s3)).document.runs, []);
-  t.notOk(existsSync(join(bucket, 'team', a.block, 'index')));
+  t.notOk(existsSync(join(bucket, 'team', block, 'index')));
   t.equal((await archive(data, 'verify', s3)).code, 0);
   mkdirSync(join(data, 'bucket'), { recursive: true });
   t.same(readdirSync(join(data, 'bucket')), [], 'the folder bucket was not used');

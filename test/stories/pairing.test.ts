@@ -1,4 +1,4 @@
-/** Alternating rounds: asked for, and by themselves near the limit of the CPUs. */
+/** Alternating rounds, by themselves near the limit of the CPUs; --pairing=alternating is in test/plan. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -6,9 +6,7 @@ import { bench, dataFolder, engine, mayfly, nothingLeft, probeBenchmark } from '
 
 t.teardown(() => engine.close());
 
-const SHORT = ['--duration=1s', '--warmup=0s'];
-
-t.test('a fixed number of rounds, alternating: the rounds of a block, and one look', async (t) => {
+t.test('both sides near the limit of the CPUs: alternating by itself, in blocks, to one look', async (t) => {
   const data = dataFolder(t);
   const refused = await mayfly(
     'bench',
@@ -19,35 +17,6 @@ t.test('a fixed number of rounds, alternating: the rounds of a block, and one lo
   t.match(refused.stderr, /there\.md/);
   t.notOk(existsSync(join(data, 'mayfly.db')), 'refused before anything is started');
 
-  const benchmark = probeBenchmark(t, { top: { metrics: [{ name: 'latency_med', primary: true }] } });
-  const { code, stderr, run } = await bench(benchmark, data, [
-    '--commit=HEAD',
-    '--against=HEAD',
-    '--pairing=alternating',
-    '--rounds=1',
-    '--strict',
-    ...SHORT,
-  ]);
-  t.equal(code, 1, stderr);
-  t.match(run, {
-    pairing: 'alternating',
-    verdict: { verdict: 'INCONCLUSIVE', observations: 1, method: { design: 'fixed', looks: [1] } },
-  });
-  t.same(
-    run.rounds.map(({ round }) => round),
-    run.rounds.map((_, index) => index + 1),
-  );
-  t.same(
-    run.rounds.filter(({ valid }) => valid).map(({ block, side }) => `${block} ${side}`),
-    ['1 candidate', '1 baseline', '1 baseline', '1 candidate'],
-    'one that is INVALID is measured again in its place',
-  );
-  t.match(run.verdict!.notes.join(), /both sides are the same build/);
-  await nothingLeft(t, data);
-});
-
-t.test('both sides near the limit of the CPUs: alternating by itself', async (t) => {
-  const data = dataFolder(t);
   const benchmark = probeBenchmark(t, {
     top: { metrics: [{ name: 'latency_med', primary: true }] },
     allow: { saturation: 0 },
@@ -56,11 +25,26 @@ t.test('both sides near the limit of the CPUs: alternating by itself', async (t)
     '--commit=HEAD',
     '--against=HEAD',
     '--rounds=1',
-    ...SHORT,
+    '--strict',
+    '--duration=1s',
+    '--warmup=0s',
   ]);
-  t.equal(code, 0, stderr);
+  t.equal(code, 1, stderr);
   t.match(stderr, /going on with alternating rounds/);
-  t.equal(run.pairing, 'alternating');
+  t.match(run, {
+    pairing: 'alternating',
+    verdict: { verdict: 'INCONCLUSIVE', observations: 1, method: { design: 'fixed', looks: [1] } },
+  });
+  t.same(
+    run.rounds.map(({ round }) => round),
+    [1, ...run.rounds.slice(1).map((_, index) => index + 1)],
+  );
   t.ok(run.rounds.slice(0, 2).every(({ reasons }) => reasons.some(({ code }) => code === 'saturated')));
-  t.equal(run.rounds.filter(({ valid }) => valid).length, 4);
+  t.same(
+    run.rounds.filter(({ valid }) => valid).map(({ block, side }) => `${block} ${side}`),
+    ['1 candidate', '1 baseline', '1 baseline', '1 candidate'],
+    'one that is INVALID is measured again in its place',
+  );
+  t.match(run.verdict!.notes.join(), /both sides are the same build/);
+  await nothingLeft(t, data);
 });

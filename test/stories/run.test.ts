@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { VERSION } from '../../loadgen/version.ts';
 import { compile } from '../../scripts/config/schema.ts';
+import type { RunDocument } from '../../scripts/documents/run.ts';
 import {
   bench,
   dataFolder,
@@ -18,6 +19,9 @@ import {
 } from '../e2e/helpers.ts';
 
 t.teardown(() => engine.close());
+
+/** A branch may be called what a shell would run. */
+const BRANCH = 'feature/$(id>x)';
 
 t.test('one commit is measured, stored, shipped, and nothing is left', async (t) => {
   const data = dataFolder(t);
@@ -113,130 +117,90 @@ t.test('one commit is measured, stored, shipped, and nothing is left', async (t)
   );
   t.notOk(/__name__="mayfly_request_duration_seconds_bucket"/.test(dump), 'histograms are native ones');
 
-  const again = await bench(probeBenchmark(t), data);
-  t.equal(again.code, 0, again.stderr);
-  t.equal(again.run.sides.candidate.images[0]!.source, 'cached', 'a build is made once for a commit');
-  const both = await mayfly('compare', [doc.run_id, again.run.run_id], data).done;
+  const terminal = await mayfly('bench', [`--benchmark=${probeBenchmark(t)}`], data).done;
+  t.equal(terminal.code, 0, terminal.stderr);
+  for (const row of [/p95/, /p99/, /CPU/i, /memory/i]) t.match(terminal.stdout, row);
+  const [, runId] = /npm run show -- (\w{26})/.exec(terminal.stdout) ?? [];
+  t.ok(runId, 'one table on stdout, and how to see it again');
+  t.match(terminal.stderr, /round 1 of 1/, 'progress on stderr');
+  await nothingLeft(t, data);
+  const again: RunDocument = JSON.parse((await mayfly('show', [runId!, '--json'], data).done).stdout);
+  t.equal(again.sides.candidate.images[0]!.source, 'cached', 'a build is made once for a commit');
+  const both = await mayfly('compare', [doc.run_id, again.run_id], data).done;
   t.equal(both.code, 0, both.stderr + both.stdout);
   t.match(both.stdout, /latency/);
 });
 
-t.test('two sides are measured in the same rounds and get the same requests', async (t) => {
-  const { folder, commits } = await probeRepository(t, [
-    {},
-    { 'server.js': readFileSync('test/fixtures/probe/service/server.js', 'utf8').replace("'probe\\n'", "'other\\n'") },
-  ]);
-  const data = dataFolder(t);
+t.test(
+  'two sides are measured in the same rounds; a repository by URL, a branch that only the remote has',
+  async (t) => {
+    const { folder, commits } = await probeRepository(t, [
+      {},
+      {
+        'server.js': readFileSync('test/fixtures/probe/service/server.js', 'utf8').replace("'probe\\n'", "'other\\n'"),
+      },
+    ]);
+    await run('git', ['branch', BRANCH], { cwd: folder }).done;
+    await run('git', ['reset', '--quiet', '--hard', commits[0]!], { cwd: folder }).done;
+    const data = dataFolder(t);
+    const benchmark = probeBenchmark(t, {
+      build: { git: { repository: `file://${folder}`, context: '.', dockerfile: 'Dockerfile' } },
+    });
+    const {
+      code,
+      stderr,
+      run: doc,
+    } = await bench(benchmark, data, [`--commit=${BRANCH}`, `--against=${commits[0]!.slice(0, 10)}`, '--rounds=2']);
+    t.equal(code, 0, stderr);
+    t.same(faults(doc), [], 'the document is what its schema says');
+    t.equal(doc.pairing, 'interleaved');
+    t.same([doc.sides.candidate.commit, doc.sides.baseline!.commit], [commits[1], commits[0]]);
+    t.not(doc.sides.candidate.images[0]!.id, doc.sides.baseline!.images[0]!.id);
+    const rounds = [...Map.groupBy(doc.rounds, ({ round }) => round).values()].filter((sides) =>
+      sides.every(({ valid }) => valid),
+    );
+    t.same(
+      rounds.map((sides) => sides.map(({ side }) => side).sort()),
+      [
+        ['baseline', 'candidate'],
+        ['baseline', 'candidate'],
+      ],
+    );
+    for (const round of rounds.flat())
+      t.ok(
+        Math.abs(round.samples.request_rate!.value - 50) < 1,
+        `each side gets the whole rate: ${round.samples.request_rate!.value}`,
+      );
+    const table = await mayfly('show', [doc.run_id], data).done;
+    t.match(table.stdout, /baseline/);
+    await nothingLeft(t, data);
+  },
+);
+
+t.test('two runs at the same time share nothing; each measures the uncommitted state, without a commit', async (t) => {
+  const { folder } = await probeRepository(t, [{}]);
+  writeFileSync(join(folder, 'new.js'), '// new\n');
+  const data = [dataFolder(t), dataFolder(t)];
   const benchmark = probeBenchmark(t, {
     build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile' } },
+    load: { rate: 20 },
   });
-  const {
-    code,
-    stderr,
-    run: doc,
-  } = await bench(benchmark, data, [`--commit=${commits[1]}`, `--against=${commits[0]!.slice(0, 10)}`, '--rounds=2']);
-  t.equal(code, 0, stderr);
-  t.same(faults(doc), [], 'the document is what its schema says');
-  t.equal(doc.pairing, 'interleaved');
-  t.same([doc.sides.candidate.commit, doc.sides.baseline!.commit], [commits[1], commits[0]]);
-  t.not(doc.sides.candidate.images[0]!.id, doc.sides.baseline!.images[0]!.id);
-  const rounds = [...Map.groupBy(doc.rounds, ({ round }) => round).values()].filter((sides) =>
-    sides.every(({ valid }) => valid),
-  );
-  t.same(
-    rounds.map((sides) => sides.map(({ side }) => side).sort()),
-    [
-      ['baseline', 'candidate'],
-      ['baseline', 'candidate'],
-    ],
-  );
-  for (const round of rounds.flat())
-    t.ok(
-      Math.abs(round.samples.request_rate!.value - 50) < 1,
-      `each side gets the whole rate: ${round.samples.request_rate!.value}`,
-    );
-  const table = await mayfly('show', [doc.run_id], data).done;
-  t.match(table.stdout, /baseline/);
-  await nothingLeft(t, data);
-});
-
-t.test('the uncommitted state is measured without a commit', async (t) => {
-  const { folder } = await probeRepository(t, [{}]);
-  await run('sh', ['-c', 'echo "// new" > new.js'], { cwd: folder }).done;
-  const data = dataFolder(t);
-  const {
-    code,
-    stderr,
-    run: doc,
-  } = await bench(
-    probeBenchmark(t, { build: { git: { repository: folder, context: '.', dockerfile: 'Dockerfile' } } }),
-    data,
-    ['--commit=worktree'],
-  );
-  t.equal(code, 0, stderr);
-  t.match(doc.sides.candidate.commit, /^worktree-[0-9a-f]{40}$/);
+  const both = await Promise.all(data.map((folder) => bench(benchmark, folder, ['--commit=worktree'])));
+  for (const { code, stderr } of both) t.equal(code, 0, stderr);
+  const [one, other] = both.map(({ run }) => run) as [RunDocument, RunDocument];
+  t.not(one.run_id, other.run_id);
+  t.match(one.sides.candidate.commit, /^worktree-[0-9a-f]{40}$/);
+  t.equal(other.sides.candidate.commit, one.sides.candidate.commit, 'the same state is the same to both');
+  for (const [index, { run: doc }] of both.entries()) {
+    t.same(rawBlocks(join(data[index]!, 'bucket')), doc.archive!.blocks);
+    t.ok(Math.abs(doc.rounds.find(({ valid }) => valid)!.samples.request_rate!.value - 20) < 0.5);
+  }
   t.equal(
     (await run('git', ['status', '--porcelain'], { cwd: folder }).done).stdout,
     '?? new.js\n',
     "the user's index is not touched",
   );
-});
-
-t.test('two runs at the same time share nothing', async (t) => {
-  const data = [dataFolder(t), dataFolder(t)];
-  const benchmark = probeBenchmark(t, { load: { rate: 20 } });
-  const both = await Promise.all(data.map((folder) => bench(benchmark, folder)));
-  for (const { code, stderr } of both) t.equal(code, 0, stderr);
-  t.not(both[0]!.run.run_id, both[1]!.run.run_id);
-  for (const [index, { run: doc }] of both.entries()) {
-    t.same(rawBlocks(join(data[index]!, 'bucket')), doc.archive!.blocks);
-    t.ok(Math.abs(doc.rounds.find(({ valid }) => valid)!.samples.request_rate!.value - 20) < 0.5);
-  }
   await nothingLeft(t, data[0]!);
-});
-
-t.test('code under test reaches nothing but its own network', async (t) => {
-  const data = dataFolder(t);
-  const benchmark = probeBenchmark(t, {
-    mode: 'curious',
-    top: {
-      metrics: [
-        {
-          name: 'reached',
-          promql: 'max(max_over_time(probe_reached{$selector}[$window]))',
-          unit: 'count',
-          primary: true,
-        },
-      ],
-    },
-  });
-  const { code, stderr, run: doc } = await bench(benchmark, data);
-  t.equal(code, 0, stderr);
-  for (const { round, valid, samples } of doc.rounds) {
-    if (valid || samples.reached) t.same(samples.reached, { value: 0, unit: 'count' }, `round ${round}`);
-  }
-});
-
-t.test('the terminal shows progress on stderr and one table on stdout', async (t) => {
-  const data = dataFolder(t);
-  const { code, stdout, stderr } = await mayfly('bench', [`--benchmark=${probeBenchmark(t)}`], data).done;
-  t.equal(code, 0, stderr);
-  for (const row of [/p95/, /p99/, /CPU/i, /memory/i]) t.match(stdout, row);
-  t.match(stdout, /npm run show/);
-  t.match(stderr, /round 1 of 1/);
-  t.notOk(existsSync(join(data, 'runs')) && readdirSync(join(data, 'runs')).length > 0);
-});
-
-t.test('a repository by URL, a branch that only the remote has', async (t) => {
-  const { folder, commits } = await probeRepository(t, [{}]);
-  await run('git', ['branch', 'feature/$(id>x)'], { cwd: folder }).done;
-  const data = dataFolder(t);
-  const benchmark = probeBenchmark(t, {
-    build: { git: { repository: `file://${folder}`, context: '.', dockerfile: 'Dockerfile' } },
-  });
-  const { code, stderr, run: doc } = await bench(benchmark, data, ['--commit=feature/$(id>x)']);
-  t.equal(code, 0, stderr);
-  t.equal(doc.sides.candidate.commit, commits[0]);
 });
 
 t.test('any other load generator: vegeta, judged by its own metrics', async (t) => {

@@ -39,9 +39,9 @@ t.test('a pull request and a merge are measured, judged and reported, though the
   const server = start(place, 'serve', '--port=0');
   t.teardown(() => server.child.kill('SIGKILL'));
   const url = await urlOf(server);
-  const [master] = await until('the head of the default branch is queued', async () =>
-    (await queue(place)).length > 0 ? queue(place) : undefined,
-  );
+  const api = async (path: string) => (await fetch(`${url}/api/${path}`)).json() as any;
+  await until('the head of the default branch is queued', async () => (await api('jobs')).jobs[0]);
+  const [master] = await queue(place);
   t.match(master, { kind: 'new-master', state: 'queued', commit: base, repository: 'acme/probe', benchmark: 'probe' });
 
   const repository = { id: 1, full_name: 'acme/probe', default_branch: 'main' };
@@ -85,9 +85,7 @@ t.test('a pull request and a merge are measured, judged and reported, though the
 
   const [job] = (await queue(place)).filter(({ job_id }) => job_id === queued[0]);
   t.match(job, { state: 'done', verdict: 'REGRESSION', losses: 1, failures: 0 });
-  const measured = (await fetch(`${url}/api/runs/${job!.run_id}`).then((answer) => answer.json())) as {
-    run: RunDocument;
-  } & RunDocument;
+  const measured: { run: RunDocument } & RunDocument = await api(`runs/${job!.run_id}`);
   const document = measured.run ?? measured;
   t.ok(document.continues, 'the rounds that the killed worker had finished are taken over');
   t.match(await fetch(`${url}/runs/${job!.run_id}`).then((page) => page.text()), /REGRESSION/);
@@ -108,12 +106,11 @@ t.test('a pull request and a merge are measured, judged and reported, though the
     remote.comments.find(({ body, author }) => author !== 'ada' && /hlep/.test(body)),
   );
 
-  const [merged] = await until('the default branch is measured', async () =>
-    (await queue(place)).some(({ job_id, state }) => job_id === master!.job_id && state === 'done')
-      ? (await queue(place)).filter(({ job_id }) => job_id === master!.job_id)
-      : undefined,
-  );
-  t.ok(merged!.run_id);
+  const merged = await until('the default branch is measured', async () => {
+    const job = await api(`jobs/${master!.job_id}`);
+    return job.state === 'done' ? job : undefined;
+  });
+  t.ok(merged.run_id);
   await until('the commit of the default branch has its check run', () =>
     remote.checkRuns.find(({ head_sha, status }) => head_sha === base && status === 'completed'),
   );

@@ -28,7 +28,7 @@ const RUNS = 12;
 
 t.test('made-up runs', async (t) => {
   const data = dataFolder(t);
-  const { code, stderr, run: real } = await bench(probeBenchmark(t), data, ['--rounds=2']);
+  const { code, stderr, run: real } = await bench(probeBenchmark(t), data);
   t.equal(code, 0, stderr);
   const [block] = real.archive!.blocks;
   const keep = dataFolder(t);
