@@ -7,7 +7,8 @@ export interface ChartOptions {
   height?: number;
   /** The scale covers at least so much, as a share of the values: noise must not fill the chart. */
   least: number;
-  format(value: number): string;
+  /** The label of a value on the axis; `all`: those that get one. */
+  format(value: number, all: readonly number[]): string;
   /** Letters under the points that they belong to. */
   marks: readonly { index: number; letter: string }[];
 }
@@ -26,7 +27,8 @@ export interface Chart {
 export function chart(values: readonly number[], { width, height = 7, least, format, marks }: ChartOptions): Chart {
   const logs = values.map(Math.log);
   const [low, high] = scaleOf(logs, least);
-  const labels = [high, (low + high) / 2, low].map((value) => format(Math.exp(value)));
+  const places = [high, (low + high) / 2, low].map(Math.exp);
+  const labels = places.map((value) => format(value, places));
   const left = Math.max(...labels.map((label) => label.length)) + 2;
   const columns = Math.max(1, Math.min(values.length, width - left));
   const columnOf = (index: number) => Math.min(columns - 1, Math.floor((index * columns) / values.length));

@@ -14,7 +14,7 @@ import type { ChangePoint } from '../store/db.ts';
 import type { SuspectedChange } from '../store/judgements.ts';
 import { chart } from './chart.ts';
 import { styled } from './columns.ts';
-import { formatValue } from './units.ts';
+import { formatTick, formatValue } from './units.ts';
 
 /** One run of the master set. */
 export interface HistoryPoint {
@@ -113,7 +113,7 @@ function seriesLines(series: HistorySeries, document: HistoryDocument, options: 
   );
   const drawn = chart(
     points.map(({ level }) => level),
-    { width: options.width, least: 2 * margin, format: (value) => formatValue(value, unit), marks },
+    { width: options.width, least: 2 * margin, format: (value, all) => formatTick(value, all, unit), marks },
   );
   return [
     styled('bold', titleOf(metric), options.color) +

@@ -5,18 +5,60 @@ import type { Unit } from '../documents/run.ts';
 /** What is printed where there is no number. */
 export const NO_VALUE = '-';
 
-/** Three significant digits: 0.0123, 1.20, 12.3, 123, 1234. Zero is 0. */
+/** Three significant digits: 0.0123, 1.20, 12.3, 123, 1234, and 1.66e-6 where it is small. Zero is 0. */
 export function digits(value: number): string {
   const magnitude = Math.abs(value);
   if (value === 0) return '0';
-  if (magnitude < 1e-6) return value.toExponential(1);
+  if (magnitude < 1e-4) return value.toExponential(2);
   return magnitude >= 99.95 ? String(Math.round(value)) : value.toPrecision(3);
 }
 
-/** Scales from large to small; the first that gives at least 1 is taken, else the last. */
-function scaled(value: number, scales: [factor: number, name: string][]): string {
-  const wanted = scales.find(([factor]) => Math.abs(value) >= factor * 0.9995) ?? scales.at(-1)!;
-  return value === 0 ? `0 ${wanted[1]}` : `${digits(value / wanted[0])} ${wanted[1]}`;
+type Scale = [factor: number, name: string];
+
+/** From large to small. */
+const SCALES: Record<string, Scale[]> = {
+  s: [
+    [1, 's'],
+    [1e-3, 'ms'],
+    [1e-6, 'µs'],
+  ],
+  bytes: [
+    [1e9, 'GB'],
+    [1e6, 'MB'],
+    [1e3, 'kB'],
+    [1, 'B'],
+  ],
+};
+
+/** The first scale of a unit that gives at least 1, else the last. A unit of one word gets prefixes below a tenth. */
+function scaleOf(value: number, unit: Unit): Scale {
+  const magnitude = Math.abs(value);
+  const scales = SCALES[unit];
+  if (scales) return scales.find(([factor]) => magnitude >= factor * 0.9995) ?? scales.at(-1)!;
+  if (unit === 'ratio') return [0.01, '%'];
+  if (unit === '1/s') return [1, '/s'];
+  if (unit === 'count') return [1, ''];
+  const name = plainText(unit);
+  if (value === 0 || magnitude >= 0.09995 || !/^\p{L}+$/u.test(unit)) return [1, name];
+  if (magnitude >= 1e-3 * 0.9995) return [1e-3, `m${name}`];
+  return magnitude >= 1e-6 * 0.9995 ? [1e-6, `µ${name}`] : [1e-9, `n${name}`];
+}
+
+const withUnit = (text: string, [, name]: Scale) => (name === '' ? text : `${text} ${name}`);
+
+/**
+ * The label of a value on an axis that has these: all in one scale, with as many digits as the step between them needs,
+ * so that no two read alike.
+ */
+export function formatTick(value: number, all: readonly number[], unit: Unit): string {
+  const sorted = [...new Set(all)].filter(Number.isFinite).sort((a, b) => a - b);
+  if (sorted.length < 2 || !Number.isFinite(value)) return formatValue(value, unit);
+  const scale = scaleOf(Math.max(...sorted.map(Math.abs)), unit);
+  const places = sorted.map((one) => one / scale[0]);
+  const step = Math.min(...places.slice(1).map((one, i) => one - places[i]!));
+  let decimals = 0;
+  while (decimals < 12 && places.some((one) => Math.abs(one - Number(one.toFixed(decimals))) > step / 20)) decimals++;
+  return withUnit(value === 0 ? '0' : (value / scale[0]).toFixed(decimals), scale);
 }
 
 /** A duration of at least a minute, or of whole seconds where it counts: 1m 05s, 12.3s. */
@@ -45,27 +87,9 @@ export function formatDifference(share: number): string {
 /** A sample's value with its unit in the scale that reads best. Not a number: '-'. */
 export function formatValue(value: number, unit: Unit): string {
   if (!Number.isFinite(value)) return NO_VALUE;
-  switch (unit) {
-    case 's':
-      return scaled(value, [
-        [1, 's'],
-        [1e-3, 'ms'],
-        [1e-6, 'µs'],
-      ]);
-    case 'bytes':
-      return scaled(value, [
-        [1e9, 'GB'],
-        [1e6, 'MB'],
-        [1e3, 'kB'],
-        [1, 'B'],
-      ]);
-    case 'ratio':
-      return formatPercent(value);
-    case '1/s':
-      return `${value.toFixed(1)} /s`;
-    case 'count':
-      return Number.isInteger(value) ? String(value) : digits(value);
-    default:
-      return `${digits(value)} ${plainText(unit)}`;
-  }
+  if (unit === 'ratio') return formatPercent(value);
+  if (unit === '1/s') return `${value === 0 || Math.abs(value) >= 1 ? value.toFixed(1) : digits(value)} /s`;
+  if (unit === 'count' && Number.isInteger(value)) return String(value);
+  const scale = scaleOf(value, unit);
+  return withUnit(digits(value / scale[0]), scale);
 }

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { formatDifference, formatElapsed, formatPercent, formatValue } from '../../scripts/report/units.ts';
+import { formatDifference, formatElapsed, formatPercent, formatTick, formatValue } from '../../scripts/report/units.ts';
 
 t.test('values with their units', async (t) => {
   const cases: [value: number, unit: string, text: string][] = [
@@ -58,4 +58,60 @@ t.test('per cent, differences, times', async (t) => {
 
 t.test('a unit that the benchmark names cannot act on the terminal', async (t) => {
   t.equal(formatValue(1, 'x\u001b[2J\u0007'), '1.00 x?');
+});
+
+t.test('small quantities in a unit that reads', async (t) => {
+  const cases: [value: number, unit: string, text: string][] = [
+    [0.00000166, 'cores', '1.66 µcores'],
+    [0.0456, 'cores', '45.6 mcores'],
+    [2e-8, 'cores', '20.0 ncores'],
+    [0.5, 'cores', '0.500 cores'],
+    [0, 'cores', '0 cores'],
+    [0.00000166, 'items per page', '1.66e-6 items per page'],
+    [0.00000166, 'count', '1.66e-6'],
+    [0.02, '1/s', '0.0200 /s'],
+    [0, '1/s', '0.0 /s'],
+  ];
+  for (const [value, unit, text] of cases) t.equal(formatValue(value, unit), text, `${value} ${unit}`);
+});
+
+t.test('the labels of an axis differ, in one scale, with the digits that the step needs', async (t) => {
+  const cases: [values: number[], unit: string, texts: string[]][] = [
+    [[0.00186, 0.001858, 0.001852, 0.00185], 's', ['1.860 ms', '1.858 ms', '1.852 ms', '1.850 ms']],
+    [[0.0015, 0.002, 0.0025], 's', ['1.5 ms', '2.0 ms', '2.5 ms']],
+    [[0.0008, 0.001, 0.0012], 's', ['0.8 ms', '1.0 ms', '1.2 ms']],
+    [[0, 0.1, 0.2], 's', ['0 ms', '100 ms', '200 ms']],
+    [[-0.001, 0, 0.001], 'ratio', ['-0.1 %', '0 %', '0.1 %']],
+    [[400.01, 400.02], '1/s', ['400.01 /s', '400.02 /s']],
+    [[1e-6, 2e-6, 3e-6], 'cores', ['1 µcores', '2 µcores', '3 µcores']],
+    [[123_456_000, 123_457_000], 'bytes', ['123.456 MB', '123.457 MB']],
+    [[5, 6], 'count', ['5', '6']],
+    [[0.0012], 's', ['1.20 ms']],
+    [[], 's', []],
+  ];
+  for (const [values, unit, texts] of cases)
+    t.same(
+      values.map((value) => formatTick(value, values, unit)),
+      texts,
+    );
+  for (let at = 1; at < 2000; at++) {
+    const low = 1.234567e-7 * 1.021 ** at;
+    const values = [low, low * 1.0003, low * 1.0006];
+    for (const unit of ['s', 'bytes', 'ratio', '1/s', 'count', 'cores'])
+      if (new Set(values.map((value) => formatTick(value, values, unit))).size < 3) t.fail(`${low} ${unit}`);
+  }
+});
+
+t.test('the site writes numbers as the terminal does', async (t) => {
+  const { format, labels } = await import('../../scripts/service/server/assets/plot.js' as string);
+  for (const unit of ['s', 'bytes', '1/s', 'count', 'cores', 'items per page'])
+    for (let power = -9; power < 12; power++)
+      for (const factor of [0, 1, 1.66, 9.996, -4.2]) {
+        const value = factor * 10 ** power;
+        const all = [value, value * 1.001, value * 1.002];
+        if (format(value, unit) !== formatValue(value, unit)) t.fail(`${value} ${unit}: ${format(value, unit)}`);
+        const expected = all.map((one) => formatTick(one, all, unit));
+        if (labels(all, unit).join() !== expected.join()) t.fail(`${all} ${unit}: ${labels(all, unit)}`);
+      }
+  t.pass('all alike');
 });

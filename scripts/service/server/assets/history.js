@@ -1,5 +1,5 @@
 // The history of one metric: a point a commit, its interval, the changes; by mouse, touch and keys.
-import { axis, color, dataOf, element, format, keepDrawn, uPlot, widthOf } from './plot.js';
+import { axis, color, dataOf, element, keepDrawn, labels, uPlot, widthOf } from './plot.js';
 
 export function drawHistory(box) {
   const { unit, points, changes } = dataOf('history-data');
@@ -37,7 +37,7 @@ export function drawHistory(box) {
       series: [{}, { stroke: color('candidate'), width: 1.5, points: { show: true, size: 7, fill: color('candidate'), stroke: color('surface') } }],
       axes: [
         axis({ values: (_, places) => places.map((place) => dateOf(points[place])), incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000], space: 90, size: 30 }),
-        axis({ values: (_, places) => places.map((place) => format(place, unit)), size: widthOf }),
+        axis({ values: (_, places) => labels(places, unit), size: widthOf }),
       ],
       hooks: {
         drawSeries: [(chart) => intervals(chart, points)],

@@ -1,5 +1,5 @@
 // Time series of one run, or of two laid over each other: a line for each round, by seconds since the start of its window.
-import { axis, color, dataOf, element, format, keepDrawn, uPlot, widthOf } from './plot.js';
+import { axis, color, dataOf, element, format, keepDrawn, labels, uPlot, widthOf } from './plot.js';
 
 export async function drawSeries() {
   const place = document.getElementById('series');
@@ -67,7 +67,7 @@ function plotOf(box, unit, lines) {
     width: Math.max(200, box.clientWidth), height: box.clientHeight, legend: { show: false }, padding: [8, 18, 0, 0],
     scales: { x: { time: false } }, cursor: { drag: { x: false, y: false } },
     series: [{}, ...lines.map(({ kind, counts }) => ({ stroke: color(kind), alpha: counts ? 0.7 : 0.3, width: 1.3, dash: counts ? undefined : [3, 4], spanGaps: true, points: { show: false } }))],
-    axes: [axis({ values: (_, places) => places.map((one) => `${one} s`), space: 60, size: 28 }), axis({ values: (_, places) => places.map((one) => format(one, unit)), size: widthOf })],
+    axes: [axis({ values: (_, places) => places.map((one) => `${one} s`), space: 60, size: 28 }), axis({ values: (_, places) => labels(places, unit), size: widthOf })],
   }, [xs, ...values], box);
 }
 

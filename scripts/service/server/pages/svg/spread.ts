@@ -1,5 +1,5 @@
 /** The rounds of two sides over one axis of values: dots, and a box with the quartiles and the median. Pure. */
-import { formatValue } from '../../../../report/units.ts';
+import { formatTick, formatValue } from '../../../../report/units.ts';
 import type { SideValues } from '../../data/data-types.ts';
 import { type Html, html } from '../../html.ts';
 import { at, extent, linear, ticks } from './scale.ts';
@@ -18,7 +18,7 @@ export function spreadOver(
   const x = linear(range, [LEFT, WIDTH - RIGHT]);
   const label = `${title}, the rounds of both over each other. ${rows.map(({ name, values }) => stripWords(values, unit).replace(/^\w+/, name)).join(' ')}`;
   return html`<svg class="strip" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${label}">
-${ticks(range, 4).map((tick) => html`<line class="grid" x1="${at(x(tick))}" x2="${at(x(tick))}" y1="4" y2="${HEIGHT - 24}"/><text x="${at(x(tick))}" y="${HEIGHT - 8}" text-anchor="middle">${formatValue(tick, unit)}</text>`)}
+${ticks(range, 4).map((tick, _, all) => html`<line class="grid" x1="${at(x(tick))}" x2="${at(x(tick))}" y1="4" y2="${HEIGHT - 24}"/><text x="${at(x(tick))}" y="${HEIGHT - 8}" text-anchor="middle">${formatTick(tick, all, unit)}</text>`)}
 ${rows.map(({ name, className }, i) => {
   const middle = 4 + ROW * (i + 0.5);
   const values = counted[i]!.map(({ value }) => value).sort((p, q) => p - q);

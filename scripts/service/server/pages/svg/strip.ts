@@ -1,5 +1,5 @@
 /** Every round of a run as a dot, for one metric. Pure. */
-import { formatDifference, formatValue } from '../../../../report/units.ts';
+import { formatDifference, formatTick, formatValue } from '../../../../report/units.ts';
 import type { Dot, MetricView, SideValues } from '../../data/data-types.ts';
 import { type Html, html } from '../../html.ts';
 import { at, extent, linear, ticks } from './scale.ts';
@@ -20,7 +20,7 @@ export function roundsStrip({ title, unit, sides }: Pick<MetricView, 'title' | '
   const shift = sides.length > 1 ? Math.min(4, (x(1) - x(0)) / 5) : 0;
   const label = `${title}, round by round. ${sides.map((side) => stripWords(side, unit)).join(' ')}`;
   return html`<svg class="strip" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${label}">
-${ticks(range, 4).map((tick) => html`<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at(y(tick))}" y2="${at(y(tick))}"/><text x="${LEFT - 6}" y="${at(y(tick) + 4)}" text-anchor="end">${formatValue(tick, unit)}</text>`)}
+${ticks(range, 4).map((tick, _, all) => html`<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at(y(tick))}" y2="${at(y(tick))}"/><text x="${LEFT - 6}" y="${at(y(tick) + 4)}" text-anchor="end">${formatTick(tick, all, unit)}</text>`)}
 ${ticks([first, last], Math.min(8, last - first))
   .filter(Number.isInteger)
   .map((round) => html`<text x="${at(x(round))}" y="${HEIGHT - 7}" text-anchor="middle">${round}</text>`)}
@@ -58,7 +58,7 @@ export function changeStrip({ title, margin, sides }: MetricView): Html | undefi
   const words = `Within each round: from ${formatDifference(Math.min(...values))} to ${formatDifference(Math.max(...values))}.`;
   return html`<svg class="strip" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${title}, change of the candidate against the baseline within each round. ${words} The band is the threshold, ${formatDifference(margin)} to either side.">
 <rect class="margin" x="${LEFT}" width="${WIDTH - RIGHT - LEFT}" y="${at(y(margin))}" height="${at(y(-margin) - y(margin))}"/>
-${ticks(range, 3).map((tick) => html`<line class="${tick === 0 ? 'zero' : 'grid'}" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at(y(tick))}" y2="${at(y(tick))}"/><text x="${LEFT - 6}" y="${at(y(tick) + 4)}" text-anchor="end">${`${tick > 0 ? '+' : ''}${Number((tick * 100).toPrecision(3))} %`}</text>`)}
+${ticks(range, 3).map((tick, _, all) => html`<line class="${tick === 0 ? 'zero' : 'grid'}" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at(y(tick))}" y2="${at(y(tick))}"/><text x="${LEFT - 6}" y="${at(y(tick) + 4)}" text-anchor="end">${`${tick > 0 ? '+' : ''}${formatTick(tick, all, 'ratio')}`}</text>`)}
 ${changes.map(({ round, change }) => html`<circle class="dot ratio" cx="${at(x(round))}" cy="${at(y(change))}" r="3.4"><title>round ${round}: ${formatDifference(change)}</title></circle>`)}
 </svg><p class="muted">${words} The band is the threshold.</p>`;
 }
