@@ -5,6 +5,7 @@ interface ErrorOptions {
   hint?: string;
   cause?: unknown;
   unbuildable?: string | undefined;
+  missing?: string | undefined;
 }
 
 /** An error that is meant for the user: where, what, and what to do next. Printed without a stack trace. */
@@ -14,6 +15,8 @@ export class MayflyError extends Error {
   readonly hint: string | undefined;
   /** The commit (a full hash) that cannot be built, where that is what is wrong: the same commit would fail again. */
   unbuildable: string | undefined;
+  /** The commit (a full hash) that no repository has, where that is what is wrong: a remote may have it later. */
+  readonly missing: string | undefined;
 
   constructor(exitCode: number, message: string, options: ErrorOptions = {}) {
     super(message, { cause: options.cause });
@@ -21,6 +24,7 @@ export class MayflyError extends Error {
     this.exitCode = exitCode;
     this.hint = options.hint;
     this.unbuildable = options.unbuildable;
+    this.missing = options.missing;
   }
 }
 

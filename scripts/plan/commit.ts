@@ -9,7 +9,7 @@ import { InfrastructureError, UsageError } from '../core/errors.ts';
 import type { Ended } from '../core/exec.ts';
 import { inStep } from '../core/step.ts';
 import { isFullHash } from '../engine/names.ts';
-import { complaint, git, type Surroundings } from './git.ts';
+import { complaint, git, gitSays, type Surroundings } from './git.ts';
 
 /** A commit that can be built: where its objects are and which tree to take. */
 export interface Commit {
@@ -49,11 +49,25 @@ export async function findCommit(repository: string, ref: string, ctx: Surroundi
     (await revParse(folder, ref, ctx)) ??
     (isFullHash(ref) ? await fetchHash(folder, ref, remote ? repository : 'origin', ctx) : null);
   if (!commit) {
-    throw new UsageError(`commit ${JSON.stringify(ref)} is not in the repository ${remote ? repository : folder}`, {
-      hint: `Name a full or short hash, a branch, a tag${remote ? ' or HEAD.' : ', HEAD or worktree; `git fetch` brings what others have pushed.'}`,
-    });
+    const where = isFullHash(ref) ? await lookedFor(folder, remote, ctx) : '';
+    throw new UsageError(
+      `commit ${JSON.stringify(ref)} is not in the repository ${remote ? repository : folder}${where}`,
+      {
+        hint: `Name a full or short hash, a branch, a tag${remote ? ' or HEAD.' : ', HEAD or worktree; `git fetch` brings what others have pushed.'}`,
+        ...(isFullHash(ref) ? { missing: ref } : {}),
+      },
+    );
   }
   return describeCommit(folder, commit, ctx);
+}
+
+/** Where a hash was looked for, in words. */
+async function lookedFor(folder: string, remote: boolean, ctx: Surroundings): Promise<string> {
+  if (remote) return ': it is in none of its branches and tags, and the remote has nothing of this hash';
+  const origin = await gitSays(folder, ['remote', 'get-url', '--', 'origin'], ctx);
+  return origin === null
+    ? ': it is not among its objects, and there is no remote `origin` to fetch it from'
+    : ': it is not among its objects, and its remote `origin` has nothing of this hash';
 }
 
 /** A commit that is known to be there, by its full hash. */

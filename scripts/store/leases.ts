@@ -20,6 +20,9 @@ export const SILENCE_MS = 10 * 60_000;
 /** A job is begun at most this often after a fault of the infrastructure; each pause is four times the one before. */
 export const MOST_FAILURES = 3;
 export const FIRST_PAUSE_MS = 30_000;
+/** A job is begun at most this often while no remote has its commit; each pause is twice the one before. */
+const MOST_ABSENCES = 9;
+const FIRST_ABSENCE_MS = 10_000;
 /** No pause is longer: one that lies further in the future was made by a clock that has been set back since. */
 const LONGEST_PAUSE_MS = 10 * 60_000;
 /** Between two looks at the leases at most so much silence is counted, however much later the clock is. */
@@ -33,6 +36,8 @@ export type Outcome =
   | { state: 'cancelled'; reason: string; run_id?: string }
   /** A fault of the infrastructure: tried again, unless that has happened too often. */
   | { state: 'retry'; reason: string; run_id?: string }
+  /** No repository has its commit yet: looked for again, unless that has happened too often. */
+  | { state: 'absent'; reason: string }
   /** The worker ends: somebody else takes it, and nothing is counted. */
   | { state: 'handed back'; reason: string };
 
@@ -207,6 +212,21 @@ function settle(db: Database, row: Row, outcome: Outcome, now: number): void {
     return void end('failed', outcome.reason, outcome.run_id ?? null, { fault: outcome.fault });
   if (left !== null) return void end('cancelled', left, null);
   if (outcome.state === 'handed back') return void again(outcome.reason, 0);
+  if (outcome.state === 'absent') {
+    const absences = Number(row.absences);
+    db.run('UPDATE job SET absences = absences + 1 WHERE job_id = ?', job_id);
+    if (absences + 1 >= MOST_ABSENCES)
+      return void end(
+        'failed',
+        `${outcome.reason} (looked for ${MOST_ABSENCES} times in half an hour)\nOnce it is pushed there, \`/bench\` in its pull request or npm run queue -- retry ${job_id} measures it.`,
+        null,
+        { fault: 'other' },
+      );
+    return void again(
+      outcome.reason,
+      now + backoffMs(absences, { firstMs: FIRST_ABSENCE_MS, longestMs: LONGEST_PAUSE_MS }),
+    );
+  }
   db.run('UPDATE job SET failures = failures + 1 WHERE job_id = ?', job_id);
   if (failures + 1 >= MOST_FAILURES)
     return void end('failed', `${outcome.reason} (tried ${MOST_FAILURES} times)`, outcome.run_id ?? null, {

@@ -238,6 +238,19 @@ t.test('HEAD of a URL is the HEAD of the remote, whatever its branch is called, 
   t.equal((await find('trunk')).commit, second);
 });
 
+t.test('a hash that a remote does not have: where it was looked for; once it is pushed it is found', async (t) => {
+  const { git, commit, find, url } = remote(t);
+  const nowhere = 'ab'.repeat(20);
+  await t.rejects(find(nowhere), {
+    message: `commit "${nowhere}" is not in the repository ${url}: it is in none of its branches and tags, and the remote has nothing of this hash`,
+    missing: nowhere,
+  });
+  await t.rejects(find('nowhere'), { missing: undefined }, 'a name is no commit that may come');
+  git('checkout', '--quiet', '-b', 'topic');
+  const pushed = commit('pushed');
+  t.equal((await find(pushed)).commit, pushed);
+});
+
 t.test('branches and tags of a URL come, move and go', async (t) => {
   const { first, git, commit, find, url } = remote(t);
   git('tag', 'v1');

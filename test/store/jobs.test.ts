@@ -308,6 +308,33 @@ t.test('a newer push', async (t) => {
   });
 });
 
+t.test('a commit that no remote has yet is looked for nine times in half an hour, each pause twice as long', (t) => {
+  const { queue, add, at } = open(t);
+  const { job_id } = add(ofPull('a')).job;
+  const absent = { state: 'absent', reason: 'commit a is not in the repository r' } as const;
+  let now = START;
+  const pauses = [10, 20, 40, 80, 160, 320, 600, 600].map((seconds) => seconds * 1000);
+  for (const pause of pauses) {
+    queue.endLease(job_id, queue.claim(one, now)!.leaseId, absent, now);
+    t.strictSame(at(job_id), ['queued', absent.reason]);
+    t.equal(queue.claim(one, now + pause - 1), undefined, `not before ${pause} ms`);
+    now += pause;
+  }
+  t.match(queue.job(job_id), { failures: 0 }, 'no fault of the infrastructure');
+  queue.endLease(job_id, queue.claim(one, now)!.leaseId, absent, now);
+  t.match(queue.job(job_id), {
+    state: 'failed',
+    fault: 'other',
+    reason: `commit a is not in the repository r (looked for 9 times in half an hour)\nOnce it is pushed there, \`/bench\` in its pull request or npm run queue -- retry ${job_id} measures it.`,
+  });
+  const next = add(ofPull('b')).job.job_id;
+  const { leaseId } = queue.claim(one, now)!;
+  add(ofPull('c'));
+  queue.endLease(next, leaseId, absent, now);
+  t.match(at(next), ['cancelled', /^replaced by job/], 'of a head that is not the newest any more');
+  t.end();
+});
+
 t.test('a fault of the infrastructure is tried again after a pause, three times in all', async (t) => {
   const { queue, add, at } = open(t);
   const { job_id } = add().job;

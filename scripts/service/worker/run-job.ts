@@ -2,16 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../../app/context.ts';
 import { type BenchOptions, loadConfig } from '../../config/config.ts';
-import {
-  CandidateError,
-  EXIT,
-  firstLine,
-  Interrupted,
-  MayflyError,
-  NothingToCompare,
-  original,
-  UsageError,
-} from '../../core/errors.ts';
+import { firstLine, Interrupted, original, UsageError } from '../../core/errors.ts';
 import type { Job, JobProgress } from '../../documents/job.ts';
 import type { RunDocument } from '../../documents/run.ts';
 import { BLOCK } from '../../judge/observations.ts';
@@ -19,6 +10,7 @@ import { bench } from '../../pipeline.ts';
 import type { RunSummary } from '../../store/db.ts';
 import { LEASE_MS, type LeasedJob, type Outcome } from '../../store/leases.ts';
 import { confirmChanges, suspectChanges, suspectFromRun } from '../../studies/history/confirm-changes.ts';
+import { failureOf } from './outcome.ts';
 import { listening } from './worker-progress.ts';
 
 /** The lease is renewed, progress told and a cancellation seen so often. */
@@ -165,7 +157,10 @@ async function runFor(job: Job, ctx: Context): Promise<RunDocument> {
 async function lookForChanges(job: Job, run: RunDocument, ctx: Context): Promise<void> {
   const { benchmark } = run;
   try {
-    for (const line of [...suspectFromRun(run, ctx.store), ...suspectChanges(benchmark, run.host.id, ctx.store)])
+    for (const line of [
+      ...suspectFromRun(run, ctx.store),
+      ...suspectChanges(benchmark, run.host.id, ctx.store, run.branch),
+    ])
       ctx.progress.info(line);
     const checked = await confirmChanges(
       job.benchmark,
@@ -198,6 +193,7 @@ function optionsOf({
   job_id,
   benchmark,
   commit,
+  branch,
   against,
   overrides,
   repository,
@@ -207,6 +203,7 @@ function optionsOf({
     benchmark,
     commit,
     ...(kind === 'new-master' ? { master: true, against: 'anchor' } : against === undefined ? {} : { against }),
+    ...(branch === undefined ? {} : { branch }),
     ...overrides,
     labels: {
       job: job_id,
@@ -216,19 +213,11 @@ function optionsOf({
   };
 }
 
-/** How an error ends the job: what somebody has to fix fails at once, what may pass is tried again. */
+/** How an error ends the job; null: it belongs to another worker by now. */
 function outcomeOf(thrown: unknown, job: Job, ending: AbortSignal): Outcome | null {
   const error = original(thrown);
   if (error instanceof Ended) return error.outcome;
   if (error instanceof Interrupted || ending.aborted)
     return { state: 'handed back', reason: 'its worker was asked to end' };
-  const reason =
-    error instanceof MayflyError
-      ? [error.message, error.hint].filter(Boolean).join('\n')
-      : `a fault of Mayfly itself: ${error instanceof Error ? error.message : String(error)}`;
-  if (error instanceof NothingToCompare) return { state: 'done', verdict: 'PASS', reason: error.message };
-  if (error instanceof CandidateError) return { state: 'failed', fault: 'service', reason };
-  const { exitCode, unbuildable } = error instanceof MayflyError ? error : {};
-  if (exitCode === EXIT.infrastructure && unbuildable === undefined) return { state: 'retry', reason };
-  return { state: 'failed', fault: unbuildable === job.commit ? 'build' : 'other', reason };
+  return failureOf(error, job);
 }
