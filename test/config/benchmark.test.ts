@@ -437,7 +437,7 @@ const metric = (text: string) => `${BENCHMARK}metrics:\n  - ${text}\n`;
 const wrongMetrics: [text: string, sentence: string][] = [
   [
     '{name: latency_p50}',
-    ':16 metrics/0/name "latency_p50" is not built in (did you mean latency_p90?) and has no promql; built in are latency_avg, latency_min, latency_med',
+    ':16 metrics/0/name "latency_p50" is not built in (did you mean latency_med?) and has no promql; built in are latency_avg, latency_min, latency_med',
   ],
   [
     '{name: latency_p95, promql: "x{$selector}", unit: s}',
