@@ -264,7 +264,7 @@ export class Iterating implements Iteration {
     this.#ended = true;
     const { recorder, scheduled } = this.#shared;
     const { phase, dueMs } = this.#place;
-    recorder.iterated(phase, this.#state.index, scheduled ? (nowMs - dueMs) / 1000 : null);
+    recorder.iterated(phase, this.#state.index, scheduled && !this.#failed ? (nowMs - dueMs) / 1000 : null);
     this.#onEnd(this);
   }
 }

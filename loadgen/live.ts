@@ -76,9 +76,10 @@ export class LiveWriter {
     if (responseS !== null) this.#observe(RESPONSE + (phase * SIDES + side) * HISTOGRAM, responseS);
   }
 
-  requested(phase: number, side: number, name: number, status: number, latencyS: number): void {
+  /** `latencyS`: null of one that failed, which is counted and not timed. */
+  requested(phase: number, side: number, name: number, status: number, latencyS: number | null): void {
     const group = phase * SIDES + side;
-    this.#observe(DURATION + (group * MAX_NAMES + name) * HISTOGRAM, latencyS);
+    if (latencyS !== null) this.#observe(DURATION + (group * MAX_NAMES + name) * HISTOGRAM, latencyS);
     const key = (group * MAX_NAMES + name) * 1000 + status;
     let slot = this.#slots.get(key);
     if (slot === undefined) {
@@ -136,7 +137,7 @@ export class LiveReader {
   *#histograms(): Iterable<string> {
     yield* this.#family(
       'mayfly_request_duration_seconds',
-      'From sending a request to the end of its answer.',
+      'From sending a request to the end of its answer, of those that did not fail.',
       (group) => {
         const named = new Map<string, Float64Array>();
         for (const { cells, names } of this.#threads) {
@@ -147,7 +148,11 @@ export class LiveReader {
       },
     );
     for (const [metric, about, at] of [
-      ['mayfly_response_time_seconds', 'From the scheduled start of an iteration to its end.', RESPONSE],
+      [
+        'mayfly_response_time_seconds',
+        'From the scheduled start of an iteration to its end, of those in which nothing failed.',
+        RESPONSE,
+      ],
       ['mayfly_start_lag_seconds', 'How late an iteration started.', LAG],
     ] as const) {
       yield* this.#family(metric, about, (group) => {

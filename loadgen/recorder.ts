@@ -37,7 +37,23 @@ export interface Journeys {
   side: number;
   name: string;
   durations: Float32Array;
+  /** All of them; `durations` are of those in which nothing failed. */
+  count: number;
   failed: number;
+}
+
+/** Answers of one name and one kind. */
+export interface Answers {
+  side: number;
+  name: number;
+  /** HTTP status; of gRPC its code; 0: none. */
+  status: number;
+  /** Kind of the failure; null where it is none. */
+  failure: string | null;
+  count: number;
+  /** Mean size of the body, and the sum of the squared deviations from it (Welford, Technometrics 4, 1962). */
+  mean: number;
+  squares: number;
 }
 
 /** What a thread hands over at the end. */
@@ -55,6 +71,7 @@ export interface Recorded {
   failed: number[];
   bytes: number[];
   journeys: Journeys[];
+  answers: Answers[];
   failures: (Failures & { side: number })[];
 }
 
@@ -105,8 +122,9 @@ export class Recorder {
   readonly #bytes: number[];
   readonly #journeys = new Map<
     string,
-    { side: number; name: string; durations: Growing<Float32Array>; failed: number }
+    { side: number; name: string; durations: Growing<Float32Array>; count: number; failed: number }
   >();
+  readonly #answers = new Map<number, Answers>();
   readonly #failures = new Map<string, Failures & { side: number }>();
 
   /** `keepRows`: rows beyond it are counted, and kept as values, but not one by one in the file. */
@@ -149,7 +167,7 @@ export class Recorder {
     this.#dropped[side]![phase === MEASURE ? 'measure' : 'warmup']++;
   }
 
-  /** `responseS`: from the scheduled start; null in a closed model. */
+  /** `responseS`: from the scheduled start; null in a closed model, and where something failed. */
   iterated(phase: Phase, side: number, responseS: number | null): void {
     this.#live.iterated(phase, side, responseS);
     if (phase !== MEASURE) return;
@@ -170,7 +188,13 @@ export class Recorder {
     failure: Failure | null,
   ): void {
     // What is no HTTP has no such status: one that went well counts as 200, so that who looks for errors finds errors.
-    this.#live.requested(phase, side, name, status >= 100 ? status : failure === null ? 200 : 0, latencyS);
+    this.#live.requested(
+      phase,
+      side,
+      name,
+      status >= 100 ? status : failure === null ? 200 : 0,
+      failure === null ? latencyS : null,
+    );
     if (phase !== MEASURE) return;
     this.#requests[side]!++;
     this.#bytes[side]! += bytes;
@@ -180,6 +204,7 @@ export class Recorder {
       kind = 1 + this.#kindOf(failure.kind);
       this.#failedBy(side, failure, name);
     }
+    this.#answered(side, name, status, kind, failure, bytes);
     this.#rows++;
     this.#latency.push(latencyS);
     this.#side.push(side);
@@ -204,12 +229,14 @@ export class Recorder {
           side,
           name: name.slice(0, LONGEST_NAME),
           durations: new Growing((n) => new Float32Array(n)),
+          count: 0,
           failed: 0,
         }),
       );
     }
-    journey.durations.push(durationS);
+    journey.count++;
     if (failed) journey.failed++;
+    else journey.durations.push(durationS);
   }
 
   /** An iteration that threw: a failure that is of no request. */
@@ -217,6 +244,22 @@ export class Recorder {
     if (phase !== MEASURE) return;
     this.#failed[side]!++;
     this.#failedBy(side, failure, null);
+  }
+
+  /** Without a text as key, and without an allocation but for the first of a kind: it is part of every request. */
+  #answered(side: number, name: number, status: number, kind: number, failure: Failure | null, bytes: number): void {
+    const code = status >= 0 && status < STATUSES ? status : 0;
+    const key =
+      (((side * MAX_NAMES + name) * STATUSES + code) * KINDS + Math.min(kind, KINDS - 1)) * 2 + +(bytes === 0);
+    let answers = this.#answers.get(key);
+    if (answers === undefined) {
+      if (this.#answers.size >= MAX_ANSWERS) return;
+      answers = { side, name, status: code, failure: failure?.kind ?? null, count: 0, mean: 0, squares: 0 };
+      this.#answers.set(key, answers);
+    }
+    const off = bytes - answers.mean;
+    answers.mean += off / ++answers.count;
+    answers.squares += off * (bytes - answers.mean);
   }
 
   #kindOf(kind: string): number {
@@ -263,6 +306,7 @@ export class Recorder {
       failed: this.#failed,
       bytes: this.#bytes,
       journeys: [...this.#journeys.values()].map(({ durations, ...one }) => ({ ...one, durations: durations.whole() })),
+      answers: [...this.#answers.values()],
       failures: [...this.#failures.values()],
     };
   }
@@ -270,5 +314,9 @@ export class Recorder {
 
 /** Characters of a name; Prometheus takes no longer labels. */
 const LONGEST_NAME = 200;
+const STATUSES = 1000;
+const KINDS = 32;
+/** Kinds of answers that are told apart, over both sides: by name, status, failure, and whether there is a body. */
+const MAX_ANSWERS = 4096;
 /** Ways of failing that are told apart, over both sides. */
 const MAX_FAILURES = 100;

@@ -44,6 +44,18 @@ export interface Failures {
   example: { name: string; message: string };
 }
 
+/** Answers of one name of request that are alike; those without a body apart from those with one. */
+export interface Answers {
+  /** HTTP status; of gRPC its code; 0: no answer, or one of another client. */
+  status: number;
+  /** Kind of the failure; null where it is none. */
+  failure: string | null;
+  count: number;
+  /** Mean size of the bodies in bytes, as they came over the wire, and its standard deviation. */
+  bytes: number;
+  deviation: number;
+}
+
 /** One side over the measured window. */
 export interface SideResult {
   side: SideName;
@@ -59,15 +71,18 @@ export interface SideResult {
   failed: number;
   /** Bytes of answers, without headers. */
   bytesReceived: number;
-  /** From sending a request to the end of its answer; null where there is none. */
+  /** From sending a request to the end of its answer, of those that did not fail; null where there is none. */
   latency: Times | null;
-  /** From the scheduled start of an iteration to its end. Of a closed model, which has no schedule: null. */
+  /**
+   * From the scheduled start of an iteration to its end, of those in which nothing failed; null where there is none. Of
+   * a closed model, which has no schedule: null.
+   */
   response: Times | null;
   startLag: Times | null;
   /** The same by name of request. */
-  names: { name: string; requests: number; failed: number; latency: Times }[];
-  /** Journeys, by name: several requests timed as one. */
-  journeys: { name: string; count: number; failed: number; duration: Times }[];
+  names: { name: string; requests: number; failed: number; latency: Times | null; answers?: Answers[] }[];
+  /** Journeys, by name: several requests timed as one; `duration`: of those in which nothing failed. */
+  journeys: { name: string; count: number; failed: number; duration: Times | null }[];
   failures: Failures[];
 }
 

@@ -3,7 +3,7 @@
 import type { SideName } from './plan.ts';
 import type { Recorded } from './recorder.ts';
 import type { RequestColumns } from './requests-file.ts';
-import type { Failures, SideResult, Times } from './result.ts';
+import type { Answers, Failures, SideResult, Times } from './result.ts';
 
 /** Exact figures of values in seconds; null of none. Sorts them. */
 export function timesOf(values: Float32Array): Times | null {
@@ -44,15 +44,16 @@ const joined = (parts: Float32Array[]): Float32Array => {
   return all;
 };
 
-/** Latencies and failures of one side, by name. */
+/** Requests of one side, by name: latencies of those that did not fail. */
 interface Named {
   latency: Float32Array;
+  requests: number;
   failed: number;
 }
 
 /** All in one pass for each thread: there may be millions of rows. */
 function byName(threads: readonly Recorded[], side: number): Map<string, Named> {
-  const counts = new Map<string, number>();
+  const counts = new Map<string, { requests: number; failed: number }>();
   const each = (visit: (name: string, thread: Recorded, row: number) => void) => {
     for (const thread of threads) {
       const { rows, names } = thread;
@@ -60,16 +61,20 @@ function byName(threads: readonly Recorded[], side: number): Map<string, Named> 
         if (rows.side[row] === side) visit(names[rows.name[row]!]!, thread, row);
     }
   };
-  each((name) => counts.set(name, (counts.get(name) ?? 0) + 1));
+  each((name, { rows }, row) => {
+    let count = counts.get(name);
+    if (!count) counts.set(name, (count = { requests: 0, failed: 0 }));
+    count.requests++;
+    if (rows.failure[row] !== 0) count.failed++;
+  });
   const named = new Map(
     [...counts]
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, count]) => [name, { latency: new Float32Array(count), failed: 0, at: 0 }]),
+      .map(([name, count]) => [name, { ...count, latency: new Float32Array(count.requests - count.failed), at: 0 }]),
   );
   each((name, { rows }, row) => {
     const one = named.get(name)!;
-    one.latency[one.at++] = rows.latency[row]!;
-    if (rows.failure[row] !== 0) one.failed++;
+    if (rows.failure[row] === 0) one.latency[one.at++] = rows.latency[row]!;
   });
   return named;
 }
@@ -99,15 +104,46 @@ export function sideResult(
     latency: timesOf(joined([...named.values()].map(({ latency }) => latency))),
     response: scheduled ? timesOf(joined(threads.map((thread) => thread.response[side]!))) : null,
     startLag: scheduled ? timesOf(joined(threads.map((thread) => thread.startLag[side]!))) : null,
-    names: [...named].map(([one, { latency, failed }]) => ({
+    names: [...named].map(([one, { requests, latency, failed }]) => ({
       name: one,
-      requests: latency.length,
+      requests,
       failed,
-      latency: timesOf(latency)!,
+      latency: timesOf(latency),
+      answers: answersOf(threads, side, one),
     })),
     journeys: journeysOf(threads, side),
     failures: failuresOf(threads, side),
   };
+}
+
+/** Of all threads together: means and squares are laid over each other (Chan, Golub, LeVeque 1979). */
+function answersOf(threads: readonly Recorded[], side: number, name: string): Answers[] {
+  const all = threads.flatMap(({ names, answers }) => {
+    const number = names.indexOf(name);
+    return answers.filter((one) => one.side === side && one.name === number);
+  });
+  const alike = Map.groupBy(all, ({ status, failure, mean }) => `${status} ${failure ?? ''} ${mean > 0}`);
+  return [...alike.values()]
+    .map((parts) =>
+      parts.reduce((one, other) => {
+        const count = one.count + other.count;
+        const off = other.mean - one.mean;
+        return {
+          ...one,
+          count,
+          mean: one.mean + (off * other.count) / count,
+          squares: one.squares + other.squares + (off ** 2 * one.count * other.count) / count,
+        };
+      }),
+    )
+    .map(({ status, failure, count, mean, squares }) => ({
+      status,
+      failure,
+      count,
+      bytes: mean,
+      deviation: Math.sqrt(squares / count),
+    }))
+    .sort((a, b) => b.count - a.count);
 }
 
 function journeysOf(threads: readonly Recorded[], side: number): SideResult['journeys'] {
@@ -118,8 +154,9 @@ function journeysOf(threads: readonly Recorded[], side: number): SideResult['jou
   return [...named]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, all]) => {
-      const duration = timesOf(joined(all.map(({ durations }) => durations)))!;
-      return { name, count: duration.count, failed: total(all.map(({ failed }) => failed)), duration };
+      const duration = timesOf(joined(all.map(({ durations }) => durations)));
+      const of = (pick: (one: (typeof all)[number]) => number) => total(all.map(pick));
+      return { name, count: of(({ count }) => count), failed: of(({ failed }) => failed), duration };
     });
 }
 

@@ -40,7 +40,7 @@ const latency = (statistic: string, words: string, margin: number) =>
     'lower',
     margin,
     true,
-    `${words} of the time from sending a request to the end of the answer`,
+    `${words} of the time from sending a request to the end of the answer, of requests that did not fail`,
   );
 const response = (statistic: string, words: string, margin: number) =>
   builtin(
@@ -49,7 +49,7 @@ const response = (statistic: string, words: string, margin: number) =>
     'lower',
     margin,
     true,
-    `${words} of the time from the scheduled start to the end of the answer, so that a stall shows`,
+    `${words} of the time from the scheduled start to the end of the answer, so that a stall shows; of iterations in which nothing failed`,
   );
 
 export const BUILTIN_METRICS: readonly BuiltinMetric[] = [

@@ -30,6 +30,7 @@ export function loadTable(result: LoadResultDocument, load: Load, { color, scrip
     `${side!.iterations} of ${plural(side!.due, 'iteration')} made: ${plural(side!.requests, 'request')}, ${plural(side!.failed, 'failure')}, ${formatValue(side!.bytesReceived, 'bytes')} received`,
     '',
     timesTable(side!, lengthOf(result), color),
+    ...(side!.failed > 0 ? ['Times are of what did not fail.'] : []),
     ...failedTable(side!, color),
     ...(lacks.length > 0 ? ['', ...lacks.map((text) => `The load was not made as asked: ${text}.`)] : []),
   ].join('\n');

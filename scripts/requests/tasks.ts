@@ -178,27 +178,24 @@ interface Group {
   count: number;
 }
 
-/** Every latency, by side and name. */
+/** Every latency of a request that did not fail, by side and name; how many failed is counted. */
 class Values {
   readonly #sides = new Map<string, Map<string, Group>>();
 
   add({ latency, side, sides, name, names, failure }: RequestColumns): void {
     const counts = new Uint32Array(sides.length * names.length);
     const key = (i: number) => side[i]! * names.length + name[i]!;
-    for (let i = 0; i < latency.length; i++) counts[key(i)]!++;
-    const pieces = Array.from(counts, (count) => new Float32Array(count));
     const failed = new Uint32Array(counts.length);
+    for (let i = 0; i < latency.length; i++) (failure[i] === 0 ? counts : failed)[key(i)]!++;
+    const pieces = Array.from(counts, (count) => new Float32Array(count));
     counts.fill(0);
-    for (let i = 0; i < latency.length; i++) {
-      pieces[key(i)]![counts[key(i)]!++] = latency[i]!;
-      if (failure[i] !== 0) failed[key(i)]!++;
-    }
+    for (let i = 0; i < latency.length; i++) if (failure[i] === 0) pieces[key(i)]![counts[key(i)]!++] = latency[i]!;
     pieces.forEach((piece, place) => {
-      if (piece.length === 0) return;
+      if (piece.length + failed[place]! === 0) return;
       const groups = getOrMake(this.#sides, sides[Math.floor(place / names.length)]!, () => new Map<string, Group>());
       const group = getOrMake(groups, names[place % names.length]!, () => ({ failed: 0, pieces: [], count: 0 }));
       group.pieces.push(piece);
-      group.count += piece.length;
+      group.count += piece.length + failed[place]!;
       group.failed += failed[place]!;
     });
   }
@@ -237,7 +234,7 @@ class Values {
     const shares = sides.map(({ side, values }) => {
       const counts = new Array<number>(last - first + 1).fill(0);
       for (const value of values) counts[binOf(value) - first]!++;
-      return { side, share: counts.map((count) => count / values.length) };
+      return { side, share: counts.map((count) => count / Math.max(1, values.length)) };
     });
     return { edges: Array.from({ length: last - first + 2 }, (_, i) => 10 ** ((first + i) / BINS_A_DECADE)), shares };
   }

@@ -253,7 +253,7 @@ t.test('a script that throws, or answers that are not what it takes them for: co
   const {
     sides: [side],
   } = await measure(t, text, planFor([url], { model: open(20, 0.4) }));
-  t.match(side, { due: 8, iterations: 8, requests: 4, failed: 5, response: { count: 8 } });
+  t.match(side, { due: 8, iterations: 8, requests: 4, failed: 5, response: { count: 3 } });
   t.match(side!.failures, [{ kind: 'script', count: 5, example: { message: 'load.ts:4 no luck' } }]);
 });
 
@@ -356,3 +356,45 @@ t.test(
     t.equal(asked, 0);
   },
 );
+
+t.test('what fails fast, or slowly, is in no percentile; each kind of answer is counted, with its size', async (t) => {
+  const url = await speaking(t, {
+    '/ok': (socket) => setTimeout(() => socket.end(`${HEAD}content-length: 5\r\n\r\nhello`), 30),
+    '/long': (socket) => setTimeout(() => socket.end(`${HEAD}content-length: 15\r\n\r\nhello and so on`), 30),
+    '/empty': (socket) => setTimeout(() => socket.end(`${HEAD}content-length: 0\r\n\r\n`), 30),
+    '/500': (socket) => socket.end('HTTP/1.1 500 Oops\r\ncontent-length: 4\r\n\r\noops'),
+    '/silent': () => {},
+  });
+  const script = (paths: string) => `
+    import { defineLoad } from 'mayfly/load';
+    const paths = ${paths};
+    export default defineLoad(({ http, journey, pair }) => journey('visit', () => http.get(paths[pair % paths.length], { name: 'page', timeoutMs: 300 })));`;
+  const run = (paths: string[], workers = 1) =>
+    measure(t, script(JSON.stringify(paths)), planFor([url], { model: open(50, 0.8), workers }));
+  const {
+    sides: [side],
+  } = await run(['/ok', '/500', '/silent', '/long', '/empty'], 2);
+  const good = { count: 24 };
+  t.match(side, { requests: 40, failed: 16, iterations: 40, latency: good, response: good });
+  t.ok(side!.latency!.min > 0.02 && side!.response!.min > 0.02, 'no 500 is among them, which takes no time');
+  const [page] = side!.names;
+  t.match(page, { name: 'page', requests: 40, failed: 16, latency: good });
+  t.match(side!.journeys, [{ name: 'visit', count: 40, failed: 16, duration: good }]);
+  const byKey = new Map(page!.answers!.map((one) => [`${one.status} ${one.failure} ${one.bytes > 0}`, one]));
+  t.strictSame([...byKey.keys()].sort(), ['0 timeout false', '200 null false', '200 null true', '500 status true']);
+  t.match(byKey.get('200 null true'), { count: 16, bytes: 10, deviation: 5 }, 'of 5 and of 15 bytes, on both threads');
+  t.match(byKey.get('200 null false'), { count: 8, bytes: 0, deviation: 0 });
+  t.match(byKey.get('500 status true'), { count: 8, bytes: 4, deviation: 0 });
+  t.match(byKey.get('0 timeout false'), { count: 8 });
+
+  const { sides } = await run(['/500']);
+  t.match(sides[0], {
+    requests: 40,
+    failed: 40,
+    latency: null,
+    response: null,
+    startLag: { count: 40 },
+    names: [{ requests: 40, latency: null, answers: [{ status: 500, failure: 'status', count: 40, bytes: 4 }] }],
+    journeys: [{ count: 40, failed: 40, duration: null }],
+  });
+});

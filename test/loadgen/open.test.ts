@@ -118,7 +118,7 @@ t.test(
       t.ok(Math.abs(latency!.avg / (latencies.reduce((sum, one) => sum + one, 0) / 100) - 1) < 1e-5);
       for (const one of names)
         near(
-          one.latency.p95,
+          one.latency!.p95,
           all.filter(({ name }) => name === one.name).map((row) => row.latency),
           0.95,
         );

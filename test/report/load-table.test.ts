@@ -82,6 +82,7 @@ all requests     300       3  60.0 /s  1.20 ms   200 µs  1.00 ms  2.00 ms  3.00
 journey buy       50       1  10.0 /s  12.0 ms  2.00 ms  10.0 ms  20.0 ms  30.0 ms  50.0 ms   200 ms
 response time    250          50.0 /s  2.40 ms   400 µs  2.00 ms  4.00 ms  6.00 ms  10.0 ms  40.0 ms
 start lag        250          50.0 /s   120 µs  20.0 µs   100 µs   200 µs   300 µs   500 µs  2.00 ms
+Times are of what did not fail.
 
 what failed  the first of them                times
 status 503   order: status 503, expected 201      3
