@@ -24,6 +24,7 @@ import { makePlan } from './plan/plan.ts';
 import { checkPromql } from './plan/promql.ts';
 import { build } from './stack/build.ts';
 import { forgetOldImages } from './stack/measured-images.ts';
+import { otherRuns, otherRunsText } from './stack/other-runs.ts';
 import { type Stack, startStack } from './stack/run-stack.ts';
 
 /**
@@ -57,6 +58,8 @@ export async function withRun(
   const built = await build(plan, ctx);
   const labels = { run_id: plan.runId, benchmark: config.benchmark, host: plan.host.id };
   const destination = { labels, ...(config.objstore ? { objstore: config.objstore } : {}) };
+  const disturbed = otherRunsText(otherRuns(await ctx.engine.containers(LABEL.run), plan.runId));
+  if (disturbed) ctx.progress.warn(disturbed);
   let shipping: Promise<ArchiveDocument | undefined> = Promise.resolve(undefined);
   try {
     {
@@ -207,7 +210,9 @@ function describeRun(stack: Stack, before?: RunDocument): RunDocument {
     rounds_asked: plan.comparison?.max ?? config.rounds,
     ...(plan.comparison ? { comparison: plan.comparison } : {}),
     ...(config.master ? { master: true } : {}),
+    ...(config.branch === undefined ? {} : { branch: config.branch }),
     ...(before ? { continues: before.run_id } : {}),
+    ...(plan.notes ? { notes: plan.notes } : {}),
     metrics: config.metrics,
     ...(config.allow.answersDiffer.length > 0 ? { answers_differ: config.allow.answersDiffer } : {}),
     rounds: before ? takenOver(before) : [],

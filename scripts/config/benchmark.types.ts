@@ -24,7 +24,7 @@ export interface BenchmarkSpec {
   services: string;
   load: Load;
   /**
-   * Container ports that Prometheus scrapes every second, on each replica of the service.
+   * Container ports that Prometheus scrapes every second, on each replica of the service: they answer as soon as it is healthy.
    */
   scrape: Scrape[];
   /**
@@ -243,11 +243,11 @@ export interface Metric {
    */
   unit?: string;
   /**
-   * Which direction is an improvement. Known for a built-in metric.
+   * Which direction is an improvement. `neither`: none is, and a change either way by the margin or more is a REGRESSION. Known for a built-in metric.
    */
-  better?: 'lower' | 'higher';
+  better?: 'lower' | 'higher' | 'neither';
   /**
-   * Gates the verdict. A round without a value for it is INVALID. The other metrics are only shown.
+   * Gates the verdict. A round without a value for it is INVALID; where a side of a comparison never has one, that is said after the first round and the other primary metrics decide. The other metrics are only shown.
    */
   primary: boolean;
   /**

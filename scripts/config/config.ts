@@ -3,6 +3,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { UsageError } from '../core/errors.ts';
 import type { BenchmarkSpec, Build } from './benchmark.types.ts';
+import { isBranch } from './branch.ts';
 import { checkSpec } from './check.ts';
 import { checkCompose, composeServices } from './compose-check.ts';
 import { HELP, minutesFlag, wholeFlag } from './flag-values.ts';
@@ -174,6 +175,7 @@ function makeConfig(benchmark: string, dir: string, spec: BenchmarkSpec, flags: 
     file: join(dir, 'benchmark.yaml'),
     commit: chooseCommit(flags.commit, benchmark, fromGit),
     ...(flags.against === undefined ? {} : { against: chooseAgainst(flags.against, fromGit) }),
+    ...(flags.branch === undefined ? {} : { branch: chooseBranch(flags.branch, fromGit) }),
     comparison,
     objectives: parseObjectives(spec.objectives, allMetrics(spec)),
     master: flags.master,
@@ -224,6 +226,16 @@ function chooseAgainst(against: string, fromGit: boolean): string {
   return (AGAINST as readonly string[]).includes(against) ? against : checkRef('against', against, fromGit);
 }
 
+/** It goes into what git is told to fetch, so it must be what git takes for a branch. */
+function chooseBranch(branch: string, fromGit: boolean): string {
+  if (!fromGit)
+    throw new UsageError('--branch means nothing: this benchmark is not built from git', { hint: 'Leave it out.' });
+  if (isBranch(branch)) return branch;
+  throw new UsageError(`--branch must be the name of a branch, such as release-1.4, got ${shown(branch)}`, {
+    hint: HELP,
+  });
+}
+
 function chooseComparison(
   { comparison }: BenchmarkSpec,
   flags: BenchFlags,
@@ -255,7 +267,7 @@ function chooseComparison(
 
 /** What was agreed for a run that is gone on with stays: flags that would change it are refused. */
 function checkResume(flags: BenchFlags): string {
-  const given = (['commit', 'against', 'rate', 'duration', 'warmup', 'rounds', 'pairing', 'maxRounds'] as const).find(
+  const given = (['commit', 'against', 'branch', 'rate', 'duration', 'warmup', 'rounds', 'pairing', 'maxRounds'] as const).find(
     (name) => flags[name] !== undefined,
   );
   if (given || flags.master || flags.label.length > 0) {

@@ -103,6 +103,10 @@ export interface Config {
   objectives: Record<string, number>;
   /** The run belongs to the master set. */
   master: boolean;
+  /**
+   * The branch that the commit is for, of which merge-base, anchor and master set are taken. Absent: the default one.
+   */
+  branch?: string;
   /** Id of the run to go on with. */
   resume?: string;
   /** Image name -> how to build it. */

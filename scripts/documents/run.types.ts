@@ -157,17 +157,29 @@ export interface RunDocument {
   rounds_asked: number;
   comparison?: Comparison;
   /**
-   * It belongs to the master set: the history of the default branch. Absent: it does not.
+   * It belongs to the master set: the history of the default branch, or of `branch`. Absent: it does not.
    */
   master?: boolean;
+  /**
+   * The branch that its commit is for (`--branch`): the one that it goes into, or whose master set it belongs to. Absent: the default one.
+   */
+  branch?: string;
   /**
    * Id of the interrupted run whose rounds it has taken over (`--resume`). Absent for other runs.
    */
   continues?: string;
   /**
+   * What has to be said of how it came about, one sentence each: that its anchor was removed by a force push, or is that of another host. Absent where there is nothing.
+   */
+  notes?: string[];
+  /**
    * What was measured, built in or by PromQL.
    */
   metrics: Metric[];
+  /**
+   * Names of requests whose answers the benchmark lets differ between the sides (`allow.answers_differ`). Absent where it names none.
+   */
+  answers_differ?: string[];
   /**
    * One entry for each side of each round, in the order in which they were measured, invalid ones too.
    */
@@ -380,9 +392,9 @@ export interface Metric {
    */
   unit: string;
   /**
-   * Which direction is an improvement.
+   * Which direction is an improvement; `neither`: a change either way is what is looked for.
    */
-  better: 'lower' | 'higher';
+  better: 'lower' | 'higher' | 'neither';
   /**
    * Gates the verdict; the others are only shown.
    */
@@ -399,6 +411,10 @@ export interface Metric {
    * The query, with $window and $selector; absent for a built-in metric.
    */
   promql?: string;
+  /**
+   * Why the values of the two sides of this run cannot be compared: no verdict is made of them. Absent where they can.
+   */
+  incomparable?: string;
 }
 /**
  * One side of one round: one observation.
@@ -495,6 +511,92 @@ export interface Round {
       name: string;
       message: string;
     };
+  }[];
+  /**
+   * What came back in the window. Where it is there, latency and response times are of requests and iterations that did not fail; in rounds of before it was kept they are of all.
+   */
+  answers?: {
+    /**
+     * Requests that ended.
+     */
+    requests: number;
+    /**
+     * Those of them that failed, and iterations that threw.
+     */
+    failed: number;
+    /**
+     * By name of request. Empty where another load generator made the load.
+     *
+     * Items: Requests of one name.
+     */
+    names: {
+      /**
+       * Their name.
+       */
+      name: string;
+      /**
+       * How many ended.
+       */
+      requests: number;
+      /**
+       * Those of them that failed.
+       */
+      failed: number;
+      /**
+       * Answers by status, most frequent first; those without a body apart from those with one.
+       *
+       * Items: Answers that are alike.
+       */
+      answers: {
+        /**
+         * HTTP status; of gRPC its code; 0: no answer, or one of another client.
+         */
+        status: number;
+        /**
+         * Kind of the failure; null where it is none.
+         */
+        failure: string | null;
+        /**
+         * How many.
+         */
+        count: number;
+        /**
+         * Mean size of their bodies, as they came over the wire.
+         */
+        bytes: number;
+        /**
+         * Standard deviation of the size.
+         */
+        deviation: number;
+      }[];
+    }[];
+  };
+  /**
+   * Scrape targets whose metrics have a hole in the window. Absent where none has.
+   *
+   * Items: A scrape target.
+   */
+  holes?: {
+    /**
+     * Its service.
+     */
+    service: string;
+    /**
+     * Its replica.
+     */
+    instance: string;
+    /**
+     * Scrapes of the window that went well.
+     */
+    scraped: number;
+    /**
+     * Scrapes that the window has time for.
+     */
+    of: number;
+    /**
+     * What Prometheus said of it last; absent where it said nothing.
+     */
+    error?: string;
   }[];
 }
 /**

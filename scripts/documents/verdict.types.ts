@@ -63,6 +63,33 @@ export interface VerdictDocument {
    * Every metric, primary or not.
    */
   metrics: Metric[];
+  /**
+   * In what the answers of both sides to the same requests differ. Absent where they do not, and where they were not kept. Where a `status` or `presence` differs that the benchmark does not declare there is no PASS and no IMPROVEMENT, where a `size` does no IMPROVEMENT; more `failed` requests are a REGRESSION.
+   *
+   * Items: A difference.
+   */
+  answers?: {
+    /**
+     * Name of the request; empty where it is of all of them.
+     */
+    name: string;
+    /**
+     * `failed`: the candidate fails more often, or less. `status`: other statuses, or answers without a body. `size`: larger or smaller bodies. `presence`: only one side was asked for it.
+     */
+    what: 'failed' | 'status' | 'size' | 'presence';
+    /**
+     * Of `failed`: the candidate fails more often.
+     */
+    worse: boolean;
+    /**
+     * The benchmark lets it differ.
+     */
+    declared: boolean;
+    /**
+     * For people.
+     */
+    words: string;
+  }[];
   calibration?: Calibration;
 }
 /**
@@ -145,9 +172,9 @@ export interface Metric {
    */
   unit: string;
   /**
-   * Which direction is an improvement.
+   * Which direction is an improvement; `neither`: a change either way is what is looked for.
    */
-  better: 'lower' | 'higher';
+  better: 'lower' | 'higher' | 'neither';
   /**
    * Gates the verdict; the others are only shown.
    */
@@ -157,21 +184,42 @@ export interface Metric {
    */
   margin: number;
   /**
-   * Of a primary metric; null for one that is only shown, and for one without values.
+   * Of a primary metric; null for one that is only shown, one without values and one that is incomparable. Of a metric whose better direction is `neither`, REGRESSION is a change either way.
    */
   verdict: 'REGRESSION' | 'IMPROVEMENT' | 'PASS' | 'INCONCLUSIVE' | null;
   /**
-   * Median of the candidate over the observations, in the unit.
+   * Median of the candidate over the observations, in the unit; the mean where `difference` is there.
    */
   candidate: number | null;
   /**
-   * Median of the baseline over the observations, in the unit.
+   * Median of the baseline over the observations, in the unit; the mean where `difference` is there.
    */
   baseline: number | null;
   /**
-   * Hodges-Lehmann estimate of the relative change; null where there is none.
+   * Hodges-Lehmann estimate of the relative change within an observation; null where there is none.
    */
   change: number | null;
+  /**
+   * Of a metric that is 0 on one side, or below it: it has no ratio, so the test is of the differences, and `change` and `interval` are null. Absent of any other.
+   */
+  difference?: {
+    /**
+     * Mean of the candidate less that of the baseline, in the unit.
+     */
+    change: number;
+    /**
+     * Observations in which the candidate has more.
+     */
+    more: number;
+    /**
+     * Observations in which it has less.
+     */
+    less: number;
+  };
+  /**
+   * Why the values of the sides cannot be compared. Absent where they can.
+   */
+  incomparable?: string;
   /**
    * Interval of the change; null of too few observations.
    */
@@ -194,7 +242,7 @@ export interface Metric {
    */
   worse: {
     /**
-     * It is at least so much worse; below 0: at most so much better.
+     * It is at least so much worse; below 0: at most so much better. Of a metric whose better direction is `neither`: changed, either way.
      */
     at_least: number | null;
     /**
@@ -207,11 +255,11 @@ export interface Metric {
    */
   p: {
     /**
-     * That it is not worse.
+     * That it is not worse; two-sided, that it has not changed, where the better direction is `neither`.
      */
     worse: number;
     /**
-     * That it is not better.
+     * That it is not better; 1 where the better direction is `neither`.
      */
     better: number;
   } | null;

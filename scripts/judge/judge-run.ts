@@ -6,6 +6,8 @@ import { plural } from '../core/text.ts';
 import type { CalibrationQuote } from '../documents/calibration.ts';
 import type { Comparison, RunDocument } from '../documents/run.ts';
 import type { MetricVerdict, Verdict, VerdictDocument } from '../documents/verdict.ts';
+import { compareAnswers } from './answers.ts';
+import { answerNotes, answersFirst, withAnswers } from './answers-verdict.ts';
 import { harm, percentOf, titleOf } from './effect-text.ts';
 import { type Observation, observationsOf, pairsOf } from './observations.ts';
 import { median } from './statistics.ts';
@@ -41,12 +43,17 @@ export function judgeRun(run: RunDocument, calibration?: CalibrationQuote): Verd
   const observations = observationsOf(run);
   const { design, min, max } = designOf(run, observations.length);
   const judged = judge(metricPairs(run, observations), { design, min, max }, run.status === 'complete');
-  const reasons = invalidReasons(run, judged);
-  const verdict: Verdict = reasons.length > 0 ? 'INVALID' : judged.verdict;
+  const reasons = judged.decided ? [] : invalidReasons(run, judged.observations);
+  const answers = compareAnswers(observations.slice(0, judged.observations), run.answers_differ);
+  const { differences } = answers;
+  const verdict: Verdict = reasons.length > 0 ? 'INVALID' : withAnswers(judged.verdict, differences);
   return {
     schema: 'mayfly.verdict/v1',
     verdict,
-    summary: summarise(verdict, judged, reasons, run),
+    summary:
+      verdict === 'INVALID'
+        ? summarise(verdict, judged, reasons, run)
+        : answersFirst(verdict, judged.verdict, differences, summarise(judged.verdict, judged, reasons, run)),
     kind: 'paired',
     run_id: run.run_id,
     benchmark: run.benchmark,
@@ -58,8 +65,9 @@ export function judgeRun(run: RunDocument, calibration?: CalibrationQuote): Verd
     invalid_rounds: new Set(run.rounds.filter(({ valid }) => !valid).map(({ round }) => round)).size,
     more: verdict === 'INCONCLUSIVE' ? judged.more : null,
     reasons,
-    notes: notesOf(run, verdict, judged),
+    notes: [...notesOf(run, verdict, judged), ...answerNotes(answers)],
     metrics: judged.metrics,
+    ...(differences.length > 0 ? { answers: differences } : {}),
     ...(calibration ? { calibration } : {}),
   };
 }
@@ -70,19 +78,24 @@ export const nameOf = ({ ref, commit, subject }: RunDocument['sides']['candidate
   ...(subject === undefined ? {} : { subject }),
 });
 
-/** What was decided before too many rounds failed stays decided. */
-function invalidReasons(run: RunDocument, judged: Judgement): string[] {
-  if (run.status !== 'invalid' || judged.decided) return [];
-  const reasons = run.rounds.flatMap(({ round, side, reasons }) =>
-    reasons.map(({ message }) => `round ${round}, ${side}: ${message}`),
-  );
+/** Why a run was not measured: too many rounds were INVALID, or it failed before one counted. */
+function invalidReasons({ status, status_reason: why, rounds }: RunDocument, observations: number): string[] {
+  if (status === 'failed' && observations === 0) return [why ?? 'no reason is known'];
+  if (status !== 'invalid') return [];
+  const reasons = [
+    ...(why === undefined ? [] : [why]),
+    ...rounds.flatMap(({ round, side, reasons }) =>
+      reasons.map(({ message }) => `round ${round}, ${side}: ${message}`),
+    ),
+  ];
   return reasons.length > 0 ? reasons : ['too few rounds were valid'];
 }
 
 function notesOf(run: RunDocument, verdict: Verdict, judged: Judgement): string[] {
-  const notes: string[] = [];
+  const notes: string[] = [...(run.notes ?? [])];
   if (!run.metrics.some(({ primary }) => primary))
     notes.push('no metric of this benchmark is primary, so nothing can decide: set primary: true in benchmark.yaml');
+  if (verdict === 'INVALID' && judged.observations === 0) return notes; // nothing has a value
   const missing = judged.metrics.filter(({ primary, change }) => primary && change === null);
   for (const { name } of missing) notes.push(`${titleOf(name)} is primary and has no value to compare`);
   for (const { name, observations } of judged.metrics.filter(

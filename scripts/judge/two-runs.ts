@@ -8,11 +8,14 @@
 import { plural } from '../core/text.ts';
 import type { Metric, RunDocument } from '../documents/run.ts';
 import type { MetricVerdict, Verdict, VerdictDocument } from '../documents/verdict.ts';
+import { type ComparedAnswers, compareAnswers } from './answers.ts';
+import { answerNotes, answersFirst, withAnswers } from './answers-verdict.ts';
 import { comparable, countedRounds, summarise } from './compare-runs.ts';
 import { effectWords, harm, percentOf, titleOf } from './effect-text.ts';
 import { nameOf } from './judge-run.ts';
-import { logRatio, observationsOf, pairsOf } from './observations.ts';
+import { hasRatio, logRatio, observationsOf, pairsOf } from './observations.ts';
 import { lowerShift, rankSumP, shifts, upperShift } from './rank-sum.ts';
+import { signOf } from './shift.ts';
 import { hodgesLehmann } from './signed-rank.ts';
 import { median } from './statistics.ts';
 import { ALPHA, BETA, holm, LEVEL, noiseOf, STRETCH } from './verdict.ts';
@@ -36,12 +39,17 @@ export function judgeTwoRuns(a: RunDocument, b: RunDocument): VerdictDocument {
   const reasons = comparable(a, b);
   const kind: Kind = a.sides.baseline && a.sides.baseline.commit === b.sides.baseline?.commit ? 'baseline' : 'levels';
   const metrics = reasons.length > 0 ? [] : judgeMetrics(a, b, kind);
-  const verdict = reasons.length > 0 ? 'INVALID' : combine(metrics);
+  const found = combine(metrics);
+  const answers = reasons.length > 0 ? NOT_COMPARED : compareAnswersOf(a, b);
+  const verdict = reasons.length > 0 ? 'INVALID' : withAnswers(found, answers.differences);
   const observations = countOf(a, kind) + countOf(b, kind);
   return {
     schema: 'mayfly.verdict/v1',
     verdict,
-    summary: sentence(verdict, metrics, reasons, kind),
+    summary:
+      verdict === 'INVALID'
+        ? sentence(verdict, metrics, reasons, kind)
+        : answersFirst(verdict, found, answers.differences, sentence(found, metrics, reasons, kind)),
     kind,
     run_id: b.run_id,
     other_run_id: a.run_id,
@@ -62,9 +70,21 @@ export function judgeTwoRuns(a: RunDocument, b: RunDocument): VerdictDocument {
     invalid_rounds: invalidRounds(a) + invalidRounds(b),
     more: null,
     reasons,
-    notes: reasons.length > 0 ? [] : notesOf(a, b, kind, metrics),
+    notes: reasons.length > 0 ? [] : [...notesOf(a, b, kind, metrics), ...answerNotes(answers)],
     metrics,
+    ...(answers.differences.length > 0 ? { answers: answers.differences } : {}),
   };
+}
+
+const NOT_COMPARED: ComparedAnswers = { differences: [], note: null };
+
+/** Round by round, in their order: what they answer does not follow the host. */
+function compareAnswersOf(a: RunDocument, b: RunDocument): ComparedAnswers {
+  const [before, after] = [countedRounds(a, 'candidate'), countedRounds(b, 'candidate')];
+  return compareAnswers(
+    after.slice(0, before.length).map((round, i) => ({ candidate: [round], baseline: [before[i]!] })),
+    [...(a.answers_differ ?? []), ...(b.answers_differ ?? [])],
+  );
 }
 
 function judgeMetrics(a: RunDocument, b: RunDocument, kind: Kind): MetricVerdict[] {
@@ -72,12 +92,13 @@ function judgeMetrics(a: RunDocument, b: RunDocument, kind: Kind): MetricVerdict
     .map((metric) => samplesOf(metric, a, b, kind))
     .filter(({ metric, shifts }) => metric.primary || shifts.length > 0);
   const primary = samples.filter(({ metric }) => metric.primary);
+  const ps = primary.map(pValues);
   const worse = holm(
-    primary.map(({ before, after }) => rankSumP(before, after)),
+    ps.map((p) => p.worse),
     ALPHA,
   );
   const better = holm(
-    primary.map(({ before, after }) => rankSumP(after, before)),
+    ps.map((p) => p.better),
     ALPHA,
   );
   return samples.map((sample) => {
@@ -87,8 +108,16 @@ function judgeMetrics(a: RunDocument, b: RunDocument, kind: Kind): MetricVerdict
   });
 }
 
+/** Where neither direction is better, a change either way is tested for as what is worse. */
+function pValues({ metric, before, after }: Samples): NonNullable<MetricVerdict['p']> {
+  const [up, down] = [rankSumP(before, after), rankSumP(after, before)];
+  return metric.better === 'neither'
+    ? { worse: Math.min(1, 2 * Math.min(up, down)), better: 1 }
+    : { worse: up, better: down };
+}
+
 function samplesOf(metric: Metric, a: RunDocument, b: RunDocument, kind: Kind): Samples {
-  const sign = metric.better === 'lower' ? 1 : -1;
+  const sign = signOf(metric);
   const turned = (values: number[]) => values.map((value) => sign * value + 0);
   const [before, after] =
     kind === 'baseline' ? [ratiosOf(a, metric.name), ratiosOf(b, metric.name)] : levelsOf(a, b, metric.name);
@@ -97,7 +126,7 @@ function samplesOf(metric: Metric, a: RunDocument, b: RunDocument, kind: Kind): 
 }
 
 const ratiosOf = (run: RunDocument, metric: string): number[] =>
-  pairsOf(observationsOf(run), metric).flatMap((pair) => (pair ? [logRatio(pair)] : []));
+  pairsOf(observationsOf(run), metric).flatMap((pair) => (pair && hasRatio(pair) ? [logRatio(pair)] : []));
 
 /**
  * Logarithms of the candidates' values, round by round. A 0 has none: nothing is said then, unless there is nothing but
@@ -118,18 +147,14 @@ interface Tested {
 }
 
 /** `tested`: null for what is only shown. */
-function describe(
-  { metric, before, after, shifts }: Samples,
-  a: RunDocument,
-  b: RunDocument,
-  tested: Tested | null,
-): MetricVerdict {
+function describe(sample: Samples, a: RunDocument, b: RunDocument, tested: Tested | null): MetricVerdict {
+  const { metric, before, after, shifts } = sample;
   const { name, unit, better, primary, margin } = metric;
   const [m, n] = [before.length, after.length];
   const any = m > 0 && n > 0;
   const estimate = any ? hodgesLehmann(shifts) : 0;
-  const bounds = tested && any ? boundsOf(shifts, m, n, estimate, tested) : null;
-  const sign = better === 'lower' ? 1 : -1;
+  const bounds = tested && any ? boundsOf(sample, estimate, tested) : null;
+  const sign = signOf(metric);
   const [low, high] = any
     ? ([lowerShift, upperShift]
         .map((bound) => sign * bound(shifts, m, n, (1 - LEVEL) / 2))
@@ -144,7 +169,7 @@ function describe(
     verdict:
       primary && any
         ? tested && bounds
-          ? findingOf(tested, estimate, bounds, Math.log1p(margin))
+          ? findingOf(tested, better === 'neither' ? Math.abs(estimate) : estimate, bounds, Math.log1p(margin))
           : 'INCONCLUSIVE'
         : null,
     candidate: summarise(b, 'candidate', name)?.median ?? null,
@@ -152,7 +177,7 @@ function describe(
     change: any ? Math.expm1(sign * estimate) : null,
     interval: Number.isFinite(low) ? { level: LEVEL, low: Math.expm1(low), high: Math.expm1(high) } : null,
     worse: { at_least: bounds && finite(bounds.atLeast), at_most: bounds && finite(bounds.atMost) },
-    p: tested && any ? { worse: rankSumP(before, after), better: rankSumP(after, before) } : null,
+    p: tested && any ? pValues(sample) : null,
     dispersion: null,
     noise: noiseOf([...aroundMiddle(before), ...aroundMiddle(after)]),
     observations: any ? m + n : 0,
@@ -168,8 +193,15 @@ interface Bounds {
   better: number;
 }
 
-function boundsOf(shifts: Float64Array, m: number, n: number, estimate: number, { worse, better }: Tested): Bounds {
+function boundsOf({ metric, before, after, shifts }: Samples, estimate: number, { worse, better }: Tested): Bounds {
+  const [m, n] = [before.length, after.length];
   const stretched = (bound: number) => estimate + STRETCH * (bound - estimate);
+  if (metric.better === 'neither') {
+    const half = worse.level / 2;
+    const [low, high] = [lowerShift(shifts, m, n, half), upperShift(shifts, m, n, half)].map(stretched);
+    const most = Math.max(upperShift(shifts, m, n, BETA), -lowerShift(shifts, m, n, BETA));
+    return { atLeast: Math.max(low!, -high!), atMost: most, better: Infinity };
+  }
   return {
     atLeast: stretched(lowerShift(shifts, m, n, worse.level)),
     atMost: upperShift(shifts, m, n, BETA),
@@ -184,7 +216,7 @@ function findingOf({ worse, better }: Tested, estimate: number, bounds: Bounds, 
   return bounds.atMost < margin ? 'PASS' : 'INCONCLUSIVE';
 }
 
-function combine(metrics: readonly MetricVerdict[]): Verdict {
+function combine(metrics: readonly MetricVerdict[]): Exclude<Verdict, 'INVALID'> {
   const found = metrics.filter(({ primary }) => primary).map(({ verdict }) => verdict);
   if (found.includes('REGRESSION')) return 'REGRESSION';
   if (found.length === 0 || found.includes('INCONCLUSIVE') || found.includes(null)) return 'INCONCLUSIVE';

@@ -1,8 +1,9 @@
-/** A verdict as JUnit XML: one test suite, one test case for each primary metric. Pure. */
+/** A verdict as JUnit XML: one test suite, one test case for each primary metric, and one for answers that differ. Pure. */
 
 import { plainText } from '../core/text.ts';
 import type { RunDocument } from '../documents/run.ts';
 import type { MetricVerdict, Verdict, VerdictDocument } from '../documents/verdict.ts';
+import { withAnswers } from '../judge/answers-verdict.ts';
 import { titleOf } from '../judge/effect-text.ts';
 import { boundWords, cellsOf, comparisonWords, countedWords, primaryMetrics } from './verdict-text.ts';
 
@@ -49,15 +50,33 @@ function casesOf(verdict: VerdictDocument): Case[] {
     return [
       { name: 'verdict', verdict: verdict.verdict, message: verdict.summary, detail: verdict.reasons.join('; ') },
     ];
-  return metrics.map((metric) => {
-    const invalid = verdict.verdict === 'INVALID';
-    return {
-      name: metric.name,
-      verdict: invalid ? 'INVALID' : (metric.verdict ?? 'INCONCLUSIVE'),
-      message: `${titleOf(metric.name)}: ${invalid ? verdict.summary : metric.words}`,
-      detail: detailOf(metric),
-    };
-  });
+  const invalid = verdict.verdict === 'INVALID';
+  return [
+    ...metrics.map(
+      (metric): Case => ({
+        name: metric.name,
+        verdict: invalid ? 'INVALID' : (metric.verdict ?? 'INCONCLUSIVE'),
+        message: `${titleOf(metric.name)}: ${invalid ? verdict.summary : metric.words}`,
+        detail: detailOf(metric),
+      }),
+    ),
+    ...(invalid ? [] : answersCase(verdict)),
+  ];
+}
+
+/** That the sides answer differently is of no metric. */
+function answersCase({ answers = [] }: VerdictDocument): Case[] {
+  const told = answers.filter(({ declared, what, worse }) => (what === 'failed' ? worse : !declared));
+  if (told.length === 0) return [];
+  const words = told.map((one) => one.words).join('; ');
+  return [
+    {
+      name: 'answers',
+      verdict: withAnswers('IMPROVEMENT', told),
+      message: `the answers differ: ${words}`,
+      detail: words,
+    },
+  ];
 }
 
 function detailOf(metric: MetricVerdict): string {

@@ -49,6 +49,8 @@ export interface RunSummary {
   verdict?: Verdict;
   /** It belongs to the master set. */
   master: boolean;
+  /** The branch that its commit is for; absent: the default one. */
+  branch?: string;
   archive: 'none' | 'pending' | 'verified';
 }
 
@@ -59,8 +61,9 @@ export interface RunFilter {
   /** Labels that the run carries. */
   labels?: Record<string, string>;
   host_id?: string;
-  /** Of the master set only. */
+  /** Of the master set only: that of `branch`, or of the default branch. */
   master?: boolean;
+  branch?: string | undefined;
   limit?: number;
 }
 
@@ -105,6 +108,8 @@ export interface ChangePoint {
   found_at: string;
   /** From `before` (without it) to `commit` along first parents, the newest first and no more than 500; absent: not known. */
   commits?: string[];
+  /** Of which branch; absent: the default one. That of its run, only read. */
+  branch?: string;
   /** Somebody has accepted it; only read. */
   accepted?: Accepted;
 }
@@ -170,16 +175,17 @@ export interface Store {
   bisections(benchmark?: string): StoredBisection[];
   /**
    * The complete runs of the master set of a benchmark on a host, oldest first, with the samples of `metrics` (absent:
-   * of the primary ones); `after`: only those that come after this run.
+   * of the primary ones); `after`: only those that come after this run; `branch`: of another one than the default.
    */
   masterRuns(
     benchmark: string,
     hostId: string,
     metrics?: readonly string[],
     after?: Pick<master.MasterRun, 'run_id' | 'started_at'>,
+    branch?: string,
   ): master.MasterRun[];
   /** Host of the newest run of the master set. */
-  masterHost(benchmark: string): string | undefined;
+  masterHost(benchmark: string, branch?: string): string | undefined;
   /** What is known of the benchmark of this name; undefined where nothing was measured under it. */
   benchmark(name: string): KnownBenchmark | undefined;
   /** Keeps where a benchmark outside of the checkout is from. */
@@ -283,8 +289,9 @@ export function openStore(file: string, options: { busyMs?: number } = {}): Stor
         judgements.saveBisection(db, bisection);
       }),
     bisections: (benchmark) => judgements.bisections(db, benchmark),
-    masterRuns: (benchmark, hostId, metrics, after) => master.masterRuns(db, benchmark, hostId, metrics, after),
-    masterHost: (benchmark) => master.masterHost(db, benchmark),
+    masterRuns: (benchmark, hostId, metrics, after, branch) =>
+      master.masterRuns(db, benchmark, hostId, metrics, after, branch),
+    masterHost: (benchmark, branch) => master.masterHost(db, benchmark, branch),
     benchmark: (name) => knownBenchmark(db, name),
     keepBenchmark: (name, from) => keepBenchmark(db, name, from),
     saveBuild: (build) => db.transaction(() => saveBuild(db, build)),
@@ -332,7 +339,9 @@ const RUN_FIELDS = {
   rounds_asked: 'plain',
   comparison: 'json',
   master: 'flag',
+  branch: 'plain',
   continues: 'plain',
+  notes: 'json',
   metrics: 'json',
   answers_differ: 'json',
   capacity: 'json',
@@ -525,12 +534,12 @@ function readDetails(db: Database, runId: string): { side: SideName; round: numb
 
 function listRuns(
   db: Database,
-  { benchmark, commit, labels = {}, host_id, master, limit = 20 }: RunFilter,
+  { benchmark, commit, labels = {}, host_id, master, branch, limit = 20 }: RunFilter,
 ): RunSummary[] {
-  const conditions: [sql: string, ...values: string[]][] = [];
+  const conditions: [sql: string, ...values: (string | null)[]][] = [];
   if (benchmark !== undefined) conditions.push(['run.benchmark = ?', benchmark]);
   if (host_id !== undefined) conditions.push(['run.host_id = ?', host_id]);
-  if (master) conditions.push(['run.master = 1']);
+  if (master) conditions.push(['run.master = 1 AND run.branch IS ?', branch ?? null]);
   if (commit !== undefined) {
     conditions.push([
       'EXISTS (SELECT 1 FROM run_side s WHERE s.run_id = run.run_id AND (substr(s.commit_id, 1, length(?)) = ? OR s.ref = ?))',
@@ -579,6 +588,7 @@ function summary(row: Row): RunSummary {
     valid_observations: row.valid_observations as number,
     ...given('verdict', row.verdict),
     master: row.master === 1,
+    ...given('branch', row.branch),
     archive:
       row.archive_pending === 1
         ? 'pending'
@@ -629,17 +639,17 @@ function addChangePoint(
 
 function listChangePoints(db: Database, benchmark?: string): ChangePoint[] {
   const columns =
-    'SELECT benchmark, host_id, metric, commit_id, before_commit_id, run_id, at, ratio, found_at, commits FROM change_point';
+    'SELECT benchmark, host_id, metric, commit_id, before_commit_id, run_id, at, ratio, found_at, commits, (SELECT branch FROM run WHERE run.run_id = change_point.run_id) AS branch FROM change_point';
   const order = 'ORDER BY benchmark, at, run_id, host_id, metric';
   const rows =
     benchmark === undefined
       ? db.all(`${columns} ${order}`)
       : db.all(`${columns} WHERE benchmark = ? ${order}`, benchmark);
   const acceptances = inForce(db, benchmark);
-  return rows.map(({ commit_id: commit, before_commit_id: before, commits: range, ...rest }) => {
+  return rows.map(({ commit_id: commit, before_commit_id: before, commits: range, branch, ...rest }) => {
     const commits = given('commits', range === null ? null : json(range)) as Pick<ChangePoint, 'commits'>;
     const own = acceptances.filter((one) => one.benchmark === rest.benchmark);
-    const point = { ...rest, commit: commit as string, before, ...commits };
+    const point = { ...rest, commit: commit as string, before, ...commits, ...given('branch', branch) };
     return { ...point, ...given('accepted', acceptedIn(point, own)) } as unknown as ChangePoint;
   });
 }

@@ -36,6 +36,20 @@ t.test('a run comes back as it was kept, sample values to the last bit', async (
   run.rounds[0]!.samples.latency_med = { value: 0.1 + 0.2, unit: 's' };
   run.rounds[1]!.samples.latency_med = { value: 5e-324, unit: 's' };
   run.rounds[2]!.samples.memory_peak = { value: 2 ** 53 - 1, unit: 'bytes' };
+  run.answers_differ = ['search', 'GET /feed*'];
+  run.rounds[0]!.answers = {
+    requests: 2,
+    failed: 0,
+    names: [
+      {
+        name: 'page',
+        requests: 2,
+        failed: 0,
+        answers: [{ status: 200, failure: null, count: 2, bytes: 20.5, deviation: 0.5 }],
+      },
+    ],
+  };
+  run.rounds[1]!.holes = [{ service: 'shop', instance: 'shop-1', scraped: 4, of: 9, error: 'too slow' }];
   store.addRun(run);
   t.strictSame(store.run(run.run_id), run);
 });

@@ -3,6 +3,7 @@
 import type { Metric } from '../../documents/run.ts';
 import type { MetricVerdict, VerdictDocument } from '../../documents/verdict.ts';
 import { shortCommit } from '../../engine/names.ts';
+import { undeclared } from '../../judge/answers-verdict.ts';
 import { percentOf, titleOf } from '../../judge/effect-text.ts';
 import {
   type BisectAnswer,
@@ -47,8 +48,11 @@ export function judgedBy({ metrics }: VerdictDocument): Judged | null {
 export const isShift = ({ verdict, worse }: Pick<MetricVerdict, 'verdict' | 'worse'>) =>
   verdict === 'REGRESSION' && (worse.at_least ?? 0) > 0;
 
-/** Logarithm of the relative change, above 0 where it is worse. */
-const effect = ({ change, better }: MetricVerdict) => Math.log1p(change ?? 0) * (better === 'lower' ? 1 : -1);
+/** Logarithm of the relative change, above 0 where it is worse; its size where neither direction is better. */
+function effect({ change, better }: MetricVerdict): number {
+  const log = Math.log1p(change ?? 0);
+  return { lower: log, higher: -log, neither: Math.abs(log) }[better];
+}
 const standingOut = (metric: MetricVerdict) => effect(metric) / Math.max(metric.noise ?? 0, 1e-9);
 
 /** The metrics of a comparison of the search: one gates, the others are shown. */
@@ -64,9 +68,18 @@ export function metricsOf(metrics: readonly Metric[], judged: Pick<Judged, 'name
 }
 
 /** What a verdict says of a build; one that only varies more is neither slow nor fast. */
-export function foundBy({ verdict, metrics }: Pick<VerdictDocument, 'verdict' | 'metrics'>): Found {
+export function foundBy({
+  verdict,
+  metrics,
+  answers,
+}: Pick<VerdictDocument, 'verdict' | 'metrics' | 'answers'>): Found {
   if (verdict === 'REGRESSION') return metrics.some((metric) => metric.primary && isShift(metric)) ? 'slow' : 'skipped';
-  return verdict === 'PASS' || verdict === 'IMPROVEMENT' ? 'fast' : 'skipped';
+  // Faster with other bodies is no improvement, but not slow either.
+  const isDecided = metrics.every((metric) => !metric.primary || /^(PASS|IMPROVEMENT)$/.test(metric.verdict ?? ''));
+  const sizesOnly = answers !== undefined && undeclared(answers).every(({ what }) => what === 'size');
+  return verdict === 'PASS' || verdict === 'IMPROVEMENT' || (verdict === 'INCONCLUSIVE' && sizesOnly && isDecided)
+    ? 'fast'
+    : 'skipped';
 }
 
 /** The comparison that is asked for by the numbers of two builds, by the first commit of each. */

@@ -210,6 +210,11 @@ t.test('what validity goes by', async (t) => {
     ['dropped-iterations', 'dropped-iterations', 'restarted', 'failed-requests'],
   );
   t.same(baseline!.detail.load, failing, 'all of the result is kept');
+  t.same(baseline!.document.answers, {
+    requests: 4000,
+    failed: 40,
+    names: [{ name: 'GET /', requests: 4000, failed: 0, answers: [] }],
+  });
   t.equal(candidate!.unwell, '');
   t.equal(
     baseline!.unwell,
