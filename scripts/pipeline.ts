@@ -188,6 +188,7 @@ function describeModel(
 function describeRun(stack: Stack, before?: RunDocument): RunDocument {
   const { plan, images } = stack.built;
   const { config } = plan;
+  const notes = plan.notes ?? before?.notes;
   const sides = Object.fromEntries(
     plan.sides.map(({ name, ref, commit, subject }) => [
       name,
@@ -212,7 +213,7 @@ function describeRun(stack: Stack, before?: RunDocument): RunDocument {
     ...(config.master ? { master: true } : {}),
     ...(config.branch === undefined ? {} : { branch: config.branch }),
     ...(before ? { continues: before.run_id } : {}),
-    ...(plan.notes ? { notes: plan.notes } : {}),
+    ...(notes ? { notes } : {}),
     metrics: config.metrics,
     ...(config.allow.answersDiffer.length > 0 ? { answers_differ: config.allow.answersDiffer } : {}),
     rounds: before ? takenOver(before) : [],
