@@ -65,6 +65,7 @@ export class StartFailure extends InfrastructureError {
 }
 
 const HINT = 'Start the image by hand, or raise ready_timeout in benchmark.yaml.';
+const HINT_ENDED = 'Start the image by hand: it ends by itself.';
 
 /** A side that was healthy and is not scraped: one of its containers has ended since, or does not give its metrics. */
 export function scrapeFailure(
@@ -79,6 +80,7 @@ export function scrapeFailure(
       what: `${sideText(side)}: ${serviceOf(ended)} ${ailmentOf(ended)} after it had become healthy`,
       details: unwellText(unwell),
       ofTheService: !wasKilled(ended),
+      hint: HINT_ENDED,
     });
   return new StartFailure(side, {
     what: `${sideText(side)}: Prometheus cannot scrape ${missing.map(unreachedText).join(', ')}`,
@@ -105,11 +107,13 @@ export function startFailure(side: Side, unwell: readonly Unwell[], output: stri
     what: `${of}: ${startText(first, timeoutS)}`,
     details: unwellText(unwell),
     ofTheService: states.some(didItself) && !NO_ROOM.test(output),
+    hint: hasEnded(first) ? HINT_ENDED : HINT,
   });
 }
 
 /** `candidate (my-branch, 0123456789ab)` */
-export const sideText = ({ name, ref, commit }: Side): string => `${name} (${ref}, ${shortCommit(commit)})`;
+export const sideText = ({ name, ref, commit }: Side): string =>
+  `${name} (${ref === commit ? '' : `${ref}, `}${shortCommit(commit)})`;
 
 const NO_ROOM = /no space left/i;
 const hasEnded = ({ running, status }: ContainerState) => !running && status !== 'created';
