@@ -505,10 +505,11 @@ export interface Round {
      */
     count: number;
     /**
-     * The first of them. `name`: of the request, empty where it was none; `message`: what was seen.
+     * The first of them. `name`: of the request, empty where it was none; `request`: its method and path, where the name does not say them; `message`: what was seen.
      */
     example: {
       name: string;
+      request?: string;
       message: string;
     };
   }[];

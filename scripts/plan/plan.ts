@@ -8,11 +8,12 @@ import { NothingToCompare, UsageError } from '../core/errors.ts';
 import type { Comparison, CpuSets, Host, Pairing, SideName } from '../documents/run.ts';
 import { imageTag, LABEL, networkName, projectName, shortCommit } from '../engine/names.ts';
 import { ownerLabels } from '../engine/owner.ts';
+import { findAnchor } from './anchor.ts';
 import { type BuildContext, readContext } from './build-context.ts';
 import { type Commit, describeVersion, findCommit } from './commit.ts';
 import { planCpuSets } from './cpusets.ts';
 import { fingerprint } from './host.ts';
-import { hasCommits, isShallow, mergeBase } from './merge-base.ts';
+import { hasCommits, isDefaultBranch, isShallow, mergeBase } from './merge-base.ts';
 
 /** One image of one side: how it is built and the tag under which it is found again. */
 export interface BuildPlan {
@@ -61,12 +62,16 @@ export interface Plan {
   cpusets: CpuSets;
   stackVersion: string;
   stackImages: { ref: string; id: string; source: string }[];
+  /** What has to be said of how it came about, a sentence each. */
+  notes?: string[];
 }
 
-export async function makePlan(config: Config, ctx: Context): Promise<Plan> {
+export async function makePlan(asked: Config, ctx: Context): Promise<Plan> {
   const runId = ctx.newRunId();
-  const candidate = await planSide('candidate', config.commit, config, ctx);
-  const baseline = await planBaseline(candidate, config, ctx);
+  const candidate = await planSide('candidate', asked.commit, asked, ctx);
+  const config = await withoutDefault(asked, candidate, ctx);
+  const notes: string[] = [];
+  const baseline = await planBaseline(candidate, config, notes, ctx);
   if (baseline) mustDiffer(candidate, baseline);
   const sides = baseline ? [candidate, baseline] : [candidate];
   const pairing = baseline ? (config.comparison.pairing === 'alternating' ? 'alternating' : 'interleaved') : 'solo';
@@ -103,6 +108,7 @@ export async function makePlan(config: Config, ctx: Context): Promise<Plan> {
     cpusets: planCpuSets(host.cores),
     stackVersion,
     stackImages,
+    ...(notes.length > 0 ? { notes } : {}),
   };
 }
 
@@ -134,11 +140,26 @@ export function designComparison(
   return { design: 'sequential', min, max: max ?? Math.max(min, MOST[pairing]), ...limit };
 }
 
-/** The other side: what was named, or where the candidate left the default branch; null where it is measured alone. */
-async function planBaseline(candidate: SidePlan, config: Config, ctx: Context): Promise<SidePlan | null> {
+/** The default branch has one history, whether it is named or not. */
+async function withoutDefault(config: Config, { builds }: SidePlan, ctx: Context): Promise<Config> {
+  const { branch, ...rest } = config;
+  const source = builds.find((build) => build.source)?.source;
+  return branch !== undefined && source && (await isDefaultBranch(source.repository, branch, ctx)) ? rest : config;
+}
+
+/**
+ * The other side: what was named, or where the candidate left the default branch; null where it is measured alone.
+ * `notes`: what has to be said of it is added there.
+ */
+async function planBaseline(
+  candidate: SidePlan,
+  config: Config,
+  notes: string[],
+  ctx: Context,
+): Promise<SidePlan | null> {
   const { against } = config;
   if (against === 'none' || against === 'master-set') return null;
-  if (against === 'anchor') return planAnchor(candidate, config, ctx);
+  if (against === 'anchor') return planAnchor(candidate, config, notes, ctx);
   if (against !== undefined && against !== 'merge-base') return planSide('baseline', against, config, ctx);
   if (against === undefined && config.master) return null;
   const sources = new Map(
@@ -148,14 +169,15 @@ async function planBaseline(candidate: SidePlan, config: Config, ctx: Context): 
   );
   const bases = new Map<string, Commit>();
   for (const [repository, source] of sources) {
-    const found = await mergeBase(source, ctx);
+    const found = await mergeBase(source, ctx, config.branch);
+    const branch =
+      config.branch === undefined ? `the default branch (${found?.branch})` : `the branch ${config.branch}`;
     if (found && !found.onBranch) bases.set(repository, found.base);
     else if (!found && (against !== undefined || (await hasCommits(source, ctx))))
-      throw await noBase(candidate, source, ctx);
-    else if (against !== undefined) throw onDefaultBranch(candidate, found!.branch);
+      throw await noBase(candidate, source, config.branch, ctx);
+    else if (against !== undefined) throw onBranch(candidate, branch);
     else {
-      if (found)
-        ctx.progress.info(`measured alone: ${candidate.ref} is on the default branch (${found.branch}) itself`);
+      if (found) ctx.progress.info(`measured alone: ${candidate.ref} is on ${branch} itself`);
       return null;
     }
   }
@@ -167,44 +189,54 @@ async function planBaseline(candidate: SidePlan, config: Config, ctx: Context): 
   return sideOf('baseline', 'merge-base', bases, config, ctx);
 }
 
-/**
- * The first commit of the master set after its last change point on this host; null where it would be the candidate
- * itself, or there is none yet.
- */
-async function planAnchor(candidate: SidePlan, config: Config, ctx: Context): Promise<SidePlan | null> {
-  const host_id = fingerprint(ctx.machine.engine).id;
-  const changed = ctx.store
-    .changePoints(config.benchmark)
-    .filter((point) => point.host_id === host_id)
-    .at(-1);
-  const anchor =
-    changed?.commit ??
-    ctx.store
-      .runs({ benchmark: config.benchmark, host_id, master: true, limit: 1_000_000 })
-      .findLast(({ status, commit }) => status === 'complete' && !commit.startsWith('worktree-'))?.commit;
-  if (anchor === undefined || anchor === candidate.commit) {
-    ctx.progress.info(
-      `measured alone: ${anchor === undefined ? 'there is no run of the default branch yet' : 'it is the anchor of the default branch itself'}`,
-    );
-    return null;
+/** The anchor of its branch; null where it would be the candidate itself, or there is none yet. */
+async function planAnchor(
+  candidate: SidePlan,
+  config: Config,
+  notes: string[],
+  ctx: Context,
+): Promise<SidePlan | null> {
+  const { benchmark, branch } = config;
+  const source = candidate.builds.find((build) => build.source)?.source;
+  const line = { benchmark, branch, host_id: fingerprint(ctx.machine.engine).id };
+  const { commit, note } = await findAnchor(line, candidate.commit, source, ctx);
+  if (note !== undefined) {
+    notes.push(note);
+    ctx.progress.warn(note);
   }
-  return planSide('baseline', anchor, config, ctx);
+  if (commit !== undefined && commit !== candidate.commit) return planSide('baseline', commit, config, ctx);
+  const words = branch === undefined ? 'the default branch' : `the branch ${branch}`;
+  const why = commit === undefined ? `there is no run of ${words} yet` : `it is the anchor of ${words} itself`;
+  ctx.progress.info(
+    `measured alone: ${commit === undefined && note !== undefined ? 'it is the first one of the new history' : why}`,
+  );
+  return null;
 }
 
-const onDefaultBranch = ({ ref }: SidePlan, branch: string) =>
-  new UsageError(`there is no merge-base to compare with: ${ref} is on the default branch (${branch}) itself`, {
+const onBranch = ({ ref }: SidePlan, branch: string) =>
+  new UsageError(`there is no merge-base to compare with: ${ref} is on ${branch} itself`, {
     hint: 'Name a commit, for example --against=HEAD~1.',
   });
 
 /** A comparison was wanted and cannot be made: what keeps it, and the ways out. */
-async function noBase({ ref }: SidePlan, { repository }: Commit, ctx: Context): Promise<UsageError> {
+async function noBase(
+  { ref }: SidePlan,
+  { repository }: Commit,
+  branch: string | undefined,
+  ctx: Context,
+): Promise<UsageError> {
   const alone = '--against=none measures it alone.';
   if (await isShallow(repository, ctx))
     return new UsageError(
-      `${repository} is a shallow clone: where ${ref} left the default branch is not in it, so there is nothing to compare with`,
+      `${repository} is a shallow clone: where ${ref} left ${branch === undefined ? 'the default branch' : `the branch ${branch}`} is not in it, so there is nothing to compare with`,
       {
-        hint: `\`git fetch --unshallow\` brings the rest of its history (actions/checkout: fetch-depth: 0), \`git fetch origin main:refs/remotes/origin/main\` a branch that it lacks. ${alone}`,
+        hint: `\`git fetch --unshallow\` brings the rest of its history (actions/checkout: fetch-depth: 0), \`git fetch origin ${branch ?? 'main'}:refs/remotes/origin/${branch ?? 'main'}\` a branch that it lacks. ${alone}`,
       },
+    );
+  if (branch !== undefined)
+    return new UsageError(
+      `there is nothing to compare ${ref} with: it has nothing in common with the branch ${branch} of ${repository}`,
+      { hint: `--against=REF names a commit. ${alone}` },
     );
   return new UsageError(
     `there is nothing to compare ${ref} with: ${repository} has no default branch that is known here (origin/HEAD, main or master), or none in common with it`,

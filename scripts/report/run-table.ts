@@ -10,6 +10,7 @@ import { countedRounds, difference, type Summary, sideBySide, summarise } from '
 import { titleOf } from '../judge/effect-text.ts';
 import { columns, styled } from './columns.ts';
 import { failuresTable } from './failures-text.ts';
+import { holeLines } from './holes-text.ts';
 import { loadWords } from './load-text.ts';
 import { formatDifference, formatPercent, formatValue, NO_VALUE } from './units.ts';
 import { failedHeadline, failureOf, inOrder, invalidRounds, isShown, sideWords, verdictText } from './verdict-text.ts';
@@ -33,6 +34,7 @@ export function runTable(run: RunDocument, options: TableOptions): string {
         ...heading(run, options),
         ...withoutValue(run),
         archiveLine(run.archive),
+        ...holeLines(run).map((line) => `note: ${line}`),
       ]
     : [
         ...(why === undefined ? [] : [failedHeadline(whatWords(run), why, options.color), '']),
@@ -44,6 +46,7 @@ export function runTable(run: RunDocument, options: TableOptions): string {
         ...invalidRounds(run),
         ...withoutValue(run),
         archiveLine(run.archive),
+        ...holeLines(run).map((line) => `note: ${line}`),
       ];
   return [...result, '', ...whereNext(run, options)].join('\n');
 }
@@ -115,6 +118,8 @@ function heading(run: RunDocument, { color }: TableOptions): string[] {
     `run ${run.run_id}: ${run.status}${run.status_reason ? ` (${plainText(run.status_reason)})` : ''}, ${roundsText(run)} rounds valid`,
     loadWords(run),
     `on ${host.cpu_model}, ${host.cores} cores, ${host.os}, kernel ${host.kernel}, engine ${host.engine}`,
+    // of a comparison its verdict says them
+    ...(run.verdict ? [] : (run.notes ?? []).map((note) => `note: ${plainText(note)}`)),
   ];
 }
 

@@ -245,7 +245,8 @@ t.test('a hash that a remote does not have: where it was looked for; once it is 
     message: `commit "${nowhere}" is not in the repository ${url}: it is in none of its branches and tags, and the remote has nothing of this hash`,
     missing: nowhere,
   });
-  await t.rejects(find('nowhere'), { missing: undefined }, 'a name is no commit that may come');
+  const named = await find('nowhere').catch((error: UsageError) => error);
+  t.match(named, { name: 'UsageError', missing: undefined }, 'a name is no commit that may come');
   git('checkout', '--quiet', '-b', 'topic');
   const pushed = commit('pushed');
   t.equal((await find(pushed)).commit, pushed);
@@ -386,4 +387,65 @@ t.test('the merge-base in a copy of a remote', async (t) => {
   git('checkout', '--quiet', 'main');
   t.match(await mergeBase(await find('feature'), ctx), { onBranch: false, base: { commit: first } });
   t.match(await mergeBase(await find('HEAD'), ctx), { onBranch: true });
+});
+
+/** A checkout of a remote, in the folder `repo`; its origin is the repository `elsewhere`. */
+function clone(t: Test) {
+  const there = remote(t);
+  const folder = join(there.ctx.paths.root, 'repo');
+  execFileSync('git', ['clone', '--quiet', there.url, folder], { stdio: 'pipe' });
+  return { ...there, there: there.git, checkout: folder, find: (ref: string) => findCommit('repo', ref, there.ctx) };
+}
+
+t.test('the merge-base with a branch that is named: a stacked proposal is not blamed for its base', async (t) => {
+  const { first, git, commit, find, ctx, folder } = local(t);
+  git('checkout', '--quiet', '-b', 'feature-a');
+  const base = commit('20 % slower');
+  git('checkout', '--quiet', '-b', 'feature-b');
+  const head = await find(commit('changes nothing'));
+  t.match(await mergeBase(head, ctx), { branch: 'main', base: { commit: first } });
+  t.match(await mergeBase(head, ctx, 'feature-a'), { branch: 'feature-a', onBranch: false, base: { commit: base } });
+  t.match(await mergeBase(await find('feature-a'), ctx, 'feature-a'), { onBranch: true });
+  await t.rejects(
+    mergeBase(head, ctx, 'feature-c'),
+    new UsageError(`there is no branch "feature-c" in ${folder}`, {
+      hint: '--branch names a branch that a commit was made for; without it that is the default one.',
+    }),
+  );
+});
+
+t.test('a base that is on the remote only, and one that has moved there since, are fetched', async (t) => {
+  const { there, commit, find, ctx, checkout, url } = clone(t);
+  there('checkout', '--quiet', '-b', 'feature-a');
+  const base = commit('a base');
+  there('checkout', '--quiet', '-b', 'feature-b');
+  const head = await find(commit('upon it'));
+  const local = (...args: string[]) => execFileSync('git', ['-C', checkout, ...args], { stdio: 'pipe' });
+  local('update-ref', '-d', 'refs/remotes/origin/feature-a');
+  t.match(await mergeBase(head, ctx, 'feature-a'), { onBranch: false, base: { commit: base } }, 'nowhere but there');
+  const mains = there('rev-parse', 'main');
+  local('update-ref', 'refs/remotes/origin/feature-a', mains);
+  t.match(await mergeBase(head, ctx, 'feature-a'), { base: { commit: base } }, 'what is here is older');
+  there('branch', '--quiet', '-D', 'feature-a');
+  t.match(await mergeBase(head, ctx, 'feature-a'), { base: { commit: base } }, 'it was merged and removed: as it was');
+  await t.rejects(mergeBase(head, ctx, 'feature-c'), {
+    name: 'UsageError',
+    message: `there is no branch "feature-c" in ${checkout}, nor on its remote ${url}`,
+  });
+  rmSync(join(ctx.paths.root, 'elsewhere'), { recursive: true });
+  t.match(await mergeBase(head, ctx, 'feature-a'), { base: { commit: base } }, 'the remote does not answer');
+  await t.rejects(mergeBase(head, ctx, 'feature-c'), {
+    name: 'InfrastructureError',
+    message: new RegExp(`^git could not fetch the branch feature-c from ${url}: fatal: `),
+    hint: `Check the remote \`origin\` of ${checkout}, and the access of this host to it.`,
+  });
+});
+
+t.test('the merge-base with a branch in a copy of a remote', async (t) => {
+  const { git, commit, find, ctx } = remote(t);
+  git('checkout', '--quiet', '-b', 'release/1.4');
+  const base = commit('of the release');
+  git('checkout', '--quiet', '-b', 'fix');
+  commit('a fix for it');
+  t.match(await mergeBase(await find('fix'), ctx, 'release/1.4'), { onBranch: false, base: { commit: base } });
 });

@@ -45,18 +45,25 @@ export function suspectChanges(
 /**
  * What a run of the default branch says at once, before there are points enough for the detector: where what is sure of
  * it excludes what is sure of the run before, against the same anchor, the metric has changed between both. Keeps that
- * as suspected; a comparison of the two decides. A sentence for each.
+ * as suspected; a comparison of the two decides. A sentence for each. The first run on a host is held against the last
+ * one on another: both are ratios to the same commit, and what they suggest is measured on this host.
  */
 export function suspectFromRun(run: RunDocument, store: Store): string[] {
   const { verdict, benchmark, host, sides } = run;
   if (!run.master || !verdict || verdict.verdict === 'INVALID' || !sides.baseline) return [];
   const { commit } = sides.candidate;
   const anchor = sides.baseline.commit;
-  const earlier = store
-    .runs({ benchmark, host_id: host.id, master: true, branch: run.branch, limit: RECENT })
-    .find((one) => one.status === 'complete' && one.started_at < run.started_at && one.commit !== commit);
-  const last = earlier && store.run(earlier.run_id);
-  if (!last || (last.sides.candidate.commit !== anchor && last.sides.baseline?.commit !== anchor)) return [];
+  const found = [{ host_id: host.id }, {}]
+    .flatMap((where) => store.runs({ benchmark, ...where, master: true, branch: run.branch, limit: RECENT }))
+    .find(
+      (one) =>
+        one.status === 'complete' &&
+        one.started_at < run.started_at &&
+        one.commit !== commit &&
+        (one.commit === anchor || one.against === anchor),
+    );
+  if (!found) return [];
+  const last = store.run(found.run_id);
   const before = last.sides.candidate.commit;
   const boundsBefore = (name: string) =>
     before === anchor

@@ -117,3 +117,51 @@ t.test(
     t.same(store.suspectedChanges('shop'), []);
   },
 );
+
+t.test(
+  'a new host: a slow commit that came in with it is suspected there, from the last one on the old host',
+  async (t) => {
+    const { store } = master(t, [
+      [1, 1],
+      [2, 1],
+    ]);
+    const side = (number: number) => ({ ref: 'main', commit: commit(number), images: [] });
+    const { host } = makeRun();
+    const later = (number: number, factor: number, anchor = 0): RunDocument => {
+      const run = makeJudged({
+        run_id: `01JZZZZZZZZZZZZZZZZZZZZ0${90 + number}`,
+        started_at: `2026-01-02T05:0${number}:00.000Z`,
+        factors: { latency_med: factor },
+        host: { ...host, id: 'patched', kernel: '6.19' },
+        master: true,
+        sides: { candidate: side(number), baseline: side(anchor) },
+      });
+      store.addRun({ ...run, archive: undefined } as unknown as RunDocument);
+      return store.run(run.run_id);
+    };
+    t.match(suspectFromRun(later(3, 1.1), store), [/^suspected: latency med is worse from /]);
+    t.match(store.suspectedChanges('shop'), [
+      { host_id: 'patched', before: commit(2), commit: commit(3), metric: 'latency_med' },
+    ]);
+    suspectFromRun(later(4, 1.1), store);
+    t.equal(store.suspectedChanges('shop').length, 1, 'the next one is as slow');
+  },
+);
+
+t.test('another anchor, since a force push has removed the one before: held against that commit itself', async (t) => {
+  const { store } = master(t, [
+    [1, 1],
+    [2, 1],
+  ]);
+  const side = (number: number) => ({ ref: 'main', commit: commit(number), images: [] });
+  const run = makeJudged({
+    run_id: '01JZZZZZZZZZZZZZZZZZZZZ099',
+    started_at: '2026-01-02T05:00:00.000Z',
+    factors: { latency_med: 1.1 },
+    master: true,
+    sides: { candidate: side(9), baseline: side(1) },
+  });
+  store.addRun({ ...run, archive: undefined } as unknown as RunDocument);
+  t.equal(suspectFromRun(store.run(run.run_id), store).length, 1);
+  t.match(store.suspectedChanges('shop'), [{ before: commit(1), commit: commit(9) }]);
+});
