@@ -4,7 +4,7 @@ import { RAW } from '../../grafana/src/queries.ts';
 import type { Context } from '../app/context.ts';
 import type { RunDocument } from '../documents/run.ts';
 import { requestDuration } from '../measure/collect/load-metrics.ts';
-import { archivesOver, archiveUrl } from './archives.ts';
+import { archivesOver, archiveUrl, DEFAULT_ARCHIVE, planArchive } from './archives.ts';
 import type { Bucket } from './bucket.ts';
 import { partsOf } from './long-running.ts';
 
@@ -34,6 +34,36 @@ export async function linksTo(run: Seen, bucket: Bucket, ctx: Context): Promise<
     }),
   );
   return links.flat();
+}
+
+/**
+ * Lines that say where the run can be looked at: in the archives that are up; where none is, the command that brings one
+ * up, and the link that is ready then. `links`: of those that are up. `grafana`: its image is on this host.
+ */
+export async function waysTo(
+  run: Seen,
+  {
+    links,
+    bucket,
+    objstore,
+    grafana,
+  }: { links: string[]; bucket: Bucket; objstore: string | undefined; grafana: boolean },
+  ctx: Context,
+): Promise<string[]> {
+  if (links.length > 0) return links;
+  const [known] = await archivesOver(bucket, ctx.paths);
+  const name = known?.name ?? DEFAULT_ARCHIVE;
+  const flags = [
+    ...(name === DEFAULT_ARCHIVE ? [] : [`--archive=${name}`]),
+    ...(known || objstore === undefined ? [] : [`--objstore=${objstore}`]),
+  ];
+  const up = `npm run archive:up${flags.length > 0 ? ` -- ${flags.join(' ')}` : ''}`;
+  const archive = await planArchive(name, {}, false, ctx.paths).catch(() => undefined);
+  if (!archive) return [up]; // its ports are taken: archive:up says so
+  return [
+    up,
+    `${grafana ? dashboardUrl(archiveUrl(archive, 'grafana'), run) : queryUrl(archiveUrl(archive, 'query'), run)} shows the run then`,
+  ];
 }
 
 /** The dashboard Run, at the run's time. */

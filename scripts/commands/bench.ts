@@ -5,12 +5,12 @@ import { withContext } from '../app/open.ts';
 import { configEnv, withStore } from '../app/open-store.ts';
 import { checkVerdictFiles, exitCodeOf, writeVerdictFiles } from '../app/verdict-files.ts';
 import { openBucket } from '../archive/bucket.ts';
-import { linksTo, seen } from '../archive/links.ts';
+import { linksTo, seen, waysTo } from '../archive/links.ts';
 import { type BenchFlags, loadConfig, parseBenchArgs } from '../config/config.ts';
 import { main } from '../core/cli.ts';
 import { EXIT, NothingToCompare, UsageError } from '../core/errors.ts';
 import type { RunDocument } from '../documents/run.ts';
-import { RUN_IMAGES } from '../images/images.ts';
+import { IMAGES, RUN_IMAGES } from '../images/images.ts';
 import { screenRun } from '../judge/screen.ts';
 import { bench } from '../pipeline.ts';
 import { screenText } from '../report/history-text.ts';
@@ -35,10 +35,8 @@ await main(async (io) => {
   checkVerdictFiles(flags.verdict, cwd);
   const measured = await withContext({ quiet: flags.quiet, images: RUN_IMAGES }, async (ctx) => {
     const run = await bench(config, ctx);
-    const links = await openBucket(config.objstore, ctx.paths)
-      .then((bucket) => linksTo(seen(run), bucket, ctx))
-      .catch(() => []);
-    return { run, links, remarks: remarksOn(run, config.against, ctx) };
+    const { links, ways } = await placesOf(run, config.objstore, ctx).catch(() => ({ links: [], ways: [] }));
+    return { run, links, ways, remarks: remarksOn(run, config.against, ctx) };
   }).catch((error: unknown) => {
     if (error instanceof NothingToCompare) return error;
     throw error;
@@ -52,11 +50,11 @@ await main(async (io) => {
     for (const file of Object.values(flags.verdict.files)) io.stderr(`${file} is not written: nothing was measured`);
     return EXIT.pass;
   }
-  const { run, links, remarks } = measured;
+  const { run, links, ways, remarks } = measured;
   io.stdout(
     flags.json
       ? JSON.stringify(run, null, 2)
-      : [runTable(run, { color: Boolean(process.stdout.isTTY), links }), ...remarks].join('\n\n'),
+      : [runTable(run, { color: Boolean(process.stdout.isTTY), links: ways }), ...remarks].join('\n\n'),
   );
   if (flags.json) for (const remark of remarks) io.stderr(remark);
   if (!run.verdict) {
@@ -70,6 +68,14 @@ await main(async (io) => {
   return exitCodeOf(run.verdict.verdict, flags.verdict.strict);
 });
 
+/** URLs of the run in archives that are up, and what the closing list says: how to come there where none is. */
+async function placesOf(run: RunDocument, objstore: string | undefined, ctx: Context) {
+  const bucket = await openBucket(objstore, ctx.paths);
+  const links = await linksTo(seen(run), bucket, ctx);
+  const grafana = (await ctx.engine.image(IMAGES.grafana.ref)) !== null;
+  return { links, ways: await waysTo(seen(run), { links, bucket, objstore, grafana }, ctx) };
+}
+
 /** The run that is gone on with says of which benchmark it is. */
 function benchmarkToResume({ resume, benchmark }: BenchFlags): { benchmark?: string } {
   if (resume === undefined || benchmark !== undefined) return {};
@@ -80,14 +86,24 @@ function benchmarkToResume({ resume, benchmark }: BenchFlags): { benchmark?: str
  * What the history says: of one commit alone, where it lies; of the default branch, whether it seems to have changed.
  */
 function remarksOn(run: RunDocument, against: string | undefined, { store }: Context): string[] {
-  const { benchmark, host, status, sides } = run;
+  const { benchmark, host, status, sides, branch } = run;
   if (status !== 'complete') return [];
-  const known = store.masterRuns(benchmark, host.id);
+  const known = store.masterRuns(benchmark, host.id, undefined, undefined, branch);
   const alone =
     !sides.baseline &&
     (against === 'master-set' || (against === undefined && known.some(({ run_id }) => run_id !== run.run_id)));
   return [
-    ...(alone ? [screenText(screenRun(run, known, store.changePoints(benchmark)))] : []),
-    ...(run.master ? suspectChanges(benchmark, host.id, store, known) : []),
+    ...(alone
+      ? [
+          screenText(
+            screenRun(
+              run,
+              known,
+              store.changePoints(benchmark).filter((point) => point.branch === branch),
+            ),
+          ),
+        ]
+      : []),
+    ...(run.master ? suspectChanges(benchmark, host.id, store, branch, known) : []),
   ];
 }

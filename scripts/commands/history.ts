@@ -3,11 +3,12 @@ import { command, jsonFlag, limitOf } from '../app/command.ts';
 import { withContext } from '../app/open.ts';
 import { configEnv, withStore } from '../app/open-store.ts';
 import { benchmarkName, loadConfig } from '../config/config.ts';
+import { didYouMean } from '../config/nearest.ts';
 import { EXIT, UsageError } from '../core/errors.ts';
 import { RUN_IMAGES } from '../images/images.ts';
 import { seriesOf } from '../judge/series.ts';
 import { type HistoryDocument, historySeries, historyText } from '../report/history-text.ts';
-import type { Store } from '../store/db.ts';
+import type { ChangePoint, Store } from '../store/db.ts';
 import { checkedText, confirmChanges, suspectChanges } from '../studies/history/confirm-changes.ts';
 
 /** Points that are drawn unless --limit says otherwise. */
@@ -17,13 +18,14 @@ await command(
   {
     name: 'history',
     about:
-      'Draws the runs of the default branch (bench --master), looks for changes in them, and confirms those that are suspected.',
+      'Draws the runs of the default branch (bench --master), or of another one, looks for changes in them, and confirms those that are suspected.',
     flags: [
       {
         name: 'benchmark',
         value: 'NAME',
         help: 'a benchmark of this checkout, or the path of a folder with a benchmark.yaml; default shop',
       },
+      { name: 'branch', value: 'NAME', help: 'of this branch; default the default branch' },
       { name: 'metric', value: 'M', help: 'draw this metric; default the primary ones' },
       { name: 'host', value: 'ID', help: 'of this host; default the one of the newest run' },
       { name: 'limit', value: 'N', help: `draw the newest N runs; default ${LIMIT}` },
@@ -45,7 +47,7 @@ await command(
       if (maxMinutes !== undefined)
         throw new UsageError('--max-minutes needs --confirm', { hint: 'see npm run history -- --help' });
       const document = withStore((store) =>
-        readHistory(benchmark, { host: text('host'), metric: text('metric'), limit }, store),
+        readHistory(benchmark, { host: text('host'), branch: text('branch'), metric: text('metric'), limit }, store),
       );
       io.stdout(
         has('json')
@@ -62,7 +64,7 @@ await command(
       { benchmark: asked, commit: 'HEAD', ...(maxMinutes === undefined ? {} : { maxMinutes: String(maxMinutes) }) },
       configEnv(),
     );
-    withStore((store) => readHistory(benchmark, { limit }, store));
+    withStore((store) => readHistory(benchmark, { branch: text('branch'), limit }, store));
     const checked = await withContext({ quiet: has('quiet'), images: RUN_IMAGES }, (ctx) =>
       confirmChanges(asked, benchmark, maxMinutes === undefined ? {} : { maxMinutes }, ctx),
     );
@@ -76,32 +78,44 @@ await command(
 /** Reads the history; changes that are new in it are kept as suspected. */
 function readHistory(
   benchmark: string,
-  { host, metric, limit }: { host?: string | undefined; metric?: string | undefined; limit: number },
+  {
+    host,
+    branch,
+    metric,
+    limit,
+  }: Partial<Record<'host' | 'branch' | 'metric', string | undefined>> & { limit: number },
   store: Store,
 ): HistoryDocument {
-  const host_id = host ?? store.masterHost(benchmark);
+  const host_id = host ?? store.masterHost(benchmark, branch);
   const known =
-    host_id === undefined ? [] : store.masterRuns(benchmark, host_id, metric === undefined ? undefined : [metric]);
+    host_id === undefined
+      ? []
+      : store.masterRuns(benchmark, host_id, metric === undefined ? undefined : [metric], undefined, branch);
   if (host_id === undefined || known.length === 0) {
     throw new UsageError(
-      `there is no complete run of the default branch of ${JSON.stringify(benchmark)}${host === undefined ? '' : ` on host ${host}`}`,
-      { hint: `npm run bench -- --benchmark=${benchmark} --master makes one; npm run runs lists all runs.` },
+      `there is no complete run of ${branch === undefined ? 'the default branch' : `the branch ${JSON.stringify(branch)}`} of ${JSON.stringify(benchmark)}${host === undefined ? '' : ` on host ${host}`}`,
+      {
+        hint: `npm run bench -- --benchmark=${benchmark} --master${branch === undefined ? '' : ` --branch=${branch}`} makes one; npm run runs lists all runs.`,
+      },
     );
   }
   const metrics = known.at(-1)!.metrics;
   if (metric !== undefined && !metrics.some(({ name }) => name === metric)) {
-    throw new UsageError(`${benchmark} has no metric ${JSON.stringify(metric)}`, {
-      hint: `One of ${metrics.map(({ name }) => name).join(', ')}.`,
+    const names = metrics.map(({ name }) => name);
+    throw new UsageError(`${benchmark} has no metric ${JSON.stringify(metric)}${didYouMean(metric, names)}`, {
+      hint: `One of ${names.join(', ')}.`,
     });
   }
-  suspectChanges(benchmark, host_id, store, metric === undefined ? known : undefined);
+  suspectChanges(benchmark, host_id, store, branch, metric === undefined ? known : undefined);
+  const ofBranch = (change: ChangePoint) => change.branch === branch;
   const wanted = metric === undefined ? metrics.filter(({ primary }) => primary).map(({ name }) => name) : [metric];
   return {
     schema: 'mayfly.history/v1',
     benchmark,
     host_id,
+    ...(branch === undefined ? {} : { branch }),
     series: wanted.flatMap((name) => historySeries(seriesOf(known, name), limit)),
-    suspected: store.suspectedChanges(benchmark, host_id),
-    change_points: store.changePoints(benchmark).filter((point) => point.host_id === host_id),
+    suspected: store.suspectedChanges(benchmark, host_id).filter(ofBranch),
+    change_points: store.changePoints(benchmark).filter((point) => point.host_id === host_id && ofBranch(point)),
   };
 }
