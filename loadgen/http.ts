@@ -367,8 +367,14 @@ export class HttpRequest extends LatePromise<Answer> implements Answer {
     this.ended = true;
     this.failure = why?.kind ?? null;
     this.#controller = null;
-    this.#iterating.closed(this, this.#name, this.status, this.received, why);
+    this.#iterating.closed(this, this.#name, this.status, this.received, why && this.#named(why));
     this.tell();
+  }
+
+  /** With its method and path, where its name does not say them. */
+  #named(why: Failure): Failure {
+    const request = defaultName(this.#method, this.#path);
+    return request === this.#name ? why : { ...why, request };
   }
 
   protected answer(): Answer {

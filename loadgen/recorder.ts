@@ -12,6 +12,8 @@ export interface Failure {
   kind: string;
   detail: string;
   message: string;
+  /** Method and path, where the request's name does not say them. */
+  request?: string;
 }
 
 export type Phase = 0 | 1;
@@ -268,7 +270,7 @@ export class Recorder {
     return number;
   }
 
-  #failedBy(side: number, { kind, detail, message }: Failure, name: number | null): void {
+  #failedBy(side: number, { kind, detail, message, request }: Failure, name: number | null): void {
     const key = `${side} ${kind} ${detail}`;
     const known = this.#failures.get(key);
     if (known) known.count++;
@@ -278,7 +280,11 @@ export class Recorder {
         kind,
         detail: detail.slice(0, 200),
         count: 1,
-        example: { name: name === null ? '' : [...this.#names.keys()][name]!, message: message.slice(0, 500) },
+        example: {
+          name: name === null ? '' : [...this.#names.keys()][name]!,
+          ...(request === undefined ? {} : { request: request.slice(0, 200) }),
+          message: message.slice(0, 500),
+        },
       });
   }
 

@@ -40,8 +40,8 @@ export interface Failures {
   /** What tells it apart within its kind: the status, the check, the code. Empty where nothing does. */
   detail: string;
   count: number;
-  /** The first of them: its name and what was seen. */
-  example: { name: string; message: string };
+  /** The first of them: its name, its method and path where the name does not say them, and what was seen. */
+  example: { name: string; request?: string; message: string };
 }
 
 /** Answers of one name of request that are alike; those without a body apart from those with one. */

@@ -363,7 +363,7 @@ export interface Host {
  */
 export interface Comparison {
   /**
-   * `sequential`: rounds are added while the verdict is open; `fixed`: one look at the end.
+   * `sequential`: rounds are added while the verdict is open; `fixed`: judged once, at the end.
    */
   design: 'sequential' | 'fixed';
   /**

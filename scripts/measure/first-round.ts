@@ -40,7 +40,7 @@ const REACHED = 0.9;
 /** Of what was reached, so much is easily reached. */
 const EASY = 0.8;
 
-const AGAIN = 'so measuring again would tell the same';
+export const AGAIN = 'so measuring again would tell the same';
 
 /** `sides`: each in its first round. `same`: they are one commit. */
 export function endingOf(sides: readonly FirstRound[], load: Load, same: boolean): Ending | null {
@@ -83,11 +83,12 @@ export function wrongWith({ signals, load }: Detail): { verb: string; what: stri
   return { verb: 'fails every request', what: most ? wayText(most) : 'in no way that is known' };
 }
 
-/** `search: status 503 × 150 (status 503, expected 200)` */
-function wayText({ kind, detail, count, example: { name, message } }: Failures): string {
+/** `search (GET /search): status 503 × 150 (status 503, expected 200)` */
+function wayText({ kind, detail, count, example: { name, request, message } }: Failures): string {
   const way = detail ? `${kind} ${detail}` : kind;
   const more = message && message !== way ? ` (${message.slice(0, 200)})` : '';
-  return plainText(`${name ? `${name}: ` : ''}${way} × ${count}${more}`);
+  const what = request ? `${name} (${request})` : name;
+  return plainText(`${what ? `${what}: ` : ''}${way} × ${count}${more}`);
 }
 
 const nobodys = (words: string): Ending => ({ of: 'nobody', words });

@@ -47,9 +47,13 @@ export function runFailures({ rounds }: Pick<RunDocument, 'rounds'>): RunFailure
 export const wayWords = ({ kind, detail }: Pick<Failures, 'kind' | 'detail'>): string =>
   plainText(detail ? `${kind} ${detail}` : kind);
 
-/** `order: status 503, expected 201` */
-export function exampleWords({ example: { name, message } }: Pick<Failures, 'example'>, most = EXAMPLE): string {
-  const text = plainText(name ? `${name}: ${message}` : message);
+/** `order (POST /orders): status 503, expected 201` */
+export function exampleWords(
+  { example: { name, request, message } }: Pick<Failures, 'example'>,
+  most = EXAMPLE,
+): string {
+  const what = request ? `${name} (${request})` : name;
+  const text = plainText(what ? `${what}: ${message}` : message);
   return text.length > most ? `${text.slice(0, most - 1)}…` : text;
 }
 

@@ -155,7 +155,7 @@ t.test('a server that is not there; one that is hard to reach', async (t) => {
         kind: 'refused',
         detail: 'ECONNREFUSED',
         count: 20,
-        example: { name: 'page', message: 'connect ECONNREFUSED 127.0.0.1:1' },
+        example: { name: 'page', request: 'GET /', message: 'connect ECONNREFUSED 127.0.0.1:1' },
       },
     ],
   });

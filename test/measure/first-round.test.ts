@@ -12,6 +12,7 @@ interface Laid {
   way?: [kind: string, detail: string, count: number];
   name?: string;
   message?: string;
+  request?: string;
   iterations?: number;
   ended?: number;
   outOfMemory?: boolean;
@@ -26,7 +27,14 @@ function first(side: SideName, laid: Laid = {}): FirstRound {
     ...(iterations < 995 ? (['rate-missed'] as const) : []),
   ];
   const failures = way
-    ? [{ kind: way[0], detail: way[1], count: way[2], example: { name, message: laid.message ?? '' } }]
+    ? [
+        {
+          kind: way[0],
+          detail: way[1],
+          count: way[2],
+          example: { name, ...(laid.request ? { request: laid.request } : {}), message: laid.message ?? '' },
+        },
+      ]
     : [];
   return {
     document: { side, reasons: codes.map((code) => ({ code, message: '' })) },
@@ -60,6 +68,7 @@ t.test('the candidate dies or fails every request, and the baseline does well: i
   t.match(both({ ...ALL_503, way: ['refused', 'ECONNREFUSED', 1000], message: 'connect ECONNREFUSED 10.0.0.2:8080' }), {
     words: /: search: refused ECONNREFUSED × 1000 \(connect ECONNREFUSED 10\.0\.0\.2:8080\)$/,
   });
+  t.match(both({ ...ALL_503, request: 'GET /search' }), { words: /: search \(GET \/search\): status 503 × 1000$/ });
   t.equal(both(ALL_503, {}, true), null, 'of one commit on both sides neither is to blame');
   t.equal(both({ failedShare: 0.4, way: ['status', '500', 400] }), null, 'some: the rounds go on');
 });

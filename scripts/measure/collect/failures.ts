@@ -9,10 +9,14 @@ export function failuresOf(measured: Pick<SideResult, 'failures'> | null): Failu
   return (measured?.failures ?? [])
     .toSorted((a, b) => b.count - a.count)
     .slice(0, MOST)
-    .map(({ kind, detail, count, example: { name, message } }) => ({
+    .map(({ kind, detail, count, example: { name, request, message } }) => ({
       kind: kind.slice(0, 100),
       detail: detail.slice(0, 200),
       count,
-      example: { name: name.slice(0, 200), message: message.slice(0, 500) },
+      example: {
+        name: name.slice(0, 200),
+        ...(request === undefined ? {} : { request: request.slice(0, 200) }),
+        message: message.slice(0, 500),
+      },
     }));
 }
