@@ -1,4 +1,4 @@
-/** What becomes of the job of a commit that cannot be built, with a real worker. */
+/** What becomes of the job of a commit that cannot be built, or does not start, with a real worker. */
 import t from 'tap';
 import type { Job } from '../../scripts/documents/job.ts';
 import { dataFolder, engine, nothingLeft, probeBenchmark, probeRepository, ROOT } from '../e2e/helpers.ts';
@@ -8,6 +8,10 @@ t.teardown(() => engine.close());
 
 const BROKEN = 'FROM node:24.21.0-bookworm-slim\nRUN echo "missing semicolon in line 7" && exit 3\n';
 const FETCHING = 'FROM node:24.21.0-bookworm-slim\nADD http://127.0.0.1:9/x /x\n';
+/** It is built, and ends at once. */
+const CRASHING =
+  'FROM node:24.21.0-bookworm-slim\nCMD ["node", "-e", "console.error(\'no such table\'); process.exit(3)"]\n';
+const WELL = 'FROM node:24.21.0-bookworm-slim\nCOPY server.js /server.js\nCMD ["node", "/server.js"]\n';
 const OFFLINE = 'FROM node:24.21.0-bookworm-slim\nRUN echo "connect ECONNREFUSED" && exit 1\n';
 
 t.test(
@@ -15,12 +19,14 @@ t.test(
   async (t) => {
     const {
       folder,
-      commits: [broken, fetching, offline, plain],
+      commits: [broken, fetching, offline, plain, crashing, well],
     } = await probeRepository(t, [
       { Dockerfile: BROKEN },
       { Dockerfile: FETCHING },
       { Dockerfile: OFFLINE },
       { Dockerfile: 'FROM node:24.21.0-bookworm-slim\n' },
+      { Dockerfile: CRASHING },
+      { Dockerfile: WELL },
     ]);
     const place = { root: ROOT, env: { MAYFLY_DATA: dataFolder(t) } };
     const benchmark = probeBenchmark(t, {
@@ -52,6 +58,13 @@ t.test(
         { fault: 'build', reason: /^Dockerfile of probe at [0-9a-f]{12}: .* is not allowed/ },
       ],
       [await add(offline!, plain!), { fault: 'build', reason: /ECONNREFUSED/ }],
+      [
+        await add(crashing!, well!),
+        {
+          fault: 'service',
+          reason: /^this commit does not start; the baseline does: [^]*exit code 3[^]*no such table/,
+        },
+      ],
       [await add(plain!, broken!), { fault: 'other', reason: new RegExp(`^the build of probe at ${broken} `) }],
     ];
     const worker = start(place, 'work', '--port=0');

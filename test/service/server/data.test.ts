@@ -4,15 +4,18 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { UsageError } from '../../../scripts/core/errors.ts';
+import type { RunDocument } from '../../../scripts/documents/run.ts';
 import { seriesOf } from '../../../scripts/judge/series.ts';
 import { judgeTwoRuns } from '../../../scripts/judge/two-runs.ts';
 import { compareView } from '../../../scripts/service/server/data/compare-data.ts';
 import { history } from '../../../scripts/service/server/data/history-data.ts';
 import { medianInterval, ratioInterval } from '../../../scripts/service/server/data/intervals.ts';
 import { jobsView, jobView } from '../../../scripts/service/server/data/jobs-data.ts';
-import { overview } from '../../../scripts/service/server/data/overview-data.ts';
+import { overview, sentenceOf } from '../../../scripts/service/server/data/overview-data.ts';
 import { runView } from '../../../scripts/service/server/data/run-data.ts';
 import { changesView, runsView } from '../../../scripts/service/server/data/runs-data.ts';
+import { runsTable } from '../../../scripts/service/server/pages/parts.ts';
+import { runBody } from '../../../scripts/service/server/pages/run-page.ts';
 import { expressionOf, seriesView } from '../../../scripts/service/server/run-series.ts';
 import { makeRound } from '../../run-document.ts';
 import { aJob, alone, at, commitOf, compared, keep, keepMaster, openSite } from './site-store.ts';
@@ -222,6 +225,12 @@ t.test(
     ]);
     t.match(view.suspected, [{ index: null }], 'outside the range');
     t.match(changesView(ctx, 'shop'), { change_points: [{ ratio: 1.04 }], suspected: [{}, {}] });
+    t.notOk('accepted' in view.changes[0]!);
+    const of = { repository: 'acme/shop', benchmark: 'shop', commit: commitOf(7), pull_request: 7 };
+    store.acceptances.add({ acceptance_id: '1', ...of, verdict: 'REGRESSION', accepted_by: 'ada', reason: 'why' }, 0);
+    const accepted = { by: 'ada', reason: 'why', commit: commitOf(7), others: 0 };
+    t.match(history(ctx, { benchmark: 'shop' }).changes, [{ state: 'confirmed', accepted }]);
+    t.match(changesView(ctx, 'shop').change_points, [{ accepted }]);
   },
 );
 
@@ -495,3 +504,26 @@ t.test(
     t.match(await seriesView(ctx, run.run_id, ['memory']), { source: 'store', reason: /answered 503/ });
   },
 );
+
+t.test('a run that failed says so first, and why, on its page and in lists', async (t) => {
+  const { ctx, store } = openSite(t);
+  const why = 'this commit does not start; the baseline does: shop ended with exit code 3';
+  const failed = { count: 0, rounds_asked: 40, status: 'failed' as const, status_reason: why };
+  const of = async (run: RunDocument) => {
+    const view = await runView(ctx, keep(store, run).run_id);
+    return { page: String(runBody(view)), line: runsView(ctx, {}).runs.find(({ run_id }) => run_id === run.run_id)! };
+  };
+  const run = compared(3, 2, failed);
+  const { page, line } = await of(run);
+  t.match(page, `<p class="lead"><span class="badge failed">FAILED</span> ${why}</p>`);
+  t.notMatch(page, /Not decided|<td class="num">-</, 'no table of dashes');
+  t.match(
+    String(runsTable('runs', [line])),
+    new RegExp(`<span class="badge failed">failed</span></td>\\s*<td class="wide">${why}`),
+  );
+  t.equal(sentenceOf(line), why);
+  const stored = await of({ ...compared(4, 2, failed), verdict: { ...run.verdict!, verdict: 'INCONCLUSIVE' } });
+  t.match(stored.page, `<span class="badge failed">FAILED</span> ${why}</p>`, 'as earlier versions have stored it');
+  const decided = await of(compared(5, 2, { factors: { latency_med: 1.3 }, status: 'failed', status_reason: why }));
+  t.match(decided.page, /<p class="lead"><span class="badge regression">REGRESSION<\/span>/, 'what was decided stays');
+});

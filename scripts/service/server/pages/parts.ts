@@ -4,8 +4,9 @@ import type { JobState } from '../../../documents/job.ts';
 import type { Better, RunStatus, Unit } from '../../../documents/run.ts';
 import type { Verdict } from '../../../documents/verdict.ts';
 import { shortCommit } from '../../../engine/names.ts';
-import { percentOf } from '../../../judge/effect-text.ts';
+import { isWorse, percentOf } from '../../../judge/effect-text.ts';
 import { formatDifference, formatElapsed, formatValue, NO_VALUE } from '../../../report/units.ts';
+import { isUndecidedFailure } from '../../../report/verdict-text.ts';
 import type { RunLine } from '../data/data-types.ts';
 import { type Html, html, type Value } from '../html.ts';
 
@@ -30,9 +31,9 @@ export const statusWord = (status: RunStatus | JobState): string => STATUS_WORD[
 export const statusBadge = (status: RunStatus | JobState): Html =>
   html`<span class="badge ${STATUS_CLASS[status]}">${statusWord(status)}</span>`;
 
-/** What became of a run: its verdict; of one without, its status. */
+/** What became of a run: its verdict; of one without, or that failed before it was decided, its status. */
 export const outcomeBadge = ({ verdict, status }: { verdict?: Verdict | undefined; status: RunStatus }): Html =>
-  verdict ? verdictBadge(verdict) : statusBadge(status);
+  verdict && !isUndecidedFailure(status, verdict) ? verdictBadge(verdict) : statusBadge(status);
 
 /** `2026-01-31 12:34`, in UTC. */
 export const timeText = (iso: string): string => iso.slice(0, 16).replace('T', ' ');
@@ -74,10 +75,11 @@ export function sideText({
 export const valueText = (value: number | null | undefined, unit: Unit): string =>
   value == null ? NO_VALUE : formatValue(value, unit);
 
-/** The word for a change of this sign, `worse` or `better`; the margin tells what is worth one. */
+/** The word for a change of this sign, `worse`, `better` or `changed`; the margin tells what is worth one. */
 export function changeClass(change: number, better: Better, margin: number): string {
   if (Math.abs(change) < margin) return 'same';
-  return change > 0 === (better === 'lower') ? 'worse' : 'better';
+  if (better === 'neither') return 'changed';
+  return isWorse(1 + change, better) ? 'worse' : 'better';
 }
 export const changeText = (change: number | null): string => (change === null ? NO_VALUE : formatDifference(change));
 export const marginText = (margin: number): string => `±${percentOf(margin)} %`;
@@ -119,7 +121,7 @@ ${ticks && html`<td class="tick"><input type="checkbox" name="run" value="${run.
 <td><a href="${benchmarkUrl(run.benchmark)}">${run.benchmark}</a></td>
 <td class="wide">${sideText(run)}${run.master && html` <span class="tag">master</span>`}${run.against && html`<br><span class="muted">against ${sideText({ ref: run.against.ref, commit: run.against.commit })}</span>`}</td>
 <td>${outcomeBadge(run)}</td>
-<td class="wide">${run.summary ?? run.status_reason}</td>
+<td class="wide">${isUndecidedFailure(run.status, run.verdict) ? run.status_reason : (run.summary ?? run.status_reason)}</td>
 <td class="num">${run.valid_rounds} of ${run.rounds_asked}</td>
 <td class="num nowrap">${run.finished_at && between(run.started_at, run.finished_at)}</td>
 </tr>`,

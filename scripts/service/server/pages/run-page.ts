@@ -2,9 +2,10 @@
 
 import { plural } from '../../../core/text.ts';
 import type { RunDocument } from '../../../documents/run.ts';
+import { branchWords } from '../../../report/history-text.ts';
 import { loadWords } from '../../../report/load-text.ts';
 import { formatValue } from '../../../report/units.ts';
-import { isShown, sideWords } from '../../../report/verdict-text.ts';
+import { failureOf, isShown, sideWords } from '../../../report/verdict-text.ts';
 import type { RunView } from '../data/data-types.ts';
 import { type Html, html, lines } from '../html.ts';
 import {
@@ -28,34 +29,37 @@ export function runBody(view: RunView): Html {
   const { run, metrics, before } = view;
   const { candidate, baseline } = run.sides;
   const { verdict } = run;
+  const why = failureOf(run);
+  const counted = verdict && verdict.observations > 0 ? verdict : undefined;
   const primary = metrics.filter((metric) => metric.primary);
   const others = metrics.filter((metric) => !metric.primary && isShown(metric));
   return html`<h1><a href="${benchmarkUrl(run.benchmark)}">${run.benchmark}</a> at ${sideWords(candidate)}${baseline && html` <small>against ${sideWords(baseline)}</small>`}</h1>
 <div id="result" data-part>
-${verdict ? verdictLead(verdict) : html`<p class="lead">${statusBadge(run.status)} ${run.status_reason ?? words(run)}</p>`}
-${verdict && run.status !== 'complete' && html`<p>${statusBadge(run.status)} ${run.status_reason}</p>`}
+${lead(run, why)}
 ${candidate.subject && html`<p class="subject">${candidate.subject}</p>`}
 ${heading(view)}
 </div>
 ${where(view)}
 <section id="metrics" data-part aria-labelledby="metrics-title"><h2 id="metrics-title">Primary metrics</h2>
 ${
-  verdict && baseline
+  counted && baseline
     ? html`${changesTable(
         'Primary metrics',
-        verdict,
-        verdict.metrics.filter((metric) => metric.primary),
+        counted,
+        counted.metrics.filter((metric) => metric.primary),
         { candidate: 'Candidate', baseline: 'Baseline' },
-      )}${grounds(verdict)}`
-    : metricsTable('Primary metrics', primary)
+      )}${grounds(counted)}`
+    : verdict
+      ? grounds(verdict)
+      : metricsTable('Primary metrics', primary)
 }
-<details><summary>Other metrics</summary><p class="muted">They do not gate: no verdict is made of them.</p>
+<details><summary>Other metrics</summary><p class="muted">They never change the verdict.</p>
 ${
-  verdict && baseline
+  counted && baseline
     ? changesTable(
         'Other metrics',
-        verdict,
-        verdict.metrics.filter((metric) => !metric.primary && isShown(metric)),
+        counted,
+        counted.metrics.filter((metric) => !metric.primary && isShown(metric)),
         { candidate: 'Candidate', baseline: 'Baseline' },
       )
     : metricsTable('Other metrics', others)
@@ -66,7 +70,16 @@ ${latencySection(view)}
 ${requestsSection(run)}
 ${seriesChart('CPU, memory and latency over time', [{ id: run.run_id, name: '' }])}
 ${configuration(run)}
-${before && html`<p><a href="${compareUrl(before.run_id, run.run_id)}">Compare with the default branch before it</a> (${commitText(before.commit)})</p>`}`;
+${before && html`<p><a href="${compareUrl(before.run_id, run.run_id)}">Compare with ${branchWords(run.master ? run.branch : undefined)} before it</a> (${commitText(before.commit)})</p>`}`;
+}
+
+/** What came of it, in one sentence: of a run that failed that, and why. */
+function lead(run: RunDocument, why: string | undefined): Html {
+  const { verdict, status, status_reason } = run;
+  if (why !== undefined)
+    return html`<p class="lead"><span class="badge failed">FAILED</span> ${why}</p>${verdict && verdict.observations > 0 && verdictLead(verdict)}`;
+  if (!verdict) return html`<p class="lead">${statusBadge(status)} ${status_reason ?? words(run)}</p>`;
+  return html`${verdictLead(verdict)}${status !== 'complete' && html`<p>${statusBadge(status)} ${status_reason}</p>`}`;
 }
 
 const words = (run: RunDocument): string =>
@@ -86,6 +99,8 @@ function heading({ run, rounds, jobs }: RunView): Html {
       'Started',
       html`${time(run.started_at)}${run.finished_at && `, took ${between(run.started_at, run.finished_at)}`}`,
     ],
+    // of a comparison its verdict says them
+    ['Notes', run.verdict ? undefined : run.notes?.join(' ')],
     ['Rounds', `${valid} valid of ${rounds.length} measured, ${run.rounds_asked} asked for, ${run.pairing}`],
     ['Load', loadWords(run)],
     ['Host', `${host.cpu_model}, ${host.cores} cores, ${formatValue(host.memory_bytes, 'bytes')}, ${host.os}`],
