@@ -235,7 +235,7 @@ export interface Metric {
    */
   name: string;
   /**
-   * One number over the measured window. `$selector` (the labels of the side and round) stands in every `{...}`, `$window` is the length of the window.
+   * One number over the measured window. `$selector` (the labels of the side and round) stands in every `{...}`, `$window` is the length of the window. The labels service, side, round, commit, instance and job are Mayfly's: one of that name of the metric itself is called `exported_service` and so on.
    */
   promql?: string;
   /**

@@ -7,6 +7,7 @@ import type { BenchmarkSpec, Metric as MetricSpec } from './benchmark.types.ts';
 import { BUILTIN_METRICS, builtinMetric, needsSchedule } from './metric-defaults.ts';
 import { didYouMean } from './nearest.ts';
 import { parseLimit } from './objectives.ts';
+import { ownLabelFault } from './own-labels.ts';
 import { parseDuration } from './quantities.ts';
 import { holdsSecret, isUrl } from './repository.ts';
 import { shown } from './schema.ts';
@@ -32,7 +33,7 @@ export function checkSpec(spec: BenchmarkSpec, around: Surroundings, say: Say): 
     ...checkFile(['services'], spec.services, around, say),
     ...checkLoad(spec.load, around, say),
     ...spec.scrape.flatMap((scrape, i) => checkService(['scrape', i, 'service'], scrape.service, around, say)),
-    ...spec.metrics.flatMap((metric, i) => checkMetric(metric, i, spec, say)),
+    ...spec.metrics.flatMap((metric, i) => checkMetric(metric, i, spec, around, say)),
     ...Object.entries(spec.objectives).flatMap(([name, limit]) => checkObjective(name, limit, spec, say)),
     ...checkComparison(spec, say),
   ];
@@ -101,7 +102,7 @@ function checkLoad(load: LoadSpec, around: Surroundings, say: Say): Fault[] {
     if (load[field] !== undefined) faults.push(...checkLoadFile(['load', field], load[field], around, say));
   }
   for (const field of ['requests', 'failed', 'dropped'] as const) {
-    if (load[field] !== undefined) faults.push(...checkPromql(['load', field], load[field], say));
+    if (load[field] !== undefined) faults.push(...checkPromql(['load', field], load[field], around, say));
   }
   return [...faults, ...checkModel(load, say), ...checkTarget(load, around, say)];
 }
@@ -247,7 +248,7 @@ function checkService(path: YamlPath, name: string, { services }: Surroundings, 
   ];
 }
 
-function checkMetric(metric: MetricSpec, index: number, spec: BenchmarkSpec, say: Say): Fault[] {
+function checkMetric(metric: MetricSpec, index: number, spec: BenchmarkSpec, around: Surroundings, say: Say): Fault[] {
   const path = ['metrics', index];
   const faults: Fault[] = [];
   if (spec.metrics.findIndex(({ name }) => name === metric.name) !== index)
@@ -266,7 +267,7 @@ function checkMetric(metric: MetricSpec, index: number, spec: BenchmarkSpec, say
       ),
     ];
   }
-  return [...faults, ...checkPromql([...path, 'promql'], metric.promql, say)];
+  return [...faults, ...checkPromql([...path, 'promql'], metric.promql, around, say)];
 }
 
 function checkBuiltin(metric: MetricSpec, path: YamlPath, spec: BenchmarkSpec, say: Say): Fault[] {
@@ -310,6 +311,13 @@ function checkObjective(name: string, limit: number | string, spec: BenchmarkSpe
         )}; docs/benchmark.md lists the built-in ones`,
       ),
     ];
+  if (metric.better === 'neither')
+    return [
+      say(
+        ['objectives', name],
+        `cannot be kept to, since no direction of ${name} is better (better: neither); say lower or higher there`,
+      ),
+    ];
   const unit = metric.unit ?? 'count';
   if (parseLimit(limit, unit) !== null) return [];
   const form =
@@ -330,7 +338,7 @@ function checkComparison({ comparison: { min_rounds, max_rounds } }: BenchmarkSp
  * A query must read the series of one side and round only: $selector in every {...}, and no series without one
  * where a range is taken.
  */
-function checkPromql(path: YamlPath, promql: string, say: Say): Fault[] {
+function checkPromql(path: YamlPath, promql: string, { services }: Surroundings, say: Say): Fault[] {
   const bare = promql.replace(/"(\\.|[^"\\])*"|'(\\.|[^'\\])*'|`[^`]*`/g, '""').replace(/#.*$/gm, '');
   const selectors = [...bare.matchAll(/\{[^}]*\}/g)].map(([text]) => text);
   if (selectors.length === 0 || selectors.some((text) => !text.includes('$selector'))) {
@@ -348,5 +356,6 @@ function checkPromql(path: YamlPath, promql: string, say: Say): Fault[] {
   if (unknown) return [say(path, `has $${unknown}, but only $selector and $window are filled in`)];
   if (bare.includes('[') && !names.includes('window'))
     return [say(path, 'takes a range, so it must use [$window], the length of the measured window')];
-  return [];
+  const ownLabel = services && ownLabelFault(promql, services);
+  return ownLabel ? [say(path, ownLabel)] : [];
 }

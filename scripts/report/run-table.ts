@@ -100,7 +100,7 @@ export function comparisonTable(a: RunDocument, b: RunDocument, options: TableOp
     '',
     columns(['', 'A median', 'A CV', 'B median', 'B CV', 'B against A'], rows, { color: options.color }),
     '',
-    'CV: coefficient of variation, the standard deviation over rounds in % of the mean. Two runs feel the host at different times.',
+    'CV: coefficient of variation, the standard deviation over rounds in % of the mean. Each run depends on how busy the host was.',
   ].join('\n');
 }
 

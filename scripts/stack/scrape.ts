@@ -53,8 +53,19 @@ function sameUrl(url: string): string {
   }
 }
 
-/** Without the request before it, which names the container. */
-const plainError = (error: string) => error.replace(/^Get "[^"]*": /, '');
+/** Without the request before it, which names the container, and with the limit that it is about. */
+function plainError(error: string): string {
+  const text = error.replace(/^Get "[^"]*": /, '');
+  const limit = LIMITS.find(([said]) => text.includes(said));
+  return limit ? `${text}: ${limit[1]}` : text;
+}
+
+/** Errors of Prometheus that do not say the limit (scrape/scrape.go) -> the limit, as prometheus/prometheus.yml has it. */
+const LIMITS: readonly [said: string, limit: string][] = [
+  ['context deadline exceeded', 'an answer may take 900 ms'],
+  ['sample limit exceeded', 'at most 20000 series of a target are taken'],
+  ['body size limit exceeded', 'an answer may have 16 MB'],
+];
 
 /** `shop:8080/metrics (dial tcp 10.0.0.2:8080: connect: connection refused)` */
 export const unreachedText = ({ what, error }: Unreached): string =>

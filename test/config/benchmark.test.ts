@@ -447,6 +447,10 @@ const wrongMetrics: [text: string, sentence: string][] = [
   ['{name: x, promql: "x{$selector}"}', ':16 metrics/0 has promql, so it needs unit too'],
   ['{name: x, promql: "sum(x)", unit: s}', ':16 metrics/0/promql must have $selector in every {...}'],
   [
+    `{name: x, promql: 'sum(x{service="checkout",$selector})', unit: s}`,
+    ':16 metrics/0/promql selects service="checkout", but service is Mayfly\'s label, the name in the Compose file (shop); where the metric itself has a label service, Prometheus calls it exported_service: write exported_service="checkout"',
+  ],
+  [
     '{name: x, promql: "a{$selector} / b{c=\'$selector\'}", unit: s}',
     ':16 metrics/0/promql must have $selector in every {...}',
   ],

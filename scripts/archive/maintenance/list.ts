@@ -5,6 +5,7 @@ import { UsageError } from '../../core/errors.ts';
 import { plainText, plural } from '../../core/text.ts';
 import type { ArchiveDocument } from '../../documents/run.ts';
 import { columns } from '../../report/columns.ts';
+import { holeLines } from '../../report/holes-text.ts';
 import { formatValue } from '../../report/units.ts';
 import { type Block, isOurs, isTrend, listBlocks } from '../blocks.ts';
 import type { Bucket } from '../bucket.ts';
@@ -158,6 +159,8 @@ export interface ArchiveRun {
   known: boolean;
   /** What the store says of its metrics. */
   archive?: ArchiveDocument;
+  /** What its metrics lack: scrapes of the services that went wrong in a window, one sentence each. */
+  holes?: string[];
   blocks: (Omit<Block, 'minTime' | 'maxTime'> & { from: string; to: string; bytes: number; path?: string })[];
 }
 
@@ -168,12 +171,14 @@ export async function showRun(wanted: string, bucket: Bucket, ctx: Context): Pro
   const stored = knownRun(run_id, ctx);
   const blocks = runs.find((run) => run.run_id === run_id)?.blocks ?? [];
   if (!stored && blocks.length === 0) throw new UsageError(`there is no run ${run_id} in ${bucket.name}`);
+  const holes = stored ? holeLines(stored) : [];
   return {
     schema: 'mayfly.archive-run/v1',
     bucket: bucket.name,
     run_id,
     known: stored !== null,
     ...(stored?.archive ? { archive: stored.archive } : {}),
+    ...(holes.length > 0 ? { holes } : {}),
     blocks: blocks.map((block) => {
       const { minTime, maxTime, ...rest } = block;
       return {
@@ -203,6 +208,7 @@ export function showText(run: ArchiveRun, links: string[]): string {
     `run ${run.run_id} in ${run.bucket}: ${plural(run.blocks.length, 'block')}${run.known ? '' : '; the store of this data folder does not know it'}`,
     ...(run.archive?.removed_at ? [`its metrics were removed on ${run.archive.removed_at.slice(0, 10)}`] : []),
     ...requestsText(run),
+    ...(run.holes ?? []),
     ...(run.archive?.pending ? ['its metrics wait on this host: npm run archive -- push ships them'] : []),
     ...blocks,
     '',

@@ -80,6 +80,7 @@ async function collected({
     plan,
     round: 2,
     containers,
+    targets: [],
     incidents: (side: SideName) =>
       ended && side === 'baseline' ? [{ service: 'probe', action: 'die', exitCode: 7 }] : [],
   } as unknown as Sides;
