@@ -57,7 +57,10 @@ t.test('the candidate crashes, or fails every request; both fail alike; a target
     const data = dataFolder(t);
     const { code, stderr } = await compare(benchmark(), fails!, good!, data);
     t.equal(code, 1, stderr);
-    t.match(stderr, /this commit fails every request; the baseline does not: probe: status 503 × \d+ in candidate \(/);
+    t.match(
+      stderr,
+      /this commit fails every request; the baseline does not: probe \(GET \/\): status 503 × \d+ in candidate \(/,
+    );
     t.match(stderr, /\n {4}the last lines of its log:\n {6}answers 503\n/);
     t.notMatch(stderr, /round 3/, 'after one round');
     const shown = await mayfly('show', ['last'], data).done;
@@ -65,6 +68,20 @@ t.test('the candidate crashes, or fails every request; both fail alike; a target
       shown.stdout,
       /^FAILED {2}[^]*round 1 is INVALID \(candidate\): 100 % of the requests failed .*: status 503 × /,
     );
+    await nothingLeft(t, data, { waiting: 1 });
+  });
+
+  await t.test('where the sides are measured apart, the other one is asked before anybody is blamed', async (t) => {
+    const data = dataFolder(t);
+    const of = benchmark({}, { comparison: { pairing: 'alternating' } });
+    const crashed = await compare(of, crashes!, good!, data);
+    t.equal(crashed.code, 1, crashed.stderr);
+    t.match(crashed.stderr, /mayfly: this commit does not start; the baseline does: candidate /);
+    const failed = await compare(of, fails!, good!, data);
+    t.equal(failed.code, 1, failed.stderr);
+    t.match(failed.stderr, /round 2, to see whether it is so of baseline/);
+    t.match(failed.stderr, /mayfly: this commit fails every request; the baseline does not: /);
+    t.notMatch(failed.stderr, /round 3/);
     await nothingLeft(t, data, { waiting: 1 });
   });
 
@@ -81,7 +98,7 @@ export default defineLoad(({ http }) => http.get('/', { name: 'home', expect: { 
     t.equal(run.rounds.length, 2, 'one round');
     t.match(
       run.verdict!.summary,
-      /it was not measured: .*so measuring again would tell the same: .*home: status 200 × \d+/,
+      /it was not measured: .*so measuring again would tell the same: .*home \(GET \/\): status 200 × \d+/,
     );
   });
 
