@@ -70,7 +70,12 @@ await commands(
         },
         { name: 'commit', value: 'REF', help: 'what is measured; default HEAD, as it is now' },
         { name: 'against', value: 'REF', help: 'what it is compared with; default where it left the default branch' },
-        { name: 'master', help: 'a commit of the default branch: it joins the master set' },
+        {
+          name: 'branch',
+          value: 'NAME',
+          help: 'the branch that the commit is for, where that is not the default one',
+        },
+        { name: 'master', help: 'a commit of the default branch, or of --branch: it joins the master set' },
         { name: 'rate', value: 'N', help: 'iterations started per second on each side' },
         { name: 'duration', value: 'TIME', help: 'measured window: 20s, 2m, 1m30s' },
         { name: 'repository', value: 'OWNER/NAME', help: 'the repository on GitHub that is told of it' },
@@ -201,7 +206,7 @@ async function jobOf({ text, has, values }: Given): Promise<NewJob> {
   const overrides = Object.fromEntries(
     (['rate', 'duration'] as const).flatMap((name) => (text(name) === undefined ? [] : [[name, text(name)!]])),
   );
-  const given = benchFlags(values, ['benchmark', 'commit', 'against', 'rate', 'duration']);
+  const given = benchFlags(values, ['benchmark', 'commit', 'against', 'branch', 'rate', 'duration']);
   const env = configEnv();
   const config = await loadConfig({ ...given, master }, env);
   return {
@@ -210,6 +215,7 @@ async function jobOf({ text, has, values }: Given): Promise<NewJob> {
     benchmark: text('benchmark')?.includes('/') ? resolve(text('benchmark')!) : config.benchmark,
     ...(await foundCommits(config)),
     ref: config.commit,
+    ...(config.branch === undefined ? {} : { branch: config.branch }),
     ...(repository === undefined ? {} : { repository }),
     ...(pullRequest === undefined ? {} : { pull_request: pullRequest }),
     overrides,

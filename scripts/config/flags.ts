@@ -21,6 +21,9 @@ export const VERDICT_FLAGS: readonly Flag[] = [
   { name: 'openmetrics', value: 'FILE', help: 'write verdict and figures in OpenMetrics text' },
 ];
 
+/** What a suggested command needs to mean this benchmark: `shop` is what commands take without a flag. */
+export const benchmarkFlag = (benchmark: string): string => (benchmark === 'shop' ? '' : ` --benchmark=${benchmark}`);
+
 export const FLAGS: readonly Flag[] = [
   {
     name: 'benchmark',
@@ -35,7 +38,12 @@ export const FLAGS: readonly Flag[] = [
   {
     name: 'against',
     value: 'REF',
-    help: 'what it is compared with, in the same rounds: a commit, merge-base (the default off the default branch), anchor (of the default branch: the first commit after its last change), master-set (the stored runs of the default branch; nothing else is measured) or none',
+    help: 'what it is compared with, in the same rounds: a commit, merge-base (the default for a commit that is not on the default branch), anchor (of the default branch: the first commit after its last change), master-set (the stored runs of the default branch; nothing else is measured) or none',
+  },
+  {
+    name: 'branch',
+    value: 'NAME',
+    help: 'the branch that the commit is for, where that is not the default one: merge-base, anchor and master set are taken of it',
   },
   { name: 'pairing', value: 'HOW', help: 'how two sides meet: auto, interleaved or alternating' },
   {
@@ -43,7 +51,7 @@ export const FLAGS: readonly Flag[] = [
     value: 'N',
     help: 'most rounds of a comparison, which ends as soon as the verdict is clear; default 40 (alternating: 20 blocks of four)',
   },
-  { name: 'max-minutes', value: 'N', help: 'begin no round after so many minutes; what is decided by then is said' },
+  { name: 'max-minutes', value: 'N', help: 'begin no round after so many minutes, and say what is known by then' },
   { name: 'resume', value: 'RUN', help: 'go on with a comparison that was interrupted' },
   { name: 'master', help: 'the run joins the master set: the history of the default branch' },
   { name: 'rate', value: 'N', help: 'requests per second for each side, of a load with a constant rate' },
@@ -56,7 +64,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: 'rounds',
     value: 'N',
-    help: 'valid rounds; each starts fresh containers. For a comparison: exactly so many, and one look at the end',
+    help: 'valid rounds; each starts fresh containers. For a comparison: exactly so many, judged once, at the end',
   },
   {
     name: 'label',
@@ -88,6 +96,7 @@ export interface BenchFlags {
   benchmark?: string;
   commit?: string;
   against?: string;
+  branch?: string;
   pairing?: string;
   maxRounds?: string;
   maxMinutes?: string;
@@ -128,6 +137,7 @@ export function benchFlags(all: GivenFlags['values'], passed: readonly string[] 
     benchmark: text('benchmark'),
     commit: text('commit'),
     against: text('against'),
+    branch: text('branch'),
     pairing: text('pairing'),
     maxRounds: text('max-rounds'),
     maxMinutes: text('max-minutes'),

@@ -68,7 +68,7 @@ export interface Job {
    */
   job_id: string;
   /**
-   * `new-test`: a proposal, compared with where it left the default branch. `new-master`: a commit of the default branch, which joins the master set.
+   * `new-test`: a proposal, compared with where it left its branch. `new-master`: a commit of a branch, which joins the master set of that branch.
    */
   kind: 'new-test' | 'new-master';
   /**
@@ -76,7 +76,7 @@ export interface Job {
    */
   state: 'queued' | 'leased' | 'done' | 'failed' | 'cancelled';
   /**
-   * The higher one goes first: 30 by hand, 20 the default branch, 10 a pull request.
+   * The higher one goes first: 30 by hand, 25 a merge queue, 20 the default branch or another branch that is measured, 10 a pull request.
    */
   priority: number;
   /**
@@ -96,7 +96,11 @@ export interface Job {
    */
   ref?: string;
   /**
-   * What it is compared with, as `--against` of bench takes it; absent: where it left the default branch.
+   * The branch that a proposal goes into, or whose master set a commit joins; absent: the default one.
+   */
+  branch?: string;
+  /**
+   * What it is compared with, as `--against` of bench takes it; absent: where it left its branch.
    */
   against?: string;
   /**

@@ -1,5 +1,6 @@
 /** Going on with a comparison that was interrupted: a new run, with the rounds that the old one had finished. */
 import type { Context } from '../app/context.ts';
+import { benchmarkFlag } from '../config/flags.ts';
 import type { Config, Load } from '../config/types.ts';
 import { UsageError } from '../core/errors.ts';
 import type { Metric, RunDocument } from '../documents/run.ts';
@@ -16,8 +17,8 @@ export function runToResume(config: Config, ctx: Pick<Context, 'store'>): RunDoc
   if (!run.sides.baseline || !run.comparison) return refuse('it is no comparison of two sides', 'Begin a new run.');
   if (run.status === 'complete')
     return refuse(
-      'it has come to its end, and with it all of the error that it may spend is spent',
-      `npm run judge -- ${run.run_id} shows its verdict; a new run decides anew.`,
+      'it is complete, and its verdict is final',
+      `npm run judge -- ${run.run_id} shows its verdict. To measure again, begin a new run.`,
     );
   if (run.status !== 'interrupted' && run.status !== 'failed')
     return refuse(`it is ${run.status}`, run.status === 'running' ? 'Wait for its end.' : 'Begin a new run.');
@@ -75,6 +76,7 @@ export function asBegun(config: Config, run: RunDocument): Config {
       ...(maxMinutes === undefined ? {} : { maxMinutes }),
     },
     master: run.master ?? false,
+    ...(run.branch === undefined ? {} : { branch: run.branch }),
     labels: run.labels,
   };
 }
@@ -121,7 +123,7 @@ export function mustBeTheSame(plan: Plan, run: RunDocument): void {
     });
   if (what)
     throw new UsageError(`run ${run.run_id} cannot be gone on with: it was measured ${what}`, {
-      hint: `Begin a new run: npm run bench -- --commit=${shortCommit(run.sides.candidate.commit)} --against=${shortCommit(run.sides.baseline!.commit)}`,
+      hint: `Begin a new run: npm run bench -- --commit=${shortCommit(run.sides.candidate.commit)} --against=${shortCommit(run.sides.baseline!.commit)}${benchmarkFlag(run.benchmark)}`,
     });
 }
 

@@ -69,16 +69,22 @@ function jobsTable(jobs: Job[], { color, now }: QueueTextOptions): string {
   return columns(['job', 'state', 'benchmark', 'commit', 'of', 'asked by', 'time', ''], rows, { left: 8, color });
 }
 
-function ofWhat({ repository, pull_request, kind, ref, against }: Job): string {
+function ofWhat({ repository, pull_request, kind, ref, branch, against }: Job): string {
   const words =
     pull_request !== undefined
       ? `${repository}#${pull_request}`
       : kind === 'new-master'
-        ? ['default branch', ...(repository ? [`of ${repository}`] : [])].join(' ')
+        ? [branch ?? 'default branch', ...(repository ? [`of ${repository}`] : [])].join(' ')
         : (repository ?? ref);
   return (
     plainText(
-      [words, against === undefined ? undefined : `against ${shortCommit(against)}`].filter(Boolean).join(' '),
+      [
+        words,
+        kind === 'new-test' && branch !== undefined ? `into ${branch}` : undefined,
+        against === undefined ? undefined : `against ${shortCommit(against)}`,
+      ]
+        .filter(Boolean)
+        .join(' '),
     ) || NO_VALUE
   );
 }

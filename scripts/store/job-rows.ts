@@ -85,6 +85,7 @@ export function readJob(row: Row): Job {
     benchmark: row.benchmark,
     commit: row.commit_id,
     ...given('ref', row.ref),
+    ...given('branch', row.branch),
     ...given('against', row.against),
     ...given('pull_request', row.pull_request),
     overrides: JSON.parse(row.overrides as string),

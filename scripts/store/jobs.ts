@@ -24,6 +24,8 @@ export interface EnqueueOptions {
   again?: boolean;
   /** Somebody has named this very commit: the job replaces none of its pull request, and none replaces it. */
   pinned?: boolean;
+  /** It replaces none of its pull request: nobody knows whether it is the newer one. */
+  besides?: boolean;
 }
 
 export interface Enqueued {
@@ -117,13 +119,13 @@ const theOnly = <T>(found: readonly T[]): T | undefined => (found.length === 1 ?
 /**
  * Adds a job, unless the same commit of the same benchmark, with the same settings, waits, runs, was measured, has
  * failed or was cancelled by somebody (`again`: only while it waits or runs; then it keeps its place, or gets the
- * higher priority). Either way it replaces what waits of the same pull request and benchmark and is of another commit;
- * what runs is asked to end where `cancelRunning`, and else does not come back into the queue.
+ * higher priority). Either way it replaces what waits of the same pull request and benchmark and is of another commit, or
+ * was to be compared with another branch; what runs is asked to end where `cancelRunning`, and else does not come back into the queue.
  */
 export function enqueue(
   db: Database,
   wanted: NewJob,
-  { now, cancelRunning = false, again = false, pinned = false }: EnqueueOptions,
+  { now, cancelRunning = false, again = false, pinned = false, besides = false }: EnqueueOptions,
 ): Enqueued {
   const same = sameJob(db, wanted, again);
   const id = same ? (same.job_id as string) : insert(db, wanted, { now, pinned });
@@ -131,7 +133,7 @@ export function enqueue(
   // what somebody said no to is wanted again
   if (again) db.run(`UPDATE job SET declined = 0 WHERE ${SAME} AND ended_ms IS NOT NULL`, ...sameValues(wanted));
   const replacement =
-    pinned || wanted.pull_request === undefined
+    pinned || besides || wanted.pull_request === undefined
       ? { replaced: [], cancelling: [] }
       : replaceOthers(db, wanted, { id, now, cancelRunning });
   return { job: job(db, id)!, added: !same, ...replacement };
@@ -153,12 +155,14 @@ function wantedAlso(db: Database, id: string, { priority, pull_request }: NewJob
   );
 }
 
-const SAME = 'repository IS ? AND benchmark = ? AND commit_id = ? AND kind = ? AND against IS ? AND overrides = ?';
-const sameValues = ({ repository, benchmark, commit, kind, against, overrides }: NewJob) => [
+const SAME =
+  'repository IS ? AND benchmark = ? AND commit_id = ? AND kind = ? AND branch IS ? AND against IS ? AND overrides = ?';
+const sameValues = ({ repository, benchmark, commit, kind, branch, against, overrides }: NewJob) => [
   repository ?? null,
   benchmark,
   commit,
   kind,
+  branch ?? null,
   against ?? null,
   settingsText(overrides),
 ];
@@ -186,8 +190,8 @@ const settingsText = (overrides: NewJob['overrides'] = {}) =>
 function insert(db: Database, wanted: NewJob, { now, pinned }: { now: number; pinned: boolean }): string {
   const id = nextId(db, now);
   db.run(
-    `INSERT INTO job (job_id, kind, state, priority, repository, benchmark, commit_id, ref, against, pull_request, overrides, requested_by, created_ms, not_before_ms, deadline_s, retry_of, pinned)
-     VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
+    `INSERT INTO job (job_id, kind, state, priority, repository, benchmark, commit_id, ref, branch, against, pull_request, overrides, requested_by, created_ms, not_before_ms, deadline_s, retry_of, pinned)
+     VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
     id,
     wanted.kind,
     wanted.priority,
@@ -195,6 +199,7 @@ function insert(db: Database, wanted: NewJob, { now, pinned }: { now: number; pi
     wanted.benchmark,
     wanted.commit,
     wanted.ref ?? null,
+    wanted.branch ?? null,
     wanted.against ?? null,
     wanted.pull_request ?? null,
     settingsText(wanted.overrides),
@@ -219,15 +224,17 @@ function nextId(db: Database, now: number): string {
 
 function replaceOthers(
   db: Database,
-  { repository, benchmark, commit, pull_request }: NewJob,
+  { repository, benchmark, commit, branch, against, pull_request }: NewJob,
   { id, now, cancelRunning }: { id: string; now: number; cancelRunning: boolean },
 ): Pick<Enqueued, 'replaced' | 'cancelling'> {
   const others = db.all(
-    `SELECT job_id, state, cancel_reason FROM job WHERE repository IS ? AND benchmark = ? AND pull_request = ? AND commit_id <> ? AND pinned = 0 AND state IN ('queued', 'leased') ORDER BY job_id`,
+    `SELECT job_id, state, cancel_reason FROM job WHERE repository IS ? AND benchmark = ? AND pull_request = ? AND (commit_id <> ? OR (? = 1 AND against IS NULL AND branch IS NOT ?)) AND pinned = 0 AND state IN ('queued', 'leased') ORDER BY job_id`,
     repository ?? null,
     benchmark,
     pull_request!,
     commit,
+    against === undefined ? 1 : 0,
+    branch ?? null,
   );
   const ids = (rows: Row[]) => rows.map((row) => row.job_id as string);
   const replaced = ids(others.filter(({ state }) => state === 'queued'));
@@ -330,11 +337,11 @@ export function resume(db: Database): boolean {
 
 /** The same job once more, by hand. */
 export function retryOf(
-  { job_id, kind, benchmark, commit, ref, against, repository, pull_request, overrides, deadline_s }: Job,
+  { job_id, kind, benchmark, commit, ref, branch, against, repository, pull_request, overrides, deadline_s }: Job,
   requestedBy: string,
 ): NewJob {
   const given = Object.fromEntries(
-    Object.entries({ ref, against, repository, pull_request }).filter(([, value]) => value !== undefined),
+    Object.entries({ ref, branch, against, repository, pull_request }).filter(([, value]) => value !== undefined),
   );
   return {
     kind,

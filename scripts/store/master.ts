@@ -1,5 +1,5 @@
 /**
- * The master set: what is needed of every valid run of the default branch at once. SQL only; db.ts hands it the
+ * The master set: what is needed of every valid run of the default branch, or of another one, at once. SQL only; db.ts hands it the
  * database.
  */
 import type { RoundDocument, RunDocument } from '../documents/run.ts';
@@ -15,7 +15,8 @@ export type MasterRun = Pick<
 type MasterSide = Pick<RunDocument['sides']['candidate'], 'ref' | 'commit' | 'subject'>;
 
 /**
- * The complete runs of the master set of a benchmark on a host, oldest first. Their rounds hold the samples of
+ * The complete runs of the master set of a benchmark on a host, oldest first; of the default branch where there is no
+ * `branch`. Their rounds hold the samples of
  * `metrics` only; absent: of the primary metrics of the newest run. `after`: only those that come after this run.
  */
 export function masterRuns(
@@ -24,11 +25,12 @@ export function masterRuns(
   hostId: string,
   metrics?: readonly string[],
   after?: Pick<MasterRun, 'run_id' | 'started_at'>,
+  branch?: string,
 ): MasterRun[] {
   return db.snapshot(() => {
-    const from = after ? [after.started_at, after.run_id] : ['', ''];
+    const from = [branch ?? null, ...(after ? [after.started_at, after.run_id] : ['', ''])];
     // Qualified, since rounds have a beginning of their own.
-    const where = `run.benchmark = ? AND run.host_id = ? AND run.master = 1 AND run.status = 'complete' AND (run.started_at, run.run_id) > (?, ?)`;
+    const where = `run.benchmark = ? AND run.host_id = ? AND run.master = 1 AND run.branch IS ? AND run.status = 'complete' AND (run.started_at, run.run_id) > (?, ?)`;
     const parse = parser();
     const rows = db.all(
       `SELECT run_id, started_at, pairing, host, stack_version, load, cpusets, metrics FROM run WHERE ${where} ORDER BY started_at, run_id`,
@@ -81,10 +83,11 @@ function parser(): (text: unknown) => unknown {
 }
 
 /** Host of the newest complete run of the master set of a benchmark. */
-export function masterHost(db: Database, benchmark: string): string | undefined {
+export function masterHost(db: Database, benchmark: string, branch?: string): string | undefined {
   return db.get(
-    `SELECT host_id FROM run WHERE benchmark = ? AND master = 1 AND status = 'complete' ORDER BY started_at DESC, run_id DESC LIMIT 1`,
+    `SELECT host_id FROM run WHERE benchmark = ? AND master = 1 AND branch IS ? AND status = 'complete' ORDER BY started_at DESC, run_id DESC LIMIT 1`,
     benchmark,
+    branch ?? null,
   )?.host_id as string | undefined;
 }
 

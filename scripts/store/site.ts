@@ -10,7 +10,7 @@ import type { Database, Row } from './sqlite.ts';
 export interface RunLine
   extends Pick<
     RunDocument,
-    'run_id' | 'benchmark' | 'status' | 'status_reason' | 'started_at' | 'finished_at' | 'pairing'
+    'run_id' | 'benchmark' | 'status' | 'status_reason' | 'started_at' | 'finished_at' | 'pairing' | 'branch'
   > {
   host_id: string;
   master: boolean;
@@ -58,16 +58,21 @@ export interface Site {
   runLines(filter: RunLineFilter): RunLine[];
   /** Runs that have not ended as far as the store knows, oldest first, with the job that each belongs to. */
   runningLines(): (RunLine & { job?: string })[];
-  /** The newest run of the master set that has ended, of those that began before this time where one is given. */
-  newestMaster(benchmark: string, before?: string): RunLine | undefined;
+  /**
+   * The newest run of the master set that has ended, of those that began before this time where one is given. Here and
+   * in what follows: of the default branch where no other one is named.
+   */
+  newestMaster(benchmark: string, before?: string, branch?: string): RunLine | undefined;
   /** The newest run of the master set that was judged. */
   judgedMaster(benchmark: string): string | undefined;
   /** The host of the newest run first. */
-  masterHosts(benchmark: string): MasterHost[];
+  masterHosts(benchmark: string, branch?: string): MasterHost[];
+  /** Other branches than the default one that have a master set, by name. */
+  masterBranches(benchmark: string): string[];
   /** Another text when store.masterRuns() would give other runs. */
-  masterVersion(benchmark: string, hostId: string): string;
+  masterVersion(benchmark: string, hostId: string, branch?: string): string;
   /** How many store.masterRuns() would give. */
-  masterCount(benchmark: string, hostId: string): number;
+  masterCount(benchmark: string, hostId: string, branch?: string): number;
   /** Of those runs that were judged. */
   verdicts(runIds: readonly string[]): Map<string, { verdict: Verdict; summary: string }>;
   /** Another text when what is stored of an ended run has changed; undefined where it has not ended or is not there. */
@@ -104,6 +109,7 @@ export function openSite(db: Database): Site {
     benchmarks: on(benchmarks),
     judgedMaster: on(judgedMaster),
     masterHosts: on(masterHosts),
+    masterBranches: on(masterBranches),
     masterVersion: on(masterVersion),
     masterCount: on(masterCount),
     verdicts,
@@ -116,7 +122,7 @@ export function openSite(db: Database): Site {
     jobsOfRun: on(jobsOfRun),
     runLines: (filter) => summed(runLines(db, filter)),
     runningLines: () => runningLines(db),
-    newestMaster: (benchmark, before) => summed(newestMaster(db, benchmark, before))[0],
+    newestMaster: (benchmark, before, branch) => summed(newestMaster(db, benchmark, before, branch))[0],
   };
 }
 
@@ -137,7 +143,7 @@ const benchmarks = (db: Database): { name: string; runs: number }[] =>
  */
 const linesOf = (
   runs: string,
-) => `SELECT run.run_id, run.benchmark, run.status, run.status_reason, run.started_at, run.finished_at, run.host_id, run.rounds_asked, run.pairing, run.master,
+) => `SELECT run.run_id, run.benchmark, run.status, run.status_reason, run.started_at, run.finished_at, run.host_id, run.rounds_asked, run.pairing, run.master, run.branch,
     c.ref, c.commit_id, c.subject, b.ref AS b_ref, b.commit_id AS b_commit, b.subject AS b_subject,
     (SELECT v.verdict FROM verdict v WHERE v.run_id = run.run_id) AS verdict,
     (SELECT count(DISTINCT r.round) FROM round r WHERE r.run_id = run.run_id) AS rounds,
@@ -181,14 +187,15 @@ function runningLines(db: Database): (RunLine & { job?: string })[] {
   });
 }
 
-function newestMaster(db: Database, benchmark: string, before?: string): RunLine[] {
+function newestMaster(db: Database, benchmark: string, before?: string, branch?: string): RunLine[] {
   const earlier = before === undefined ? '' : 'AND started_at < ?';
   return db
     .all(
       linesOf(
-        `(SELECT * FROM run WHERE benchmark = ? AND master = 1 AND status IN ('complete', 'invalid') ${earlier} ${NEWEST_FIRST} LIMIT 1)`,
+        `(SELECT * FROM run WHERE benchmark = ? AND master = 1 AND branch IS ? AND status IN ('complete', 'invalid') ${earlier} ${NEWEST_FIRST} LIMIT 1)`,
       ),
       benchmark,
+      branch ?? null,
       ...(before === undefined ? [] : [before]),
     )
     .map(line);
@@ -197,7 +204,7 @@ function newestMaster(db: Database, benchmark: string, before?: string): RunLine
 function judgedMaster(db: Database, benchmark: string): string | undefined {
   const judged = 'EXISTS (SELECT 1 FROM verdict v WHERE v.run_id = run.run_id)';
   return db.get(
-    `SELECT run_id FROM run WHERE benchmark = ? AND master = 1 AND status IN ('complete', 'invalid') AND ${judged} ORDER BY started_at DESC, run_id DESC LIMIT 1`,
+    `SELECT run_id FROM run WHERE benchmark = ? AND master = 1 AND branch IS NULL AND status IN ('complete', 'invalid') AND ${judged} ORDER BY started_at DESC, run_id DESC LIMIT 1`,
     benchmark,
   )?.run_id as string | undefined;
 }
@@ -209,7 +216,9 @@ function line(row: Row): RunLine {
     ...(subject === null ? {} : { subject: subject as string }),
   });
   const optional = Object.fromEntries(
-    ['status_reason', 'finished_at', 'verdict'].filter((key) => row[key] !== null).map((key) => [key, row[key]]),
+    ['status_reason', 'finished_at', 'verdict', 'branch']
+      .filter((key) => row[key] !== null)
+      .map((key) => [key, row[key]]),
   );
   const { run_id, benchmark, status, started_at, pairing, host_id, rounds_asked } = row as unknown as RunLine;
   return {
@@ -229,15 +238,28 @@ function line(row: Row): RunLine {
   };
 }
 
-const COMPLETE = `benchmark = ? AND master = 1 AND status = 'complete'`;
+const COMPLETE = `benchmark = ? AND master = 1 AND branch IS ? AND status = 'complete'`;
 
-function masterHosts(db: Database, benchmark: string): MasterHost[] {
-  const rows = db.all(`SELECT host_id, count(*) AS runs FROM run WHERE ${COMPLETE} GROUP BY host_id`, benchmark);
+const masterBranches = (db: Database, benchmark: string): string[] =>
+  db
+    .all(
+      `SELECT DISTINCT branch FROM run WHERE benchmark = ? AND master = 1 AND branch IS NOT NULL AND status = 'complete' ORDER BY branch`,
+      benchmark,
+    )
+    .map(({ branch }) => branch as string);
+
+function masterHosts(db: Database, benchmark: string, branch?: string): MasterHost[] {
+  const rows = db.all(
+    `SELECT host_id, count(*) AS runs FROM run WHERE ${COMPLETE} GROUP BY host_id`,
+    benchmark,
+    branch ?? null,
+  );
   return rows
     .map(({ host_id, runs }): MasterHost => {
       const newest = db.get(
-        `SELECT run_id, started_at, host, metrics FROM run WHERE benchmark = ? AND host_id = ? AND master = 1 AND status = 'complete' ORDER BY started_at DESC, run_id DESC LIMIT 1`,
+        `SELECT run_id, started_at, host, metrics FROM run WHERE ${COMPLETE} AND host_id = ? ORDER BY started_at DESC, run_id DESC LIMIT 1`,
         benchmark,
+        branch ?? null,
         host_id as string,
       )!;
       return {
@@ -254,17 +276,20 @@ function masterHosts(db: Database, benchmark: string): MasterHost[] {
     .sort((a, b) => (a.newest.started_at + a.newest.run_id > b.newest.started_at + b.newest.run_id ? -1 : 1));
 }
 
-function masterVersion(db: Database, benchmark: string, hostId: string): string {
+function masterVersion(db: Database, benchmark: string, hostId: string, branch?: string): string {
   const { n, newest } = db.get(
     `SELECT count(*) AS n, max(run_id) AS newest FROM run WHERE ${COMPLETE} AND host_id = ?`,
     benchmark,
+    branch ?? null,
     hostId,
   )!;
   return `${n} ${newest}`;
 }
 
-const masterCount = (db: Database, benchmark: string, hostId: string): number =>
-  Number(db.get(`SELECT count(*) AS n FROM run WHERE ${COMPLETE} AND host_id = ?`, benchmark, hostId)!.n);
+const masterCount = (db: Database, benchmark: string, hostId: string, branch?: string): number =>
+  Number(
+    db.get(`SELECT count(*) AS n FROM run WHERE ${COMPLETE} AND host_id = ?`, benchmark, branch ?? null, hostId)!.n,
+  );
 
 /** Verdicts that are kept in memory: their documents are long, and a sentence of each is all that lists need. */
 const MOST_VERDICTS = 20_000;

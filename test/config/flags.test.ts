@@ -112,6 +112,13 @@ const wrong: [args: string[], sentence: string][] = [
   [['--max-minutes=0'], '--max-minutes must be a number of minutes above 0 and up to 1440, got "0"'],
   [['--max-minutes=1h'], '--max-minutes must be a number of minutes above 0 and up to 1440, got "1h"'],
   [['--resume=last', '--rate=7'], '--resume goes on with a run as it was begun, so --rate cannot be given with it'],
+  [['--resume=last', '--branch=x'], '--resume goes on with a run as it was begun, so --branch cannot be given with it'],
+  ...['-x', 'a b', 'a..b', 'a:b', '+a*', 'a/', '/a', 'a~1', 'a@{1}', '@', 'a.lock', '.a', 'a//b', 'a\tb', 'a\\b'].map(
+    (name): [string[], string] => [
+      [`--branch=${name}`],
+      `--branch must be the name of a branch, such as release-1.4, got ${JSON.stringify(name)}`,
+    ],
+  ),
   [['--resume=last', '--master'], '--resume goes on with a run as it was begun, so --master cannot be given with it'],
   [['--resume=../x'], '--resume must be the id of a run, the beginning of one, or last, got "../x"'],
   [

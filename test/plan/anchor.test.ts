@@ -67,7 +67,7 @@ function setUp(t: Test) {
     git('commit', '--quiet', '--message', text);
     return git('rev-parse', 'HEAD');
   };
-  const plan = async (candidate: string) => {
+  const plan = async (candidate: string, branch?: string) => {
     said.length = 0;
     const recipe = { kind: 'git', repository: folder, context: '.', dockerfile: 'Dockerfile', args: {} } as const;
     return makePlan(
@@ -76,6 +76,7 @@ function setUp(t: Test) {
         commit: candidate,
         against: 'anchor',
         master: true,
+        ...(branch === undefined ? {} : { branch }),
         builds: { probe: { ...recipe, network: 'none', builder: 'classic' } },
       }),
       ctx,
@@ -90,7 +91,7 @@ function setUp(t: Test) {
     patchHost: () => void (engine = PATCHED),
     /** Measures it as `npm run work` does; gives what it was measured against. */
     measure: async (candidate: string, laid: Partial<RunDocument> = {}) => {
-      const { sides, host, notes } = await plan(candidate);
+      const { sides, host, notes, config } = await plan(candidate, laid.branch);
       const [, baseline] = sides;
       const side = (hash: string) => ({ ref: 'main', commit: hash, images: [] });
       const at = String(++runs).padStart(2, '0');
@@ -103,6 +104,7 @@ function setUp(t: Test) {
         sides: { candidate: side(candidate), ...(baseline ? { baseline: side(baseline.commit) } : {}) },
         ...(notes ? { notes } : {}),
         ...laid,
+        branch: config.branch,
       });
       store.addRun({ ...run, archive: undefined } as unknown as RunDocument);
       return baseline?.commit;
@@ -228,3 +230,22 @@ t.test(
     t.equal(await measure(commit('after')), first);
   },
 );
+
+t.test('each branch has an anchor of its own; the default branch is one, named or not', async (t) => {
+  const { git, commit, measure, changed, said } = setUp(t);
+  const line = { branch: 'release-1.4' };
+  const [a, b] = ['a', 'b'].map(commit) as [string, string];
+  await measure(a);
+  t.equal(await measure(b, { branch: 'main' }), a);
+  git('checkout', '--quiet', '-b', 'release-1.4', a);
+  const [r1, r2, r3] = ['r1', 'r2', 'r3'].map(commit) as [string, string, string];
+  t.equal(await measure(r1, line), undefined);
+  t.same(said, ['measured alone: there is no run of the branch release-1.4 yet']);
+  t.equal(await measure(r2, line), r1);
+  changed(r1, r2);
+  t.equal(await measure(r3, line), r2);
+  git('checkout', '--quiet', 'main');
+  t.equal(await measure(commit('c')), a, 'a change of another branch is none of the default branch');
+  t.equal(await measure(r2, line), undefined);
+  t.same(said, ['measured alone: it is the anchor of the branch release-1.4 itself']);
+});

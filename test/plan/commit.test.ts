@@ -9,7 +9,7 @@ import t, { type Test } from 'tap';
 import { InfrastructureError, Interrupted, UsageError } from '../../scripts/core/errors.ts';
 import { paths } from '../../scripts/core/paths.ts';
 import { findCommit } from '../../scripts/plan/commit.ts';
-import { mergeBase } from '../../scripts/plan/merge-base.ts';
+import { firstParents, mergeBase } from '../../scripts/plan/merge-base.ts';
 import { createProgress } from '../../scripts/report/progress.ts';
 
 const IDENTITY = {
@@ -378,6 +378,19 @@ t.test('the merge-base: where a commit left the default branch', async (t) => {
   );
   git('checkout', '--quiet', '--orphan', 'other');
   t.equal(await baseOf(commit('another history')), null);
+});
+
+t.test('the commits of a range along first parents: a merged branch is its merge', async (t) => {
+  const { first, git, commit, ctx, folder } = local(t);
+  git('checkout', '--quiet', '-b', 'feature');
+  commit('a feature');
+  git('checkout', '--quiet', 'main');
+  const second = commit('more on main');
+  git('merge', '--quiet', '--no-ff', '--message', 'the merge', '--strategy', 'ours', 'feature');
+  const merge = git('rev-parse', 'HEAD').trim();
+  t.strictSame(await firstParents(folder, first, merge, ctx), [merge, second]);
+  t.strictSame(await firstParents(folder, second, merge, ctx), [merge]);
+  t.equal(await firstParents(folder, 'ab'.repeat(20), merge, ctx), undefined, 'one that is not there');
 });
 
 t.test('the merge-base in a copy of a remote', async (t) => {

@@ -73,5 +73,69 @@ t.test('complete runs of the master set of one benchmark and host, oldest first'
   t.strictSame(masterRuns(db, 'shop', 'nowhere'), []);
 
   t.equal(masterHost(db, 'shop'), 'other', 'that of the newest run');
+  t.strictSame(
+    [masterRuns(db, 'shop', 'h0st', undefined, undefined, 'release-1.4'), masterHost(db, 'shop', 'release-1.4')],
+    [[], undefined],
+  );
   t.equal(masterHost(db, 'nothing'), undefined);
+});
+
+t.test('each branch has a master set of its own; runs that name none are of the default branch', async (t) => {
+  const file = join(t.testdir(), 'store.db');
+  const store = openStore(file);
+  t.teardown(() => store.close());
+  const line = { branch: 'release-1.4' };
+  for (const run of [
+    masterRun(1, 1),
+    masterRun(2, 1, { laid: line }),
+    masterRun(3, 1, { laid: { ...line, host: { ...masterRun(3, 1).host, id: 'other' } } }),
+    masterRun(4, 1, { laid: { branch: 'feature', master: false } }),
+  ])
+    store.addRun(run);
+  const ids = (runs: readonly { run_id: string }[]) => runs.map(({ run_id }) => Number(run_id.slice(-4)));
+  const own = (branch?: string) => [
+    ids(store.masterRuns('shop', 'h0st', undefined, undefined, branch)),
+    store.masterHost('shop', branch),
+    ids(store.runs({ benchmark: 'shop', master: true, branch })),
+    store.site.masterHosts('shop', branch).map(({ host_id, runs }) => [host_id, runs]),
+    store.site.masterCount('shop', 'h0st', branch),
+    store.site.newestMaster('shop', undefined, branch)?.run_id.slice(-1),
+  ];
+  t.strictSame(own(), [[1], 'h0st', [1], [['h0st', 1]], 1, '1']);
+  t.strictSame(own('release-1.4'), [
+    [2],
+    'other',
+    [3, 2],
+    [
+      ['other', 1],
+      ['h0st', 1],
+    ],
+    1,
+    '3',
+  ]);
+  t.strictSame(own('feature'), [[], undefined, [], [], 0, undefined], 'a proposal for a branch is no commit of it');
+  t.strictSame(store.site.masterBranches('shop'), ['release-1.4']);
+  t.equal(store.run(masterRun(2, 1).run_id).branch, 'release-1.4');
+  t.notOk('branch' in store.run(masterRun(1, 1).run_id));
+  const change = (i: number) => {
+    const run = masterRun(i, 1);
+    const { commit } = run.sides.candidate;
+    const where = { benchmark: 'shop', host_id: 'h0st', metric: 'latency_med', run_id: run.run_id, at: run.started_at };
+    return { ...where, commit, before: commit, ratio: 1.1, found_at: run.started_at };
+  };
+  for (const i of [1, 2]) {
+    store.addChangePoint(change(i));
+    store.addSuspectedChange(change(i));
+  }
+  const branches = [store.changePoints('shop'), store.suspectedChanges('shop')].map((all) =>
+    all.map(({ branch }) => branch),
+  );
+  t.strictSame(
+    branches,
+    [
+      [undefined, 'release-1.4'],
+      [undefined, 'release-1.4'],
+    ],
+    'a change is of the branch of its run',
+  );
 });

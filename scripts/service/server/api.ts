@@ -71,7 +71,7 @@ function routesOf(ctx: ServeContext): Route[] {
     {
       path: '/api/benchmarks/:name/history',
       tag: 'benchmarks',
-      summary: 'The default branch over time, one point a commit',
+      summary: 'A branch over time, one point a commit',
       params: PARAMS.benchmark,
       query: ASKED.history,
       answer: schemas.history,
@@ -81,7 +81,7 @@ function routesOf(ctx: ServeContext): Route[] {
     {
       path: '/api/changes',
       tag: 'benchmarks',
-      summary: 'Confirmed and suspected changes of the default branches',
+      summary: 'Confirmed and suspected changes of the branches that have a history',
       query: ASKED.changes,
       answer: schemas.changes,
       give: ({ benchmark }) => changesView(ctx, benchmark),

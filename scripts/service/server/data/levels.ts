@@ -1,5 +1,5 @@
 /**
- * The default branch as levels, one point a commit; kept in memory until the master set changes, since what they are
+ * The default branch, or another one, as levels, one point a commit; kept in memory until the master set changes, since what they are
  * made of is long.
  */
 
@@ -50,17 +50,19 @@ export function levelsOf(
   benchmark: string,
   hostId: string,
   names: readonly string[],
+  branch?: string,
 ): Map<string, Levels> {
   const kept = keptOf(store);
-  const version = store.site.masterVersion(benchmark, hostId);
-  const key = (name: string) => JSON.stringify([benchmark, hostId, name]);
+  const version = store.site.masterVersion(benchmark, hostId, branch);
+  const key = (name: string) => JSON.stringify([benchmark, hostId, name, branch]);
   const stale = names.filter((name) => kept.get(key(name))?.version !== version);
   const byState = Map.groupBy(stale, (name) => kept.get(key(name))?.newest?.run_id);
   for (const together of byState.values()) {
     const before = kept.get(key(together[0]!));
-    const fresh = before?.newest && store.masterRuns(benchmark, hostId, together, before.newest);
-    const appended = fresh !== undefined && before!.count + fresh.length === store.site.masterCount(benchmark, hostId);
-    const runs = appended ? fresh : store.masterRuns(benchmark, hostId, together);
+    const fresh = before?.newest && store.masterRuns(benchmark, hostId, together, before.newest, branch);
+    const appended =
+      fresh !== undefined && before!.count + fresh.length === store.site.masterCount(benchmark, hostId, branch);
+    const runs = appended ? fresh : store.masterRuns(benchmark, hostId, together, undefined, branch);
     const last = runs.at(-1);
     for (const name of together) {
       const old = appended ? kept.get(key(name))! : undefined;

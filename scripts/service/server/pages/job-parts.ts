@@ -18,8 +18,8 @@ import {
 const KIND_WORDS = { 'new-test': 'test', 'new-master': 'master' } as const;
 
 /** What a job measures. */
-export function whatText({ commit, ref, against, pull_request, repository, subject, kind }: JobLine): Html {
-  return html`${pull_request !== undefined ? html`<span class="tag">#${pull_request}</span> ` : html`<span class="tag">${KIND_WORDS[kind]}</span> `}${ref && html`<span class="ref">${ref}</span> `}${commitText(commit)}${subject && html` <span class="subject">${subject}</span>`}${against && html` <span class="muted">against ${against}</span>`}${repository && html` <span class="muted">${repository}</span>`}`;
+export function whatText({ commit, ref, branch, against, pull_request, repository, subject, kind }: JobLine): Html {
+  return html`${pull_request !== undefined ? html`<span class="tag">#${pull_request}</span> ` : html`<span class="tag">${KIND_WORDS[kind]}</span> `}${ref && html`<span class="ref">${ref}</span> `}${commitText(commit)}${subject && html` <span class="subject">${subject}</span>`}${branch && kind === 'new-test' && html` <span class="muted">into ${branch}</span>`}${against && html` <span class="muted">against ${against}</span>`}${repository && html` <span class="muted">${repository}</span>`}`;
 }
 
 /** Buttons for who is signed in: plain forms. Nothing for others, nor for what cannot be changed any more. */

@@ -59,6 +59,7 @@ export function pageRoutes(http: Http, ctx: ServeContext): void {
   get('/benchmarks/:name', (request) => {
     const options = {
       benchmark: parameter(request, 'name'),
+      branch: text(request, 'branch'),
       metric: text(request, 'metric'),
       host: text(request, 'host'),
       from: text(request, 'from'),
