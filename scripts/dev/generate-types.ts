@@ -181,6 +181,8 @@ function servicePage(): string {
     '',
     ...section('The file', root, root),
     ...section('repositories/&lt;OWNER/NAME&gt;', deref({ $ref: '#/$defs/repository' }, root), root),
+    ...section('repositories/&lt;OWNER/NAME&gt;/labels', deref({ $ref: '#/$defs/labels' }, root), root),
+    ...section('repositories/&lt;OWNER/NAME&gt;/conclusions', deref({ $ref: '#/$defs/conclusions' }, root), root),
     ...section('alerts/&lt;n&gt;', deref({ $ref: '#/$defs/alert' }, root), root),
   ].join('\n');
 }

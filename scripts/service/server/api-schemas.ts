@@ -55,7 +55,7 @@ const enumOf = (schema: Schema | undefined) => (schema as { enum: string[] }).en
 const STATUS = enumOf(withVerdict.properties.status);
 const verdict = oneOf(...enumOf((verdictDocument as unknown as ObjectSchema).properties.verdict));
 const side = oneOf('candidate', 'baseline');
-const better = oneOf('lower', 'higher');
+const better = oneOf('lower', 'higher', 'neither');
 const interval = orNull(fields({ level: number, low: number, high: number }));
 const commit = { ref: text, commit: text, 'subject?': text };
 
@@ -70,6 +70,7 @@ const runLine = fields(
     pairing: oneOf('solo', 'interleaved', 'alternating'),
     host_id: text,
     master: flag,
+    'branch?': text,
     ...commit,
     'against?': fields(commit),
     rounds_asked: count,
@@ -151,6 +152,7 @@ export const overview = fields({
   'paused?': paused,
 });
 
+const accepted = fields({ commit: text, by: text, reason: text, at: time, others: count });
 const change = fields({
   state: oneOf('confirmed', 'open', 'refuted'),
   metric: text,
@@ -165,6 +167,7 @@ const change = fields({
   words: text,
   'checked_by?': text,
   found_at: time,
+  'accepted?': accepted,
   index: orNull(count),
 });
 const metricLine = { name: text, title: text, unit: text, primary: flag };
@@ -175,6 +178,8 @@ export const history = fields({
   metric: orNull(fields({ ...metricLine, better, margin: number })),
   host_id: orNull(text),
   metrics: list(fields(metricLine)),
+  'branch?': text,
+  branches: list(text),
   hosts: list(fields({ host_id: text, cpu_model: text, cores: count, runs: count })),
   points: list(
     fields({
@@ -338,10 +343,11 @@ const point = {
   at: time,
   ratio: number,
   found_at: time,
+  'branch?': text,
 };
 export const changes = fields({
   schema: oneOf('mayfly.site-changes/v1'),
-  change_points: list(fields(point)),
+  change_points: list(fields({ ...point, 'commits?': list(text), 'accepted?': accepted })),
   suspected: list(fields({ ...point, state: oneOf('open', 'confirmed', 'refuted'), 'checked_by?': text })),
 });
 
@@ -368,6 +374,7 @@ const id = (description: string): Schema => ({ type: 'string', pattern: '^[0-9A-
 
 export const ASKED = {
   history: {
+    branch: bounded('Default: the default one'),
     metric: bounded('Default: the first primary one'),
     host: bounded('Default: the host of the newest run'),
     from: bounded('A date, a time, or a commit'),

@@ -1,11 +1,11 @@
 /**
- * Makes up for lost webhooks: asks GitHub for what is open and what is the head of the default branch, and queues what
- * was never measured.
+ * Makes up for lost webhooks: asks GitHub for what is open and for the heads of the branches that are measured, and
+ * queues what was never measured.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { WatchedRepository } from '../../config/service.ts';
+import { isReleaseLine, type WatchedRepository, watchedRepository } from '../../config/service.ts';
 import { firstLine } from '../../core/errors.ts';
-import type { PullRequest } from '../../store/inbox.ts';
+import type { Learnt, PullRequest } from '../../store/inbox.ts';
 import { isAhead } from '../../store/pauses.ts';
 import type { GitHub, RemotePullRequest } from '../tell/github-types.ts';
 import { SendError } from '../tell/send-error.ts';
@@ -32,6 +32,7 @@ export async function reconcile(ctx: ServeContext): Promise<void> {
       noteState(repository, error, ctx);
     }
   }
+  await settleTies(ctx);
 }
 
 /**
@@ -44,25 +45,63 @@ async function reconcileRepository(
   ctx: ServeContext,
 ): Promise<string[]> {
   const { name } = repository;
-  const head = await github.defaultBranch(name);
-  const queued = ctx.store.transaction(() => {
-    const benchmarks = repository.benchmarks.filter(
-      (benchmark) =>
-        ctx.store.queue.count({ repository: name, benchmark, commit: head.commit }) > 0 ||
-        !measured(benchmark, head.commit, ctx),
-    );
-    return added(queueMaster({ ...repository, benchmarks }, { commit: head.commit, branch: head.name }, ctx));
-  });
+  const queued = (await headsOf(repository, github)).flatMap((head) => takeHead(repository, head, ctx));
   const open = await github.openPullRequests(name);
   for (const remote of open) {
-    queued.push(...take(repository, remote, ctx));
+    queued.push(...take(repository, remote, {}, ctx));
     await nextTurn(); // a webhook that came meanwhile is answered before the next of perhaps hundreds
   }
   const numbers = new Set(open.map(({ number }) => number));
   for (const known of ctx.store.inbox.openPullRequests(name)) {
-    if (!numbers.has(known.number)) queued.push(...take(repository, await nowOf(known, github), ctx));
+    if (!numbers.has(known.number)) queued.push(...take(repository, await nowOf(known, github), { asked: true }, ctx));
   }
   return queued;
+}
+
+type Head = Parameters<typeof queueMaster>[1];
+
+/** The heads of the default branch, and of the others that mayfly.yaml names. */
+async function headsOf(repository: WatchedRepository, github: GitHub): Promise<Head[]> {
+  const main = await github.defaultBranch(repository.name);
+  const all = repository.branches.length > 0 ? await github.branches(repository.name) : [];
+  const lines = all.filter(({ name }) => name !== main.name && isReleaseLine(repository, name));
+  return [
+    { commit: main.commit, branch: main.name, line: false },
+    ...lines.map(({ name, commit }) => ({ commit, branch: name, line: true })),
+  ];
+}
+
+/** What was measured by hand, without a job, is not measured again. */
+const takeHead = (repository: WatchedRepository, head: Head, ctx: ServeContext): string[] =>
+  ctx.store.transaction(() => {
+    const { commit, branch, line } = head;
+    const benchmarks = repository.benchmarks.filter(
+      (benchmark) =>
+        ctx.store.queue.count({ repository: repository.name, benchmark, commit }) > 0 ||
+        !measured(benchmark, commit, line ? branch : undefined, ctx),
+    );
+    return added(queueMaster({ ...repository, benchmarks }, head, ctx));
+  });
+
+/**
+ * Asks GitHub of pull requests of which it has told two things for one second. Once: what is not answered now,
+ * reconcile asks for.
+ */
+export async function settleTies(ctx: ServeContext): Promise<void> {
+  const { github, store, signal } = ctx;
+  if (!github) return;
+  for (const pullRequest of store.inbox.tiedPullRequests()) {
+    if (signal.aborted) return;
+    store.inbox.untie(pullRequest.repository, pullRequest.number);
+    const repository = watchedRepository(ctx.config, pullRequest.repository);
+    if (!repository || isLimited(repository, ctx)) continue;
+    try {
+      take(repository, await nowOf(pullRequest, github), { asked: true }, ctx);
+      ctx.wake();
+    } catch (error) {
+      noteState(repository, error, ctx);
+    }
+  }
 }
 
 /** One that GitHub knows no more, as of a user whom it has removed, is closed. */
@@ -75,15 +114,15 @@ async function nowOf(known: PullRequest, github: GitHub): Promise<RemotePullRequ
   }
 }
 
-const take = (repository: WatchedRepository, remote: RemotePullRequest, ctx: ServeContext): string[] =>
+const take = (repository: WatchedRepository, remote: RemotePullRequest, learnt: Learnt, ctx: ServeContext): string[] =>
   ctx.store.transaction(() =>
-    keep({ what: 'pull request', repository, pullRequest: { ...remote, repository: repository.name } }, ctx),
+    keep({ what: 'pull request', repository, pullRequest: { ...remote, repository: repository.name }, learnt }, ctx),
   );
 
 /** Measured as master set without a job: by hand. */
-const measured = (benchmark: string, commit: string, { store }: ServeContext): boolean =>
+const measured = (benchmark: string, commit: string, branch: string | undefined, { store }: ServeContext): boolean =>
   store
-    .runs({ benchmark, commit, master: true, limit: 1000 })
+    .runs({ benchmark, commit, master: true, branch, limit: 1000 })
     .some((run) => run.commit === commit && run.status === 'complete');
 
 /** How it went last, kept over restarts. */

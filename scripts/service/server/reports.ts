@@ -9,11 +9,12 @@ import type { RunDocument } from '../../documents/run.ts';
 import { isFullHash } from '../../engine/names.ts';
 import type { Acceptance } from '../../store/acceptances.ts';
 import { ENDED } from '../../store/jobs.ts';
-import { type CheckContext, checkRunOf, covers, failsByVerdict } from '../tell/checks.ts';
+import { type CheckContext, checkRunOf, covers, failsByVerdict, skippedCheckOf } from '../tell/checks.ts';
 import type { CheckRun, GitHub } from '../tell/github-types.ts';
 import { commentMarker, type PullRequestState, pullRequestComment } from '../tell/pull-request-comment.ts';
 import { SendError } from '../tell/send-error.ts';
 import type { Sender, Senders } from './outbox.ts';
+import { branchOf, isSkipped } from './queueing.ts';
 import type { ServeContext } from './serve-context.ts';
 
 type ReportContext = Pick<ServeContext, 'store' | 'config' | 'site' | 'now'>;
@@ -49,6 +50,7 @@ export function wantReports(ctx: ReportContext): void {
       ctx,
     );
   for (const job of ended) wantCheck(checkRunOf(job, runOf(job, ctx), aboutCheck(job, ctx)), job, ctx);
+  wantSkipped(ctx);
 }
 
 /** Says anew what was said of jobs that have ended, however long ago: somebody has accepted them, or taken it back. */
@@ -107,10 +109,43 @@ interface WantedCheck {
   run: CheckRun;
 }
 
-function wantCheck(run: CheckRun, { job_id, repository }: Job, { store }: ReportContext): void {
+function wantCheck(
+  run: CheckRun,
+  { job_id, repository }: Pick<Job, 'job_id' | 'repository'>,
+  { store }: ReportContext,
+): void {
   const wanted = JSON.stringify({ repository: repository!, run } satisfies WantedCheck);
   // no write lock where nothing has changed
   if (store.outbox.message('check', job_id)?.wanted !== wanted) store.outbox.want('check', job_id, wanted);
+}
+
+/** A check of each benchmark of which there is nothing to be expected: the pull request has the label that skips. */
+function wantSkipped(ctx: ReportContext): void {
+  const { store, site } = ctx;
+  for (const repository of ctx.config.repositories) {
+    const { name, benchmarks, labels } = repository;
+    if (labels.skip === undefined) continue;
+    for (const pull of store.inbox.openPullRequests(name)) {
+      if (!isSkipped(repository, pull) || pull.updated_ms < ctx.now() - LOOK_BACK_MS) continue;
+      for (const benchmark of benchmarks) {
+        const jobs = store.queue.jobs({ repository: name, benchmark, commit: pull.head });
+        if (jobs.some(({ state }) => state !== 'cancelled')) continue;
+        // Of the last one that was cancelled: its check is to be newer than that one's.
+        const last = jobs
+          .map(({ job_id }) => job_id)
+          .toSorted()
+          .at(-1);
+        const id = `skipped ${subjectOf(pull)} ${benchmark} ${pull.head}${last === undefined ? '' : ` ${last}`}`;
+        if (store.outbox.message('check', id) !== undefined) continue;
+        if (last !== undefined && !isToldEnd(store.queue.job(last)!, ctx)) continue;
+        wantCheck(
+          skippedCheckOf(benchmark, pull, { id, label: labels.skip, site }),
+          { job_id: id, repository: name },
+          ctx,
+        );
+      }
+    }
+  }
 }
 
 /** A run that is not there any more is told of by its job alone. */
@@ -139,11 +174,12 @@ function sharingPulls(jobs: readonly Job[], { store, config }: ReportContext): P
 }
 
 /** Its jobs, and those of its head that were made for another pull request. */
-function jobsOf(state: PullRequestState, { store, config }: ReportContext): Job[] {
+function jobsOf(state: PullRequestState, branch: string | undefined, { store, config }: ReportContext): Job[] {
   const own = store.queue.jobs(placeOf(state));
   const shared = store.queue
     .jobs({ repository: state.repository, commit: state.head })
-    .filter((job) => job.kind === 'new-test' && own.every(({ job_id }) => job_id !== job.job_id));
+    .filter((job) => job.kind === 'new-test' && own.every(({ job_id }) => job_id !== job.job_id))
+    .filter((job) => job.against !== undefined || job.branch === branch);
   return [...own, ...shared].filter((job) => isTold(job, config));
 }
 
@@ -174,7 +210,7 @@ function addPull(job: Job, pulls: Map<string, PullRequestState>, { store }: Repo
   const before = pulls.get(subjectOf(place));
   if (before && known) return;
   const newest = store.queue.jobs(placeOf(place)).reduce((a, b) => (a.job_id > b.job_id ? a : b), job);
-  pulls.set(subjectOf(place), known ?? { ...place, head: newest.commit, from_fork: false });
+  pulls.set(subjectOf(place), known ?? { ...place, head: newest.commit, branch: newest.branch, from_fork: false });
 }
 
 const placeOf = ({ repository, number }: Pick<PullRequestState, 'repository' | 'number'>) => ({
@@ -187,7 +223,9 @@ const placeOf = ({ repository, number }: Pick<PullRequestState, 'repository' | '
  */
 function wantComment(state: PullRequestState, ctx: ReportContext): void {
   const { store, site } = ctx;
-  const jobs = jobsOf(state, ctx);
+  const known = store.inbox.pullRequest(state.repository, state.number);
+  const branch = known ? branchOf(known) : state.branch;
+  const jobs = jobsOf(state, branch, ctx);
   const light = jobs.map(({ job_id, state, reason, cancel_reason, run_id, progress }) => [
     job_id,
     state,
@@ -203,10 +241,10 @@ function wantComment(state: PullRequestState, ctx: ReportContext): void {
   );
   const ids = [...accepted.values()].map(({ acceptance_id }) => acceptance_id);
   const first = `${state.head} ${createHash('sha256')
-    .update(JSON.stringify([state.from_fork, site, light, ...ids]))
+    .update(JSON.stringify([state.from_fork, site, light, ...ids, ...(branch === undefined ? [] : [branch])]))
     .digest('hex')}\n`;
   if (store.outbox.message('comment', subjectOf(state))?.wanted.startsWith(first)) return;
-  const body = pullRequestComment(state, jobs, {
+  const body = pullRequestComment({ ...state, branch }, jobs, {
     runOf: (job) => runOf(job, ctx),
     acceptedOf: ({ job_id }) => accepted.get(job_id),
     site,

@@ -16,7 +16,7 @@ import { type Loop, startLoops } from './loops.ts';
 import { sendWaiting } from './outbox.ts';
 import { ASSETS } from './pages/assets.ts';
 import { errorPage, pageRoutes } from './pages/pages.ts';
-import { reconcile } from './reconcile.ts';
+import { reconcile, settleTies } from './reconcile.ts';
 import { githubSenders, wantReports } from './reports.ts';
 import type { ServeContext } from './serve-context.ts';
 import { healthRoutes } from './server-health.ts';
@@ -156,6 +156,7 @@ function loopsOf(ctx: ServeContext, env: NodeJS.ProcessEnv): Loop[] {
     ...(github
       ? [
           { name: 'commands', everyMs: LOOK_MS, wakes: true, turn: () => answerRequests(ctx) },
+          { name: 'ties', everyMs: LOOK_MS, wakes: true, turn: () => settleTies(ctx) },
           { name: 'reconcile', everyMs: config.reconcileS * 1000, wakes: false, turn: () => reconcile(ctx) },
         ]
       : []),

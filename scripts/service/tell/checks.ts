@@ -74,8 +74,39 @@ export function settingsOf({ overrides, against }: Job): string {
   ].join(', ');
 }
 
-const settingsLine = (job: Job): string[] =>
-  settingsOf(job) === '' ? [] : [`Asked for by ${escaped(job.requested_by)} with ${escaped(settingsOf(job))}.`];
+/** The same, and the branch that a pull request goes into where that is not the default one. */
+export const settingsAndBranch = (job: Job): string =>
+  [settingsOf(job), job.kind === 'new-test' && job.branch !== undefined ? `into ${job.branch}` : '']
+    .filter((text) => text !== '')
+    .join(', ');
+
+const settingsLine = (job: Job): string[] => [
+  ...(settingsOf(job) === '' ? [] : [`Asked for by ${escaped(job.requested_by)} with ${escaped(settingsOf(job))}.`]),
+  ...(job.branch === undefined
+    ? []
+    : [
+        job.kind === 'new-test'
+          ? `It goes into ${escaped(job.branch)}: it is compared with where it left that branch.`
+          : `A commit of ${escaped(job.branch)}: it is compared with the anchor of that branch.`,
+      ]),
+];
+
+/** What a benchmark's check says where a label of the pull request skips it: neutral, so that nobody waits for it. */
+export const skippedCheckOf = (
+  benchmark: string,
+  { head, updated_ms }: { head: string; updated_ms: number },
+  { id, label, site }: { id: string; label: string; site: string },
+): CheckRun => ({
+  name: checkName(benchmark),
+  commit: head,
+  external_id: id,
+  status: 'completed',
+  conclusion: 'neutral',
+  details_url: `${site}/jobs`,
+  title: cut(plainText(`Not measured: the pull request has the label ${label}`), TITLE),
+  summary: `A pull request with the label ${escaped(label)} is measured only where somebody asks: \`/bench\` in a comment does.`,
+  completed_at: new Date(updated_ms).toISOString(),
+});
 
 function underWay(job: Job, { site, ahead = 0, paused }: CheckContext): Said {
   const link = `Job ${job.job_id}: [what runs and waits](<${site}/jobs>).`;

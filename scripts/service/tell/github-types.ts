@@ -9,6 +9,8 @@ export interface GitHub {
   pullRequest(repository: string, number: number): Promise<RemotePullRequest>;
   /** Name of the default branch, and its head (full hash). */
   defaultBranch(repository: string): Promise<{ name: string; commit: string }>;
+  /** Every branch, and its head (full hash). */
+  branches(repository: string): Promise<{ name: string; commit: string }[]>;
   /** Full hash of a commit that is among those of a pull request; undefined where there is none, or more than one, that begins so. */
   commitOf(repository: string, number: number, prefix: string): Promise<string | undefined>;
   /** May this user push to it? */

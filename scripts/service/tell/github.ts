@@ -2,6 +2,7 @@
 import { createAppAuth } from '@octokit/auth-app';
 import { Octokit } from '@octokit/rest';
 import { isAhead } from '../../store/pauses.ts';
+import { hasWriteAccess } from '../who-may-command.ts';
 import { limitOf, sendError, TIMEOUT_MS } from './github-errors.ts';
 import { gitHubSettings } from './github-settings.ts';
 import type { CheckRun, GitHub, RemotePullRequest } from './github-types.ts';
@@ -144,6 +145,12 @@ function octokitGitHub(
           commit: (await octokit.rest.repos.getBranch({ ...repository, branch })).data.commit.sha,
         };
       }),
+    branches: (name) =>
+      at(name, async (octokit, repository) =>
+        (await octokit.paginate(octokit.rest.repos.listBranches, { ...repository, per_page: 100 })).map(
+          ({ name: branch, commit }) => ({ name: branch, commit: commit.sha }),
+        ),
+      ),
     commitOf: (name, pull_number, prefix) =>
       at(name, async (octokit, repository) => {
         const commits = await octokit.paginate(octokit.rest.pulls.listCommits, {
@@ -242,30 +249,41 @@ interface Pull {
   number: number;
   state: string;
   updated_at: string;
+  merged_at: string | null;
+  merge_commit_sha: string | null;
   /** null, whatever the types say: a fork that was deleted. */
   head: { sha: string; repo: { id: number } | null };
-  base: { ref: string; repo: { id: number } };
+  base: { ref: string; repo: { id: number; default_branch: string } };
+  labels: { name: string }[];
 }
 
-function remotePull({ number, state, updated_at, head, base }: Pull): RemotePullRequest {
+function remotePull({
+  number,
+  state,
+  updated_at,
+  merged_at,
+  merge_commit_sha,
+  head,
+  base,
+  labels,
+}: Pull): RemotePullRequest {
   return {
     number,
     head: head.sha,
     base_ref: base.ref,
+    onto_default: base.ref === base.repo.default_branch,
     from_fork: head.repo?.id !== base.repo.id,
     open: state === 'open',
+    labels: labels.map(({ name }) => name),
     updated_ms: Date.parse(updated_at),
+    ...(state === 'closed' && merged_at && merge_commit_sha ? { merged_as: merge_commit_sha } : {}),
   };
 }
 
-/** By the role, or by what a role of one's own stands on. */
 async function mayWrite(octokit: Octokit, repository: Repository, username: string): Promise<boolean> {
   if (!isSegment(username)) return false;
   try {
-    const { role_name, permission } = (
-      await octokit.rest.repos.getCollaboratorPermissionLevel({ ...repository, username })
-    ).data;
-    return ['admin', 'maintain', 'write'].includes(role_name) || ['admin', 'write'].includes(permission);
+    return hasWriteAccess((await octokit.rest.repos.getCollaboratorPermissionLevel({ ...repository, username })).data);
   } catch (error) {
     if ((error as { status?: number }).status !== 404) throw error;
     await octokit.rest.repos.get(repository); // throws where it is the repository that this token does not see

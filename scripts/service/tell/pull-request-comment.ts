@@ -3,13 +3,15 @@ import type { Job } from '../../documents/job.ts';
 import type { RunDocument } from '../../documents/run.ts';
 import { escaped, verdictMarkdown } from '../../report/markdown.ts';
 import type { Acceptance } from '../../store/acceptances.ts';
-import { acceptedMarkdown, cut, endOf, firstOf, jobLink, reasonMarkdown, settingsOf } from './checks.ts';
+import { acceptedMarkdown, cut, endOf, firstOf, jobLink, reasonMarkdown, settingsAndBranch } from './checks.ts';
 
 export interface PullRequestState {
   repository: string;
   number: number;
   /** Full hash of the head. */
   head: string;
+  /** The branch that it goes into; absent: the default one. */
+  branch?: string | undefined;
   from_fork: boolean;
 }
 
@@ -54,6 +56,7 @@ export function pullRequestComment(
     ...new Map(
       newestFirst
         .filter(({ commit }) => commit === state.head)
+        .filter(({ branch, against }) => against !== undefined || branch === state.branch)
         .toReversed()
         .map((job) => [job.benchmark, job]),
     ).values(),
@@ -89,7 +92,7 @@ interface Section {
 
 function sectionOf(known: Known, site: string): Section {
   const { job, run, accepted } = known;
-  const settings = settingsOf(job);
+  const settings = settingsAndBranch(job);
   const title = `#### ${escaped(job.benchmark)}${settings === '' ? '' : ` (${escaped(cut(settings, 300))})`}`;
   const line = `- ${lineOf(known, site)}`;
   const by = accepted ? `${acceptedMarkdown(accepted)}\n\n` : '';
@@ -112,7 +115,7 @@ function sectionAsLine(known: Known, site: string): Section {
 /** A job in one line. */
 function lineOf(known: Known, site: string): string {
   const { job } = known;
-  const settings = settingsOf(job);
+  const settings = settingsAndBranch(job);
   return `\`${job.commit.slice(0, 12).replace(/[^\w.-]/g, '?')}\` ${escaped(job.benchmark)}${settings === '' ? '' : ` (${escaped(cut(settings, 300))})`}: ${stateText(known, site)}`;
 }
 

@@ -10,6 +10,7 @@ import { createHttp, listen } from '../../../scripts/service/server/http.ts';
 import type { ServeContext } from '../../../scripts/service/server/serve-context.ts';
 import { webhookRoutes } from '../../../scripts/service/server/webhook.ts';
 import { openStore } from '../../../scripts/store/db.ts';
+import { CONCLUSIONS } from '../../fixtures/conclusions.ts';
 
 export const SECRET = 'a secret of the tests';
 /** Of the examples. */
@@ -33,6 +34,41 @@ export function example(event: string, action?: string): Payload {
   return structuredClone(all.find((one) => action === undefined || one.action === action)!);
 }
 
+const label = {
+  id: 1,
+  node_id: 'MDU6TGFiZWwx',
+  url: 'https://api.github.com/repos/Codertocat/Hello-World/labels/bug',
+  color: 'd73a4a',
+  default: false,
+  description: null,
+};
+
+/** What a merge queue asks for. */
+export function mergeGroup(action: string, head: string, base: string, more: Payload = {}): Payload {
+  const payload = example('merge_group', 'checks_requested');
+  Object.assign(payload.merge_group, { head_sha: head, base_sha: base });
+  return { ...payload, action, repository: push().repository, ...more };
+}
+
+/** Somebody presses "Re-run" of a check. */
+export function rerun(
+  check: { name: string; head: string; externalId?: string },
+  { by = 'Codertocat' }: { by?: string } = {},
+): Payload {
+  const payload = example('check_run', 'rerequested');
+  Object.assign(payload.check_run, { name: check.name, head_sha: check.head, external_id: check.externalId ?? '' });
+  payload.sender.login = by;
+  return { ...payload, repository: push().repository };
+}
+
+/** Somebody presses "Re-run all checks". */
+export function rerunAll(head: string, by = 'Codertocat'): Payload {
+  const payload = example('check_suite', 'rerequested');
+  payload.check_suite.head_sha = head;
+  payload.sender.login = by;
+  return payload;
+}
+
 /** A pull request as the examples have it, with what differs laid over it. */
 export function pullRequest(
   action: string,
@@ -50,8 +86,12 @@ export function pullRequest(
     open?: boolean;
     fork?: boolean | 'gone';
     changes?: object;
+    base?: string;
+    labels?: string[];
+    before?: string;
     title?: string;
     branch?: string;
+    mergedAs?: string;
   } = {},
 ): Payload {
   const payload: Payload = {
@@ -59,10 +99,14 @@ export function pullRequest(
     action,
     number,
     ...(more.changes ? { changes: more.changes } : {}),
+    ...(more.before ? { before: more.before, after: head } : {}),
   };
   const own: Payload = payload.pull_request;
   Object.assign(own, { number, state: open ? 'open' : 'closed', updated_at: updated, title: more.title ?? own.title });
+  if (more.mergedAs) Object.assign(own, { merged: true, merged_at: updated, merge_commit_sha: more.mergedAs });
   Object.assign(own.head, { sha: head, ref: more.branch ?? own.head.ref });
+  if (more.base !== undefined) own.base.ref = more.base;
+  if (more.labels) own.labels = more.labels.map((name, i) => ({ ...label, id: 1 + i, name }));
   if (fork)
     own.head.repo =
       fork === 'gone' ? null : { ...own.head.repo, id: 4711, full_name: 'stranger/Hello-World', fork: true };
@@ -115,6 +159,9 @@ export const watched = (more: Partial<WatchedRepository> = {}): WatchedRepositor
   name: REPOSITORY,
   benchmarks: ['shop'],
   eachPullRequest: true,
+  labels: {},
+  branches: [],
+  conclusions: CONCLUSIONS,
   ...more,
 });
 

@@ -58,6 +58,17 @@ export const ANSWERS: Record<string, (question: Question) => Answer> = {
     const example = exampleOf(operation.template, 'get', 200) as Doc;
     return { status: 200, body: { ...example, name, commit: { ...example.commit, sha } } };
   },
+  'repos/list-branches': ({ repository, operation }) => {
+    const [example] = exampleOf(operation.template, 'get', 200) as Doc[];
+    return {
+      status: 200,
+      list: [...repository.branches].map(([name, sha]) => ({
+        name,
+        commit: { ...example!.commit, sha },
+        protected: false,
+      })),
+    };
+  },
   'repos/get-collaborator-permission-level': ({ repository, operation }) => {
     const login = operation.params.username!;
     const role = repository.roles.get(login.toLowerCase()) ?? 'read';
@@ -206,7 +217,7 @@ function repositoryDoc({ name, id, defaultBranch }: Repository): Doc {
 
 function pullDoc(
   example: Doc,
-  { number, head, base, fork, open, author, title, updatedAt, mergedAs }: Pull,
+  { number, head, base, fork, open, author, title, labels, updatedAt, mergedAs }: Pull,
   repository: Repository,
 ): Doc {
   const [owner, short] = repository.name.split('/') as [string, string];
@@ -236,6 +247,7 @@ function pullDoc(
     user: person(author),
     requested_teams: [],
     locked: false,
+    labels: labels.map((name) => ({ ...example.labels[0], name })),
     head: {
       ...example.head,
       sha: head,

@@ -17,6 +17,8 @@ export interface Pull {
   title: string;
   /** Those of the pull request, the oldest first; the head is the last one. */
   commits: string[];
+  /** Names. */
+  labels: string[];
   /** ISO 8601 without milliseconds, as GitHub writes it. */
   updatedAt: string;
   /** The commit of its base that it has become. */
@@ -109,6 +111,7 @@ export class Repository {
       open: true,
       author: 'octocat',
       title: `Pull request ${pull.number}`,
+      labels: [],
       commits: [pull.head],
       updatedAt: seconds(Date.now()),
       ...pull,

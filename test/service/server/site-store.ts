@@ -9,6 +9,7 @@ import { judgeRun } from '../../../scripts/judge/judge-run.ts';
 import { createHttp, type Http } from '../../../scripts/service/server/http.ts';
 import type { ServeContext } from '../../../scripts/service/server/serve-context.ts';
 import { openStore, type Store } from '../../../scripts/store/db.ts';
+import { CONCLUSIONS } from '../../fixtures/conclusions.ts';
 import { type JudgedOptions, makeJudged, makeRun, sideResult } from '../../run-document.ts';
 
 export const DAY_MS = 24 * 3600_000;
@@ -100,7 +101,16 @@ export function serviceConfig(laid: Partial<ServiceConfig> = {}): ServiceConfig 
     site: undefined,
     reconcileS: 300,
     alerts: [],
-    repositories: [{ name: 'acme/shop', benchmarks: ['shop'], eachPullRequest: true }],
+    repositories: [
+      {
+        name: 'acme/shop',
+        benchmarks: ['shop'],
+        eachPullRequest: true,
+        labels: {},
+        branches: [],
+        conclusions: CONCLUSIONS,
+      },
+    ],
     rules: new Map([
       ['shop', { cancelRunning: false, deadlineS: 3600 }],
       ['hello', { cancelRunning: false, deadlineS: 600 }],

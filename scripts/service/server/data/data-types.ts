@@ -8,6 +8,7 @@ import type { Job, JobState } from '../../../documents/job.ts';
 import type { Better, InvalidReason, Metric, RunDocument, RunStatus, SideName, Unit } from '../../../documents/run.ts';
 import type { MetricVerdict, Verdict, VerdictDocument } from '../../../documents/verdict.ts';
 import type { HistoryPoint } from '../../../report/history-text.ts';
+import type { Accepted } from '../../../store/acceptances.ts';
 import type { ChangePoint } from '../../../store/db.ts';
 import type { Paused, SeenWorker } from '../../../store/jobs.ts';
 import type { SuspectedChange } from '../../../store/judgements.ts';
@@ -81,7 +82,7 @@ export interface BenchmarkOverview {
   };
   /** Its primary metrics, in the order of benchmark.yaml; empty without a run of the default branch. */
   metrics: SparkMetric[];
-  /** Of the default branch: open, waiting for `npm run history -- --confirm`. */
+  /** Of all its branches: open, waiting for `npm run history -- --confirm`. */
   suspected_open: number;
   /** Runs in the store. */
   runs: number;
@@ -105,9 +106,11 @@ export interface SparkMetric {
 /** Of the history; each may be left out. */
 export interface HistoryOptions {
   benchmark: string;
+  /** Default: the default branch. */
+  branch?: string | undefined;
   /** Default: the first primary metric. */
   metric?: string | undefined;
-  /** Default: host of the newest run of the default branch. */
+  /** Default: host of the newest run of the branch. */
   host?: string | undefined;
   /** From and to: a date (2026-01-31, all of that day), a time in ISO 8601, or a commit or the beginning (7 digits) of one; both ends belong to it. */
   from?: string | undefined;
@@ -120,7 +123,11 @@ export interface HistoryOptions {
 export interface HistoryView {
   schema: 'mayfly.site-history/v1';
   benchmark: string;
-  /** null: there is no run of the default branch yet; everything else is empty then. */
+  /** Absent: the default one. */
+  branch?: string;
+  /** Others than the default one that have a history. */
+  branches: string[];
+  /** null: there is no run of the branch yet; everything else is empty then. */
   metric: { name: string; title: string; unit: Unit; better: Better; primary: boolean; margin: number } | null;
   host_id: string | null;
   /** To choose from; primary ones first. */
@@ -172,6 +179,8 @@ export interface ChangeView {
   words: string;
   checked_by?: string;
   found_at: string;
+  /** Somebody has accepted it. */
+  accepted?: Accepted;
   index: number | null;
 }
 
@@ -188,7 +197,7 @@ export interface RunView {
   links: Links;
   /** Jobs that led to it, the newest first. */
   jobs: Job[];
-  /** The newest run of the default branch before this one, to compare with. */
+  /** The newest run of the default branch, or of that of this run, before this one, to compare with. */
   before?: { run_id: string; commit: string };
   /** Ended: nothing of it will change any more but its links. */
   ended: boolean;
