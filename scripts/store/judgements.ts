@@ -9,7 +9,7 @@ import type { ChangePoint } from './db.ts';
 import type { Database } from './sqlite.ts';
 
 /**
- * A change of a metric on the default branch that statistics suggest; ChangePoint in db.ts is one that was confirmed.
+ * A change of a metric on a branch that statistics suggest; ChangePoint in db.ts is one that was confirmed.
  */
 export interface SuspectedChange extends ChangePoint {
   state: 'open' | 'confirmed' | 'refuted';
@@ -97,17 +97,18 @@ export function addSuspectedChange(db: Database, change: Omit<SuspectedChange, '
 /** In the order of their runs. */
 export function suspectedChanges(db: Database, benchmark: string, hostId?: string): SuspectedChange[] {
   const rows = db.all(
-    'SELECT * FROM suspected_change WHERE benchmark = ? ORDER BY at, run_id, host_id, metric',
+    'SELECT *, (SELECT branch FROM run WHERE run.run_id = suspected_change.run_id) AS branch FROM suspected_change WHERE benchmark = ? ORDER BY at, run_id, host_id, metric',
     benchmark,
   );
   return rows
     .filter((row) => hostId === undefined || row.host_id === hostId)
     .map(
-      ({ commit_id: commit, before_commit_id: before, checked_by, ...rest }) =>
+      ({ commit_id: commit, before_commit_id: before, checked_by, branch, ...rest }) =>
         ({
           ...rest,
           commit,
           before,
+          ...(branch === null ? {} : { branch }),
           ...(checked_by === null ? {} : { checked_by }),
         }) as SuspectedChange,
     );
