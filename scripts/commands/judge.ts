@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { command, jsonFlag } from '../app/command.ts';
 import { withStore } from '../app/open-store.ts';
 import { checkVerdictFiles, exitCodeOf, writeVerdictFiles } from '../app/verdict-files.ts';
-import { VERDICT_FLAGS, verdictOutputs } from '../config/flags.ts';
+import { benchmarkFlag, VERDICT_FLAGS, verdictOutputs } from '../config/flags.ts';
 import { EXIT, UsageError } from '../core/errors.ts';
 import type { VerdictDocument } from '../documents/verdict.ts';
 import { quoteOf } from '../judge/calibration.ts';
@@ -29,7 +29,7 @@ await command(
       const run = store.run(positionals[0]!);
       if (!run.sides.baseline) {
         throw new UsageError(`run ${run.run_id} measured one commit alone: there is nothing to judge`, {
-          hint: `npm run bench -- --commit=REF --against=REF measures two in the same moments; npm run compare -- OTHER_RUN ${run.run_id} shows it beside another run.`,
+          hint: `npm run bench -- --commit=REF --against=REF${benchmarkFlag(run.benchmark)} measures two in the same moments; npm run compare -- OTHER_RUN ${run.run_id} shows it beside another run.`,
         });
       }
       const calibration = store.calibration(run);

@@ -72,7 +72,7 @@ export interface Conclusions {
    */
   PASS: 'success' | 'neutral' | 'failure';
   /**
-   * The rounds do not tell.
+   * Not decided by the rounds.
    */
   INCONCLUSIVE: 'success' | 'neutral' | 'failure';
   /**

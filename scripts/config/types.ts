@@ -137,7 +137,7 @@ export interface Config {
 /** How two sides are compared. An observation is a round (interleaved) or a block of four (alternating). */
 export interface ComparisonConfig {
   pairing: 'auto' | 'interleaved' | 'alternating';
-  /** Exactly so many observations and one look at the end; absent: sequential. */
+  /** Exactly so many observations, judged once, at the end; absent: sequential. */
   fixed?: number;
   /** Sequential: least and greatest number of observations; max absent: 40 rounds or 20 blocks. */
   min: number;

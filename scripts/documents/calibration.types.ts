@@ -1,7 +1,7 @@
 /* Generated from mayfly.calibration.v1.json by `npm run generate`. */
 
 /**
- * One build against itself on one host: how often the verdict errs, and what it finds. What `npm run calibrate -- --json` prints and the store keeps.
+ * One build against itself on one host: how often the verdict errs, and the smallest slowdown it detects. What `npm run calibrate -- --json` prints and the store keeps.
  */
 export interface CalibrationDocument {
   /**

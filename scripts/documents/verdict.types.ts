@@ -135,7 +135,7 @@ export interface Method {
    */
   name: 'mayfly.judge/v1';
   /**
-   * `sequential`: looked at while it was measured, until the verdict was clear; `fixed`: one look at the end.
+   * `sequential`: looked at while it was measured, until the verdict was clear; `fixed`: judged once, at the end.
    */
   design: 'sequential' | 'fixed';
   /**

@@ -54,7 +54,7 @@ function errors(calibration: CalibrationDocument): string[] {
     `a decision took    ${length.median} ${unitOf(calibration)} (median; 95 % of them at most ${length.p95})`,
     ...favoured.map(
       ({ name, difference }) =>
-        `${titleOf(name)}: the same build seems ${formatDifference(difference!.change)} apart, and the interval leaves out 0: one side may be favoured`,
+        `${titleOf(name)}: the same build seems ${formatDifference(difference!.change)} apart, and the interval excludes 0: one side may be favoured`,
     ),
   ];
 }

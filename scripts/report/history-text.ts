@@ -207,14 +207,14 @@ export function screenText(screen: Screen): string {
         ? 'against the master set: nothing stands out'
         : 'against the master set: worth a comparison',
     ...metrics.map((metric) => `  ${screenLine(metric)}`),
-    `A run alone cannot decide, it feels the host of its own moment. What decides: ${decide}`,
+    `A run alone cannot decide: it depends on how busy the host was. What decides: ${decide}`,
   ].join('\n');
 }
 
 function screenLine({ name, unit, better, value, runs, fence, lies }: ScreenedMetric): string {
   const shown = `${titleOf(name)}: ${formatValue(value, unit)}`;
   if (!fence)
-    return `${shown}; ${runs === 0 ? 'no run' : `only ${plural(runs, 'run')}`} of the default branch measured in the same way, it takes ${LEAST_RUNS}`;
+    return `${shown}; ${runs === 0 ? 'no run' : `only ${plural(runs, 'run')}`} of the default branch measured in the same way, and ${LEAST_RUNS} are needed`;
   const range = `${formatValue(fence.low, unit)} to ${formatValue(fence.high, unit)} in ${plural(runs, 'run')} of the default branch`;
   if (lies === 'within') return `${shown}, within ${range}`;
   return `${shown}, ${ratioWords(name, unit, better, value / fence.median)} than their median, outside ${range}`;

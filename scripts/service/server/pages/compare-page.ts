@@ -53,7 +53,7 @@ ${
     : plainTable(primary)
 }
 ${grounds(verdict)}
-${others.length > 0 && html`<details><summary>Other metrics</summary><p class="muted">They do not gate: no verdict is made of them.</p>${changesTable('Other metrics, B against A', verdict, others, sides)}</details>`}</section>
+${others.length > 0 && html`<details><summary>Other metrics</summary><p class="muted">They never change the verdict.</p>${changesTable('Other metrics, B against A', verdict, others, sides)}</details>`}</section>
 <section aria-labelledby="rounds-title"><h2 id="rounds-title">Rounds over each other</h2>
 ${legend({ baseline: 'A', candidate: 'B' }, false)}
 <div class="panels">${primary.filter(({ a, b }) => a.dots.length + b.dots.length > 0).map(panel)}</div>
