@@ -171,7 +171,10 @@ t.test('a target that is not scraped is named, with the last error of Prometheus
   );
   const slow = unreached([wanted('candidate')], [seen('candidate', false, 'context deadline exceeded')]);
   t.not(said([failure([], slow)]).exitCode, 1, 'slow to answer may be the host');
-  t.match(said([failure([], slow)]).message, /shop:8080\/metrics\?all \(context deadline exceeded: an answer may take 900 ms\)$/);
+  t.match(
+    said([failure([], slow)]).message,
+    /shop:8080\/metrics\?all \(context deadline exceeded: an answer may take 900 ms\)$/,
+  );
   const unknown = unreached([wanted('candidate')], []);
   t.match(said([failure([], unknown)]).message, /\(Prometheus has no answer yet\)$/);
   const base = scrapeFailure(baseline, missing, [], 'benchmark.yaml');
