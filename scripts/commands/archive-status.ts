@@ -9,7 +9,7 @@ import { EXIT } from '../core/errors.ts';
 await command(
   {
     name: 'archive:status',
-    about: 'Says what the archive holds, where it is looked at, and what of it is not well (exit code 4).',
+    about: 'Says what the archive holds, where it is looked at, and what is wrong with it (exit code 4).',
     flags: [ARCHIVE_FLAG, jsonFlag('mayfly.archive/v1')],
   },
   (io, { text, has }) =>

@@ -23,7 +23,7 @@ await command(
   {
     name: 'archive:up',
     about:
-      'Starts the archive: Thanos Store and Query and Grafana over the object store. It lasts until archive:down. Again, it takes on what has changed; flags that are left out stay as they were.',
+      'Starts the archive: Thanos Store and Query and Grafana over the object store. It lasts until archive:down. Called again, it applies what has changed; flags that are left out stay as they were.',
     flags: [
       ARCHIVE_FLAG,
       {

@@ -61,7 +61,7 @@ await commands(
     {
       name: 'add',
       about:
-        'Queues a commit, before all that was not asked for by hand. It is measured as npm run bench would with the same flags.',
+        'Queues a commit, ahead of the jobs that were queued automatically. It is measured as npm run bench would with the same flags.',
       flags: [
         {
           name: 'benchmark',
@@ -115,7 +115,7 @@ await commands(
     },
     {
       name: 'retry',
-      about: 'Measures once more what a job that has ended was to measure, as a new job.',
+      about: 'Queues the work of an ended job again, as a new job.',
       takes: { text: 'ID', min: 1, max: 1, what: 'the id of one job', hint: ID_HINT },
       flags: [jsonFlag('mayfly.queued/v1')],
       work: async (io, given) =>
@@ -134,7 +134,7 @@ await commands(
     },
     {
       name: 'pause',
-      about: 'No job is begun until resume; what runs goes on, and what comes is queued.',
+      about: 'Workers begin no job until resume; running jobs go on, and new ones are queued.',
       flags: [{ name: 'reason', value: 'TEXT', help: 'why; shown where the queue is' }],
       work: async (io, { text }) => {
         const reason = text('reason');
@@ -150,7 +150,7 @@ await commands(
     },
     {
       name: 'resume',
-      about: 'Jobs are begun again.',
+      about: 'Lets workers begin jobs again.',
       work: async (io) => {
         io.stdout(withStore((store) => store.queue.resume()) ? 'the queue goes on' : 'the queue was not paused');
         return EXIT.pass;

@@ -15,7 +15,7 @@ await command(
   {
     name: 'service:up',
     about:
-      'Starts `serve` and `work` as containers; they last until service:down. Again, it takes on what has changed. Secrets come from the environment, as for `npm run serve`.',
+      'Starts `serve` and `work` as containers; they last until service:down. Called again, it applies what has changed. Secrets come from the environment, as for `npm run serve`.',
     flags: [
       { name: 'only', value: 'NAME', help: 'serve or work: on a dedicated benchmark host only the worker' },
       { name: 'port', value: 'N', help: 'port of the server on 127.0.0.1; default 8420' },

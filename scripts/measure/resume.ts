@@ -8,11 +8,11 @@ import { shortCommit } from '../engine/names.ts';
 import type { Plan } from '../plan/plan.ts';
 import { generatorFor } from './load/generator.ts';
 
-/** The run that `config.resume` names. UsageError where it cannot be gone on with. */
+/** The run that `config.resume` names. UsageError where it cannot be resumed. */
 export function runToResume(config: Config, ctx: Pick<Context, 'store'>): RunDocument {
   const run = ctx.store.run(config.resume!);
   const refuse = (why: string, hint: string): never => {
-    throw new UsageError(`run ${run.run_id} cannot be gone on with: ${why}`, { hint });
+    throw new UsageError(`run ${run.run_id} cannot be resumed: ${why}`, { hint });
   };
   if (!run.sides.baseline || !run.comparison) return refuse('it is no comparison of two sides', 'Begin a new run.');
   if (run.status === 'complete')
@@ -30,12 +30,12 @@ export function runToResume(config: Config, ctx: Pick<Context, 'store'>): RunDoc
   const successor = ctx.store.continuedBy(run.run_id);
   if (successor)
     return refuse(
-      `run ${successor} has gone on with it already`,
+      `run ${successor} has resumed it already`,
       `npm run bench -- --resume=${successor} goes on with that one, if it was interrupted too.`,
     );
   const { load } = config;
   if (run.load.generator !== generatorFor(load).name || run.load.target !== load.target)
-    return refuse('the load of its benchmark is another now', 'Begin a new run.');
+    return refuse('its benchmark has another load now', 'Begin a new run.');
   const other = run.metrics.find(
     (metric) =>
       !sameMetric(
@@ -44,7 +44,7 @@ export function runToResume(config: Config, ctx: Pick<Context, 'store'>): RunDoc
       ),
   );
   if (other || run.metrics.length !== config.metrics.length)
-    return refuse(`the metrics of its benchmark are others now${other ? ` (${other.name})` : ''}`, 'Begin a new run.');
+    return refuse(`its benchmark has other metrics now${other ? ` (${other.name})` : ''}`, 'Begin a new run.');
   return run;
 }
 
@@ -118,11 +118,11 @@ export function mustBeTheSame(plan: Plan, run: RunDocument): void {
     ),
   )[0];
   if (other)
-    throw new UsageError(`run ${run.run_id} cannot be gone on with: ${other.name} is built in another way now`, {
+    throw new UsageError(`run ${run.run_id} cannot be resumed: ${other.name} is built in another way now`, {
       hint: 'Begin a new run, or bring benchmark.yaml back to what it was.',
     });
   if (what)
-    throw new UsageError(`run ${run.run_id} cannot be gone on with: it was measured ${what}`, {
+    throw new UsageError(`run ${run.run_id} cannot be resumed: it was measured ${what}`, {
       hint: `Begin a new run: npm run bench -- --commit=${shortCommit(run.sides.candidate.commit)} --against=${shortCommit(run.sides.baseline!.commit)}${benchmarkFlag(run.benchmark)}`,
     });
 }
