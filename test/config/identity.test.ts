@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { benchmarkName, loadConfig, parseBenchArgs } from '../../scripts/config/config.ts';
+import { benchmarkFlag } from '../../scripts/config/flags.ts';
 import type { Known } from '../../scripts/config/identity.ts';
 import type { KnownBenchmark } from '../../scripts/documents/benchmark.ts';
 import { BENCHMARK, COMPOSE, faults } from './fixture.ts';
@@ -168,3 +169,15 @@ t.test('what name may be', async (t) => {
     /:1 name must be lower-case letters and digits, joined by -, at most 60, got "a\/b"$/,
   ]);
 });
+
+t.test(
+  'a suggested command names the benchmark where it is not the one that commands take by themselves',
+  async (t) => {
+    const { load, repository, measured } = place(t);
+    t.equal(benchmarkFlag('shop'), '');
+    t.equal(benchmarkFlag('perf-hello'), ' --benchmark=perf-hello');
+    repository('other', ['perf/hello']);
+    const name = await measured('other/perf/hello');
+    t.equal((await load(benchmarkFlag(name).split('=')[1]!)).benchmark, name, 'and it works as printed');
+  },
+);
