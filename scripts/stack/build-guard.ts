@@ -21,6 +21,9 @@ const MOST_STEPS = 1000;
 /** As docker build says that it starts a step. */
 const STEP = /^---> Running in ([0-9a-f]{12,64})$/;
 
+/** A matter of the benchmark, which names the builder: the commit builds elsewhere. */
+export class NeedsBuildKit extends UsageError {}
+
 /** An image that a build starts from. */
 export interface Base {
   ref: string;
@@ -43,7 +46,7 @@ export async function checkDockerfile(
   const text = await readDockerfile(wanted, where, ctx);
   const unknown = recipe.builder === 'classic' ? needsBuildKit(text) : null;
   if (unknown !== null)
-    throw new UsageError(`${where}: ${shown(unknown)} needs BuildKit, and this build uses the classic builder`, {
+    throw new NeedsBuildKit(`${where}: ${shown(unknown)} needs BuildKit, and this build uses the classic builder`, {
       hint: `Set build/${wanted.name}/git/builder to buildkit in the benchmark (docs/security.md says which limits such a build does not have), or build it yourself by build/${wanted.name}/command.`,
     });
   if (recipe.network !== 'host') {

@@ -14,7 +14,7 @@ import { temporaryPrefix } from '../engine/owner.ts';
 import { writeContext } from '../plan/build-context.ts';
 import { withoutRepository } from '../plan/git.ts';
 import type { BuildPlan, Plan, SidePlan } from '../plan/plan.ts';
-import { type Base, checkDockerfile, guardBuild } from './build-guard.ts';
+import { type Base, checkDockerfile, guardBuild, NeedsBuildKit } from './build-guard.ts';
 import type { ComposeDocument } from './compose-file.ts';
 import { basesOf } from './measured-images.ts';
 
@@ -59,7 +59,11 @@ async function checkBuilds(plan: Plan, ctx: Context): Promise<Map<BuildPlan, Bas
     if (wanted.recipe.kind !== 'git') continue;
     const present = await ctx.engine.image(wanted.tag);
     if (present && !(await isOutdated(present, ctx))) continue;
-    open.set(wanted, await checkDockerfile(wanted, ctx, (ref) => obtain(wanted.name, ref, ctx)));
+    const bases = await checkDockerfile(wanted, ctx, (ref) => obtain(wanted.name, ref, ctx)).catch((error) => {
+      if (error instanceof UsageError && !(error instanceof NeedsBuildKit)) error.unbuildable = wanted.source!.commit;
+      throw error;
+    });
+    open.set(wanted, bases);
   }
   return open;
 }
