@@ -143,6 +143,9 @@ t.test('where nothing is built from git', async (t) => {
   const file = BENCHMARK.replace(/ {4}git:\n {6}context: service/, '    command: [./build]');
   t.match(await faults(t, file), [/--commit must be given: shop is not built from git, so there is no HEAD/]);
   t.match(await faults(t, file, COMPOSE, ['--commit=$(touch x)']), [/--commit must be a version of letters, digits/]);
+  t.match(await faults(t, file, COMPOSE, ['--commit=v2', '--branch=x']), [
+    '--branch means nothing: this benchmark is not built from git',
+  ]);
   t.equal((await load(t, file, COMPOSE, ['--commit=v2.10.0'])).commit, 'v2.10.0');
 });
 

@@ -205,6 +205,39 @@ t.test('a benchmark outside of the checkout is known by its path and by its name
   });
 });
 
+t.test('the history of another branch than the default one, and what is queued for it', async (t) => {
+  const store = openStore(paths('/', { MAYFLY_DATA: data }).db);
+  store.addRun(makeRun({ run_id: '01LINE', benchmark: 'lines', master: true, branch: 'release-1.4' }));
+  store.close();
+  const none = { status: 2, stdout: '' };
+  const hint = 'makes one; npm run runs lists all runs.\n';
+  t.strictSame(command('history', '--benchmark=lines'), {
+    ...none,
+    stderr: `mayfly: there is no complete run of the default branch of "lines"\nnpm run bench -- --benchmark=lines --master ${hint}`,
+  });
+  t.strictSame(command('history', '--benchmark=lines', '--branch=lts'), {
+    ...none,
+    stderr: `mayfly: there is no complete run of the branch "lts" of "lines"\nnpm run bench -- --benchmark=lines --master --branch=lts ${hint}`,
+  });
+  t.match(command('history', '--benchmark=lines', '--branch=release-1.4'), {
+    status: 0,
+    stdout: /^lines: the branch release-1\.4 on host /,
+  });
+  t.match(JSON.parse(command('history', '--benchmark=lines', '--branch=release-1.4', '--json').stdout), {
+    branch: 'release-1.4',
+    benchmark: 'lines',
+  });
+  const add = (...args: string[]) => command('queue', 'add', '--commit=HEAD', '--json', ...args);
+  t.match(JSON.parse(add('--branch=release-1.4', '--master').stdout).job, {
+    kind: 'new-master',
+    branch: 'release-1.4',
+  });
+  t.match(JSON.parse(add('--branch=feature-a').stdout).job, { kind: 'new-test', branch: 'feature-a' });
+  const { stdout } = command('queue', 'list');
+  t.match(stdout, / release-1\.4 /);
+  t.match(stdout, / into feature-a /);
+});
+
 t.test('help', async (t) => {
   for (const name of ['runs', 'show', 'compare', 'judge'])
     t.match(command(name, '--help'), { status: 0, stdout: /^usage: npm run/, stderr: '' });

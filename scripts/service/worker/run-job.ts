@@ -10,6 +10,7 @@ import { bench } from '../../pipeline.ts';
 import type { RunSummary } from '../../store/db.ts';
 import { LEASE_MS, type LeasedJob, type Outcome } from '../../store/leases.ts';
 import { confirmChanges, suspectChanges, suspectFromRun } from '../../studies/history/confirm-changes.ts';
+import { optionsOf } from './job-options.ts';
 import { failureOf } from './outcome.ts';
 import { listening } from './worker-progress.ts';
 
@@ -186,32 +187,6 @@ function minutesLeft({ started_at, deadline_s }: Job, ctx: Context): { maxMinute
 
 /** For the last round, the upload and taking down. */
 const SPARE_MINUTES = 2;
-
-/** What a job asks of its run. */
-function optionsOf({
-  kind,
-  job_id,
-  benchmark,
-  commit,
-  branch,
-  against,
-  overrides,
-  repository,
-  pull_request,
-}: Job): BenchOptions {
-  return {
-    benchmark,
-    commit,
-    ...(kind === 'new-master' ? { master: true, against: 'anchor' } : against === undefined ? {} : { against }),
-    ...(branch === undefined ? {} : { branch }),
-    ...overrides,
-    labels: {
-      job: job_id,
-      ...(repository ? { repository } : {}),
-      ...(pull_request === undefined ? {} : { pull_request: String(pull_request) }),
-    },
-  };
-}
 
 /** How an error ends the job; null: it belongs to another worker by now. */
 function outcomeOf(thrown: unknown, job: Job, ending: AbortSignal): Outcome | null {

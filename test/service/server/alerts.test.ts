@@ -121,6 +121,30 @@ async function receivers(t: Test) {
   return { hook, mail, github, issues, env: { HOOK: hook.url, SMTP: `smtp://${mail.at}`, ...github.env.user } };
 }
 
+t.test('a change of another branch than the default one says which', async (t) => {
+  const { hook, env } = await receivers(t);
+  const one = service(t, [WEBHOOK], env);
+  await one.turn();
+  one.ctx.store.addRun(
+    makeRun({
+      run_id: '01JSHOP5',
+      master: true,
+      branch: 'release-1.4',
+      sides: { candidate: { ref: 'release-1.4', commit: commit(5), images: [] } },
+    }),
+  );
+  one.found(5);
+  one.now += MINUTE;
+  one.want();
+  const [message] = one.waiting();
+  t.match(JSON.parse(message!.wanted), {
+    branch: 'release-1.4',
+    links: { benchmark: 'https://m.example.org/benchmarks/shop?branch=release-1.4' },
+  });
+  await one.turn();
+  t.match(hook.got[0]!.body.text, /Regression of shop on release-1\.4: /);
+});
+
 t.test('each channel is told of a change once, over turns and restarts', async (t) => {
   const { hook, mail, github, issues, env } = await receivers(t);
   const one = service(t, [WEBHOOK, EMAIL, ISSUE], env);

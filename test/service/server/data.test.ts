@@ -14,6 +14,7 @@ import { jobsView, jobView } from '../../../scripts/service/server/data/jobs-dat
 import { overview, sentenceOf } from '../../../scripts/service/server/data/overview-data.ts';
 import { runView } from '../../../scripts/service/server/data/run-data.ts';
 import { changesView, runsView } from '../../../scripts/service/server/data/runs-data.ts';
+import { historyBody } from '../../../scripts/service/server/pages/history-page.ts';
 import { runsTable } from '../../../scripts/service/server/pages/parts.ts';
 import { runBody } from '../../../scripts/service/server/pages/run-page.ts';
 import { expressionOf, seriesView } from '../../../scripts/service/server/run-series.ts';
@@ -136,6 +137,32 @@ t.test('jobs: what runs with its progress, what waits with its place, workers th
   t.match(jobsView(ctx, { state: ['queued'], limit: 1 }), { total: 2, jobs: [{ job_id: high.job_id }] });
   t.equal(jobView(ctx, low.job_id).place, 2);
   t.throws(() => jobView(ctx, '01JZZZZZZZZZZZZZZZZZZZZZZZ'), UsageError);
+});
+
+t.test('each branch has a history of its own; the default one is shown where none is named', async (t) => {
+  const { ctx, store } = openSite(t);
+  const runs = keepMaster(store, 3);
+  t.match(history(ctx, { benchmark: 'shop' }), { branches: [], points: { length: 3 } });
+  t.notMatch(historyBody(history(ctx, { benchmark: 'shop' }), { benchmark: 'shop' }).toString(), /name="branch"/);
+  const line = { ...runs[0]!, run_id: runs[0]!.run_id.replace(/.$/, 'Z'), branch: 'release-1.4' };
+  store.addRun({
+    ...line,
+    archive: undefined,
+    ...(line.verdict ? { verdict: { ...line.verdict, run_id: line.run_id } } : {}),
+  });
+  const view = (branch?: string) => history(ctx, { benchmark: 'shop', branch });
+  t.match(view(), { branches: ['release-1.4'], points: { length: 3 } });
+  t.notOk('branch' in view());
+  t.match(view('release-1.4'), { branch: 'release-1.4', points: [{ run_id: line.run_id }] });
+  t.equal(view('release-1.4').points.length, 1);
+  t.match(view(''), { points: { length: 3 } }, 'a form that was left as it was');
+  t.throws(() => view('lts'), new UsageError('there is no run of a branch "lts" of shop'));
+  const page = (branch?: string) => historyBody(view(branch), { benchmark: 'shop', branch }).toString();
+  t.match(page(), /<h1>shop <small>on the default branch<\/small>/);
+  t.match(page('release-1.4'), /<h1>shop <small>on the branch release-1\.4<\/small>/);
+  t.match(page(), /<select name="branch"><option value="" selected>the default one<\/option>/);
+  t.match(page('release-1.4'), /<option value="release-1\.4" selected>/);
+  t.equal(overview(ctx).benchmarks.find(({ name }) => name === 'shop')!.last_master!.run_id, runs.at(-1)!.run_id);
 });
 
 t.test('the history has the levels of npm run history, one point a commit with its interval', async (t) => {
