@@ -101,7 +101,7 @@ t.test('each of these faults is found where there is one', async (t) => {
     [/@[0-9a-f]{40} # v6.1.0/, '@v6 # v6.1.0', /not pinned/],
     [' # v6.1.0', '', /does not say its version/],
     ['persist-credentials: false', 'persist-credentials: true', /leaves its token behind/],
-    ['        run: |', '        env: {T: "${{ secrets.GITHUB_TOKEN }}"}\n        run: |', /uses a secret/],
+    ['          BASE:', '          T: ${{ secrets.GITHUB_TOKEN }}\n          BASE:', /uses a secret/],
   ] as const) {
     const planted = text.replace(from, to);
     t.not(planted, text, String(from));
@@ -132,7 +132,7 @@ t.test(
         .trimEnd()
         .split('\n');
     };
-    t.same(Object.keys(measure.env!), ['BENCHMARK', 'AGAINST', 'ROUNDS', 'MAX_MINUTES']);
+    t.same(Object.keys(measure.env!), ['BENCHMARK', 'AGAINST', 'ROUNDS', 'MAX_MINUTES', 'BASE']);
     const always = ['--json', '--markdown=../results/verdict.md', '--junit=../results/verdict.xml'];
     t.same(run({ BENCHMARK: 'bench/a b', AGAINST: '$(touch x)`touch x`', ROUNDS: "8' ; touch x '", MAX_MINUTES: '' }), [
       'run',
@@ -145,7 +145,7 @@ t.test(
       "--rounds=8' ; touch x '",
       ...always,
     ]);
-    t.same(run({ BENCHMARK: 'b', AGAINST: 'none', ROUNDS: '', MAX_MINUTES: '5' }), [
+    t.same(run({ BENCHMARK: 'b', AGAINST: 'none', ROUNDS: '', MAX_MINUTES: '5', BASE: 'feature' }), [
       'run',
       '--silent',
       'bench',
@@ -155,6 +155,15 @@ t.test(
       '--against=none',
       '--max-minutes=5',
       ...always,
+    ]);
+    t.same(
+      run({ BENCHMARK: 'b', AGAINST: 'merge-base', ROUNDS: '', MAX_MINUTES: '', BASE: '$(touch x)' }).slice(4, -3),
+      ['--benchmark=../subject/b', '--commit=HEAD', '--against=merge-base', '--branch=$(touch x)'],
+      'a pull request is compared with where it left its base',
+    );
+    t.same(run({ BENCHMARK: 'b', AGAINST: 'merge-base', ROUNDS: '', MAX_MINUTES: '', BASE: '' }).slice(5, -3), [
+      '--commit=HEAD',
+      '--against=merge-base',
     ]);
     t.notOk(readdirSync(join(folder, 'mayfly')).includes('x'));
   },
