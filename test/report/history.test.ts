@@ -86,6 +86,28 @@ t.test('what is open is said without colour, and how it is confirmed', async (t)
   );
 });
 
+t.test(
+  'a change that somebody has accepted says who and why; where other commits may be it, that is said',
+  async (t) => {
+    const accepted = { commit: 'c3'.repeat(20), by: 'ada', reason: 'worth\u001b it', at: '2026-03-02T00:00:00.000Z' };
+    const text = (others: number) =>
+      historyText(
+        document([{ ...change, state: 'confirmed', checked_by: '01CHECK' }], {
+          change_points: [{ ...change, accepted: { ...accepted, others } }],
+        }),
+        OPTIONS,
+      );
+    t.match(
+      text(0),
+      /8\.0 % slower \(regression\), confirmed by run 01CHECK, accepted by @ada \(worth[^\u001b]? it\): change 25/,
+    );
+    t.match(
+      text(2),
+      /confirmed by run 01CHECK, not all accepted: c3c3c3c3c3c3 is, by @ada \(worth[^\u001b]? it\), 2 other commits in its range are not: change 25/,
+    );
+  },
+);
+
 t.test('what is confirmed has its colour, with the effect that the comparison found', async (t) => {
   t.match(
     historyText(confirmed(1.075), { ...OPTIONS, color: true }),
@@ -127,7 +149,7 @@ t.test('the screening warns, and names what decides', async (t) => {
   t.match(screen(0.001, history), /^against the master set: nothing stands out\n {2}latency med: 1\.00 ms, within /);
   t.match(
     screen(0.0015, runs.slice(0, 3)),
-    /^against the master set: too few runs to tell\n {2}latency med: 1\.50 ms; only 3 runs .* it takes 8\n/,
+    /^against the master set: too few runs to tell\n {2}latency med: 1\.50 ms; only 3 runs .* and 8 are needed\n/,
   );
   t.match(screen(0.001, []), /no run of the default branch/);
   t.match(

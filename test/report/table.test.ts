@@ -194,3 +194,18 @@ t.test("a metric of the benchmark's own without a value keeps its row, and its q
   t.notMatch(runTable(makeRun(), PLAIN), 'has no value');
   t.notMatch(runTable(lost(makeRun({ rounds: [] })), PLAIN), 'has no value', 'nothing was measured at all');
 });
+
+t.test(
+  'what has to be said of how a run came about: alone under its heading, of two sides in its verdict',
+  async (t) => {
+    const notes = ['the anchor a1 is not in the history of b2 any more: the anchor is c3 now'];
+    t.match(
+      runTable(makeRun({ notes }), PLAIN),
+      /engine [^\n]+\nnote: the anchor a1 is not in the history of b2 any more/,
+    );
+    t.notMatch(runTable(makeRun(), PLAIN), /note:/);
+    const judged = makeJudged({ notes });
+    t.equal(judged.verdict!.notes[0], notes[0]);
+    t.equal(runTable(judged, PLAIN).match(/note: the anchor a1/g)!.length, 1, 'once');
+  },
+);

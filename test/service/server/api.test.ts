@@ -53,7 +53,12 @@ t.test('every answer of every GET route is as the description of the API says', 
   store.addSuspectedChange(change);
   store.addSuspectedChange({ ...change, metric: 'cpu_seconds_per_request' });
   store.settleSuspectedChange(change, 'confirmed', runs[7]!.run_id);
-  store.addChangePoint(change);
+  store.addChangePoint({ ...change, commits: [change.commit] });
+  const accepted = { repository: 'acme/shop', benchmark: 'shop', commit: change.commit, pull_request: 7 };
+  store.acceptances.add(
+    { acceptance_id: '1', ...accepted, verdict: 'REGRESSION', accepted_by: 'ada', reason: 'why' },
+    ctx.now(),
+  );
   const { queue } = store;
   const jobs = [1, 2, 3].map(
     (day) =>
