@@ -14,7 +14,7 @@ const MAY_IMPORT = {
   stack: [...CORE, 'config', 'plan', 'engine'],
   requests: CORE,
   store: CORE,
-  judge: [...CORE, 'config', 'store'],
+  judge: [...CORE, 'config', 'store', 'report/units.ts'],
   report: [...CORE, 'config', 'plan', 'engine', 'requests', 'store', 'measure', 'judge'],
   measure: [...CORE, 'config', 'plan', 'engine', 'stack', 'requests', 'judge', 'report'],
   archive: [...CORE, 'config', 'plan', 'engine', 'stack', 'requests', 'store', 'measure', 'judge', 'report'],

@@ -15,7 +15,7 @@ import type { Metric, RunDocument } from '../documents/run.ts';
 import { shareOf } from './clopper-pearson.ts';
 import { percentOf } from './effect-text.ts';
 import { LEAST_REQUESTS_P99, requestsOf } from './judge-run.ts';
-import { logRatio, observationsOf, type Pair, pairsOf } from './observations.ts';
+import { hasRatio, logRatio, observationsOf, type Pair, pairsOf } from './observations.ts';
 import { hodgesLehmann, lowerBound, upperBound, walshAverages } from './signed-rank.ts';
 import { judge, LEAST, LEVEL, type MetricPairs, noiseOf } from './verdict.ts';
 
@@ -108,8 +108,9 @@ export function calibrate(run: RunDocument, effort = EFFORT): CalibrationDocumen
 
   const centred = input.map(centre);
   const metrics = input.map(({ metric, pairs }, i) => {
-    const values = pairs.flatMap((pair) => (pair ? [logRatio(pair)] : []));
-    const possible = values.some((value) => value !== 0) || pairs.some((pair) => pair !== null && pair.candidate > 0);
+    const ratios = pairs.filter((pair) => pair !== null).filter(hasRatio);
+    const values = ratios.map(logRatio);
+    const possible = values.some((value) => value !== 0) || ratios.some(({ candidate }) => candidate > 0);
     const tested = testing(centred, i);
     const trials = metric.primary ? effort.primary : effort.other;
     const detects = CAPS.map((cap) => ({
@@ -204,7 +205,7 @@ const decide = (input: readonly MetricPairs[], cap: number) =>
 
 /** The drawn observations of a metric; the candidate is worse by `slowdown` than it was measured. */
 function picked({ metric, pairs }: MetricPairs, picks: readonly number[], slowdown: number): MetricPairs {
-  const factor = metric.better === 'lower' ? 1 + slowdown : 1 / (1 + slowdown);
+  const factor = metric.better === 'higher' ? 1 / (1 + slowdown) : 1 + slowdown;
   return { metric, pairs: picks.map((pick) => scaled(pairs[pick]!, factor)) };
 }
 
@@ -213,7 +214,7 @@ const scaled = (pair: Pair | null, factor: number): Pair | null =>
 
 /** Without the difference that the rounds happen to show, so that a slowdown laid on it is the whole one. */
 function centre({ metric, pairs }: MetricPairs): MetricPairs {
-  const values = pairs.flatMap((pair) => (pair && pair.candidate > 0 ? [logRatio(pair)] : []));
+  const values = pairs.flatMap((pair) => (pair && hasRatio(pair) && pair.candidate > 0 ? [logRatio(pair)] : []));
   const factor = values.length > 0 ? Math.exp(-hodgesLehmann(walshAverages(values))) : 1;
   return { metric, pairs: pairs.map((pair) => scaled(pair, factor)) };
 }
@@ -289,7 +290,7 @@ function unfit(
   usual: number,
 ): string | undefined {
   const missing = pairs.filter((pair) => pair === null).length;
-  const zeros = pairs.filter((pair) => pair !== null && pair.candidate === 0).length;
+  const zeros = pairs.filter((pair) => pair !== null && !(pair.candidate > 0 && pair.baseline > 0)).length;
   const requests = requestsOf(run);
   if (missing === pairs.length) return 'it has no value';
   if (OF_THE_LOAD.includes(metric.name)) return 'it tells of the load, not of the service';

@@ -4,11 +4,12 @@
  */
 import { plural } from '../core/text.ts';
 import type { CalibrationQuote } from '../documents/calibration.ts';
-import type { Comparison, RunDocument } from '../documents/run.ts';
+import type { Comparison, RunDocument, SideName } from '../documents/run.ts';
 import type { MetricVerdict, Verdict, VerdictDocument } from '../documents/verdict.ts';
 import { compareAnswers } from './answers.ts';
 import { answerNotes, answersFirst, withAnswers } from './answers-verdict.ts';
-import { harm, percentOf, titleOf } from './effect-text.ts';
+import { summarise as summariseSide } from './compare-runs.ts';
+import { harm, harmsText, percentOf, titleOf } from './effect-text.ts';
 import { type Observation, observationsOf, pairsOf } from './observations.ts';
 import { median } from './statistics.ts';
 import { ALPHA, BETA, type Judgement, judge, type MetricPairs } from './verdict.ts';
@@ -96,8 +97,13 @@ function notesOf(run: RunDocument, verdict: Verdict, judged: Judgement): string[
   if (!run.metrics.some(({ primary }) => primary))
     notes.push('no metric of this benchmark is primary, so nothing can decide: set primary: true in benchmark.yaml');
   if (verdict === 'INVALID' && judged.observations === 0) return notes; // nothing has a value
-  const missing = judged.metrics.filter(({ primary, change }) => primary && change === null);
-  for (const { name } of missing) notes.push(`${titleOf(name)} is primary and has no value to compare`);
+  for (const words of leftOut(judged.metrics, run)) notes.push(words);
+  for (const { name, primary, incomparable } of judged.metrics)
+    if (incomparable !== undefined && !primary) notes.push(`${titleOf(name)} is not comparable: ${incomparable}`);
+  for (const { name } of judged.metrics.filter(({ primary, difference }) => primary && difference))
+    notes.push(
+      `${titleOf(name)} is 0 on one side, or below it, where there is no ratio: it is judged on its difference, and its values are means over the ${unitOf(run)}s`,
+    );
   for (const { name, observations } of judged.metrics.filter(
     ({ primary, change, observations }) => primary && change !== null && observations < judged.observations,
   )) {
@@ -131,9 +137,36 @@ export const requestsOf = ({ load, rounds }: Pick<RunDocument, 'load' | 'rounds'
 /** A 99th percentile wants about 100 values beyond it. */
 export const LEAST_REQUESTS_P99 = 10_000;
 
+/** Primary metrics that no verdict is made of, and why: the others decide. */
+function leftOut(metrics: readonly MetricVerdict[], run: RunDocument): string[] {
+  const has = (side: SideName, name: string) => summariseSide(run, side, name) !== null;
+  return metrics
+    .filter(({ primary, change, difference }) => primary && change === null && !difference)
+    .map(({ name, incomparable }) => {
+      const without = SIDES.filter((side) => !has(side, name));
+      const why =
+        incomparable ??
+        (without.length === 1
+          ? `the ${without[0]} has no value of it`
+          : without.length === 2
+            ? 'neither side has a value of it'
+            : 'no round has a value of both sides');
+      return `${titleOf(name)} is not judged: ${why}`;
+    });
+}
+
+const SIDES = ['candidate', 'baseline'] as const;
+
 const unitOf = ({ pairing }: RunDocument) => (pairing === 'alternating' ? 'block' : 'round');
 
-function summarise(
+/** The sentence, and what it is not about. */
+const summarise = (verdict: Verdict, judged: Judgement, reasons: string[], run: RunDocument): string =>
+  [
+    sentenceOf(verdict, judged, reasons, run),
+    ...(verdict === 'INVALID' || judged.observations === 0 ? [] : leftOut(judged.metrics, run)),
+  ].join('; ');
+
+function sentenceOf(
   verdict: Verdict,
   { metrics, observations, more }: Judgement,
   reasons: string[],
@@ -158,16 +191,21 @@ function summarise(
     case 'IMPROVEMENT':
       return found('IMPROVEMENT');
     case 'PASS': {
-      const widest = Math.max(0, ...primary.map((metric) => metric.worse.at_most ?? 0));
-      const harms = [...new Set(primary.map(({ name, unit, better }) => harm(name, unit, better)))];
-      return `no ${harms.length === 1 ? harms[0] : 'slowdown or increase'} of a primary metric above ${percentOf(widest)} %`;
+      const passed = primary.filter((metric) => metric.verdict === 'PASS' && !metric.difference);
+      const widest = Math.max(0, ...passed.map((metric) => metric.worse.at_most ?? 0));
+      const harms = [...new Set(passed.map(({ name, unit, better }) => harm(name, unit, better)))];
+      const different = primary.filter(({ difference }) => difference);
+      return [
+        ...(passed.length > 0 ? [`no ${harmsText(harms)} of a primary metric above ${percentOf(widest)} %`] : []),
+        ...different.map(({ name, words }) => `${titleOf(name)}: ${words}`),
+      ].join('; ');
     }
     case 'INCONCLUSIVE': {
       const open = primary
         .filter((metric) => metric.verdict === 'INCONCLUSIVE')
         .map(({ name, words }) => `${titleOf(name)}: ${words}`);
-      const next = more === null ? 'more would hardly decide' : `about ${more} more would decide`;
-      return `${plural(observations, unitOf(run))} ${observations === 1 ? 'does' : 'do'} not tell, ${next}${open.length > 0 ? `; ${open.join('; ')}` : ''}`;
+      const next = more === null ? 'more probably would not decide' : `about ${more} more probably would`;
+      return `Not decided after ${plural(observations, unitOf(run))}; ${next}.${open.length > 0 ? ` So far: ${open.join('; ')}` : ''}`;
     }
   }
 }

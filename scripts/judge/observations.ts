@@ -42,25 +42,31 @@ export function observationsOf(run: Pick<RunDocument, 'pairing' | 'rounds'>): Ob
 }
 
 /**
- * The values of a metric, observation by observation: the geometric mean over the rounds of a side. Null where one has
- * no value, or one that has no logarithm; two zeros are a pair without a difference.
+ * The values of a metric, observation by observation: the geometric mean over the rounds of a side, or the arithmetic
+ * one where one of them is not above 0. Null where a side has no value.
  */
 export function pairsOf(observations: readonly Observation[], metric: string): (Pair | null)[] {
-  return observations.map(({ candidate, baseline }) => {
-    const pair = { candidate: geometricMean(candidate, metric), baseline: geometricMean(baseline, metric) };
-    if (Number.isNaN(pair.candidate) || Number.isNaN(pair.baseline)) return null;
-    return (pair.candidate > 0 && pair.baseline > 0) || (pair.candidate === 0 && pair.baseline === 0) ? pair : null;
+  return observations.map((observation) => {
+    const [own, other] = [observation.candidate, observation.baseline].map((rounds) =>
+      rounds.map((round) => round.samples[metric]?.value ?? NaN),
+    ) as [number[], number[]];
+    const mean = [...own, ...other].every((value) => value > 0) ? geometricMean : arithmeticMean;
+    const pair = { candidate: mean(own), baseline: mean(other) };
+    return Number.isNaN(pair.candidate) || Number.isNaN(pair.baseline) ? null : pair;
   });
 }
 
-/** Logarithm of candidate / baseline. */
+/** Both are above 0; two zeros are a pair without a difference. */
+export const hasRatio = ({ candidate, baseline }: Pair): boolean =>
+  (candidate > 0 && baseline > 0) || (candidate === 0 && baseline === 0);
+
+/** Logarithm of candidate / baseline, of a pair that has a ratio. */
 export const logRatio = ({ candidate, baseline }: Pair): number =>
   candidate === baseline ? 0 : Math.log(candidate / baseline);
 
-function geometricMean(rounds: RoundDocument[], metric: string): number {
-  const values = rounds.map((round) => round.samples[metric]?.value ?? NaN);
+function geometricMean(values: number[]): number {
   if (values.length === 1) return values[0]!;
-  return values.every((value) => value === 0)
-    ? 0
-    : Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
 }
+
+const arithmeticMean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -8,6 +8,7 @@ import type { Better, Metric, RunDocument, Unit } from '../documents/run.ts';
 import type { ChangePoint } from '../store/db.ts';
 import type { MasterRun } from '../store/master.ts';
 import { summarise } from './compare-runs.ts';
+import { isWorse } from './effect-text.ts';
 import { conditionsOf } from './series.ts';
 import { median, quantile } from './statistics.ts';
 
@@ -121,5 +122,5 @@ function liesOf(
   better: Better,
 ): 'worse' | 'better' | 'within' {
   if (value >= low && value <= high) return 'within';
-  return value > high === (better === 'lower') ? 'worse' : 'better';
+  return isWorse(value > high ? 2 : 0.5, better) ? 'worse' : 'better';
 }

@@ -8,7 +8,7 @@ import type { SuspectedChange } from '../store/judgements.ts';
 import type { MasterRun } from '../store/master.ts';
 import { type Change, createDetector, LEAST_SEGMENT } from './changes.ts';
 import { countedRounds, summarise } from './compare-runs.ts';
-import { logRatio, observationsOf, pairsOf } from './observations.ts';
+import { hasRatio, logRatio, observationsOf, pairsOf } from './observations.ts';
 import { hodgesLehmann, walshAverages } from './signed-rank.ts';
 import { median } from './statistics.ts';
 import { noiseOf } from './verdict.ts';
@@ -94,7 +94,12 @@ export function measuredOf(run: MasterRun, name: string): Measured | undefined {
     metric,
     conditions: conditionsOf(run, metric),
   };
-  if (baseline) return { ...own, baseline: baseline.commit, ...besideBaseline(run, name) };
+  if (baseline)
+    return {
+      ...own,
+      baseline: baseline.commit,
+      ...(metric.incomparable === undefined ? besideBaseline(run, name) : { values: [], level: null }),
+    };
   const values = countedRounds(run, 'candidate').flatMap(({ samples }) => samples[name]?.value ?? []);
   const middle = median(values) ?? 0;
   return { ...own, values, level: middle > 0 ? { root: Math.log(middle), change: 0, variance: 0 } : null };
@@ -102,7 +107,7 @@ export function measuredOf(run: MasterRun, name: string): Measured | undefined {
 
 function besideBaseline(run: MasterRun, name: string): Pick<Measured, 'values' | 'level'> {
   const values = pairsOf(observationsOf(run), name).flatMap((pair) =>
-    pair && pair.candidate > 0 ? [logRatio(pair)] : [],
+    pair && hasRatio(pair) && pair.candidate > 0 ? [logRatio(pair)] : [],
   );
   const noise = noiseOf(values);
   const rooted = summarise(run, 'baseline', name)?.median ?? 0;

@@ -5,13 +5,14 @@
  * same baseline, each through rounds that both sides shared, the ratios to it are two samples that the host's drift
  * does not reach: they are told apart by the exact rank-sum test (Holm over the primary metrics), in one look.
  */
+import { benchmarkFlag } from '../config/flags.ts';
 import { plural } from '../core/text.ts';
 import type { Metric, RunDocument } from '../documents/run.ts';
 import type { MetricVerdict, Verdict, VerdictDocument } from '../documents/verdict.ts';
 import { type ComparedAnswers, compareAnswers } from './answers.ts';
 import { answerNotes, answersFirst, withAnswers } from './answers-verdict.ts';
 import { comparable, countedRounds, summarise } from './compare-runs.ts';
-import { effectWords, harm, percentOf, titleOf } from './effect-text.ts';
+import { effectWords, harm, harmsText, percentOf, titleOf } from './effect-text.ts';
 import { nameOf } from './judge-run.ts';
 import { hasRatio, logRatio, observationsOf, pairsOf } from './observations.ts';
 import { lowerShift, rankSumP, shifts, upperShift } from './rank-sum.ts';
@@ -125,8 +126,14 @@ function samplesOf(metric: Metric, a: RunDocument, b: RunDocument, kind: Kind): 
   return { metric, before: left, after: right, shifts: shifts(left, right) };
 }
 
+const isIncomparable = ({ metrics }: RunDocument, metric: string): boolean =>
+  metrics.some(({ name, incomparable }) => name === metric && incomparable !== undefined);
+
+/** None where the sides of the run mean different things by it. */
 const ratiosOf = (run: RunDocument, metric: string): number[] =>
-  pairsOf(observationsOf(run), metric).flatMap((pair) => (pair && hasRatio(pair) ? [logRatio(pair)] : []));
+  isIncomparable(run, metric)
+    ? []
+    : pairsOf(observationsOf(run), metric).flatMap((pair) => (pair && hasRatio(pair) ? [logRatio(pair)] : []));
 
 /**
  * Logarithms of the candidates' values, round by round. A 0 has none: nothing is said then, unless there is nothing but
@@ -235,11 +242,11 @@ function sentence(verdict: Verdict, metrics: readonly MetricVerdict[], reasons: 
       return `they cannot be compared: ${reasons[0]}${reasons.length > 1 ? ` (and ${plural(reasons.length - 1, 'other reason')})` : ''}`;
     case 'PASS': {
       const harms = [...new Set(primary.map(({ name, unit, better }) => harm(name, unit, better)))];
-      return `no ${harms.length === 1 ? harms[0] : 'slowdown or increase'} of a primary metric above ${percentOf(Math.max(0, ...primary.map(({ worse }) => worse.at_most ?? 0)))} %`;
+      return `no ${harmsText(harms)} of a primary metric above ${percentOf(Math.max(0, ...primary.map(({ worse }) => worse.at_most ?? 0)))} %`;
     }
     case 'INCONCLUSIVE':
       return [
-        kind === 'levels' ? 'two runs at different times do not tell' : 'the rounds of the two runs do not tell',
+        kind === 'levels' ? 'two runs at different times cannot decide' : 'not decided by the rounds of the two runs',
         found('INCONCLUSIVE'),
       ]
         .filter(Boolean)
@@ -253,7 +260,7 @@ function sentence(verdict: Verdict, metrics: readonly MetricVerdict[], reasons: 
 
 function notesOf(a: RunDocument, b: RunDocument, kind: Kind, metrics: readonly MetricVerdict[]): string[] {
   const [before, after] = [a.sides.candidate, b.sides.candidate];
-  const instead = `npm run bench -- --commit=${reach(after)} --against=${reach(before)}`;
+  const instead = `npm run bench -- --commit=${reach(after)} --against=${reach(before)}${benchmarkFlag(b.benchmark)}`;
   const notes: string[] = [];
   if (kind === 'levels')
     notes.push(

@@ -2,8 +2,8 @@
  * The judge: is the candidate worse than the baseline, and how sure are we. Pure; the same observations give the same
  * verdict, whenever they are judged. docs/verdict.md explains it and says what it was seen to do.
  *
- * Each metric is a list of log ratios, one for each observation, turned so that above 0 is worse. At each look a metric
- * is a REGRESSION where the exact signed-rank test rejects "not worse" (Holm, Scand. J. Statist. 6, 1979, over the
+ * Each metric is a list of log ratios, one for each observation, turned so that above 0 is worse; of differences where a
+ * side is 0 (shift.ts). At each look a metric is a REGRESSION where the exact signed-rank test rejects "not worse" (Holm, Scand. J. Statist. 6, 1979, over the
  * primary metrics), the bound that belongs to the test excludes 0 when it is stretched, and the estimate is at least
  * half its margin; an IMPROVEMENT likewise; a PASS where the upper bound is under the margin, unless it looks like an
  * improvement by more than the margin, which gets the time to be found. What was decided at a look stays, but a PASS
@@ -13,8 +13,9 @@ import type { Metric } from '../documents/run.ts';
 import type { MetricVerdict, Verdict } from '../documents/verdict.ts';
 import { compareDispersion, type Dispersion } from './dispersion.ts';
 import { effectWords } from './effect-text.ts';
-import { logRatio, type Pair } from './observations.ts';
-import { hodgesLehmann, lowerBound, signedRankP, upperBound, walshAverages } from './signed-rank.ts';
+import { hasRatio, type Pair } from './observations.ts';
+import { excludesMargin, GAPS, mean, type Shift, shiftOf, signOf } from './shift.ts';
+import { hodgesLehmann, lowerBound, signedRankP, upperBound } from './signed-rank.ts';
 import { type Design, looksOf, spend } from './spending.ts';
 import { median } from './statistics.ts';
 
@@ -33,8 +34,8 @@ export const BETA = 0.05;
 export const STRETCH = 1.3;
 /** The candidate varies at least so many times as much as the baseline, or it is no finding. */
 export const LEAST_DISPERSION = 2;
-/** A PASS needs values in this share of the observations: a 0 on one side alone has no ratio, and must not hide. */
-const WHOLE = 0.95;
+/** A PASS needs ratios in this share of the observations: what has none must not hide. */
+const WHOLE = 1 - GAPS;
 /** Level of the interval that is shown. */
 export const LEVEL = 0.95;
 
@@ -66,7 +67,7 @@ interface Track {
   metric: Metric;
   pairs: readonly (Pair | null)[];
   finding: Finding | null;
-  /** Best bounds so far, log, in the direction of worse: they hold over all looks together. */
+  /** Best bounds of the ratio so far, log, in the direction of worse: they hold over all looks together. */
   atLeast: number;
   atMost: number;
   dispersion: Dispersion | null;
@@ -85,7 +86,7 @@ export function judge(input: readonly MetricPairs[], design: Design, ended: bool
 function walk(input: readonly MetricPairs[], design: Design, ended: boolean): Judgement {
   const observed = Math.max(0, ...input.map(({ pairs }) => pairs.length));
   const tracks = input
-    .filter(({ metric }) => metric.primary)
+    .filter(({ metric, pairs }) => metric.primary && canBeJudged(metric, pairs))
     .map(
       ({ metric, pairs }): Track => ({
         metric,
@@ -97,7 +98,7 @@ function walk(input: readonly MetricPairs[], design: Design, ended: boolean): Ju
       }),
     );
   const looks = looksOf(design, observed, ended);
-  const alphas = spend(ALPHA_SHIFT, tracks.length, looks, design, ended);
+  const alphas = spend(ALPHA_SHIFT, hypothesesOf(tracks).length, looks, design, ended);
   const betas = spend(BETA, 1, looks, design, ended);
 
   let used = 0;
@@ -124,6 +125,10 @@ function walk(input: readonly MetricPairs[], design: Design, ended: boolean): Ju
   };
 }
 
+/** A metric that a side has no value of, or that means another thing on each, leaves the verdict to the others. */
+export const canBeJudged = ({ incomparable }: Metric, pairs: readonly (Pair | null)[]): boolean =>
+  incomparable === undefined && pairs.some((pair) => pair !== null);
+
 /** The run's verdict of those of its primary metrics; null while it is open. */
 function combine(tracks: readonly Track[]): Finding | null {
   if (tracks.length === 0) return null;
@@ -132,30 +137,58 @@ function combine(tracks: readonly Track[]): Finding | null {
   return tracks.some(({ finding }) => finding === 'IMPROVEMENT') ? 'IMPROVEMENT' : 'PASS';
 }
 
+/** What is tested for a REGRESSION: that a metric is worse; of one that has no better direction, either way. */
+interface Hypothesis {
+  track: Track;
+  /** -1: of the values turned round. */
+  sign: 1 | -1;
+}
+
+const isTwoSided = ({ metric }: Track) => metric.better === 'neither';
+const hypothesesOf = (tracks: readonly Track[]): Hypothesis[] =>
+  tracks.flatMap((track) => (isTwoSided(track) ? [1, -1] : [1]).map((sign) => ({ track, sign }) as Hypothesis));
+
 /** One look at the first n observations. `last`: there is no other. */
 function look(tracks: readonly Track[], n: number, alpha: number, beta: number, last: boolean): void {
-  const seen = tracks.map((track) => ({ track, ...towardsWorse(track.metric, track.pairs.slice(0, n)) }));
-  const worse = holm(
-    seen.map(({ values }) => signedRankP(values)),
-    alpha,
-  );
-  const better = holm(
-    seen.map(({ values }) => signedRankP(values.map((value) => -value))),
-    alpha,
-  );
-  for (const [i, { track, values, walsh }] of seen.entries()) {
-    if (values.length === 0) continue;
-    const half = Math.log1p(track.metric.margin) / 2;
+  const seen = new Map(tracks.map((track) => [track, shiftOf(track.metric, track.pairs.slice(0, n))]));
+  const test = (hypotheses: readonly Hypothesis[]) => {
+    const tested = holm(
+      hypotheses.map(({ track, sign }) => signedRankP(seen.get(track)!.values.map((value) => sign * value))),
+      alpha,
+    );
+    return new Map(hypotheses.map(({ track, sign }, i) => [`${tracks.indexOf(track)} ${sign}`, tested[i]!]));
+  };
+  const worse = test(hypothesesOf(tracks));
+  const better = test(tracks.filter((track) => !isTwoSided(track)).map((track) => ({ track, sign: -1 })));
+  for (const [i, track] of tracks.entries()) {
+    const shift = seen.get(track)!;
+    const { values, walsh, effect, margin, isDifference } = shift;
+    if (values.length === 0 && !isDifference) continue;
+    const two = isTwoSided(track);
+    const [up, down] = [worse.get(`${i} 1`)!, (two ? worse : better).get(`${i} -1`)!];
     const estimate = hodgesLehmann(walsh);
-    const low = estimate - STRETCH * (estimate - lowerBound(walsh, values.length, worse[i]!.level));
-    const high = estimate + STRETCH * (upperBound(walsh, values.length, better[i]!.level) - estimate);
-    track.atLeast = Math.max(track.atLeast, low);
-    track.atMost = Math.min(track.atMost, upperBound(walsh, values.length, beta));
-    if (worse[i]!.rejected && low > 0 && estimate >= half) track.finding = 'REGRESSION';
-    else if (better[i]!.rejected && high < 0 && estimate <= -half) track.finding = 'IMPROVEMENT';
-    else if (!track.finding && values.length >= WHOLE * n && track.atMost < 2 * half && (last || estimate > -2 * half))
+    const low = estimate - STRETCH * (estimate - lowerBound(walsh, values.length, up.level));
+    const high = estimate + STRETCH * (upperBound(walsh, values.length, down.level) - estimate);
+    if (!isDifference) {
+      const [least, most] = [lowerBound, upperBound].map((bound) => bound(walsh, values.length, beta)) as [
+        number,
+        number,
+      ];
+      track.atLeast = Math.max(track.atLeast, two ? Math.max(low, -high) : low);
+      track.atMost = Math.min(track.atMost, two ? Math.max(most, -least) : most);
+    }
+    const isMore = up.rejected && low > 0 && effect >= margin / 2;
+    const isLess = down.rejected && high < 0 && effect <= -margin / 2;
+    if (isMore || (two && isLess)) track.finding = 'REGRESSION';
+    else if (isLess) track.finding = 'IMPROVEMENT';
+    else if (!track.finding && excludesWorse(track, shift, n, beta) && (two || last || effect > -margin))
       track.finding = 'PASS';
   }
+}
+
+function excludesWorse({ metric, pairs, atMost }: Track, shift: Shift, n: number, beta: number): boolean {
+  if (shift.isDifference) return excludesMargin(metric, pairs.slice(0, n), beta);
+  return shift.values.length >= WHOLE * n && atMost < shift.margin;
 }
 
 interface Tested {
@@ -191,48 +224,51 @@ function findDispersion(tracks: readonly Track[], n: number): void {
 }
 
 function dispersionOf(pairs: readonly (Pair | null)[]): Dispersion | null {
-  const whole = pairs.filter((pair): pair is Pair => pair !== null && pair.candidate > 0);
+  const whole = pairs.filter((pair): pair is Pair => pair !== null && hasRatio(pair) && pair.candidate > 0);
   return compareDispersion(
     whole.map(({ candidate }) => Math.log(candidate)),
     whole.map(({ baseline }) => Math.log(baseline)),
   );
 }
 
-/** Log ratios, above 0 where the candidate is worse. */
-function towardsWorse(metric: Metric, pairs: readonly (Pair | null)[]): { values: number[]; walsh: Float64Array } {
-  const sign = metric.better === 'lower' ? 1 : -1;
-  const values = pairs.flatMap((pair) => (pair ? [sign * logRatio(pair) + 0] : []));
-  return { values, walsh: walshAverages(values) };
-}
-
 function describe(metric: Metric, pairs: readonly (Pair | null)[], track: Track | undefined): MetricVerdict {
-  const { name, unit, better, primary, margin } = metric;
+  const { name, unit, better, primary, margin, incomparable } = metric;
   const whole = pairs.filter((pair) => pair !== null);
-  const { values, walsh } = towardsWorse(metric, pairs);
-  const n = values.length;
+  const { isDifference, values, walsh } = shiftOf(metric, pairs);
+  const ratios = isDifference || incomparable !== undefined ? [] : values;
+  const n = ratios.length;
   const any = n > 0;
   // In the direction of the value again: an interval around "worse" is turned where more is better.
-  const sign = better === 'lower' ? 1 : -1;
+  const sign = signOf(metric);
   const [low, high] = [lowerBound(walsh, n, (1 - LEVEL) / 2), upperBound(walsh, n, (1 - LEVEL) / 2)]
     .map((bound) => sign * bound)
     .sort((a, b) => a - b) as [number, number];
-  const dispersion = track?.dispersion ?? dispersionOf(pairs);
+  const dispersion = incomparable === undefined ? (track?.dispersion ?? dispersionOf(pairs)) : null;
+  const middle = (side: keyof Pair): number | null => {
+    const all = (isDifference ? whole : whole.filter(hasRatio)).map((pair) => pair[side]);
+    return isDifference ? mean(all) : median(all);
+  };
+  const isTold = isDifference && incomparable === undefined;
   const described: MetricVerdict = {
     name,
     unit,
     better,
     primary,
     margin,
-    verdict: track && any ? (track.finding ?? 'INCONCLUSIVE') : null,
-    candidate: median(whole.map(({ candidate }) => candidate)),
-    baseline: median(whole.map(({ baseline }) => baseline)),
+    verdict: track && (any || isTold) ? (track.finding ?? 'INCONCLUSIVE') : null,
+    candidate: middle('candidate'),
+    baseline: middle('baseline'),
     change: any ? Math.expm1(sign * hodgesLehmann(walsh)) : null,
+    ...(isTold ? { difference: differenceOf(whole) } : {}),
+    ...(incomparable === undefined ? {} : { incomparable }),
     interval: Number.isFinite(low) && any ? { level: LEVEL, low: Math.expm1(low), high: Math.expm1(high) } : null,
-    worse: { at_least: bounded(track?.atLeast), at_most: bounded(track?.atMost) },
-    p: any ? { worse: signedRankP(values), better: signedRankP(values.map((value) => -value)) } : null,
+    worse: isTold
+      ? { at_least: null, at_most: null }
+      : { at_least: bounded(track?.atLeast), at_most: bounded(track?.atMost) },
+    p: any || isTold ? pValues(metric, values) : null,
     dispersion,
-    noise: noiseOf(values),
-    observations: n,
+    noise: noiseOf(ratios),
+    observations: isTold ? whole.length : n,
     words: '',
   };
   const varies =
@@ -244,6 +280,19 @@ function describe(metric: Metric, pairs: readonly (Pair | null)[], track: Track 
     ? `varies ${dispersion.ratio.toFixed(1)} times as much from round to round (${effectWords({ ...described, verdict: null })})`
     : effectWords(described);
   return described;
+}
+
+function differenceOf(pairs: readonly Pair[]): NonNullable<MetricVerdict['difference']> {
+  return {
+    change: mean(pairs.map(({ candidate, baseline }) => candidate - baseline)),
+    more: pairs.filter(({ candidate, baseline }) => candidate > baseline).length,
+    less: pairs.filter(({ candidate, baseline }) => candidate < baseline).length,
+  };
+}
+
+function pValues({ better }: Metric, values: readonly number[]): NonNullable<MetricVerdict['p']> {
+  const [up, down] = [signedRankP(values), signedRankP(values.map((value) => -value))];
+  return better === 'neither' ? { worse: Math.min(1, 2 * Math.min(up, down)), better: 1 } : { worse: up, better: down };
 }
 
 const bounded = (log: number | undefined): number | null =>
@@ -277,15 +326,21 @@ function moreNeeded(tracks: readonly Track[], n: number): number | null {
 
 /** Observations at which a metric would be found worse, or passed or better. */
 function needed({ metric, pairs }: Track, n: number): { worse: number | null; other: number | null } {
-  const { values, walsh } = towardsWorse(metric, pairs.slice(0, n));
-  const noise = noiseOf(values);
+  const { isDifference, values, effect, margin } = shiftOf(metric, pairs.slice(0, n));
+  const noise = isDifference ? deviationOf(values, n, effect) || Number.MIN_VALUE : noiseOf(values);
   if (!noise) return { worse: null, other: values.length > 0 ? LEAST : null };
-  const estimate = hodgesLehmann(walsh);
-  const margin = Math.log1p(metric.margin);
   const far = (errors: number, distance: number) =>
     distance > 0 ? Math.ceil(((errors * noise) / distance) ** 2) : Infinity;
   const within = (count: number, least: number) => (count <= FARTHEST ? Math.max(least, count + (count % 2)) : null);
-  const worse = estimate >= margin / 2 ? within(far(ERRORS.alpha, estimate), 10) : null;
-  const better = estimate <= -margin / 2 ? far(ERRORS.alpha, -estimate) : Infinity;
-  return { worse, other: within(Math.min(better, far(ERRORS.beta, margin - estimate)), LEAST) };
+  // What lies far enough on the side that is not worse is better, unless either way is worse.
+  const size = metric.better === 'neither' ? Math.abs(effect) : effect;
+  const worse = size >= margin / 2 && size > 0 ? within(far(ERRORS.alpha, size), 10) : null;
+  const better = size <= -margin / 2 ? far(ERRORS.alpha, -size) : Infinity;
+  return { worse, other: within(Math.min(better, far(ERRORS.beta, margin - size)), LEAST) };
+}
+
+/** Standard deviation of n differences; those that are not in `values` are 0. */
+function deviationOf(values: readonly number[], n: number, centre: number): number {
+  const squares = values.reduce((sum, value) => sum + (value - centre) ** 2, 0) + (n - values.length) * centre ** 2;
+  return Math.sqrt(squares / n);
 }

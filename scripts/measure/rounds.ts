@@ -3,15 +3,16 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Context } from '../app/context.ts';
 import { CandidateError, original } from '../core/errors.ts';
 import { inStep } from '../core/step.ts';
-import type { RoundDocument, RunDocument, RunStatus } from '../documents/run.ts';
+import type { Metric, RoundDocument, RunDocument, RunStatus } from '../documents/run.ts';
 import { judgeSoFar } from '../judge/judge-run.ts';
 import { BLOCK, observationsOf, sideInBlock } from '../judge/observations.ts';
 import { designComparison, type Plan } from '../plan/plan.ts';
 import { soFarText } from '../report/so-far.ts';
 import type { Sides, Stack } from '../stack/run-stack.ts';
 import { blameFor, StartFailure, sideText } from '../stack/start-failure.ts';
+import { incomparableBuckets } from './collect/buckets.ts';
 import { type CollectedRound, collect } from './collect/collect.ts';
-import { endingOf, wrongWith } from './first-round.ts';
+import { AGAIN, endingOf, wrongWith } from './first-round.ts';
 import { type DuringLoad, generatorFor, type PreparedLoad } from './load/generator.ts';
 import { until } from './load/watch.ts';
 
@@ -28,6 +29,8 @@ export interface RoundWanted {
   plan: Plan;
   /** The round that will probably follow: its containers start while this one's settle. */
   next?: { round: number; plan: Plan } | undefined;
+  /** The rounds of a comparison so far. */
+  known?: readonly RoundDocument[];
 }
 
 /** Fresh containers of a round, and its load generator beside them: up, or coming up. */
@@ -77,14 +80,14 @@ export class Rounds implements AsyncDisposable {
     this.#ctx = ctx;
   }
 
-  measure({ round, title, plan, next }: RoundWanted): Promise<CollectedRound[]> {
+  measure({ round, title, plan, next, known }: RoundWanted): Promise<CollectedRound[]> {
     const [stack, ctx] = [this.#stack, this.#ctx];
     return inStep(ctx.progress, title, async (step) => {
       await using prepared = await this.#take(round, plan);
       const [sides, generator] = await prepared.ready;
       const load = await generator.drive(sides, step, this.#during(plan.config.keep ? undefined : next));
       await until(load.endSteadyMs + SETTLE_MS, stack.signal);
-      const collected = await collect(load, sides, stack, ctx);
+      const collected = await collect(load, sides, stack, ctx, known);
       step.done(collected.every(({ document }) => document.valid) ? undefined : 'INVALID');
       for (const warning of unreadWarnings(collected, this.#told)) ctx.progress.warn(warning);
       return collected;
@@ -156,8 +159,9 @@ export function unreadWarnings(
   );
   for (const { name } of all) told.add(name);
   return [...news.values()].map((sides) => {
-    const { name, why, promql } = sides[0]!;
-    return `${name} has no value of ${sides.map(({ side }) => side).join(' and ')}: ${why}: ${promql}`;
+    const { name, why, promql, isLeftOut } = sides[0]!;
+    const without = `no value of ${sides.map(({ side }) => side).join(' and ')}: ${why}: ${promql}`;
+    return isLeftOut ? `${name} is primary and is not judged: it has ${without}` : `${name} has ${without}`;
   });
 }
 
@@ -221,6 +225,8 @@ async function measureComparison(stack: Stack, ctx: Context): Promise<RunEnd> {
         }),
       );
     if (judged.decided || observations >= plan.comparison!.max) return { status: 'complete' };
+    const nothing = nothingToJudge(run);
+    if (nothing !== null) return { status: 'invalid', reason: nothing };
     if (count.invalid > config.retries + count.valid / 2) return { status: 'invalid' };
     if (plan.comparison!.max_minutes !== undefined && minutes >= plan.comparison!.max_minutes) {
       ctx.progress.info(`${plan.comparison!.max_minutes} minutes are over`);
@@ -235,6 +241,7 @@ async function measureComparison(stack: Stack, ctx: Context): Promise<RunEnd> {
           plan.pairing === 'interleaved' && observations + 1 < plan.comparison!.max
             ? { round: next.round + 1, plan }
             : undefined,
+        known: run.rounds,
       })
       .catch((error) => (run.rounds.length === 0 ? blameAlone(error, plan, stack) : Promise.reject(error)));
     await keep(collected, runId, next.block === undefined ? {} : { block: next.block }, ctx);
@@ -259,7 +266,7 @@ async function measureComparison(stack: Stack, ctx: Context): Promise<RunEnd> {
       // Whose matter it is, only the other side tells; it is of no block, since it comes out of turn.
       const round = next.round + 1;
       const title = `round ${round}, to see whether it is so of ${other.name}`;
-      const more = await rounds.measure({ round, title, plan: { ...plan, sides: [other] } });
+      const more = await rounds.measure({ round, title, plan: { ...plan, sides: [other] }, known: run.rounds });
       await keep(more, runId, {}, ctx);
       firsts.push(...more);
     }
@@ -268,7 +275,40 @@ async function measureComparison(stack: Stack, ctx: Context): Promise<RunEnd> {
     const ending = seen.some(({ document }) => !document.valid) ? endingOf(seen, config.load, isOneCommit(plan)) : null;
     if (ending?.of === 'candidate') throw candidateError(ending.words, plan, seen);
     if (ending) return { status: 'invalid', reason: ending.words };
+    await markIncomparable(seen, stack, ctx);
   }
+}
+
+/** Metrics whose bucket bounds differ between the sides are told, and kept as such. `firsts`: both sides. */
+async function markIncomparable(firsts: readonly CollectedRound[], stack: Stack, ctx: Context): Promise<void> {
+  const { runId, config } = stack.built.plan;
+  const rounds = firsts.map(({ document }) => document);
+  const found = await incomparableBuckets(config.metrics, rounds, (await stack.ready).prometheus);
+  if (found.size === 0) return;
+  const metrics = ctx.store.run(runId).metrics.map((metric): Metric => {
+    const incomparable = found.get(metric.name);
+    return incomparable === undefined ? metric : { ...metric, incomparable };
+  });
+  ctx.store.amendRun(runId, { metrics });
+  for (const { name, primary, incomparable } of metrics)
+    if (incomparable !== undefined)
+      ctx.progress.warn(`${name} ${primary ? 'is primary and is not judged' : 'is not comparable'}: ${incomparable}`);
+}
+
+/** Why no primary metric can be judged, however many rounds follow; null where one can, or a side has no valid round. */
+export function nothingToJudge({ metrics, rounds }: Pick<RunDocument, 'metrics' | 'rounds'>): string | null {
+  const ofSides = (['candidate', 'baseline'] as const).map((side) => ({
+    side,
+    own: rounds.filter((round) => round.side === side && round.valid),
+  }));
+  const primary = metrics.filter((metric) => metric.primary);
+  if (primary.length === 0 || ofSides.some(({ own }) => own.length === 0)) return null;
+  const why = primary.flatMap(({ name, incomparable }) => {
+    if (incomparable !== undefined) return [`${name}: ${incomparable}`];
+    const without = ofSides.filter(({ own }) => own.every(({ samples }) => samples[name] === undefined));
+    return without.length > 0 ? [`${name} has no value of ${without.map(({ side }) => side).join(' and ')}`] : [];
+  });
+  return why.length < primary.length ? null : `no primary metric can be judged, ${AGAIN}: ${why.join('; ')}`;
 }
 
 const isOneCommit = ({ sides: [one, other] }: Plan) => one!.commit === other?.commit;

@@ -11,6 +11,7 @@ import {
   comparisonWords,
   countedWords,
   invalidRounds,
+  legend,
   levelText,
   moreLines,
   otherMetrics,
@@ -23,6 +24,7 @@ export function verdictMarkdown(verdict: VerdictDocument, run: RunDocument, link
     `**${verdict.verdict}**: ${escaped(comparisonWords(verdict))}: ${escaped(verdict.summary)}`,
     primaryTable(verdict),
     list([
+      ...(verdict.observations > 0 ? legend(verdict) : []),
       countedWords(verdict),
       ...(verdict.observations > 0 ? calibrationLines(verdict) : []),
       ...moreLines(verdict),

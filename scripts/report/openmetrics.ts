@@ -34,9 +34,10 @@ export function verdictOpenMetrics(verdict: VerdictDocument): string {
             },
           ];
     });
-  const median = (side: 'candidate' | 'baseline') =>
+  /** A metric that is judged on its difference has means. */
+  const middle = (side: 'candidate' | 'baseline', ofMeans: boolean) =>
     each(
-      (metric) => metric[side],
+      (metric) => (Boolean(metric.difference) === ofMeans ? metric[side] : null),
       ({ unit }) => ({ side, unit }),
     );
   const families: Family[] = [
@@ -64,7 +65,12 @@ export function verdictOpenMetrics(verdict: VerdictDocument): string {
     {
       name: 'mayfly_sample_median',
       help: 'Median over the observations of a metric of one side, in the unit of the label.',
-      samples: [...median('candidate'), ...median('baseline')],
+      samples: [...middle('candidate', false), ...middle('baseline', false)],
+    },
+    {
+      name: 'mayfly_sample_mean',
+      help: 'Mean over the observations of a metric that is 0 on one side, in the unit of the label.',
+      samples: [...middle('candidate', true), ...middle('baseline', true)],
     },
   ];
   return `${families

@@ -36,10 +36,12 @@ export function soFarText(
     .join('; ');
 }
 
-function figure({ change, interval, verdict }: MetricVerdict): string {
-  if (change === null) return '-';
+function figure({ change, difference, incomparable, interval, verdict, words }: MetricVerdict): string {
+  if (incomparable !== undefined) return 'not comparable';
+  if (change === null && !difference) return '-';
   const range = interval ? ` (${signed(interval.low)} to ${signed(interval.high)})` : '';
-  return `${signed(change)} %${range}${verdict && verdict !== 'INCONCLUSIVE' ? ` ${verdict}` : ''}`;
+  const said = change === null ? words : `${signed(change)} %${range}`;
+  return `${said}${verdict && verdict !== 'INCONCLUSIVE' ? ` ${verdict}` : ''}`;
 }
 
 const signed = (share: number) => `${share < 0 ? '-' : '+'}${percentOf(share)}`;

@@ -1,13 +1,14 @@
 /** A verdict as text for a terminal, and the words that the other reports share with it. Pure. */
 
+import { benchmarkFlag } from '../config/flags.ts';
 import { builtinMetric } from '../config/metric-defaults.ts';
 import { plainText, plural } from '../core/text.ts';
 import type { CalibrationQuote } from '../documents/calibration.ts';
-import type { Metric, RunDocument, RunStatus } from '../documents/run.ts';
+import type { Metric, RunDocument, RunStatus, Unit } from '../documents/run.ts';
 import type { MetricVerdict, Verdict, VerdictDocument } from '../documents/verdict.ts';
 import { shortCommit } from '../engine/names.ts';
 import { undeclared } from '../judge/answers-verdict.ts';
-import { harm, percentOf, TITLES, titleOf } from '../judge/effect-text.ts';
+import { differenceWords, harm, percentOf, TITLES, titleOf } from '../judge/effect-text.ts';
 import { columns, styled } from './columns.ts';
 import { formatDifference, formatValue, NO_VALUE } from './units.ts';
 
@@ -41,7 +42,7 @@ export function verdictText(verdict: VerdictDocument, { color, invalid = [], fai
   return [
     ...(failed === undefined ? [said] : [failedHeadline(comparisonWords(verdict), failed, color)]),
     ...(failed !== undefined && observations > 0 ? [said] : []),
-    ...(observations > 0 ? [...primaryTable(verdict, color), ...otherTable(verdict, color)] : []),
+    ...(observations > 0 ? [...primaryTable(verdict, color), ...otherTable(verdict, color), ...legend(verdict)] : []),
     '',
     countedWords(verdict),
     ...why.map((line) => `  ${line}`),
@@ -86,13 +87,29 @@ function primaryTable(verdict: VerdictDocument, color: boolean): string[] {
   ];
 }
 
+/** What the columns mean, where a reader would take one for another. */
+export function legend({ kind, pairing, metrics }: VerdictDocument): string[] {
+  const within =
+    kind === 'paired'
+      ? `within ${pairing === 'alternating' ? 'blocks' : 'rounds'}`
+      : 'from each round of the one run to each of the other';
+  return [
+    ...(metrics.some((metric) => isShown(metric) && metric.change !== null)
+      ? [`change: the median of the changes ${within}, not the change of the two medians beside it`]
+      : []),
+    ...(metrics.some(({ primary, worse }) => primary && (worse.at_least !== null || worse.at_most !== null))
+      ? ['what is sure: what the verdict rests on; it holds at every look, the interval at the last one alone']
+      : []),
+  ];
+}
+
 function otherTable(verdict: VerdictDocument, color: boolean): string[] {
   const metrics = otherMetrics(verdict);
   if (metrics.length === 0) return [];
   return [
     '',
     columns(['other metric', 'candidate', 'baseline', 'change', levelText(verdict)], metrics.map(cellsOf), { color }),
-    'Other metrics do not gate: no verdict is made of them.',
+    'Other metrics never change the verdict.',
   ];
 }
 
@@ -100,14 +117,20 @@ function otherTable(verdict: VerdictDocument, color: boolean): string[] {
 export function cellsOf(
   metric: MetricVerdict,
 ): [title: string, candidate: string, baseline: string, change: string, interval: string] {
-  const { name, unit, candidate, baseline, change, interval } = metric;
+  const { name, unit, candidate, baseline, change, difference, interval } = metric;
   return [
     plainText(titleOf(name)),
     candidate === null ? NO_VALUE : formatValue(candidate, unit),
     baseline === null ? NO_VALUE : formatValue(baseline, unit),
-    change === null ? NO_VALUE : formatDifference(change),
+    changeCell(change, difference?.change, unit),
     interval ? `${formatDifference(interval.low)} to ${formatDifference(interval.high)}` : NO_VALUE,
   ];
+}
+
+/** `+2.10 %`, or `+3` of what has no ratio. */
+function changeCell(change: number | null, difference: number | undefined, unit: Unit): string {
+  if (difference !== undefined) return `${difference > 0 ? '+' : ''}${formatValue(difference, unit)}`;
+  return change === null ? NO_VALUE : formatDifference(change);
 }
 
 /** `95 % interval`. */
@@ -117,17 +140,27 @@ export function levelText({ metrics }: VerdictDocument): string {
 }
 
 /**
- * What the verdict on a metric rests on, or what is excluded so far: `at least 4.0 % worse`, `no slowdown above 2.1 %`.
+ * What the verdict on a metric rests on, or what is excluded so far: `at least 4.0 % worse`, `no slowdown above 2.1 %`,
+ * `more in 10 of 10 observations`.
  */
 export function boundWords(metric: MetricVerdict): string {
-  const { name, unit, better, verdict, worse, dispersion } = metric;
-  if (verdict === 'REGRESSION' && worse.at_least !== null && worse.at_least > 0)
-    return `at least ${percentOf(worse.at_least)} % worse`;
+  const { name, unit, better, verdict, change, difference, incomparable, worse, dispersion } = metric;
+  if (incomparable !== undefined) return 'not comparable';
+  if (difference) return differenceWords(metric);
+  if (verdict === 'REGRESSION' && worse.at_least !== null && worse.at_least > 0) {
+    const word = better === 'neither' ? `${change! > 0 ? 'more' : 'less'}` : 'worse';
+    return `at least ${percentOf(ofValue(worse.at_least, metric))} % ${word}`;
+  }
   if (verdict === 'REGRESSION') return dispersion ? `varies ${dispersion.ratio.toFixed(1)} times as much` : NO_VALUE;
   if (worse.at_most === null) return NO_VALUE;
-  if (verdict === 'IMPROVEMENT' && worse.at_most < 0) return `at least ${percentOf(worse.at_most)} % better`;
+  if (verdict === 'IMPROVEMENT' && worse.at_most < 0)
+    return `at least ${percentOf(ofValue(worse.at_most, metric))} % better`;
   return `no ${harm(name, unit, better)} above ${worse.at_most <= 0 ? '0' : percentOf(worse.at_most)} %`;
 }
+
+/** A bound in the direction of worse as a share of the baseline's value, as `change` is: half as much is -50 %. */
+const ofValue = (worse: number, { better, change }: MetricVerdict): number =>
+  better === 'higher' || (better === 'neither' && change! < 0) ? 1 / (1 + worse) - 1 : worse;
 
 /** `shop at my-branch (abc) against main (def)`. */
 export function comparisonWords({ benchmark, candidate, baseline }: VerdictDocument): string {
@@ -162,7 +195,7 @@ export function calibrationLines(verdict: VerdictDocument): string[] {
           calibration,
           primaryMetrics(verdict).map(({ name }) => name),
         )
-      : `no calibration of this benchmark on this host yet: npm run calibrate -- --benchmark=${plainText(benchmark)} tells how often it is wrong and what it finds`,
+      : `no calibration of this benchmark on this host yet: npm run calibrate -- --benchmark=${plainText(benchmark)} measures this host's false-alarm rate and the smallest slowdown it detects`,
   ];
 }
 
@@ -186,13 +219,13 @@ function calibrationWords(
 const shareOf = (share: number): string => String(Number((share * 100).toFixed(share < 0.001 ? 2 : 1)));
 
 /** How a verdict that is open might be decided. */
-export function moreLines({ kind, more, observations, method }: VerdictDocument): string[] {
+export function moreLines({ kind, more, observations, method, ...of }: VerdictDocument): string[] {
+  if (kind !== 'paired' || more === null) return [];
   const flag = method.design === 'fixed' ? 'rounds' : 'max-rounds';
-  return kind === 'paired' && more !== null
-    ? [
-        `about ${more} more would decide, if what was seen so far holds: npm run bench with --${flag}=${observations + more}`,
-      ]
-    : [];
+  const named = ({ ref, commit }: VerdictDocument['candidate']) =>
+    commit.startsWith('worktree-') ? ref : shortCommit(commit);
+  const command = `npm run bench -- --commit=${named(of.candidate)} --against=${named(of.baseline)}${benchmarkFlag(of.benchmark)}`;
+  return [`about ${more} more probably would decide: ${plainText(command)} --${flag}=${observations + more}`];
 }
 
 /** With the verdicts that are shown: what is better on another answer is no IMPROVEMENT. */

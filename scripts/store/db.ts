@@ -140,7 +140,7 @@ export interface Store {
   saveVerdict(runId: string, verdict: VerdictDocument): void;
   saveCapacity(runId: string, capacity: CapacityDocument): void;
   /** What is known only after a run has begun: how its sides meet, at what rate it goes on. */
-  amendRun(runId: string, changes: Partial<Pick<RunDocument, 'pairing' | 'comparison' | 'load'>>): void;
+  amendRun(runId: string, changes: Partial<Pick<RunDocument, 'pairing' | 'comparison' | 'load' | 'metrics'>>): void;
   /** Id of the run that has taken over the rounds of this one, if one has. */
   continuedBy(runId: string): string | undefined;
   finishRun(runId: string, status: RunStatus, finishedAt: string, reason?: string): void;
@@ -240,7 +240,7 @@ export function openStore(file: string, options: { busyMs?: number } = {}): Stor
     saveVerdict: (runId, verdict) => judgements.saveVerdict(db, runId, verdict),
     saveCapacity: (runId, capacity) =>
       changed(runId, db.run('UPDATE run SET capacity = ? WHERE run_id = ?', text(capacity), runId)),
-    amendRun: (runId, { pairing, comparison, load }) =>
+    amendRun: (runId, { pairing, comparison, load, metrics }) =>
       db.transaction(() => {
         if (pairing) changed(runId, db.run('UPDATE run SET pairing = ? WHERE run_id = ?', pairing, runId));
         if (comparison)
@@ -254,6 +254,7 @@ export function openStore(file: string, options: { busyMs?: number } = {}): Stor
             ),
           );
         if (load) changed(runId, db.run('UPDATE run SET load = ? WHERE run_id = ?', text(load), runId));
+        if (metrics) changed(runId, db.run('UPDATE run SET metrics = ? WHERE run_id = ?', text(metrics), runId));
       }),
     continuedBy: (runId) =>
       db.get('SELECT run_id FROM run WHERE continues = ? ORDER BY run_id LIMIT 1', runId)?.run_id as string | undefined,

@@ -3,7 +3,7 @@ import t from 'tap';
 import { VERSION } from '../../loadgen/version.ts';
 import type { RoundDocument, RunDocument } from '../../scripts/documents/run.ts';
 import { asBegun, mustBeTheSame, runToResume, takenOver } from '../../scripts/measure/resume.ts';
-import { nextRound, unreadWarnings } from '../../scripts/measure/rounds.ts';
+import { nextRound, nothingToJudge, unreadWarnings } from '../../scripts/measure/rounds.ts';
 import { designComparison } from '../../scripts/plan/plan.ts';
 import { aConfig, aPlan } from '../fixtures/plan.ts';
 import { makeComparison, makeRound, makeRun } from '../run-document.ts';
@@ -140,17 +140,17 @@ t.test('an interrupted comparison is gone on with as it was begun', async (t) =>
 
 for (const [why, run, successor] of [
   [/it is no comparison of two sides/, makeRun()],
-  [/it has come to its end, and with it all of the error/, interrupted({ status: 'complete' })],
+  [/it is complete, and its verdict is final/, interrupted({ status: 'complete' })],
   [/it is running/, interrupted({ status: 'running' })],
   [/it is invalid/, interrupted({ status: 'invalid' })],
   [/it is of the benchmark shop, not probe/, interrupted({ benchmark: 'shop' })],
   [
-    /the load of its benchmark is another now/,
+    /its benchmark has another load now/,
     interrupted({ load: { ...interrupted().load, target: 'http://other:1' } }),
   ],
-  [/the load of its benchmark is another now/, interrupted({ load: { ...interrupted().load, generator: 'k6' } })],
-  [/the metrics of its benchmark are others now/, interrupted({ metrics: makeRun().metrics })],
-  [/run NEXT has gone on with it already/, interrupted(), 'NEXT'],
+  [/its benchmark has another load now/, interrupted({ load: { ...interrupted().load, generator: 'k6' } })],
+  [/its benchmark has other metrics now/, interrupted({ metrics: makeRun().metrics })],
+  [/run NEXT has resumed it already/, interrupted(), 'NEXT'],
 ] as [RegExp, RunDocument, string?][]) {
   t.test(`not gone on with: ${why.source}`, async (t) => {
     t.throws(() => resumed(run, successor), { name: 'UsageError', message: why });
@@ -172,4 +172,38 @@ t.test('a metric without a value is named once, with its query', async (t) => {
     ['misses has no value of baseline: its query gives nothing: sum(x{$selector})'],
     'and not again',
   );
+});
+
+t.test('a primary metric that a side never had is told as one that is not judged', async (t) => {
+  const unread = [
+    { name: 'hits', promql: 'sum(x{$selector})', why: 'its query gives nothing', isLeftOut: true as const },
+  ];
+  t.same(unreadWarnings([{ document: makeRound('baseline', 1, {}), unread }], new Set()), [
+    'hits is primary and is not judged: it has no value of baseline: its query gives nothing: sum(x{$selector})',
+  ]);
+});
+
+t.test('a run in which no primary metric can be judged ends', async (t) => {
+  const metric = (name: string, laid = {}) => ({
+    name,
+    unit: 'count',
+    better: 'lower' as const,
+    primary: true,
+    margin: 0.01,
+    ...laid,
+  });
+  const rounds = [makeRound('candidate', 1, { hits: 1, cpu: 1 }), makeRound('baseline', 1, { cpu: 1 })];
+  t.equal(
+    nothingToJudge({ metrics: [metric('hits')], rounds }),
+    'no primary metric can be judged, so measuring again would tell the same: hits has no value of baseline',
+  );
+  t.equal(
+    nothingToJudge({ metrics: [metric('cpu', { incomparable: 'the bounds differ' }), metric('miss')], rounds }),
+    'no primary metric can be judged, so measuring again would tell the same: cpu: the bounds differ; miss has no value of candidate and baseline',
+  );
+  t.equal(nothingToJudge({ metrics: [metric('hits'), metric('cpu')], rounds }), null, 'the others decide');
+  t.equal(nothingToJudge({ metrics: [metric('hits', { primary: false })], rounds }), null);
+  t.equal(nothingToJudge({ metrics: [metric('hits')], rounds: rounds.slice(0, 1) }), null, 'the baseline comes yet');
+  const spoilt = [rounds[0]!, makeRound('baseline', 1, {}, [{ code: 'host-load', message: 'busy' }])];
+  t.equal(nothingToJudge({ metrics: [metric('hits')], rounds: spoilt }), null, 'it may come in a round that counts');
 });

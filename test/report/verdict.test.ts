@@ -1,7 +1,9 @@
 import t from 'tap';
 import type { CalibrationQuote } from '../../scripts/documents/calibration.ts';
-import type { RunDocument } from '../../scripts/documents/run.ts';
+import type { Metric, RunDocument } from '../../scripts/documents/run.ts';
 import { judgeRun } from '../../scripts/judge/judge-run.ts';
+import { verdictMarkdown } from '../../scripts/report/markdown.ts';
+import { verdictOpenMetrics } from '../../scripts/report/openmetrics.ts';
 import { runTable } from '../../scripts/report/run-table.ts';
 import { invalidRounds, verdictText } from '../../scripts/report/verdict-text.ts';
 import { type JudgedOptions, makeJudged } from '../run-document.ts';
@@ -33,7 +35,10 @@ t.test('a regression: the sentence, then what it rests on', async (t) => {
     /^latency med +1\.\d\d ms +1\.\d\d ms +\+8\.\d\d % +\+7\.\d\d % to \+8\.\d\d % +at least 7\.\d % worse +REGRESSION$/,
   );
   t.match(lines[4], /^CPU per request .* no increase above 0\.\d\d % +PASS$/);
-  t.match(lines.join('\n'), /\nother metric .*\nlatency avg [^]*\nsearch_p95 .*\nOther metrics do not gate/);
+  t.match(
+    lines.join('\n'),
+    /\nother metric .*\nlatency avg [^]*\nsearch_p95 .*\nOther metrics never change the verdict\./,
+  );
   t.match(
     lines.join('\n'),
     /\n\d+ rounds counted, none INVALID\nno calibration of this benchmark on this host yet: npm run calibrate -- --benchmark=shop /,
@@ -52,7 +57,7 @@ t.test('every other verdict', async (t) => {
   const open = makeJudged({ noise: 0.05, count: 8 }).verdict!;
   t.match(
     verdictText(open, PLAIN),
-    /^INCONCLUSIVE {2}.*8 rounds do not tell[^]* INCONCLUSIVE\n[^]*about \d+ more would decide, if what was seen so far holds: npm run bench with --max-rounds=\d+/,
+    /^INCONCLUSIVE {2}.*: Not decided after 8 rounds; about \d+ more probably would\. So far: [^]* INCONCLUSIVE\n[^]*about \d+ more probably would decide: npm run bench -- --commit=\w+ --against=\w+ --max-rounds=\d+/,
   );
   t.notMatch(verdictText({ ...open, more: null }, PLAIN), 'max-rounds');
   const spoilt = makeJudged({ count: 2, status: 'invalid' });
@@ -96,7 +101,7 @@ t.test('where more is better, a decrease is what is excluded', async (t) => {
   t.match(textOf({ metrics }), /\nrequests .* no decrease above 0\.\d\d % +PASS\n/);
   t.match(
     textOf({ metrics, factors: { request_rate: 0.9 } }),
-    /\nrequests .* -\d+\.\d\d % .* at least \d+\.\d % worse +REGRESSION\n/,
+    /\nrequests .* -10\.\d\d % .* at least 9\.\d % worse +REGRESSION\n/,
   );
 });
 
@@ -174,4 +179,84 @@ t.test('the whole result of a run begins with its verdict', async (t) => {
   );
   t.equal(shown.match(/shop was throttled/g)!.length, 1);
   t.notMatch(runTable({ ...run, verdict: undefined }, PLAIN), 'npm run judge');
+});
+
+/** A comparison with a metric `retries` of these values in each round, judged. */
+function withRetries(candidate: number | undefined, baseline: number | undefined, laid: Partial<Metric> = {}) {
+  const run = makeJudged();
+  const retries: Metric = { name: 'retries', unit: 'count', better: 'lower', primary: true, margin: 0.01, ...laid };
+  const rounds = run.rounds.map((round) => {
+    const value = round.side === 'candidate' ? candidate : baseline;
+    return value === undefined ? round : { ...round, samples: { ...round.samples, retries: { value, unit: 'count' } } };
+  });
+  const judged = { ...run, metrics: [...run.metrics, retries], rounds };
+  return { ...judged, verdict: judgeRun(judged) };
+}
+
+t.test('was 0, is 3', async (t) => {
+  const { verdict } = withRetries(3, 0);
+  const text = verdictText(verdict, PLAIN);
+  t.match(text, /^REGRESSION {2}.*: retries: was 0, is 3, more in 10 of 10 observations\n/);
+  t.match(text, /\nretries +3 +0 +\+3 +- +more in 10 of 10 observations +REGRESSION\n/);
+  t.match(
+    text,
+    '\nnote: retries is 0 on one side, or below it, where there is no ratio: it is judged on its difference, and its values are means over the rounds',
+  );
+  t.match(verdictOpenMetrics(verdict), /\nmayfly_sample_mean\{.*metric="retries".*side="candidate".*\} 3\n/);
+  t.notMatch(verdictOpenMetrics(verdict), /\nmayfly_sample_median\{.*metric="retries"/);
+  const once = withRetries(0, 0);
+  once.rounds[0]!.samples.retries!.value = 1;
+  const rounds = [...once.rounds, ...once.rounds.slice(2).map((round) => ({ ...round, round: round.round + 20 }))];
+  t.match(judgeRun({ ...once, rounds }), {
+    verdict: 'PASS',
+    summary:
+      /^no slowdown or increase of a primary metric above 0\.\d\d %; retries: was 0, is 0\.0500, more in 1 of 20 observations$/,
+  });
+});
+
+t.test('a primary metric that one side alone has is said, and the rest is judged', async (t) => {
+  const { verdict } = withRetries(3, undefined);
+  t.match(verdict, { verdict: 'PASS', notes: ['retries is not judged: the baseline has no value of it'] });
+  const text = verdictText(verdict, PLAIN);
+  t.match(
+    text,
+    /^PASS {2}.*: no slowdown or increase of a primary metric above 0\.\d\d %; retries is not judged: the baseline has no value of it\n/,
+  );
+  t.match(text, /\nretries +- +- +- +- +- +-\n/, 'it keeps its row');
+  t.match(withRetries(undefined, 3).verdict.notes, ['retries is not judged: the candidate has no value of it']);
+  t.match(withRetries(undefined, undefined).verdict.notes, ['retries is not judged: neither side has a value of it']);
+});
+
+t.test('a metric whose values are not of one scale', async (t) => {
+  const why = 'the bucket bounds of x_bucket differ, so its quantiles are of two scales: le 1 in the candidate alone';
+  const { verdict } = withRetries(3, 1, { incomparable: why });
+  t.match(verdict, { verdict: 'PASS', notes: [`retries is not judged: ${why}`] });
+  t.match(verdictText(verdict, PLAIN), /\nretries +3 +1 +- +- +not comparable +-\n/);
+  const shown = withRetries(3, 1, { incomparable: why, primary: false, promql: 'x' }).verdict;
+  t.match(shown.notes, [`retries is not comparable: ${why}`]);
+});
+
+t.test('where neither direction is better, the words are of a change', async (t) => {
+  const metrics = makeJudged().metrics.map((metric) => ({
+    ...metric,
+    primary: metric.name === 'search_p95',
+    ...(metric.name === 'search_p95' ? { better: 'neither' as const } : {}),
+  }));
+  t.match(textOf({ metrics }), /^PASS {2}.*: no change of a primary metric above 0\.\d\d %\n/);
+  const less = textOf({ metrics, factors: { search_p95: 0.9 } });
+  t.match(less, /^REGRESSION {2}.*: search_p95: \d+\.\d % faster, 95 % interval/);
+  t.match(less, /\nsearch_p95 .* at least \d\.\d % less +REGRESSION\n/);
+});
+
+t.test('what the columns mean stands under them', async (t) => {
+  const { verdict } = makeJudged();
+  const change = 'change: the median of the changes within rounds, not the change of the two medians beside it';
+  const sure = 'what is sure: what the verdict rests on; it holds at every look, the interval at the last one alone';
+  t.match(verdictText(verdict!, PLAIN), `\n${change}\n${sure}\n`);
+  t.match(verdictText({ ...verdict!, pairing: 'alternating' }, PLAIN), 'the median of the changes within blocks, not');
+  t.match(
+    verdictText({ ...verdict!, kind: 'levels' }, PLAIN),
+    'the median of the changes from each round of the one run to each of the other, not',
+  );
+  t.match(verdictMarkdown(verdict!, makeJudged(), []), `\n- ${change}\n- ${sure}\n`);
 });

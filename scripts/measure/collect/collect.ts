@@ -13,6 +13,7 @@ import type { LoadResult } from '../load/generator.ts';
 import { answersOf } from './answers.ts';
 import { failuresOf } from './failures.ts';
 import { type PrometheusClient, QueryRefused, type Series, singleValue } from './prometheus.ts';
+import { scrapeHoles, warnOfRenamed } from './scrapes.ts';
 import { judgeValidity, type ServiceSignals, type Signals } from './validity.ts';
 
 /** A round as it is stored: the document, and the raw material it was made from. */
@@ -27,12 +28,34 @@ export interface CollectedRound {
 
 export interface UnreadMetric {
   name: string;
+  /** It is primary, and its side never had a value of it: no verdict is made of it. */
+  isLeftOut?: true;
   promql: string;
   why: string;
 }
 
-export async function collect(load: LoadResult, sides: Sides, stack: Stack, ctx: Context): Promise<CollectedRound[]> {
-  return Promise.all(sides.plan.sides.map((side) => collectSide(side.name, load, sides, stack, ctx)));
+/**
+ * `known`: the rounds of the comparison so far. A metric of the benchmark's own that its side had no value of in any of
+ * them does not spoil the round: it is not there.
+ */
+export async function collect(
+  load: LoadResult,
+  sides: Sides,
+  stack: Stack,
+  ctx: Context,
+  known?: readonly RoundDocument[],
+): Promise<CollectedRound[]> {
+  const { prometheus } = await stack.ready;
+  const [rounds, missing] = await Promise.all([
+    Promise.all(sides.plan.sides.map((side) => collectSide(side.name, load, sides, stack, ctx, known))),
+    scrapeHoles(load, sides, prometheus),
+    warnOfRenamed(sides, load.endMs, prometheus, ctx),
+  ]);
+  for (const { document } of rounds) {
+    const holes = missing.filter(({ side }) => side === document.side).map(({ hole }) => hole);
+    if (holes.length > 0) document.holes = holes;
+  }
+  return rounds;
 }
 
 async function collectSide(
@@ -41,6 +64,7 @@ async function collectSide(
   sides: Sides,
   stack: Stack,
   ctx: Context,
+  known: readonly RoundDocument[] | undefined,
 ): Promise<CollectedRound> {
   const { plan } = sides;
   const { prometheus } = await stack.ready;
@@ -67,14 +91,16 @@ async function collectSide(
     'bytes',
   );
   const unread: UnreadMetric[] = [];
-  for (const { name, promql, unit } of plan.config.metrics) {
+  const wasThere = (name: string) =>
+    known === undefined || known.some((one) => one.side === side && one.samples[name] !== undefined);
+  for (const { name, promql, unit, primary } of plan.config.metrics) {
     if (promql === undefined) continue;
     const found = await series(promql).then(singleValue, (error) => {
       if (error instanceof QueryRefused) return `its query fails, ${error.message}`;
       throw error;
     });
     if (typeof found === 'number') put(name, found, unit);
-    else unread.push({ name, promql, why: found });
+    else unread.push({ name, promql, why: found, ...(primary && !wasThere(name) ? { isLeftOut: true } : {}) });
   }
 
   const signals: Signals = {
@@ -97,7 +123,7 @@ async function collectSide(
     clockSetByMs: clockSetBy(load.go, load.after),
     generatorFailure: load.failure,
     missing: plan.config.metrics
-      .filter((metric) => metric.primary && !samples[metric.name])
+      .filter(({ name, primary, promql }) => primary && !samples[name] && (promql === undefined || wasThere(name)))
       .map((metric) => metric.name),
   };
   const reasons = judgeValidity(signals, plan.config.load, plan.config.allow);

@@ -2,14 +2,14 @@
 import t from 'tap';
 import type { LoadResultDocument } from '../../../loadgen/result.ts';
 import type { Context } from '../../../scripts/app/context.ts';
-import type { Metric, SideName } from '../../../scripts/documents/run.ts';
+import type { Metric, RoundDocument, SideName } from '../../../scripts/documents/run.ts';
 import { collect } from '../../../scripts/measure/collect/collect.ts';
 import { QueryRefused } from '../../../scripts/measure/collect/prometheus.ts';
 import type { Edge } from '../../../scripts/measure/load/edges.ts';
 import type { LoadResult } from '../../../scripts/measure/load/generator.ts';
 import type { Sides, Stack } from '../../../scripts/stack/run-stack.ts';
 import { aConfig, aPlan } from '../../fixtures/plan.ts';
-import { sideResult } from '../../run-document.ts';
+import { makeRound, sideResult } from '../../run-document.ts';
 
 const START = Date.UTC(2026, 0, 2);
 const OTHER: Metric = {
@@ -57,6 +57,7 @@ interface Made {
   load?: Partial<LoadResult>;
   answers?: Record<string, number | number[] | Error | null>;
   ended?: boolean;
+  known?: RoundDocument[];
 }
 
 async function collected({
@@ -64,6 +65,7 @@ async function collected({
   load = {},
   answers = { memory: 5e7, other: 3 },
   ended = false,
+  known,
 }: Made) {
   const asked: [string, number][] = [];
   const query = async (promql: string, at: number) => {
@@ -113,7 +115,7 @@ async function collected({
     failure: null,
     ...load,
   };
-  return { rounds: await collect(measured, sides, stack, ctx), asked };
+  return { rounds: await collect(measured, sides, stack, ctx, known), asked };
 }
 
 t.test('the samples of both sides, each with what is its own', async (t) => {
@@ -264,6 +266,23 @@ t.test('a generator that measures no latency; a primary metric without a value',
   ]);
   t.match(candidate!.detail.signals, { startLagP99: null, sharedLagP99: 0, saturation: null, missing: ['other'] });
   t.match(candidate!.document.reasons, [{ code: 'no-samples' }]);
+});
+
+t.test('a primary metric that its side never had in a comparison does not spoil the round', async (t) => {
+  const answers = { memory: 5e7 };
+  const earlier = (side: SideName, values: Record<string, number>) => makeRound(side, 1, values);
+  const known = [earlier('candidate', {}), earlier('baseline', { other: 3 })];
+  const {
+    rounds: [candidate, baseline],
+  } = await collected({ answers, known });
+  t.match(candidate!.document, { valid: true, reasons: [] });
+  t.match(candidate!.unread, [{ name: 'other', isLeftOut: true }]);
+  t.match(baseline!.document.reasons, [{ code: 'no-samples' }], 'a value that was there before is missed');
+  t.notOk('isLeftOut' in baseline!.unread[0]!);
+  const {
+    rounds: [first],
+  } = await collected({ answers, known: [] });
+  t.match(first!.document, { valid: true }, 'in the first round too');
 });
 
 t.test('a metric without a value says what its query gives instead', async (t) => {

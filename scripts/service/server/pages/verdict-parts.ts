@@ -8,6 +8,7 @@ import {
   cellsOf,
   countedWords,
   inOrder,
+  legend,
   levelText,
   moreLines,
 } from '../../../report/verdict-text.ts';
@@ -32,6 +33,7 @@ export function grounds(verdict: VerdictDocument): Html {
     KINDS[verdict.kind],
     ...verdict.reasons,
     `${countedWords(verdict)}.`,
+    ...legend(verdict).map((line) => `${line}.`),
     ...calibrationLines(verdict),
     ...moreLines(verdict),
     ...verdict.notes,

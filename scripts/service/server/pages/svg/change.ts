@@ -9,7 +9,8 @@ const [WIDTH, HEIGHT] = [200, 26];
 /** No interval makes the scale wider: one that is reaches the edge, with an arrow. */
 const WIDEST = 0.25;
 
-type Drawn = Pick<MetricVerdict, 'name' | 'margin' | 'change' | 'interval' | 'verdict'>;
+type Drawn = Pick<MetricVerdict, 'name' | 'margin' | 'change' | 'interval' | 'verdict'> &
+  Partial<Pick<MetricVerdict, 'difference' | 'incomparable' | 'words'>>;
 
 /** One scale for all metrics of a table, so that their bars can be compared: relative change at its edge. */
 export function changeScale(metrics: readonly Drawn[]): number {
@@ -23,7 +24,10 @@ export function changeScale(metrics: readonly Drawn[]): number {
 }
 
 /** The band is the threshold, the line the interval, the dot the estimate. */
-export function changeBar({ margin, change, interval, verdict }: Drawn, scale: number): Html {
+export function changeBar(
+  { margin, change, interval, verdict, difference, incomparable, words: effect }: Drawn,
+  scale: number,
+): Html {
   const place = linear([-scale, scale], [8, WIDTH - 8]);
   const x = (value: number) => place(Math.max(-scale, Math.min(scale, value)));
   const middle = HEIGHT / 2;
@@ -34,7 +38,9 @@ export function changeBar({ margin, change, interval, verdict }: Drawn, scale: n
       : html`<line class="cap" x1="${at(tip)}" x2="${at(tip)}" y1="${middle - 4}" y2="${middle + 4}"/>`;
   const words =
     change === null
-      ? 'no values to compare'
+      ? difference || incomparable !== undefined
+        ? effect!
+        : 'no values to compare'
       : `change ${formatDifference(change)}${interval ? `, interval ${formatDifference(interval.low)} to ${formatDifference(interval.high)}` : ''}; threshold ${formatDifference(margin)} to either side; the scale ends at ${formatDifference(scale)}`;
   return html`<svg class="change ${(verdict ?? 'shown').toLowerCase()}" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img" aria-label="${words}"><title>${words}</title>
 <rect class="margin" x="${at(x(-margin))}" y="3" width="${at(x(margin) - x(-margin))}" height="${HEIGHT - 6}"/><line class="threshold" x1="${at(x(-margin))}" x2="${at(x(-margin))}" y1="3" y2="${HEIGHT - 3}"/><line class="threshold" x1="${at(x(margin))}" x2="${at(x(margin))}" y1="3" y2="${HEIGHT - 3}"/>
