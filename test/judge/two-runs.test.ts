@@ -1,6 +1,6 @@
 /** Two stored runs: what may be decided of them, and what may not. */
 import t from 'tap';
-import type { RunDocument } from '../../scripts/documents/run.ts';
+import type { Metric, RunDocument } from '../../scripts/documents/run.ts';
 import { judgeTwoRuns } from '../../scripts/judge/two-runs.ts';
 import { type JudgedOptions, makeComparison, makeJudged, makeRound, makeRun } from '../run-document.ts';
 
@@ -12,6 +12,27 @@ const after = (options: JudgedOptions = {}) =>
     sides: { ...makeComparison(1).sides, candidate: { ref: 'my-branch', commit: 'c'.repeat(40), images: [] } },
     ...options,
   });
+
+t.test('where neither direction is better, a change either way is told; what is of two scales is not', async (t) => {
+  const metrics = (laid: Partial<Metric>) =>
+    makeJudged().metrics.map((metric) => ({
+      ...metric,
+      primary: metric.name === 'latency_med',
+      ...(metric.name === 'latency_med' ? laid : {}),
+    }));
+  const of = (factor: number, laid: Partial<Metric> = { better: 'neither' }) =>
+    judgeTwoRuns(
+      before({ metrics: metrics(laid) }),
+      after({ metrics: metrics(laid), factors: { latency_med: factor } }),
+    );
+  t.match(of(1.05), { verdict: 'REGRESSION', summary: /^latency med: 5\.\d % slower/ });
+  t.match(of(0.95), { verdict: 'REGRESSION', summary: /^latency med: [45]\.\d % faster/ });
+  t.match(of(1), { verdict: 'PASS', summary: /^no change of a primary metric above/ });
+  t.match(of(1.05, { incomparable: 'the bounds differ' }), {
+    verdict: 'INCONCLUSIVE',
+    notes: [/^the changes/, /^a run that ends/, 'latency med is primary and has no value to compare'],
+  });
+});
 
 t.test('through the same baseline', async (t) => {
   const cases: [string, JudgedOptions, JudgedOptions, string][] = [
@@ -120,7 +141,7 @@ t.test('runs of different times never decide, and say what would', async (t) => 
   t.match(judged, {
     verdict: 'INCONCLUSIVE',
     kind: 'levels',
-    summary: /^two runs at different times do not tell; latency med: 39\d % slower, 95 % interval/,
+    summary: /^two runs at different times cannot decide; latency med: 39\d % slower, 95 % interval/,
   });
   t.match(
     judged.metrics.find(({ name }) => name === 'latency_med'),

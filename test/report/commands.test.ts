@@ -233,6 +233,13 @@ t.test('the history of another branch than the default one, and what is queued f
     branch: 'release-1.4',
   });
   t.match(JSON.parse(add('--branch=feature-a').stdout).job, { kind: 'new-test', branch: 'feature-a' });
+  const again = openStore(paths('/', { MAYFLY_DATA: data }).db);
+  const pull = { repository: 'acme/shop', number: 7, head: 'a'.repeat(40), base_ref: 'feature-b', onto_default: false };
+  again.inbox.savePullRequest({ ...pull, from_fork: false, open: true, labels: [], updated_ms: 1 });
+  again.close();
+  const own = ['--repository=acme/shop', '--pull-request=7'];
+  t.match(JSON.parse(add(...own).stdout).job, { branch: 'feature-b' }, 'that of its pull request');
+  t.notOk('branch' in JSON.parse(add(...own, '--against=HEAD').stdout).job);
   const { stdout } = command('queue', 'list');
   t.match(stdout, / release-1\.4 /);
   t.match(stdout, / into feature-a /);

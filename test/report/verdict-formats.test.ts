@@ -71,7 +71,7 @@ t.test('Markdown: the verdict first, what it excludes, the rest folded', async (
     /\n<details>\n<summary>[^]*search\\_p95[^]*Make search faster[^]*method mayfly\.judge\/v1: sequential, 6 to 40 observations, looked at after 6, [^]*\n<\/details>\n$/,
   );
   t.notMatch(text, /[\u2190-\u21ff]|\p{Extended_Pictographic}|not a link/u);
-  t.match(verdictMarkdown(...of(open), []), /^\*\*INCONCLUSIVE\*\*[^]*- about \d+ more would decide/);
+  t.match(verdictMarkdown(...of(open), []), /^\*\*INCONCLUSIVE\*\*[^]*- about \d+ more probably would decide/);
   t.match(verdictMarkdown(...of(spoilt), []), /^\*\*INVALID\*\*[^]*stolen \\\| from \\<b\\>/);
   t.match(
     verdictMarkdown({ ...pass.verdict!, kind: 'baseline', other_run_id: '01OTHER' }, pass, []),
