@@ -13,6 +13,7 @@ import { EXIT, UsageError } from '../core/errors.ts';
 import { paths } from '../core/paths.ts';
 import { plainText, plural } from '../core/text.ts';
 import { type Job, type JobState, type NewJob, PRIORITY } from '../documents/job.ts';
+import { branchOf } from '../documents/pull-request.ts';
 import { shortCommit } from '../engine/names.ts';
 import { findCommit } from '../plan/commit.ts';
 import { createProgress } from '../report/progress.ts';
@@ -84,9 +85,11 @@ await commands(
       ],
       work: async (io, given) => {
         const job = await jobOf(given);
-        return withStore((store) =>
-          tellQueued(store.queue.enqueue(job, { now: Date.now(), again: true, pinned: true }), { io, given, store }),
-        );
+        return withStore((store) => {
+          const branch = job.branch ?? baseOf(job, store);
+          const enqueued = store.queue.enqueue({ ...job, branch }, { now: Date.now(), again: true, pinned: true });
+          return tellQueued(enqueued, { io, given, store });
+        });
       },
     },
     {
@@ -223,6 +226,13 @@ async function jobOf({ text, has, values }: Given): Promise<NewJob> {
     priority: PRIORITY.by_hand,
     deadline_s: Math.ceil(parseDuration(readBenchmark(config.dir, env).jobs.deadline)!),
   };
+}
+
+/** The branch that its pull request goes into, as far as GitHub has told. */
+function baseOf({ repository, pull_request, against }: NewJob, store: Store): string | undefined {
+  if (repository === undefined || pull_request === undefined || against !== undefined) return undefined;
+  const pull = store.inbox.pullRequest(repository, pull_request);
+  return pull && branchOf(pull);
 }
 
 function repositoryOf(text: string | undefined): string | undefined {

@@ -267,9 +267,9 @@ function chooseComparison(
 
 /** What was agreed for a run that is gone on with stays: flags that would change it are refused. */
 function checkResume(flags: BenchFlags): string {
-  const given = (['commit', 'against', 'branch', 'rate', 'duration', 'warmup', 'rounds', 'pairing', 'maxRounds'] as const).find(
-    (name) => flags[name] !== undefined,
-  );
+  const given = (
+    ['commit', 'against', 'branch', 'rate', 'duration', 'warmup', 'rounds', 'pairing', 'maxRounds'] as const
+  ).find((name) => flags[name] !== undefined);
   if (given || flags.master || flags.label.length > 0) {
     throw new UsageError(
       `--resume goes on with a run as it was begun, so --${given?.replace('maxRounds', 'max-rounds') ?? (flags.master ? 'master' : 'label')} cannot be given with it`,

@@ -19,3 +19,9 @@ export interface RemotePullRequest {
   /** Milliseconds since the epoch: an older one of two deliveries changes nothing. */
   updated_ms: number;
 }
+
+/** The branch that a pull request goes into; undefined: the default one. */
+export const branchOf = ({
+  base_ref,
+  onto_default,
+}: Pick<RemotePullRequest, 'base_ref' | 'onto_default'>): string | undefined => (onto_default ? undefined : base_ref);

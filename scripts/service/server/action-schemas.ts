@@ -15,8 +15,12 @@ export const ADD = body(
   {
     benchmark: { type: 'string', minLength: 1, maxLength: 100, description: 'A benchmark of the checkout' },
     commit: { ...REF, description: 'What is measured: a hash, a branch, a tag' },
-    against: { ...REF, description: 'What it is compared with; default where it left the default branch' },
-    master: { type: 'boolean', description: 'A commit of the default branch: it joins the master set' },
+    against: { ...REF, description: 'What it is compared with; default where it left its branch' },
+    branch: {
+      ...REF,
+      description: 'The branch that it is for; default that of the pull request, else the default branch',
+    },
+    master: { type: 'boolean', description: 'A commit of its branch: it joins the master set' },
     rate: { type: 'string', pattern: '^\\d{1,6}(\\.\\d{1,3})?$', description: 'Requests per second' },
     duration: { type: 'string', pattern: '^(\\d{1,4}(ms|s|m|h)){1,3}$', description: 'Measured window: 20s, 2m' },
     repository: {

@@ -1,8 +1,10 @@
 /**
  * What can be done through the site: sign in, cancel, retry, add, pause, resume. Each needs the token of the server.
  */
+import { isBranch } from '../../config/branch.ts';
 import { watchedRepository } from '../../config/service.ts';
 import { type Job, type JobOverrides, type NewJob, PRIORITY } from '../../documents/job.ts';
+import { branchOf } from '../../documents/pull-request.ts';
 import { isFullHash } from '../../engine/names.ts';
 import { ENDED, retryOf } from '../../store/jobs.ts';
 import { ADD, ASKED_OF, failure, jobAnswer, PARAMS, pausedAnswer, type Schema } from './action-schemas.ts';
@@ -134,6 +136,7 @@ interface Add extends JobOverrides {
   benchmark: string;
   commit: string;
   against?: string;
+  branch?: string;
   master?: boolean;
   repository?: string;
   pull_request?: number;
@@ -141,8 +144,8 @@ interface Add extends JobOverrides {
 
 /** A job as `npm run queue -- add` makes it, but that no commit is looked up: the worker does. */
 function newJob(
-  { benchmark, commit, against, master = false, repository, pull_request, rate, duration }: Add,
-  { config }: ServeContext,
+  { benchmark, commit, against, branch, master = false, repository, pull_request, rate, duration }: Add,
+  { config, store }: ServeContext,
 ): NewJob {
   const rules = config.rules.get(benchmark);
   if (!rules)
@@ -155,6 +158,8 @@ function newJob(
       400,
       'master goes neither with against nor with pull_request: a commit of the default branch is compared with the anchor of its history',
     );
+  if (branch !== undefined && !isBranch(branch))
+    throw new HttpError(400, `branch must be the name of a branch, such as release-1.4, got ${JSON.stringify(branch)}`);
   if (pull_request !== undefined && repository === undefined)
     throw new HttpError(400, 'pull_request needs repository: whose it is');
   const watched = repository === undefined ? undefined : watchedRepository(config, repository);
@@ -162,12 +167,13 @@ function newJob(
     throw new HttpError(400, 'with repository, commit must be the whole hash: GitHub is told of a commit by its hash');
   if (repository !== undefined && !watched)
     throw new HttpError(400, `${JSON.stringify(repository)} is not watched: mayfly.yaml does not name it`);
+  const pull = watched && pull_request !== undefined ? store.inbox.pullRequest(watched.name, pull_request) : undefined;
   return {
     kind: master ? 'new-master' : 'new-test',
     benchmark,
     commit,
     ref: commit,
-    ...(against === undefined ? {} : { against }),
+    ...(against === undefined ? { branch: branch ?? (pull && branchOf(pull)) } : { against, branch }),
     ...(watched ? { repository: watched.name } : {}),
     ...(pull_request === undefined ? {} : { pull_request }),
     overrides: { ...(rate === undefined ? {} : { rate }), ...(duration === undefined ? {} : { duration }) },

@@ -4,18 +4,13 @@
  */
 import type { WatchedRepository } from '../../config/service.ts';
 import { type Job, type JobOverrides, type NewJob, PRIORITY } from '../../documents/job.ts';
+import { branchOf } from '../../documents/pull-request.ts';
 import type { PullRequest, Request } from '../../store/inbox.ts';
 import { type Enqueued, type EnqueueOptions, retryOf } from '../../store/jobs.ts';
 import type { ServeContext } from './serve-context.ts';
 
 export type QueueContext = Pick<ServeContext, 'store' | 'config' | 'now'>;
 type Changed = Omit<PullRequest, 'repository' | 'updated_ms' | 'head_seen_ms' | 'tied'>;
-
-/** The branch that a pull request goes into; undefined: the default one. */
-export const branchOf = ({
-  base_ref,
-  onto_default,
-}: Pick<PullRequest, 'base_ref' | 'onto_default'>): string | undefined => (onto_default ? undefined : base_ref);
 
 /**
  * The jobs for the head of a pull request, where the repository wants them without being asked; where it wants them no

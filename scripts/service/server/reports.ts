@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { type ServiceConfig, watchedRepository } from '../../config/service.ts';
 import type { Job } from '../../documents/job.ts';
+import { branchOf } from '../../documents/pull-request.ts';
 import type { RunDocument } from '../../documents/run.ts';
 import { isFullHash } from '../../engine/names.ts';
 import type { Acceptance } from '../../store/acceptances.ts';
@@ -14,7 +15,7 @@ import type { CheckRun, GitHub } from '../tell/github-types.ts';
 import { commentMarker, type PullRequestState, pullRequestComment } from '../tell/pull-request-comment.ts';
 import { SendError } from '../tell/send-error.ts';
 import type { Sender, Senders } from './outbox.ts';
-import { branchOf, isSkipped } from './queueing.ts';
+import { isSkipped } from './queueing.ts';
 import type { ServeContext } from './serve-context.ts';
 
 type ReportContext = Pick<ServeContext, 'store' | 'config' | 'site' | 'now'>;

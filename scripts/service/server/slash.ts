@@ -117,7 +117,7 @@ export function slashHelp(benchmarks: readonly string[]): string {
     '',
     '| comment | what happens |',
     '| --- | --- |',
-    '| `/bench` | every benchmark of this repository measures the head of this pull request against where it left the default branch |',
+    '| `/bench` | every benchmark of this repository measures the head of this pull request against where it left its base |',
     `| \`/bench ${benchmarks[0] ?? 'NAME'}\` | one benchmark (${benchmarks.join(', ')}) |`,
     '| `/bench rate=500 duration=2m against=v1.2` | with another load, or against another commit |',
     '| `/bench commit=1f2e3d4` | another commit of this pull request; for a fork, the whole hash of the one that was read |',

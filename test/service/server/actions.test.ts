@@ -232,3 +232,20 @@ t.test('a body that is too long or no form is refused before anything is done', 
   t.equal((await post('/sign-in', FORM, `token=${'x'.repeat(5000)}`)).statusCode, 413);
   t.equal(store.queue.paused(), undefined);
 });
+
+t.test('a job that is added for a pull request is compared with where it left its base', async (t) => {
+  const { post, store } = await site(t);
+  const pull = { repository: 'acme/shop', number: 7, head: commitOf(3), base_ref: 'feature-a', onto_default: false };
+  store.inbox.savePullRequest({ ...pull, from_fork: false, open: true, labels: [], updated_ms: 1 });
+  const added = async (laid: object) =>
+    (await post('/api/jobs', BEARER, { benchmark: 'shop', commit: commitOf(3), ...laid })).json();
+  const own = { repository: 'acme/shop', pull_request: 7 };
+  t.match(await added(own), { job: { branch: 'feature-a', pull_request: 7 } });
+  t.match(await added({ ...own, branch: 'release-1.4' }), { job: { branch: 'release-1.4' } }, 'unless it is said');
+  t.notOk('branch' in (await added({ ...own, against: 'main' })).job, 'or it is compared with a commit');
+  t.match(await added({ branch: 'lts', master: true }), { job: { kind: 'new-master', branch: 'lts' } });
+  t.match(await added({ branch: 'a..b' }), {
+    status: 400,
+    error: 'branch must be the name of a branch, such as release-1.4, got "a..b"',
+  });
+});
