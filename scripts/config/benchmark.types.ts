@@ -243,7 +243,7 @@ export interface Metric {
    */
   unit?: string;
   /**
-   * Which direction is an improvement. `neither`: none is, and a change either way by the margin or more is a REGRESSION. Known for a built-in metric.
+   * Which direction is an improvement. `neither`: none is, and a change either way is a REGRESSION. Known for a built-in metric.
    */
   better?: 'lower' | 'higher' | 'neither';
   /**

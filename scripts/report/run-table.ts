@@ -139,7 +139,10 @@ function figures(run: RunDocument, { color }: TableOptions): string {
     ? ['', '* primary metric; CV: coefficient of variation, the standard deviation over rounds in % of the mean']
     : [];
   const table = run.sides.baseline ? pairTable(run, metrics, color) : soloTable(run, metrics, color);
-  return [table, ...mark].join('\n');
+  const difference = run.sides.baseline
+    ? ['difference: the median of the changes within rounds, not of the medians']
+    : [];
+  return [table, ...mark, ...difference].join('\n');
 }
 
 function soloTable(run: RunDocument, metrics: Metric[], color: boolean): string {

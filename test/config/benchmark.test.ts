@@ -41,7 +41,15 @@ t.test('a small file, with every default filled in', async (t) => {
     comparison: { pairing: 'auto', min: 6 },
     objectives: {},
     master: false,
-    allow: { failedRequests: 0, throttledPeriods: 0.01, steal: 0.1, outsideLoad: 0.5, startLagMs: 5, saturation: 0.85, answersDiffer: [] },
+    allow: {
+      failedRequests: 0,
+      throttledPeriods: 0.01,
+      steal: 0.1,
+      outsideLoad: 0.5,
+      startLagMs: 5,
+      saturation: 0.85,
+      answersDiffer: [],
+    },
     readyTimeoutS: 60,
     diskLimitBytes: 2 ** 31,
     labels: {},
@@ -79,6 +87,7 @@ metrics:
   - {name: request_rate, margin: 0.3%}
   - {name: search_p95, promql: 'max_over_time(x{$selector}[$window])', unit: s}
   - {name: hits, promql: 'sum(x{$selector})', unit: count, better: higher, margin: 0.2}
+  - {name: queries, promql: 'sum(y{$selector})', unit: count, better: neither}
 allow: {failed_requests: 0.5%, start_lag: 1s}
 comparison: {pairing: alternating, max_rounds: 12, max_minutes: 2.5}
 objectives: {latency_p99: 50ms, failed_requests: 0.1%, search_p95: 0.2, hits: 1000, request_rate: '10'}
@@ -100,6 +109,10 @@ objectives: {latency_p99: 50ms, failed_requests: 0.1%, search_p95: 0.2, hits: 10
     hits: 1000,
     request_rate: 10,
   });
+  t.match(
+    config.metrics.find(({ name }) => name === 'queries'),
+    { better: 'neither' },
+  );
   t.strictSame(
     config.metrics.filter(({ name }) => ['latency_med', 'request_rate', 'search_p95', 'hits'].includes(name)),
     [
@@ -252,6 +265,12 @@ const wrong: [what: string, from: string, to: string, sentence: string][] = [
     'description:',
     'objectives: {failed_requests: 50ms}\ndescription:',
     ':1 objectives/failed_requests must be a share from 0 to 1, or a percentage such as 0.1%, got "50ms"',
+  ],
+  [
+    'an objective on a metric of which neither direction is better',
+    'description:',
+    "objectives: {hits: 5}\nmetrics: [{name: hits, promql: 'sum(x{$selector})', unit: count, better: neither}]\ndescription:",
+    ':1 objectives/hits cannot be kept to, since no direction of hits is better (better: neither); say lower or higher there',
   ],
   ['a key that stands twice', 'rate: 200', 'rate: 200\n  rate: 300', ':11 is not valid YAML: map keys must be unique'],
   [

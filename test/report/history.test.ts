@@ -117,6 +117,13 @@ t.test('what is confirmed has its colour, with the effect that the comparison fo
     historyText(confirmed(0.925), { ...OPTIONS, color: true }),
     '\u001b[32m7.5 % faster (improvement)\u001b[39m, confirmed by run 01CHECK',
   );
+  const either = confirmed(0.925);
+  const series = either.series.map((one) => ({ ...one, better: 'neither' as const }));
+  t.match(
+    historyText({ ...either, series }, { ...OPTIONS, color: true }),
+    '\u001b[31m7.5 % faster (change)\u001b[39m, confirmed by run 01CHECK',
+    'where neither direction is better',
+  );
 });
 
 t.test('limits and other series are told', async (t) => {
@@ -210,6 +217,20 @@ t.test('decide: the verdict on before and after settles a suspected change', asy
     state: 'open',
     why: /^INVALID: /,
   });
+  const either = compared(0.92);
+  const metrics = either.metrics.map((metric) => ({
+    ...metric,
+    better: 'neither' as const,
+    verdict: 'REGRESSION' as const,
+  }));
+  t.match(
+    decide(faster, {
+      ...either,
+      metrics: metrics.map((metric) => ({ ...metric, worse: { at_least: 0.08, at_most: null } })),
+    }),
+    { state: 'confirmed', worse: true, either: true, why: '8.0 % faster' },
+    'where neither direction is better',
+  );
   t.match(decide({ ...slower, metric: 'memory_peak' }, compared(1.08)), { state: 'open' });
   t.match(decide({ ...slower, metric: 'gone' }, compared(1.08)), {
     state: 'open',

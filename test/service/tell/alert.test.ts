@@ -88,6 +88,31 @@ t.test('an alert says what changed, by how much, where and between which commits
     t.ok(text.includes(part), part);
 });
 
+t.test('a metric of which neither direction is better alerts both ways', async (t) => {
+  const run = makeRun();
+  const metrics = run.metrics.map((metric) =>
+    metric.name === 'request_rate' ? { ...metric, better: 'neither' as const } : metric,
+  );
+  const surroundings = around({ run: { ...run, metrics } });
+  for (const [ratio, words] of [
+    [0.9, 'requests 10.0 % less'],
+    [1.1, 'requests 10.0 % more'],
+  ] as const) {
+    const alert = alertOf('s', [point({ metric: 'request_rate', ratio })], surroundings);
+    t.equal(alertTitle(alert), `Change of shop: ${words}`);
+    t.match(alertText(alert), `Change: ${words} (${ratio.toPrecision(4)} times what it was)`);
+    t.match(alert, { changes: [{ worse: true, either: true }], bisect: /^npm run bisect/ });
+  }
+  const beside = [point({ ratio: 0.9 }), point({ metric: 'request_rate', ratio: 1.1 })];
+  t.equal(
+    alertTitle(alertOf('s', beside, surroundings)),
+    'Change of shop: requests 10.0 % more, latency med 10.0 % faster',
+    'before what became better',
+  );
+  const worse = [point({ metric: 'request_rate', ratio: 1.1 }), point()];
+  t.match(alertTitle(alertOf('s', worse, surroundings)), /^Regression of shop: latency med 8\.0 % slower, requests/);
+});
+
 t.test('an improvement has no culprit to search for', async (t) => {
   const alert = alertOf('s', [point({ ratio: 0.9 })], around({ repository: undefined }));
   t.match(alertTitle(alert), /^Improvement of shop: latency med 10.0 % faster$/);
