@@ -124,25 +124,17 @@ function answersOf(threads: readonly Recorded[], side: number, name: string): An
   });
   const alike = Map.groupBy(all, ({ status, failure, mean }) => `${status} ${failure ?? ''} ${mean > 0}`);
   return [...alike.values()]
-    .map((parts) =>
-      parts.reduce((one, other) => {
-        const count = one.count + other.count;
-        const off = other.mean - one.mean;
-        return {
-          ...one,
-          count,
-          mean: one.mean + (off * other.count) / count,
-          squares: one.squares + other.squares + (off ** 2 * one.count * other.count) / count,
-        };
-      }),
-    )
-    .map(({ status, failure, count, mean, squares }) => ({
-      status,
-      failure,
-      count,
-      bytes: mean,
-      deviation: Math.sqrt(squares / count),
-    }))
+    .map((parts) => {
+      const { status, failure } = parts[0]!;
+      let [count, mean, squares] = [0, 0, 0];
+      for (const other of parts) {
+        const off = other.mean - mean;
+        squares += other.squares + (off ** 2 * count * other.count) / (count + other.count);
+        count += other.count;
+        mean += (off * other.count) / count;
+      }
+      return { status, failure, count, bytes: mean, deviation: Math.sqrt(squares / count) };
+    })
     .sort((a, b) => b.count - a.count);
 }
 

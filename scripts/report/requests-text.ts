@@ -22,7 +22,8 @@ export interface RequestsReport {
   /** Why others are missing. */
   remarks: string[];
   /**
-   * By side, all names together (null) and each. Of every request, failed ones too. Absent where a file was asked for.
+   * By side, all names together (null) and each: percentiles of requests that did not fail. Absent where a file was asked
+   * for.
    */
   lines?: SummaryLine[];
   /** Where they were written. */
@@ -31,13 +32,13 @@ export interface RequestsReport {
 
 export function requestsText(document: RequestsReport, color: boolean): string {
   const { lines = [], out } = document;
-  const shares = lines[0]?.quantiles.map(({ share }) => share) ?? [];
+  const shares = lines.find(({ quantiles }) => quantiles.length > 0)?.quantiles.map(({ share }) => share) ?? [];
   const rows = lines.map(({ side, name, requests, failed, quantiles }) => [
     side,
     name ?? 'all',
     requests.toLocaleString('en'),
     failed.toLocaleString('en'),
-    ...quantiles.map(({ seconds }) => formatValue(seconds, 's')),
+    ...shares.map((share) => formatValue(quantiles.find((one) => one.share === share)?.seconds ?? NaN, 's')),
   ]);
   const what = `${plural(document.requests, 'request')}${document.of > document.requests ? ` of ${document.of.toLocaleString('en')} (the rest was beyond the cap)` : ''} in ${plural(document.rounds.length, 'round')}`;
   return [

@@ -319,6 +319,7 @@ function mixed(i: number): number {
  * and DuckDB's quantile_cont do it.
  */
 export function quantilesOf(sorted: Float32Array, shares: readonly number[]): Quantile[] {
+  if (sorted.length === 0) return []; // all have failed
   return shares.map((share) => {
     const place = (sorted.length - 1) * share;
     const [below, above] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
@@ -328,9 +329,10 @@ export function quantilesOf(sorted: Float32Array, shares: readonly number[]): Qu
 
 /** All values of these groups, sorted. */
 function whole(groups: Group[]): Float32Array {
-  const all = new Float32Array(sum(groups, ({ count }) => count));
+  const pieces = groups.flatMap((group) => group.pieces);
+  const all = new Float32Array(sum(pieces, ({ length }) => length));
   let at = 0;
-  for (const piece of groups.flatMap(({ pieces }) => pieces)) {
+  for (const piece of pieces) {
     all.set(piece, at);
     at += piece.length;
   }

@@ -108,7 +108,7 @@ function scatter(view) {
 
 /** Exact percentiles, by side and name. */
 function numbers({ lines }) {
-  const shares = lines[0].quantiles.map(({ share }) => share);
+  const shares = (lines.find(({ quantiles }) => quantiles.length > 0)?.quantiles ?? []).map(({ share }) => share);
   const head = (text, className = '') => {
     const made = element('th', className, text);
     made.scope = 'col';
@@ -117,7 +117,7 @@ function numbers({ lines }) {
   const rows = lines.map(({ side, name, requests, failed, quantiles }) => {
     const first = element('th', '', side);
     first.scope = 'row';
-    return element('tr', '', first, element('td', '', name ?? 'all'), ...[count(requests), count(failed), ...quantiles.map((one) => format(one.seconds, 's'))].map((text) => element('td', 'num', text)));
+    return element('tr', '', first, element('td', '', name ?? 'all'), ...[count(requests), count(failed), ...shares.map((share) => (secondsAt({ quantiles }, share) === undefined ? '-' : format(secondsAt({ quantiles }, share), 's')))].map((text) => element('td', 'num', text)));
   });
   const box = element('div', 'box tall', element('table', 'figures', element('thead', '', element('tr', '', head('Side'), head('Name'), ...['Requests', 'Failed', ...shares.map(shareName)].map((text) => head(text, 'num')))), element('tbody', '', ...rows)));
   box.tabIndex = 0;
