@@ -67,7 +67,7 @@ export function jobLink({ run_id, progress }: Job, site: string): string {
 }
 
 /** `rate 500, against v1.2`; empty where the job is measured as its benchmark says. */
-export function settingsOf({ overrides, against }: Job): string {
+function settingsOf({ overrides, against }: Job): string {
   return [
     ...Object.entries(overrides).map(([name, value]) => `${name} ${value}`),
     ...(against === undefined ? [] : [`against ${against}`]),
