@@ -139,7 +139,7 @@ t.test(
     const { runDir, bucket, shipIt } = await withRequests(ctx);
     t.match(await shipIt(readOnly(bucket)), { pending: true, requests: { rows: 600, verified: false } });
     await settleFolder(RUN, ctx);
-    t.same(readdirSync(runDir).sort(), ['owner.json', 'pending.json', 'snapshot', 'trend']);
+    t.same(readdirSync(runDir).sort(), ['owner.json', 'pending.json', 'run.lock', 'snapshot', 'trend']);
     const waiting = await findRequests(ctx.store.run(RUN), ctx.paths, runOf(ctx));
     t.match(waiting, { places: [join(runDir, 'snapshot')], parts: { length: 3 } });
     await using reader = requestsReader();

@@ -69,7 +69,7 @@ t.test(
     t.match(ctx.warnings[0], /archive:push ships them later/);
     t.same(blocksIn(bucket.folder!), []);
     await settleFolder(RUN, ctx);
-    t.same(readdirSync(runDir).sort(), ['owner.json', 'pending.json', 'snapshot', 'trend']);
+    t.same(readdirSync(runDir).sort(), ['owner.json', 'pending.json', 'run.lock', 'snapshot', 'trend']);
     const [made] = readdirSync(join(runDir, 'trend', 'blocks')).filter((name) => /^[0-9A-Z]{26}$/.test(name));
     cpSync(runDir, join(ctx.paths.data, 'copy'), { recursive: true });
 
