@@ -144,10 +144,7 @@ for (const [why, run, successor] of [
   [/it is running/, interrupted({ status: 'running' })],
   [/it is invalid/, interrupted({ status: 'invalid' })],
   [/it is of the benchmark shop, not probe/, interrupted({ benchmark: 'shop' })],
-  [
-    /its benchmark has another load now/,
-    interrupted({ load: { ...interrupted().load, target: 'http://other:1' } }),
-  ],
+  [/its benchmark has another load now/, interrupted({ load: { ...interrupted().load, target: 'http://other:1' } })],
   [/its benchmark has another load now/, interrupted({ load: { ...interrupted().load, generator: 'k6' } })],
   [/its benchmark has other metrics now/, interrupted({ metrics: makeRun().metrics })],
   [/run NEXT has resumed it already/, interrupted(), 'NEXT'],

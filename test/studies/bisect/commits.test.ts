@@ -40,7 +40,8 @@ const recipe = (laid: object = {}): BuildRecipe => ({
   context: 'service',
   dockerfile: 'Dockerfile',
   args: {},
-  network: 'none', builder: 'classic',
+  network: 'none',
+  builder: 'classic',
   ...laid,
 });
 const config = (builds: Record<string, BuildRecipe>) =>
