@@ -36,7 +36,7 @@ t.test('every rule has a place, and what is named is in that file', async (t) =>
   const named = rules!.map(
     (line) => /^\| ([^|:]+)(?:: [^|]+)? \| `([^`]+)` \| `(\w+)` \|$/.exec(line)?.slice(1) ?? [line],
   );
-  t.equal(new Set(named.map(([rule]) => rule)).size, 12, 'twelve rules');
+  t.ok(new Set(named.map(([rule]) => rule)).size >= 12, 'the twelve that newcomers asked for, and what came since');
   for (const [rule, file, name] of named) {
     if (t.ok(file, `${rule}: a file and a name`))
       t.match(readFileSync(join(ROOT, file!), 'utf8'), new RegExp(`\\b${name}\\b`), `${file}: ${name}`);
