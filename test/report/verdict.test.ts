@@ -204,6 +204,7 @@ t.test('was 0, is 3', async (t) => {
   );
   t.match(verdictOpenMetrics(verdict), /\nmayfly_sample_mean\{.*metric="retries".*side="candidate".*\} 3\n/);
   t.notMatch(verdictOpenMetrics(verdict), /\nmayfly_sample_median\{.*metric="retries"/);
+  t.match(verdictText(withRetries(0.0017, 0, { unit: 'ratio' }).verdict, PLAIN), / 0\.17 % +0 % +\+0\.17 % points +- /);
   const once = withRetries(0, 0);
   once.rounds[0]!.samples.retries!.value = 1;
   const rounds = [...once.rounds, ...once.rounds.slice(2).map((round) => ({ ...round, round: round.round + 20 }))];
