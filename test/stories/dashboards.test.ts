@@ -2,7 +2,7 @@
  * The dashboards over a real archive: runs of the shop by `bench`, the archive by `archive:up`, and every query of
  * every panel, variable and annotation asked as Grafana asks it.
  */
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { parse, stringify } from 'yaml';
@@ -282,7 +282,8 @@ async function shopRepository(t: Test): Promise<{ folder: string; commits: strin
   await git('init', '--quiet', '--initial-branch=main');
   const commits: string[] = [];
   for (const text of ['one', 'two']) {
-    writeFileSync(join(folder, 'CHANGE'), `${text}\n`);
+    // In a file that the build sees: else there would be nothing to compare.
+    appendFileSync(join(folder, 'server.ts'), `// ${text}\n`);
     await git('add', '--all');
     await git('commit', '--quiet', '--message', `change ${text}`);
     commits.push(await git('rev-parse', 'HEAD'));
