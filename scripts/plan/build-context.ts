@@ -203,7 +203,7 @@ async function storedContent(repository: string, oid: string, ctx: Ctx): Promise
   return (await stat(file).catch(() => null))?.isFile() ? file : null;
 }
 
-/** A plain file of the context's own tree; null where there is none, or where it is a link. */
+/** A plain file of the context's own tree, with or without a ./ before it; null where there is none, or where it is a link. */
 export async function textIn(
   { parts }: BuildContext,
   path: string,
@@ -213,7 +213,7 @@ export async function textIn(
   const { repository, treeish } = parts[0]!;
   const listed = await gitSays(
     repository,
-    ['ls-tree', '-r', '-l', '-z', '--full-tree', treeish, '--', `:(literal)${path}`],
+    ['ls-tree', '-r', '-l', '-z', '--full-tree', treeish, '--', `:(literal)${trimmed(path)}`],
     ctx,
   );
   const [mode, , hash, size] = (listed ?? '').split('\t', 1)[0]!.split(/ +/);

@@ -9,7 +9,7 @@ import { InfrastructureError, UsageError } from '../core/errors.ts';
 import type { Ended } from '../core/exec.ts';
 import { inStep } from '../core/step.ts';
 import { isFullHash } from '../engine/names.ts';
-import { complaint, git, gitSays, type Surroundings } from './git.ts';
+import { complaint, FETCH_MINUTES, fetchRefs, git, gitSays, type Surroundings } from './git.ts';
 
 /** A commit that can be built: where its objects are and which tree to take. */
 export interface Commit {
@@ -23,7 +23,6 @@ export interface Commit {
 }
 
 const WORKTREE = 'worktree';
-const FETCH_MINUTES = 10;
 /** Two fetches into one mirror get in each other's way for milliseconds. */
 const FETCH_ATTEMPTS = 12;
 const FETCH_PAUSE_MS = 250;
@@ -132,23 +131,7 @@ async function revParse(folder: string, ref: string, ctx: Surroundings): Promise
  */
 async function fetchHash(folder: string, hash: string, from: string, ctx: Surroundings): Promise<string | null> {
   if (from === 'origin' && (await git(folder, ['remote', 'get-url', '--', 'origin'], ctx)).exitCode !== 0) return null;
-  const fetch = (...refs: string[]) =>
-    git(
-      folder,
-      [
-        '-c',
-        'gc.autoDetach=false',
-        'fetch',
-        '--quiet',
-        '--no-tags',
-        '--no-write-fetch-head',
-        '--end-of-options',
-        from,
-        ...refs,
-      ],
-      ctx,
-      { minutes: FETCH_MINUTES },
-    );
+  const fetch = (ref: string) => fetchRefs(folder, from, [ref], ctx);
   return inStep(ctx.progress, `fetch ${hash.slice(0, 12)}`, async () => {
     const branches = from === 'origin' ? await fetch('+refs/heads/*:refs/remotes/origin/*') : null;
     const there = (await git(folder, ['cat-file', '-e', `${hash}^{commit}`], ctx)).exitCode === 0;

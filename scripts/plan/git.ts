@@ -44,3 +44,25 @@ export async function gitSays(cwd: string, args: string[], ctx: Pick<Context, 's
   const done = await git(cwd, args, ctx);
   return done.exitCode === 0 ? done.stdout.trim() : null;
 }
+
+/** A fetch that takes longer does not end any more. */
+export const FETCH_MINUTES = 10;
+
+/** Fetches refs of a remote, or objects by their hash, into a repository: only objects and remote branches change. */
+export const fetchRefs = (cwd: string, from: string, refs: string[], ctx: Pick<Context, 'signal'>): Promise<Ended> =>
+  git(
+    cwd,
+    [
+      '-c',
+      'gc.autoDetach=false',
+      'fetch',
+      '--quiet',
+      '--no-tags',
+      '--no-write-fetch-head',
+      '--end-of-options',
+      from,
+      ...refs,
+    ],
+    ctx,
+    { minutes: FETCH_MINUTES },
+  );

@@ -2,7 +2,7 @@
 import type { Context } from '../app/context.ts';
 import { InfrastructureError, UsageError } from '../core/errors.ts';
 import { type Commit, describeCommit } from './commit.ts';
-import { complaint, git, gitSays } from './git.ts';
+import { complaint, fetchRefs, gitSays } from './git.ts';
 
 /**
  * A branch of a repository, as far as this host knows: its names for git (of the remote, and the local one), and its
@@ -95,15 +95,16 @@ async function refsOf(repository: string, name: string, ctx: Pick<Context, 'sign
   return refs;
 }
 
-const FETCH_MINUTES = 10;
-
 /**
  * A branch by its name, as the remote has it now: it may be only there, and it may have moved since this host last
  * looked. Where the remote does not answer, or has it no more, what is here does.
  */
 async function branchOf(repository: string, name: string, ctx: Pick<Context, 'signal'>): Promise<Branch> {
   const remote = await gitSays(repository, ['remote', 'get-url', '--', 'origin'], ctx);
-  const fetched = remote === null ? undefined : await fetchBranch(repository, name, ctx);
+  const fetched =
+    remote === null
+      ? undefined
+      : await fetchRefs(repository, 'origin', [`+refs/heads/${name}:refs/remotes/origin/${name}`], ctx);
   const refs = await refsOf(repository, name, ctx);
   if (refs.length > 0) return { name, refs };
   if (fetched && fetched.exitCode !== 0 && !/couldn't find remote ref|no such remote ref/i.test(fetched.stderr))
@@ -115,24 +116,6 @@ async function branchOf(repository: string, name: string, ctx: Pick<Context, 'si
     { hint: '--branch names a branch that a commit was made for; without it that is the default one.' },
   );
 }
-
-const fetchBranch = (repository: string, name: string, ctx: Pick<Context, 'signal'>) =>
-  git(
-    repository,
-    [
-      '-c',
-      'gc.autoDetach=false',
-      'fetch',
-      '--quiet',
-      '--no-tags',
-      '--no-write-fetch-head',
-      '--end-of-options',
-      'origin',
-      `+refs/heads/${name}:refs/remotes/origin/${name}`,
-    ],
-    ctx,
-    { minutes: FETCH_MINUTES },
-  );
 
 /** The remote says which it is; without one it is main or master. A mirror has its HEAD. */
 async function defaultBranch(repository: string, ctx: Pick<Context, 'signal'>): Promise<Branch | null> {

@@ -11,6 +11,7 @@ import { textIn } from '../plan/build-context.ts';
 import type { BuildPlan } from '../plan/plan.ts';
 import { watchDisk, wroteTooMuch } from './disk.ts';
 import { addsFiles, baseImages, beyondTheBuild, fetchingAdd, needsBuildKit } from './dockerfile.ts';
+import type { Base } from './measured-images.ts';
 
 /** Processes that a step of a build may have. */
 const BUILD_PIDS = 4096;
@@ -23,12 +24,6 @@ const STEP = /^---> Running in ([0-9a-f]{12,64})$/;
 
 /** A matter of the benchmark, which names the builder: the commit builds elsewhere. */
 export class NeedsBuildKit extends UsageError {}
-
-/** An image that a build starts from. */
-export interface Base {
-  ref: string;
-  id: string;
-}
 
 /**
  * Gives the images that a Dockerfile starts from, and refuses, with a UsageError, one that the builder does not know, or
@@ -88,7 +83,7 @@ export async function checkDockerfile(
 /** The Dockerfile of the commit, which is a plain file of its context. */
 async function readDockerfile({ recipe, context }: BuildPlan, where: string, ctx: Context): Promise<string> {
   if (recipe.kind !== 'git') throw new TypeError('only a git recipe has a Dockerfile');
-  const text = await textIn(context!, recipe.dockerfile.replace(/^\.\//, ''), DOCKERFILE_BYTES, ctx);
+  const text = await textIn(context!, recipe.dockerfile, DOCKERFILE_BYTES, ctx);
   if (text === 'too large') throw new UsageError(`${where} is larger than 1 MiB`);
   if (text !== null) return text.text;
   throw new UsageError(`${where} is no file of the build context`, {

@@ -14,9 +14,9 @@ import { temporaryPrefix } from '../engine/owner.ts';
 import { writeContext } from '../plan/build-context.ts';
 import { withoutRepository } from '../plan/git.ts';
 import type { BuildPlan, Plan, SidePlan } from '../plan/plan.ts';
-import { type Base, checkDockerfile, guardBuild, NeedsBuildKit } from './build-guard.ts';
+import { checkDockerfile, guardBuild, NeedsBuildKit } from './build-guard.ts';
 import type { ComposeDocument } from './compose-file.ts';
-import { basesOf } from './measured-images.ts';
+import { type Base, basesOf } from './measured-images.ts';
 
 export interface Built {
   plan: Plan;

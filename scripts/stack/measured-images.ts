@@ -14,6 +14,12 @@ const BUDGET = 20e9;
 /** Another run may have built it and not started it yet. */
 const YOUNG_MS = 3600_000;
 
+/** An image that a build starts from. */
+export interface Base {
+  ref: string;
+  id: string;
+}
+
 export interface MeasuredImage {
   tag: string;
   /** Bytes that are its own. */
@@ -51,7 +57,7 @@ export async function measuredImages(engine: Engine): Promise<MeasuredImage[]> {
 }
 
 /** What an image was built from, as it was recorded; of one of an earlier version nothing. */
-export function basesOf({ labels }: Pick<ImageInfo, 'labels'>): { ref: string; id: string }[] {
+export function basesOf({ labels }: Pick<ImageInfo, 'labels'>): Base[] {
   try {
     const bases: unknown = JSON.parse(labels[LABEL.bases] ?? '[]');
     return Array.isArray(bases) ? bases : [];
