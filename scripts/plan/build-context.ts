@@ -203,38 +203,24 @@ async function storedContent(repository: string, oid: string, ctx: Ctx): Promise
   return (await stat(file).catch(() => null))?.isFile() ? file : null;
 }
 
-/** A plain file of the context's own tree, with or without a ./ before it; null where there is none, or where it is a link. */
-export async function textIn(
-  { parts }: BuildContext,
-  path: string,
-  mostBytes: number,
-  ctx: Ctx,
-): Promise<{ text: string } | 'too large' | null> {
-  const { repository, treeish } = parts[0]!;
-  const listed = await gitSays(
-    repository,
-    ['ls-tree', '-r', '-l', '-z', '--full-tree', treeish, '--', `:(literal)${trimmed(path)}`],
-    ctx,
-  );
-  const [mode, , hash, size] = (listed ?? '').split('\t', 1)[0]!.split(/ +/);
-  if (!mode?.startsWith('100')) return null;
-  if (Number(size) > mostBytes) return 'too large';
-  return { text: (await git(repository, ['cat-file', 'blob', hash!], ctx)).stdout };
-}
-
-/** Whether docker build would leave a file out. It sends the Dockerfile and .dockerignore in any case. */
+/**
+ * Whether docker build would leave a file out. It sends the Dockerfile and the list in any case. BuildKit prefers a list
+ * of the Dockerfile's own (docs.docker.com/build/concepts/context).
+ */
 async function ignored(
-  { dockerfile }: GitRecipe,
+  { dockerfile, builder }: GitRecipe,
   listed: Listed[],
   root: Part,
   ctx: Ctx,
 ): Promise<(path: string) => boolean> {
-  const file = listed.find(({ path, mode }) => path === '.dockerignore' && mode.startsWith('100'));
+  const own = `${trimmed(dockerfile)}.dockerignore`;
+  const plain = (name: string) => listed.find(({ path, mode }) => path === name && mode.startsWith('100'));
+  const file = (builder === 'buildkit' ? plain(own) : undefined) ?? plain('.dockerignore');
   if (!file) return () => false;
   const text = (await git(root.repository, ['cat-file', 'blob', file.hash], ctx)).stdout;
   // Its types say that it is a module of ES, which it is not.
   const rules = (dockerignore as unknown as typeof dockerignore.default)({ ignorecase: false }).add(text);
-  const always = new Set([trimmed(dockerfile), '.dockerignore']);
+  const always = new Set([trimmed(dockerfile), file.path]);
   return (path) => !always.has(path) && rules.ignores(path);
 }
 

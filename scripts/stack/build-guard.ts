@@ -2,12 +2,13 @@
  * Guards a build of code that nobody has reviewed. The network and the memory of its steps are limited on the command
  * line (dockerBuildArgs); here is what docker build has no flag for.
  */
+import { readFile, realpath, stat } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import type { Context } from '../app/context.ts';
 import { shown } from '../config/schema.ts';
 import { UsageError } from '../core/errors.ts';
 import type { Written } from '../engine/engine.ts';
 import { shortCommit } from '../engine/names.ts';
-import { textIn } from '../plan/build-context.ts';
 import type { BuildPlan } from '../plan/plan.ts';
 import { watchDisk, wroteTooMuch } from './disk.ts';
 import { addsFiles, baseImages, beyondTheBuild, fetchingAdd, needsBuildKit } from './dockerfile.ts';
@@ -28,17 +29,19 @@ export class NeedsBuildKit extends UsageError {}
 /**
  * Gives the images that a Dockerfile starts from, and refuses, with a UsageError, one that the builder does not know, or
  * that makes the engine do what the build itself may not: it fetches from the host's own network, whatever network the
- * build has. `obtain` gets the images, since they may hold triggers.
+ * build has. `folder` holds the context: a checkout may write another text than the commit has (its attributes name an
+ * encoding, Git LFS keeps it). `obtain` gets the images, since they may hold triggers.
  */
 export async function checkDockerfile(
   wanted: BuildPlan,
+  folder: string,
   ctx: Context,
   obtain: (ref: string) => Promise<{ id: string }>,
 ): Promise<Base[]> {
   const { recipe, source, args } = wanted;
   if (recipe.kind !== 'git') throw new TypeError('only a git recipe has a Dockerfile');
   const where = `${recipe.dockerfile} of ${wanted.name} at ${shortCommit(source!.commit)}`;
-  const text = await readDockerfile(wanted, where, ctx);
+  const text = await readDockerfile(join(folder, recipe.dockerfile), folder, where);
   const unknown = recipe.builder === 'classic' ? needsBuildKit(text) : null;
   if (unknown !== null)
     throw new NeedsBuildKit(`${where}: ${shown(unknown)} needs BuildKit, and this build uses the classic builder`, {
@@ -80,15 +83,16 @@ export async function checkDockerfile(
   return bases;
 }
 
-/** The Dockerfile of the commit, which is a plain file of its context. */
-async function readDockerfile({ recipe, context }: BuildPlan, where: string, ctx: Context): Promise<string> {
-  if (recipe.kind !== 'git') throw new TypeError('only a git recipe has a Dockerfile');
-  const text = await textIn(context!, recipe.dockerfile, DOCKERFILE_BYTES, ctx);
-  if (text === 'too large') throw new UsageError(`${where} is larger than 1 MiB`);
-  if (text !== null) return text.text;
-  throw new UsageError(`${where} is no file of the build context`, {
-    hint: 'build/NAME/git/dockerfile names it, from the context; it must be a file itself, not a link to one.',
-  });
+/** The Dockerfile of a build, which is a plain file of its context. */
+async function readDockerfile(file: string, folder: string, where: string): Promise<string> {
+  const real = await realpath(file).catch(() => null);
+  const found = real === null ? null : await stat(real);
+  if (real !== join(await realpath(folder), relative(folder, file)) || !found?.isFile())
+    throw new UsageError(`${where} is no file of the build context`, {
+      hint: 'build/NAME/git/dockerfile names it, from the context; it must be a file itself, not a link to one.',
+    });
+  if (found.size > DOCKERFILE_BYTES) throw new UsageError(`${where} is larger than 1 MiB`);
+  return readFile(real, 'utf8');
 }
 
 export interface BuildGuard extends Disposable {

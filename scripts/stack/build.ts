@@ -35,7 +35,7 @@ const BUILD_MEMORY = '4g';
 export async function build(plan: Plan, ctx: Context): Promise<Built> {
   const services = await resolveServices(plan, ctx); // refused before anything is built
   await using contexts = new Contexts(ctx);
-  const bases = await checkBuilds(plan, ctx);
+  const bases = await checkBuilds(plan, contexts, ctx);
   const images: Built['images'] = {};
   for (const side of plan.sides) {
     const built: BuiltImage[] = [];
@@ -53,13 +53,14 @@ export async function build(plan: Plan, ctx: Context): Promise<Built> {
  * What each git build starts from, where it has to be made: its image is not there, or was made from another base than
  * there is today, so that the other side would stand on another one. Everything that is refused is refused here.
  */
-async function checkBuilds(plan: Plan, ctx: Context): Promise<Map<BuildPlan, Base[]>> {
+async function checkBuilds(plan: Plan, contexts: Contexts, ctx: Context): Promise<Map<BuildPlan, Base[]>> {
   const open = new Map<BuildPlan, Base[]>();
   for (const wanted of plan.sides.flatMap(({ builds }) => builds)) {
     if (wanted.recipe.kind !== 'git') continue;
     const present = await ctx.engine.image(wanted.tag);
     if (present && !(await isOutdated(present, ctx))) continue;
-    const bases = await checkDockerfile(wanted, ctx, (ref) => obtain(wanted.name, ref, ctx)).catch((error) => {
+    const folder = await contexts.write(wanted);
+    const bases = await checkDockerfile(wanted, folder, ctx, (ref) => obtain(wanted.name, ref, ctx)).catch((error) => {
       if (error instanceof UsageError && !(error instanceof NeedsBuildKit)) error.unbuildable = wanted.source!.commit;
       throw error;
     });
@@ -327,18 +328,23 @@ export function dockerBuildArgs(wanted: BuildPlan, plan: Plan, bases: Base[], fo
 class Contexts implements AsyncDisposable {
   readonly #ctx: Context;
   readonly #folders: string[] = [];
+  readonly #written = new Map<BuildPlan, string>();
 
   constructor(ctx: Context) {
     this.#ctx = ctx;
   }
 
+  /** Gives the same folder each time: what was checked is what is built. */
   async write(wanted: BuildPlan): Promise<string> {
+    const written = this.#written.get(wanted);
+    if (written !== undefined) return written;
     await mkdir(this.#ctx.paths.cache, { recursive: true });
     const folder = await mkdtemp(join(this.#ctx.paths.cache, temporaryPrefix('context')));
     this.#folders.push(folder);
     const files = join(folder, 'files');
     await mkdir(files);
     await writeContext(wanted.context!, files, this.#ctx);
+    this.#written.set(wanted, files);
     return files;
   }
 

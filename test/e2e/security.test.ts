@@ -649,6 +649,9 @@ export default defineLoad(({ http }) => http.get('/'));
   });
 });
 
+/** Text that is UTF-16 as well: of an even number of bytes. */
+const inPairs = (text: string) => (text.length % 2 === 0 ? text : `${text}\n`);
+
 t.test('a Dockerfile cannot have the engine fetch what the build itself cannot reach', async (t) => {
   const { port, got } = await listen(t);
   const from = 'FROM node:24.21.0-bookworm-slim\n';
@@ -660,7 +663,7 @@ t.test('a Dockerfile cannot have the engine fetch what the build itself cannot r
   await run('docker', ['rmi', '--force', loose.stdout.trim()]).done;
   t.same(got.splice(0), ['/stolen'], 'the control: the engine does fetch it');
 
-  const cases: [string, Record<string, string>, string?][] = [
+  const cases: [string, Record<string, string>][] = [
     ['a URL', { Dockerfile: `${from}ADD ${url} /x\n` }],
     [
       'split in the middle of the word',
@@ -669,28 +672,16 @@ t.test('a Dockerfile cannot have the engine fetch what the build itself cannot r
     ['by variables', { Dockerfile: `${from}ENV A=http B=127.0.0.1:${port}\nADD $A://$B/stolen /x\n` }],
     ['a trigger of another stage', { Dockerfile: `${from.trim()} AS a\nONBUILD ADD ${url} /x\nFROM a\n` }],
     [
-      'put in by git archive',
-      { Dockerfile: `${from}$Format:%s$\n`, '.gitattributes': 'Dockerfile export-subst\n' },
-      `ADD ${url} /x`,
+      'hidden by an encoding: the commit holds other characters than its checkout',
+      {
+        Dockerfile: inPairs(`${from}ADD ${url} /x\n`),
+        '.gitattributes': 'Dockerfile text working-tree-encoding=UTF-16BE eol=lf\n',
+      },
     ],
   ];
   await Promise.all(
-    cases.map(async ([what, files, subject]) => {
+    cases.map(async ([what, files]) => {
       const repository = await hostileRepository(t, files);
-      if (subject)
-        await run('git', [
-          '-C',
-          repository,
-          '-c',
-          'user.name=t',
-          '-c',
-          'user.email=t@example.invalid',
-          'commit',
-          '--quiet',
-          '--amend',
-          '--message',
-          subject,
-        ]).done;
       const { code, stderr } = await bench(hostileBenchmark(t, repository, { hostile: {} }), dataFolder(t));
       t.equal(code, 2, `${what}: ${stderr}`);
       t.match(stderr, /ADD .* is not allowed: the engine would fetch it from the network of the host/, what);

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
-import { readContext, textIn, writeContext } from '../../scripts/plan/build-context.ts';
+import { readContext, writeContext } from '../../scripts/plan/build-context.ts';
 import { describeVersion } from '../../scripts/plan/commit.ts';
 
 const ctx = { signal: new AbortController().signal };
@@ -90,10 +90,6 @@ t.test('the files of the commit, whatever git archive would leave out or fill in
   t.same([part.text('Dockerfile'), existsSync(join(part.folder, 'secret'))], ['FROM b\n', false]);
   const mode = (await readContext({ ...RECIPE, context: 'service' }, executable, ctx)).hash;
   t.not(mode, part.read.hash, 'a file that became executable is another context');
-  t.match(await textIn(part.read, 'Dockerfile', 100, ctx), { text: 'FROM b\n' });
-  t.equal(await textIn(part.read, 'Dockerfile', 3, ctx), 'too large');
-  t.equal(await textIn(whole.read, 'link', 100, ctx), null, 'a link is no Dockerfile');
-  t.equal(await textIn(whole.read, '*file', 100, ctx), null, 'a name is no pattern');
   await t.rejects(readContext({ ...RECIPE, context: 'nowhere' }, source, ctx), {
     name: 'UsageError',
     message: /^the build context nowhere at [0-9a-f]{12} is no folder of the commit/,
