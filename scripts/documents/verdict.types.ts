@@ -200,21 +200,25 @@ export interface Metric {
    */
   change: number | null;
   /**
-   * Of a metric that is 0 on one side, or below it: it has no ratio, so the test is of the differences, and `change` and `interval` are null. Absent of any other.
+   * Of a metric that is 0 on one side, or in one of two runs, or below it: it has no ratio, so the test is of the differences, and `change` and `interval` are null. Absent of any other.
    */
   difference?: {
     /**
-     * Mean of the candidate less that of the baseline, in the unit.
+     * Mean of the candidate less that of the baseline, in the unit. Of two runs against one baseline, of how far each run's candidate was from it.
      */
     change: number;
     /**
-     * Observations in which the candidate has more.
+     * Observations in which the candidate has more; of two runs, pairs of an observation of each.
      */
     more: number;
     /**
-     * Observations in which it has less.
+     * Observations, or pairs of them, in which it has less.
      */
     less: number;
+    /**
+     * Pairs of an observation of each run. Absent of one run, whose observations have both sides.
+     */
+    pairs?: number;
   };
   /**
    * Why the values of the sides cannot be compared. Absent where they can.

@@ -91,14 +91,18 @@ export function effectWords(metric: Effect): string {
   return `${directed(change, name, unit)}, ${Math.round(level * 100)} % interval ${percentOf(near)} to ${percentOf(far)} %`;
 }
 
-/** In how many observations the candidate has more, and less: `more in 8 and less in 1 of 10 observations`. */
+/**
+ * In how many observations the candidate has more, and less: `more in 8 and less in 1 of 10 observations`; of two runs
+ * `more in 90 of 100 pairs of observations`, one of each run.
+ */
 export function differenceWords({
   difference,
   observations,
 }: Pick<MetricVerdict, 'difference' | 'observations'>): string {
-  const { more, less } = difference!;
-  const of = `of ${plural(observations, 'observation')}`;
-  if (more === 0 && less === 0) return `the same in ${observations} ${of}`;
+  const { more, less, pairs } = difference!;
+  const of =
+    pairs === undefined ? `of ${plural(observations, 'observation')}` : `of ${plural(pairs, 'pair')} of observations`;
+  if (more === 0 && less === 0) return `the same in ${pairs ?? observations} ${of}`;
   return `${[more > 0 ? `more in ${more}` : '', less > 0 ? `less in ${less}` : ''].filter(Boolean).join(' and ')} ${of}`;
 }
 

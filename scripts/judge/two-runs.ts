@@ -3,7 +3,9 @@
  *
  * Two runs feel the host at different times, so their figures alone never decide. Where both were measured against the
  * same baseline, each through rounds that both sides shared, the ratios to it are two samples that the host's drift
- * does not reach: they are told apart by the exact rank-sum test (Holm over the primary metrics), in one look.
+ * does not reach: they are told apart by the exact rank-sum test (Holm over the primary metrics), in one look. A metric
+ * without ratios is told apart by its differences from the baseline, by the same test; which of the two it is hangs on
+ * the rounds of both runs together, whichever run each is of.
  */
 import { benchmarkFlag } from '../config/flags.ts';
 import { plural } from '../core/text.ts';
@@ -14,9 +16,9 @@ import { answerNotes, answersFirst, withAnswers } from './answers-verdict.ts';
 import { comparable, countedRounds, summarise } from './compare-runs.ts';
 import { effectWords, harm, harmsText, percentOf, titleOf } from './effect-text.ts';
 import { nameOf } from './judge-run.ts';
-import { hasRatio, logRatio, observationsOf, pairsOf } from './observations.ts';
+import { hasRatio, logRatio, observationsOf, type Pair, pairsOf } from './observations.ts';
 import { lowerShift, rankSumP, shifts, upperShift } from './rank-sum.ts';
-import { signOf } from './shift.ts';
+import { GAPS, lacksRatios, mean, signOf } from './shift.ts';
 import { hodgesLehmann } from './signed-rank.ts';
 import { median } from './statistics.ts';
 import { ALPHA, BETA, holm, LEVEL, noiseOf, STRETCH } from './verdict.ts';
@@ -24,11 +26,23 @@ import { ALPHA, BETA, holm, LEVEL, noiseOf, STRETCH } from './verdict.ts';
 type Kind = 'baseline' | 'levels';
 type Finding = NonNullable<MetricVerdict['verdict']>;
 
-/** A metric of both runs: logarithms of its values, or of its ratios to the baseline, turned so that more is worse. */
+/** One run's observations of a metric: what is tested, and the candidate's values behind it. */
+interface Sample {
+  tested: number[];
+  values: number[];
+}
+
+/**
+ * A metric of both runs, turned so that more is worse: logarithms of its values, or of its ratios to the baseline; where
+ * there are no ratios the values, or the differences from the baseline.
+ */
 interface Samples {
   metric: Metric;
+  isDifference: boolean;
   before: number[];
   after: number[];
+  /** The candidates' own values. */
+  values: { before: number[]; after: number[] };
   shifts: Float64Array;
 }
 
@@ -119,33 +133,57 @@ function pValues({ metric, before, after }: Samples): NonNullable<MetricVerdict[
 
 function samplesOf(metric: Metric, a: RunDocument, b: RunDocument, kind: Kind): Samples {
   const sign = signOf(metric);
-  const turned = (values: number[]) => values.map((value) => sign * value + 0);
-  const [before, after] =
-    kind === 'baseline' ? [ratiosOf(a, metric.name), ratiosOf(b, metric.name)] : levelsOf(a, b, metric.name);
+  const turned = ({ tested }: Sample) => tested.map((value) => sign * value + 0);
+  const { isDifference, before, after } = (kind === 'baseline' ? againstBaseline : levelsOf)(a, b, metric.name);
   const [left, right] = [turned(before), turned(after)];
-  return { metric, before: left, after: right, shifts: shifts(left, right) };
+  return {
+    metric,
+    isDifference,
+    before: left,
+    after: right,
+    values: { before: before.values, after: after.values },
+    shifts: shifts(left, right),
+  };
+}
+
+interface BothSamples {
+  isDifference: boolean;
+  before: Sample;
+  after: Sample;
 }
 
 const isIncomparable = ({ metrics }: RunDocument, metric: string): boolean =>
   metrics.some(({ name, incomparable }) => name === metric && incomparable !== undefined);
 
-/** None where the sides of the run mean different things by it. */
-const ratiosOf = (run: RunDocument, metric: string): number[] =>
-  isIncomparable(run, metric)
-    ? []
-    : pairsOf(observationsOf(run), metric).flatMap((pair) => (pair && hasRatio(pair) ? [logRatio(pair)] : []));
+/** None of a run whose sides mean different things by it. */
+function againstBaseline(a: RunDocument, b: RunDocument, metric: string): BothSamples {
+  const [before, after] = [a, b].map((run) =>
+    isIncomparable(run, metric) ? [] : pairsOf(observationsOf(run), metric).filter((pair) => pair !== null),
+  ) as [Pair[], Pair[]];
+  const isDifference = before.length > 0 && after.length > 0 && lacksRatios([...before, ...after]);
+  const sample = (pairs: Pair[]): Sample => {
+    const kept = isDifference ? pairs : pairs.filter(hasRatio);
+    return {
+      tested: kept.map((pair) => (isDifference ? pair.candidate - pair.baseline : logRatio(pair))),
+      values: kept.map(({ candidate }) => candidate),
+    };
+  };
+  return { isDifference, before: sample(before), after: sample(after) };
+}
 
-/**
- * Logarithms of the candidates' values, round by round. A 0 has none: nothing is said then, unless there is nothing but
- * zeros.
- */
-function levelsOf(a: RunDocument, b: RunDocument, metric: string): [number[], number[]] {
-  const values = [a, b].map((run) =>
+/** The candidates' values, round by round: their logarithms, unless one has none. */
+function levelsOf(a: RunDocument, b: RunDocument, metric: string): BothSamples {
+  const [before, after] = [a, b].map((run) =>
     countedRounds(run, 'candidate').flatMap(({ samples }) => (samples[metric] ? [samples[metric].value] : [])),
   ) as [number[], number[]];
-  const all = values.flat();
-  if (all.every((value) => value === 0)) return values;
-  return all.every((value) => value > 0) ? [values[0].map(Math.log), values[1].map(Math.log)] : [[], []];
+  const all = [...before, ...after];
+  const isDifference =
+    before.length > 0 && after.length > 0 && all.some((value) => value <= 0) && all.some((value) => value !== 0);
+  const sample = (values: number[]): Sample => ({
+    tested: values.map((value) => (isDifference || value === 0 ? value : Math.log(value))),
+    values,
+  });
+  return { isDifference, before: sample(before), after: sample(after) };
 }
 
 interface Tested {
@@ -155,42 +193,49 @@ interface Tested {
 
 /** `tested`: null for what is only shown. */
 function describe(sample: Samples, a: RunDocument, b: RunDocument, tested: Tested | null): MetricVerdict {
-  const { metric, before, after, shifts } = sample;
+  const { metric, isDifference, before, after, values, shifts } = sample;
   const { name, unit, better, primary, margin } = metric;
   const [m, n] = [before.length, after.length];
   const any = m > 0 && n > 0;
   const estimate = any ? hodgesLehmann(shifts) : 0;
   const bounds = tested && any ? boundsOf(sample, estimate, tested) : null;
   const sign = signOf(metric);
-  const [low, high] = any
-    ? ([lowerShift, upperShift]
-        .map((bound) => sign * bound(shifts, m, n, (1 - LEVEL) / 2))
-        .sort((one, other) => one - other) as [number, number])
-    : [-Infinity, Infinity];
+  const [low, high] =
+    any && !isDifference
+      ? ([lowerShift, upperShift]
+          .map((bound) => sign * bound(shifts, m, n, (1 - LEVEL) / 2))
+          .sort((one, other) => one - other) as [number, number])
+      : [-Infinity, Infinity];
   const described: MetricVerdict = {
     name,
     unit,
     better,
     primary,
     margin,
-    verdict:
-      primary && any
-        ? tested && bounds
-          ? findingOf(tested, better === 'neither' ? Math.abs(estimate) : estimate, bounds, Math.log1p(margin))
-          : 'INCONCLUSIVE'
-        : null,
-    candidate: summarise(b, 'candidate', name)?.median ?? null,
-    baseline: summarise(a, 'candidate', name)?.median ?? null,
-    change: any ? Math.expm1(sign * estimate) : null,
+    verdict: primary && any ? (tested && bounds ? findingOf(sample, tested, bounds) : 'INCONCLUSIVE') : null,
+    candidate: isDifference ? mean(values.after) : (summarise(b, 'candidate', name)?.median ?? null),
+    baseline: isDifference ? mean(values.before) : (summarise(a, 'candidate', name)?.median ?? null),
+    change: any && !isDifference ? Math.expm1(sign * estimate) : null,
+    ...(isDifference ? { difference: differenceOf(sample) } : {}),
     interval: Number.isFinite(low) ? { level: LEVEL, low: Math.expm1(low), high: Math.expm1(high) } : null,
-    worse: { at_least: bounds && finite(bounds.atLeast), at_most: bounds && finite(bounds.atMost) },
+    worse: isDifference
+      ? { at_least: null, at_most: null }
+      : { at_least: bounds && finite(bounds.atLeast), at_most: bounds && finite(bounds.atMost) },
     p: tested && any ? pValues(sample) : null,
     dispersion: null,
-    noise: noiseOf([...aroundMiddle(before), ...aroundMiddle(after)]),
+    noise: isDifference ? null : noiseOf([...aroundMiddle(before), ...aroundMiddle(after)]),
     observations: any ? m + n : 0,
     words: '',
   };
   return { ...described, words: effectWords(described) };
+}
+
+/** Every observation of the one run beside every one of the other, in the direction of the value. */
+function differenceOf({ metric, before, after, shifts }: Samples): NonNullable<MetricVerdict['difference']> {
+  const worse = shifts.filter((shift) => shift > 0).length;
+  const better = shifts.filter((shift) => shift < 0).length;
+  const [more, less] = signOf(metric) > 0 ? [worse, better] : [better, worse];
+  return { change: signOf(metric) * (mean(after) - mean(before)) + 0, more, less, pairs: shifts.length };
 }
 
 interface Bounds {
@@ -217,10 +262,33 @@ function boundsOf({ metric, before, after, shifts }: Samples, estimate: number, 
 }
 
 /** By the rules of the judge of one run. */
-function findingOf({ worse, better }: Tested, estimate: number, bounds: Bounds, margin: number): Finding {
-  if (worse.rejected && bounds.atLeast > 0 && estimate >= margin / 2) return 'REGRESSION';
-  if (better.rejected && bounds.better < 0 && estimate <= -margin / 2) return 'IMPROVEMENT';
-  return bounds.atMost < margin ? 'PASS' : 'INCONCLUSIVE';
+function findingOf(sample: Samples, { worse, better }: Tested, bounds: Bounds): Finding {
+  const { metric, isDifference, before, after, values, shifts } = sample;
+  const shift = isDifference ? mean(after) - mean(before) : hodgesLehmann(shifts);
+  const effect = metric.better === 'neither' ? Math.abs(shift) : shift;
+  const margin = isDifference ? metric.margin * mean(values.before.map(Math.abs)) : Math.log1p(metric.margin);
+  if (worse.rejected && bounds.atLeast > 0 && effect >= margin / 2) return 'REGRESSION';
+  if (better.rejected && bounds.better < 0 && effect <= -margin / 2) return 'IMPROVEMENT';
+  return (isDifference ? excludesMargin(sample) : bounds.atMost < margin) ? 'PASS' : 'INCONCLUSIVE';
+}
+
+/**
+ * Whether the differences exclude a change for the worse by the margin of the earlier run's own values; where neither
+ * direction is better, either way. Where next to nothing differs from the baseline at all there is no such change.
+ */
+function excludesMargin({ metric, before, after, values }: Samples): boolean {
+  const [m, n] = [before.length, after.length];
+  const few = [...before, ...after].filter((value) => value !== 0).length <= GAPS * (m + n);
+  const within = (sign: 1 | -1) => {
+    const limits = before.map((value, i) => sign * value + metric.margin * Math.abs(values.before[i]!));
+    const beyond = shifts(
+      limits,
+      after.map((value) => sign * value),
+    );
+    const bound = upperShift(beyond, m, n, BETA);
+    return few ? bound <= 0 : bound < 0;
+  };
+  return within(1) && (metric.better !== 'neither' || within(-1));
 }
 
 function combine(metrics: readonly MetricVerdict[]): Exclude<Verdict, 'INVALID'> {
@@ -241,8 +309,13 @@ function sentence(verdict: Verdict, metrics: readonly MetricVerdict[], reasons: 
     case 'INVALID':
       return `they cannot be compared: ${reasons[0]}${reasons.length > 1 ? ` (and ${plural(reasons.length - 1, 'other reason')})` : ''}`;
     case 'PASS': {
-      const harms = [...new Set(primary.map(({ name, unit, better }) => harm(name, unit, better)))];
-      return `no ${harmsText(harms)} of a primary metric above ${percentOf(Math.max(0, ...primary.map(({ worse }) => worse.at_most ?? 0)))} %`;
+      const bounded = primary.filter(({ difference }) => !difference);
+      const widest = Math.max(0, ...bounded.map(({ worse }) => worse.at_most ?? 0));
+      const harms = [...new Set(bounded.map(({ name, unit, better }) => harm(name, unit, better)))];
+      return [
+        ...(bounded.length > 0 ? [`no ${harmsText(harms)} of a primary metric above ${percentOf(widest)} %`] : []),
+        ...primary.filter(({ difference }) => difference).map(({ name, words }) => `${titleOf(name)}: ${words}`),
+      ].join('; ');
     }
     case 'INCONCLUSIVE':
       return [
@@ -276,10 +349,14 @@ function notesOf(a: RunDocument, b: RunDocument, kind: Kind, metrics: readonly M
     notes.push('both runs are of the same build: whatever is found is an error of the measurement');
   if (!metrics.some(({ primary }) => primary))
     notes.push('no metric of this benchmark is primary, so nothing can decide: set primary: true in benchmark.yaml');
-  for (const { name } of metrics.filter(({ primary, change }) => primary && change === null))
+  for (const { name } of metrics.filter(({ primary, difference }) => primary && difference))
+    notes.push(
+      `${titleOf(name)} is 0 at times, or below it, where there is no ratio: it is ${kind === 'baseline' ? 'judged on its difference from the baseline' : 'told by its difference'}, and its values are means over the rounds`,
+    );
+  for (const { name } of metrics.filter(({ primary, change, difference }) => primary && change === null && !difference))
     notes.push(`${titleOf(name)} is primary and has no value to compare`);
   if (kind === 'levels')
-    for (const { name, candidate } of metrics.filter(({ primary }) => primary))
+    for (const { name, candidate } of metrics.filter(({ primary, difference }) => primary && !difference))
       if (liesOutside(candidate, a, name))
         notes.push(
           `${titleOf(name)}: the median of the later run lies outside everything that the rounds of the earlier one showed`,

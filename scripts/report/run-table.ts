@@ -13,7 +13,16 @@ import { failuresTable } from './failures-text.ts';
 import { holeLines } from './holes-text.ts';
 import { loadWords } from './load-text.ts';
 import { formatDifference, formatPercent, formatValue, NO_VALUE } from './units.ts';
-import { failedHeadline, failureOf, inOrder, invalidRounds, isShown, sideWords, verdictText } from './verdict-text.ts';
+import {
+  changeCell,
+  failedHeadline,
+  failureOf,
+  inOrder,
+  invalidRounds,
+  isShown,
+  sideWords,
+  verdictText,
+} from './verdict-text.ts';
 
 export interface TableOptions {
   color: boolean;
@@ -92,7 +101,9 @@ export function comparisonTable(a: RunDocument, b: RunDocument, options: TableOp
     variationOf(row.a),
     valueOf(row.b, 'median', row.unit),
     variationOf(row.b),
-    row.difference === null ? NO_VALUE : formatDifference(row.difference),
+    row.a && row.b
+      ? changeCell(row.difference, row.difference === null ? row.b.median - row.a.median : undefined, row.unit)
+      : NO_VALUE,
   ]);
   return [
     `A  ${sideLine(a, a.sides.candidate)}  ${a.run_id}`,

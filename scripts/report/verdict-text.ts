@@ -128,7 +128,7 @@ export function cellsOf(
 }
 
 /** `+2.10 %`, or `+3` of what has no ratio; of shares `+0.17 % points`, which is no relative change. */
-function changeCell(change: number | null, difference: number | undefined, unit: Unit): string {
+export function changeCell(change: number | null, difference: number | undefined, unit: Unit): string {
   if (difference !== undefined)
     return `${difference > 0 ? '+' : ''}${formatValue(difference, unit)}${unit === 'ratio' ? ' points' : ''}`;
   return change === null ? NO_VALUE : formatDifference(change);

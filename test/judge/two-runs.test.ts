@@ -1,7 +1,10 @@
 /** Two stored runs: what may be decided of them, and what may not. */
 import t from 'tap';
+import { generator } from '../../loadgen/schedule.ts';
 import type { Metric, RunDocument } from '../../scripts/documents/run.ts';
 import { judgeTwoRuns } from '../../scripts/judge/two-runs.ts';
+import { comparisonTable } from '../../scripts/report/run-table.ts';
+import { verdictText } from '../../scripts/report/verdict-text.ts';
 import { type JudgedOptions, makeComparison, makeJudged, makeRound, makeRun } from '../run-document.ts';
 
 const before = (options: JudgedOptions = {}) => makeJudged({ run_id: '01A', seed: 11, ...options });
@@ -174,14 +177,152 @@ t.test('runs of different times never decide, and say what would', async (t) => 
   t.match(judgeTwoRuns(before(), other), { verdict: 'INCONCLUSIVE', kind: 'levels' }, 'through different baselines');
 });
 
-t.test('a metric that is 0 now and then has no ratio', async (t) => {
-  const some = makeRun({
-    rounds: [
-      makeRound('candidate', 1, { latency_med: 1, failed_requests: 0 }),
-      makeRound('candidate', 2, { latency_med: 1, failed_requests: 0.1 }),
-    ],
+/** Two runs against one baseline; each round as [candidate, baseline] of `retries`, which alone gates unless said. */
+const retries = (better: Metric['better'] = 'lower', primary = ['retries']) => {
+  const metrics: Metric[] = [
+    ...makeRun().metrics.map((metric) => ({ ...metric, primary: primary.includes(metric.name) })),
+    {
+      name: 'retries',
+      unit: 'count',
+      better,
+      primary: primary.includes('retries'),
+      margin: 0.01,
+      promql: 'x{$selector}',
+    },
+  ];
+  const of = (run: RunDocument, values: [number, number][]): RunDocument => ({
+    ...run,
+    metrics,
+    rounds: run.rounds.map((round) => ({
+      ...round,
+      samples: {
+        ...round.samples,
+        retries: { value: values[round.round - 1]![round.side === 'candidate' ? 0 : 1], unit: 'count' },
+      },
+    })),
   });
-  t.notOk(judgeTwoRuns(some, { ...some, run_id: '01B' }).metrics.some(({ name }) => name === 'failed_requests'));
+  return (a: [number, number][], b: [number, number][]) =>
+    judgeTwoRuns(of(before({ count: a.length }), a), of(after({ count: b.length }), b));
+};
+const rounds = (count: number, make: (i: number) => [number, number]) =>
+  Array.from({ length: count }, (_, i) => make(i));
+
+t.test('a metric that is 0 in one run is judged on its difference: was 0, is 3', async (t) => {
+  const zeros = rounds(12, () => [0, 0]);
+  const threes = rounds(12, () => [3, 0]);
+  const found = retries()(zeros, threes);
+  t.match(found, {
+    verdict: 'REGRESSION',
+    kind: 'baseline',
+    observations: 24,
+    summary: 'retries: was 0, is 3, more in 144 of 144 pairs of observations',
+  });
+  t.match(
+    found.metrics.find(({ name }) => name === 'retries'),
+    {
+      verdict: 'REGRESSION',
+      candidate: 3,
+      baseline: 0,
+      change: null,
+      interval: null,
+      noise: null,
+      difference: { change: 3, more: 144, less: 0, pairs: 144 },
+      worse: { at_least: null, at_most: null },
+      observations: 24,
+    },
+  );
+  t.ok(
+    found.notes.includes(
+      'retries is 0 at times, or below it, where there is no ratio: it is judged on its difference from the baseline, and its values are means over the rounds',
+    ),
+    found.notes.join('\n'),
+  );
+  t.notMatch(found.notes.join(), 'no value to compare');
+  t.match(
+    verdictText(found, { color: false }),
+    /^ *retries +3 +0 +\+3 +- +more in 144 of 144 pairs of observations +REGRESSION$/m,
+  );
+
+  t.match(retries()(threes, zeros), {
+    verdict: 'IMPROVEMENT',
+    summary: 'retries: was 3, is 0, less in 144 of 144 pairs of observations',
+  });
+  t.match(retries('higher')(zeros, threes), { verdict: 'IMPROVEMENT' }, 'more is better');
+  t.match(retries('higher')(threes, zeros), { verdict: 'REGRESSION', summary: /^retries: was 3, is 0, less in 144/ });
+  t.match(retries('neither')(threes, zeros), { verdict: 'REGRESSION', summary: /^retries: was 3, is 0, less in 144/ });
+  t.match(retries()(threes, threes), {
+    verdict: 'PASS',
+    summary: 'retries: was 3, is 3, the same in 144 of 144 pairs of observations',
+  });
+  t.match(retries()(zeros, zeros), { verdict: 'PASS', summary: 'no increase of a primary metric above 0.00 %' });
+  t.match(
+    retries('lower', ['retries', 'latency_med'])(threes, threes),
+    { verdict: 'PASS', summary: /^no slowdown of a primary metric above \d\.\d+ %; retries: was 3, is 3, the same in/ },
+    'beside others',
+  );
+});
+
+t.test('what the baseline has of it too is taken off, and few rounds or rare events decide nothing', async (t) => {
+  const restless = (i: number) => i % 4;
+  const of = (more: number) => rounds(12, (i): [number, number] => [restless(i) + more, restless(i)]);
+  t.match(retries()(of(0), of(3)), {
+    verdict: 'REGRESSION',
+    summary: /^retries: was 1\.50, is 4\.50, more in 144 of 144/,
+  });
+  const three = (value: number) => rounds(3, (): [number, number] => [value, 0]);
+  t.match(retries()(three(0), three(3)), {
+    verdict: 'INCONCLUSIVE',
+    summary: 'not decided by the rounds of the two runs; retries: was 0, is 3, more in 9 of 9 pairs of observations',
+  });
+  const rare = rounds(12, (i) => [Number(i % 4 === 0), 0]);
+  t.match(
+    retries()(
+      rounds(12, () => [0, 0]),
+      rare,
+    ),
+    { verdict: 'INCONCLUSIVE', summary: /retries: was 0, is 0\.250, more in 36 of 144 pairs of observations$/ },
+  );
+  t.match(retries()(rare, rare), { verdict: 'INCONCLUSIVE' }, 'zeros exclude no rise of what is rare');
+  const once = rounds(24, (i) => [Number(i === 0), 0]);
+  t.match(retries()(once, once), { verdict: 'PASS' }, 'next to nothing differs at all');
+});
+
+t.test('of 300 pairs of runs that are alike few are found to differ', async (t) => {
+  let [worse, better] = [0, 0];
+  for (let trial = 0; trial < 300; trial++) {
+    const random = generator(17, trial);
+    const drawn = () =>
+      rounds(10, (): [number, number] => [Math.floor(random() * 4), random() < 0.5 ? 0 : Math.floor(random() * 3)]);
+    const { verdict } = retries()(drawn(), drawn());
+    worse += Number(verdict === 'REGRESSION');
+    better += Number(verdict === 'IMPROVEMENT');
+  }
+  // At most 1 % each; of 300, more than 12 have a chance below one in ten thousand.
+  t.ok(worse <= 12 && better <= 12, `${worse} worse, ${better} better`);
+});
+
+t.test('runs of different times say what was 0 too, and decide nothing', async (t) => {
+  const of = (run_id: string, values: number[]) =>
+    makeRun({
+      run_id,
+      metrics: makeRun().metrics.map((metric) => ({ ...metric, primary: metric.name === 'failed_requests' })),
+      rounds: values.map((value, i) => makeRound('candidate', i + 1, { latency_med: 1, failed_requests: value })),
+    });
+  const judged = judgeTwoRuns(of('01A', [0, 0, 0]), of('01B', [0, 0.1, 0.2]));
+  t.match(judged, {
+    verdict: 'INCONCLUSIVE',
+    kind: 'levels',
+    summary:
+      'two runs at different times cannot decide; errors: was 0 %, is 10.0 %, more in 6 of 9 pairs of observations',
+  });
+  t.match(
+    judged.notes.join('\n'),
+    'errors is 0 at times, or below it, where there is no ratio: it is told by its difference, and its values are means over the rounds',
+  );
+  t.match(
+    comparisonTable(of('01A', [0, 0, 0]), of('01B', [0.1, 0.1, 0.2]), { color: false }),
+    /^ *errors \* +0 % +0 % +10\.0 % +43\.3 % +\+10\.0 % points$/m,
+  );
 });
 
 t.test('what cannot be compared is INVALID, with every reason', async (t) => {
