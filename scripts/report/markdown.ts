@@ -3,6 +3,7 @@ import { plainText } from '../core/text.ts';
 import type { RunDocument } from '../documents/run.ts';
 import type { VerdictDocument } from '../documents/verdict.ts';
 import { failuresLines } from './failures-text.ts';
+import { holeLines } from './holes-text.ts';
 import { loadWords } from './load-text.ts';
 import {
   boundWords,
@@ -29,6 +30,7 @@ export function verdictMarkdown(verdict: VerdictDocument, run: RunDocument, link
       ...(verdict.observations > 0 ? calibrationLines(verdict) : []),
       ...moreLines(verdict),
       ...verdict.notes,
+      ...holeLines(run),
     ]),
     [
       ...links.filter((link) => URL.canParse(link)).map((link) => `[the run's metrics](<${new URL(link).href}>)`),

@@ -2,6 +2,7 @@
 
 import type { RunDocument } from '../../../documents/run.ts';
 import { exampleWords, runFailures, wayWords } from '../../../report/failures-text.ts';
+import { holeLines } from '../../../report/holes-text.ts';
 import { formatElapsed, formatPercent, formatValue, NO_VALUE } from '../../../report/units.ts';
 import type { MetricView, RunView, SideValues } from '../data/data-types.ts';
 import { type Html, html } from '../html.ts';
@@ -70,7 +71,7 @@ function roundNumbers(metrics: readonly MetricView[]): Html {
 }
 
 /** Which rounds did not count, and why. */
-export function validitySection({ run, rounds }: RunView): Html {
+export function validitySection({ run, rounds }: Pick<RunView, 'run' | 'rounds'>): Html {
   const invalid = rounds.filter(({ sides }) => sides.some(({ valid }) => !valid));
   const windows = table(
     'When every round was measured',
@@ -83,8 +84,15 @@ export function validitySection({ run, rounds }: RunView): Html {
   );
   return html`<section id="validity" data-part aria-labelledby="validity-title"><h2 id="validity-title">Validity</h2>
 ${rounds.length > 0 && (invalid.length === 0 ? html`<p>Every round is valid.</p>` : html`<ul class="grounds">${invalid.flatMap(({ round, sides }) => sides.flatMap(({ side, reasons }) => reasons.map(({ code, message }) => html`<li><span class="badge invalid">INVALID</span> round ${round}, ${side}: ${message} <code>${code}</code></li>`)))}</ul>`)}
+${holesPart(run)}
 ${failuresPart(run)}
 <details><summary>When every round was measured</summary>${windows}</details></section>`;
+}
+
+/** What the metrics lack; nothing where they are whole. The rounds count all the same. */
+function holesPart(run: RunDocument): Html | false {
+  const holes = holeLines(run);
+  return holes.length > 0 && html`<ul class="grounds holes">${holes.map((line) => html`<li>${line}</li>`)}</ul>`;
 }
 
 /** What failed in all rounds, by kind; nothing where nothing did. */
