@@ -1,0 +1,157 @@
+import { closeSync, constants, fchmodSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { MAX_ROW } from './row.ts';
+
+export type Prefix = 'duration' | 'runtime' | 'profiler';
+
+const HEADER = Buffer.from('Timepoint, Measurement, Label, PID\n');
+const SPACE = 32;
+const NEWLINE = 10;
+/** Nineteen digits and a comma: where the Measurement of a row begins. */
+const MEASUREMENT = 20;
+/**
+ * Linux copies a write into a file page by page and looks for a fatal signal between pages only. No row crosses a page
+ * and no write does, so a process that is killed leaves whole rows.
+ */
+const PAGE = 4096;
+const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND;
+/** Replicas in containers have the same PID, and may start in the same millisecond over one folder. */
+const MAX_NAMES = 1000;
+
+export interface FileOptions {
+  dir: string;
+  prefix: Prefix;
+  pid: number;
+  thread: number;
+  startedMs: number;
+  flushBytes: number;
+  rotateBytes: number;
+}
+
+/** The rows of one prefix: a buffer of fixed size, and the file that it is written to. */
+export class RowFile {
+  readonly buffer: Uint8Array;
+  /** Where the next row goes. */
+  end = 0;
+  readonly #options: FileOptions;
+  #startedMs: number;
+  #number = 0;
+  #fd = -1;
+  #path = '';
+  /** Bytes in the file; the buffer goes on from there. */
+  #written = 0;
+  /** Where the last row begins; -1 when it is in the file already. */
+  #last = -1;
+
+  constructor(options: FileOptions) {
+    this.#options = options;
+    this.#startedMs = options.startedMs;
+    this.buffer = new Uint8Array(Math.min(options.flushBytes, options.rotateBytes));
+    this.#begin();
+  }
+
+  /** Makes room for a row of `bytes` that stays within one page. Returns where it begins. Throws what a flush throws. */
+  place(bytes: number): number {
+    // The row before may grow by less than a row when it is padded.
+    if (this.end + 2 * MAX_ROW > this.buffer.length) this.flush();
+    const room = PAGE - ((this.#written + this.end) % PAGE);
+    if (room < bytes) this.#pad(room);
+    this.#last = this.end;
+    return this.end;
+  }
+
+  get isEmpty(): boolean {
+    return this.#last < 0;
+  }
+
+  /** Writes what is buffered. Throws the system's error; then the file has whole rows only. */
+  flush(): void {
+    if (this.isEmpty) return;
+    // Of a row that is in the file already no padding is possible: so there must be room for any row after it.
+    const room = PAGE - ((this.#written + this.end) % PAGE);
+    if (room < MAX_ROW) this.#pad(room);
+    if (this.#fd < 0) this.#open();
+    let from = 0;
+    while (from < this.end) {
+      const bytes = Math.min(this.end - from, PAGE - (this.#written % PAGE));
+      this.#write(from, bytes);
+      from += bytes;
+    }
+    this.end = 0;
+    this.#last = -1;
+    if (this.#written + this.buffer.length > this.#options.rotateBytes) this.#rotate();
+  }
+
+  /** Closes the file. What is buffered is lost: flush() comes before. */
+  close(): void {
+    if (this.#fd < 0) return;
+    const fd = this.#fd;
+    this.#fd = -1;
+    try {
+      closeSync(fd);
+    } catch {
+      // What a network file system reports here is of rows that were accepted long ago.
+    }
+  }
+
+  get path(): string {
+    return this.#path;
+  }
+
+  #begin(): void {
+    this.buffer.set(HEADER, 0);
+    this.end = HEADER.length;
+    this.#written = 0;
+    this.#last = -1;
+  }
+
+  #rotate(): void {
+    this.close();
+    this.#number++;
+    this.#begin();
+  }
+
+  #pad(spaces: number): void {
+    const from = this.#last + MEASUREMENT;
+    this.buffer.copyWithin(from + spaces, from, this.end);
+    this.buffer.fill(SPACE, from, from + spaces);
+    this.end += spaces;
+  }
+
+  #open(): void {
+    const { dir, prefix, pid, thread } = this.#options;
+    for (let attempt = 1; ; attempt++) {
+      this.#path = join(dir, `${prefix}-${pid}-${thread}-${this.#startedMs}-${this.#number}.csv`);
+      try {
+        this.#fd = openSync(this.#path, NEW_FILE, 0o644);
+        break;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || attempt === MAX_NAMES) throw error;
+        this.#startedMs++;
+      }
+    }
+    fchmodSync(this.#fd, 0o644);
+  }
+
+  #write(from: number, bytes: number): void {
+    let done = 0;
+    try {
+      while (done < bytes) {
+        const more = writeSync(this.#fd, this.buffer, from + done, bytes - done);
+        if (more === 0) throw new Error('nothing was written');
+        done += more;
+      }
+    } catch (error) {
+      this.#cutBack(from, done);
+      throw error;
+    }
+    this.#written += bytes;
+  }
+
+  /** `done` bytes of a page were written, then no more: leaves the whole rows of them. */
+  #cutBack(from: number, done: number): void {
+    let whole = done;
+    while (whole > 0 && this.buffer[from + whole - 1] !== NEWLINE) whole--;
+    if (whole < done) ftruncateSync(this.#fd, this.#written + whole);
+  }
+}

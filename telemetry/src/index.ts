@@ -1,0 +1,1 @@
+export { start, stop } from './session.ts';

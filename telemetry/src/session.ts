@@ -1,0 +1,93 @@
+import { accessSync, constants, mkdirSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { unwatchControl, watchControl } from './control.ts';
+import { close, flush, open } from './recorder.ts';
+import { forgetTold, messageOf, tell } from './tell.ts';
+
+export interface Options {
+  /** The telemetry folder; it is made. Default: the environment variable MAYFLY_TELEMETRY. With neither nothing happens. */
+  dir?: string;
+  /** Runtime samplers. Default: on, every second. */
+  runtime?: boolean | { interval?: number };
+  /** A profile of the whole session. Default: none; the control file can ask for one at any time. */
+  profiler?: boolean | { cpu?: boolean; heap?: boolean };
+  /** The buffer in bytes (1 MiB), and how often it is written in milliseconds (1000). */
+  flush?: { bytes?: number; interval?: number };
+  /** A file that reaches this size is finished and another one begun (8 MiB). */
+  rotate?: { bytes?: number };
+  /** Toggles recording. Default: SIGUSR2. null: none. */
+  signal?: NodeJS.Signals | null;
+  /** Whether it records at once, where the control file does not say. Default: true. */
+  on?: boolean;
+}
+
+/** The environment variable with the folder where start() is given none. */
+const FOLDER = 'MAYFLY_TELEMETRY';
+
+const startListeners: ((options: Options) => void)[] = [];
+const stopListeners: (() => void)[] = [];
+let started = '';
+
+/** Calls `listener` at start(), before the first sample; recording is off yet. */
+export function onStart(listener: (options: Options) => void): void {
+  startListeners.push(listener);
+}
+
+/** Calls `listener` at stop() and at the exit of the process, before the last flush; it may record. */
+export function onStop(listener: () => void): void {
+  stopListeners.push(listener);
+}
+
+/** Starts telemetry. Returns whether it runs now. Never throws. */
+export function start(options: Options = {}): boolean {
+  const dir = options.dir ?? process.env[FOLDER];
+  if (!dir) return false;
+  if (started) {
+    tell(`start() was called while telemetry runs in ${started}: it goes on as it is. Call stop() first`);
+    return true;
+  }
+  try {
+    const folder = resolve(dir);
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    forgetTold();
+    open({
+      dir: folder,
+      flushBytes: options.flush?.bytes ?? 1024 * 1024,
+      flushMs: options.flush?.interval ?? 1000,
+      rotateBytes: options.rotate?.bytes ?? 8 * 1024 * 1024,
+    });
+    started = folder;
+    for (const listener of startListeners) listener(options);
+    watchControl({
+      dir: folder,
+      on: options.on ?? true,
+      signal: options.signal === undefined ? 'SIGUSR2' : options.signal,
+    });
+    process.on('exit', stop);
+    return true;
+  } catch (error) {
+    started = '';
+    close();
+    tell(`cannot start in ${dir}: ${messageOf(error)}. There is no telemetry, the service goes on`);
+    return false;
+  }
+}
+
+/** Stops telemetry and writes what is buffered. Returns whether it ran. Never throws. */
+export function stop(): boolean {
+  if (!started) return false;
+  started = '';
+  process.off('exit', stop);
+  for (const listener of stopListeners) {
+    try {
+      listener();
+    } catch (error) {
+      tell(`a listener failed: ${messageOf(error)}`);
+    }
+  }
+  unwatchControl();
+  flush();
+  close();
+  return true;
+}

@@ -1,0 +1,30 @@
+import { writeSync } from 'node:fs';
+
+/**
+ * One line on stderr. Written to the descriptor: `process.stderr` reports a closed pipe as an event that would end a
+ * service which does not listen to it.
+ */
+export function tell(line: string): void {
+  try {
+    writeSync(2, `mayfly-telemetry: ${line}\n`);
+  } catch {
+    // Nobody listens to stderr.
+  }
+}
+
+const told = new Set<string>();
+
+/** The same, once for each `what` until the next start(). */
+export function tellOnce(what: string, line: string): void {
+  if (told.has(what)) return;
+  told.add(what);
+  tell(line);
+}
+
+export function forgetTold(): void {
+  told.clear();
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
