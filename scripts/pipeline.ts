@@ -11,7 +11,7 @@ import { type Destination, takeSnapshot, writeDestination } from './archive/pend
 import { settleFolder, sweepLeftovers } from './archive/recovery/leftovers.ts';
 import { ship } from './archive/ship.ts';
 import type { Config } from './config/types.ts';
-import { firstLine, InfrastructureError, Interrupted, original } from './core/errors.ts';
+import { CandidateError, firstLine, InfrastructureError, Interrupted, original } from './core/errors.ts';
 import type { ArchiveDocument, RunDocument, RunStatus } from './documents/run.ts';
 import { LABEL } from './engine/names.ts';
 import { calibratedMargins, quoteOf } from './judge/calibration.ts';
@@ -82,6 +82,8 @@ export async function withRun(
     await shipping.catch(() => {}); // the stack would not go down: shipping comes to its end all the same
     if (ctx.store.runningRuns().includes(plan.runId))
       finish(plan, ctx, original(error) instanceof Interrupted ? 'interrupted' : 'failed', firstLine(error));
+    const failure = original(error);
+    if (failure instanceof CandidateError) failure.runId = plan.runId;
     throw error;
   } finally {
     await tidy(plan, ctx).catch((error) =>

@@ -36,19 +36,23 @@ export function checkVerdictFiles(outputs: VerdictOutputs, cwd: string): void {
   }
 }
 
-/** Writes every file that was asked for, whole: nobody reads half of one. `links`: URLs of the run. */
+/**
+ * Writes every file that was asked for, whole: nobody reads half of one. `links`: URLs of the run. `failure`: what is said
+ * of a candidate that is not well, the sentence and then what its containers say; it fails, whatever was judged by then.
+ */
 export function writeVerdictFiles(
   outputs: VerdictOutputs,
   cwd: string,
   verdict: VerdictDocument,
   run: RunDocument,
   links: readonly string[],
+  failure?: string,
 ): void {
   const texts: Record<Format, () => string> = {
-    markdown: () => verdictMarkdown(verdict, run, links),
-    junit: () => verdictJunit(verdict, run, outputs.strict),
+    markdown: () => verdictMarkdown(verdict, run, links, failure),
+    junit: () => verdictJunit(verdict, run, outputs.strict, failure),
     bmf: () => verdictBmf(verdict, run),
-    openmetrics: () => verdictOpenMetrics(verdict),
+    openmetrics: () => verdictOpenMetrics(verdict, failure !== undefined),
   };
   for (const [format, file] of filesOf(outputs)) {
     const target = targetOf(format, file, cwd);

@@ -7,8 +7,9 @@ import { checkVerdictFiles, exitCodeOf, writeVerdictFiles } from '../app/verdict
 import { openBucket } from '../archive/bucket.ts';
 import { linksTo, seen, waysTo } from '../archive/links.ts';
 import { type BenchFlags, loadConfig, parseBenchArgs } from '../config/config.ts';
-import { main } from '../core/cli.ts';
-import { EXIT, NothingToCompare, UsageError } from '../core/errors.ts';
+import type { VerdictOutputs } from '../config/flags.ts';
+import { type Io, main } from '../core/cli.ts';
+import { CandidateError, EXIT, firstLine, NothingToCompare, original, UsageError } from '../core/errors.ts';
 import type { RunDocument } from '../documents/run.ts';
 import { IMAGES, RUN_IMAGES } from '../images/images.ts';
 import { screenRun } from '../judge/screen.ts';
@@ -34,7 +35,10 @@ await main(async (io) => {
     });
   checkVerdictFiles(flags.verdict, cwd);
   const measured = await withContext({ quiet: flags.quiet, images: RUN_IMAGES }, async (ctx) => {
-    const run = await bench(config, ctx);
+    const run = await bench(config, ctx).catch((error: unknown) => {
+      writeFailure(error, flags.verdict, cwd, ctx, io);
+      throw error;
+    });
     const { links, ways } = await placesOf(run, config.objstore, ctx).catch(() => ({ links: [], ways: [] }));
     return { run, links, ways, remarks: remarksOn(run, config.against, ctx) };
   }).catch((error: unknown) => {
@@ -67,6 +71,18 @@ await main(async (io) => {
   await writeVerdictFiles(flags.verdict, cwd, run.verdict, run, links);
   return exitCodeOf(run.verdict.verdict, flags.verdict.strict);
 });
+
+/** A candidate that is not well is a result too: the files say it as the terminal does. Nothing may hide the error itself. */
+function writeFailure(error: unknown, outputs: VerdictOutputs, cwd: string, { store }: Context, io: Io): void {
+  const failure = original(error);
+  if (!(failure instanceof CandidateError) || failure.runId === undefined) return;
+  try {
+    const run = store.run(failure.runId);
+    if (run.verdict) writeVerdictFiles(outputs, cwd, run.verdict, run, [], failure.message);
+  } catch (cause) {
+    io.stderr(`the files of the verdict could not be written: ${firstLine(cause)}`);
+  }
+}
 
 /** URLs of the run in archives that are up, and what the closing list says: how to come there where none is. */
 async function placesOf(run: RunDocument, objstore: string | undefined, ctx: Context) {

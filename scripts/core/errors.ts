@@ -54,6 +54,8 @@ export class NothingToCompare extends MayflyError {
  * its author has to fix it, and another try would end the same. Exit code 1.
  */
 export class CandidateError extends MayflyError {
+  /** The run in which that was seen, once its record has ended. */
+  runId: string | undefined;
   constructor(message: string, options?: ErrorOptions) {
     super(EXIT.regression, message, options);
   }

@@ -9,20 +9,24 @@ import { boundWords, cellsOf, comparisonWords, countedWords, primaryMetrics } fr
 
 interface Case {
   name: string;
-  verdict: Verdict;
+  verdict: Verdict | typeof FAILED;
   /** In one sentence. */
   message: string;
   detail: string;
 }
 
+/** The candidate's service is not well: nothing was judged, and it fails. */
+const FAILED = 'FAILED';
+
 type Outcome = 'passed' | 'failure' | 'error' | 'skipped';
 
 /**
  * REGRESSION is a failure, INVALID an error, INCONCLUSIVE is skipped (with `strict` a failure). The elements are those
- * that Jenkins and GitLab read: https://github.com/testmoapp/junitxml.
+ * that Jenkins and GitLab read: https://github.com/testmoapp/junitxml. `failure`: why the candidate's service is not
+ * well, which is the only case then, and a failure.
  */
-export function verdictJunit(verdict: VerdictDocument, run: RunDocument, strict: boolean): string {
-  const cases = casesOf(verdict);
+export function verdictJunit(verdict: VerdictDocument, run: RunDocument, strict: boolean, failure?: string): string {
+  const cases = failure === undefined ? casesOf(verdict) : [serviceCase(failure)];
   const counted = Object.groupBy(cases, (one) => outcomeOf(one.verdict, strict));
   const count = (outcome: Outcome) => counted[outcome]?.length ?? 0;
   const counts = `tests="${cases.length}" failures="${count('failure')}" errors="${count('error')}" skipped="${count('skipped')}"`;
@@ -32,7 +36,7 @@ export function verdictJunit(verdict: VerdictDocument, run: RunDocument, strict:
     `<testsuites name="mayfly" ${counts} time="${seconds}">`,
     `  <testsuite name=${quoted(verdict.benchmark)} ${counts} time="${seconds}" timestamp=${quoted(run.started_at)}>`,
     '    <properties>',
-    ...Object.entries(propertiesOf(verdict, run)).map(
+    ...Object.entries(propertiesOf(verdict, run, failure)).map(
       ([name, value]) => `      <property name="${name}" value=${quoted(value)}/>`,
     ),
     '    </properties>',
@@ -41,6 +45,11 @@ export function verdictJunit(verdict: VerdictDocument, run: RunDocument, strict:
     '</testsuites>',
     '',
   ].join('\n');
+}
+
+function serviceCase(failure: string): Case {
+  const [message, ...rest] = failure.split('\n');
+  return { name: 'service', verdict: FAILED, message: message!, detail: rest.join('\n') || message! };
 }
 
 /** Without a primary metric the run's verdict is the only case. */
@@ -84,8 +93,8 @@ function detailOf(metric: MetricVerdict): string {
   return `candidate ${candidate}, baseline ${baseline}, change ${change}, interval ${interval}, ${boundWords(metric)}`;
 }
 
-function outcomeOf(verdict: Verdict, strict: boolean): Outcome {
-  if (verdict === 'REGRESSION' || (verdict === 'INCONCLUSIVE' && strict)) return 'failure';
+function outcomeOf(verdict: Case['verdict'], strict: boolean): Outcome {
+  if (verdict === FAILED || verdict === 'REGRESSION' || (verdict === 'INCONCLUSIVE' && strict)) return 'failure';
   if (verdict === 'INVALID') return 'error';
   return verdict === 'INCONCLUSIVE' ? 'skipped' : 'passed';
 }
@@ -95,7 +104,7 @@ function caseLines({ name, verdict, message, detail }: Case, benchmark: string, 
   const said = `message=${quoted(message)}`;
   const inner = {
     passed: `<system-out>${escaped(`${verdict}: ${message}; ${detail}`)}</system-out>`,
-    failure: `<failure ${said} type="${verdict}">${escaped(detail)}</failure>`,
+    failure: `<failure ${said} type="${verdict}">${detail.split('\n').map(escaped).join('\n')}</failure>`,
     error: `<error ${said} type="${verdict}">${escaped(detail)}</error>`,
     skipped: `<skipped ${said}/>`,
   }[outcome];
@@ -106,10 +115,10 @@ function caseLines({ name, verdict, message, detail }: Case, benchmark: string, 
   ];
 }
 
-function propertiesOf(verdict: VerdictDocument, run: RunDocument): Record<string, string> {
+function propertiesOf(verdict: VerdictDocument, run: RunDocument, failure?: string): Record<string, string> {
   return {
-    verdict: verdict.verdict,
-    summary: `${comparisonWords(verdict)}: ${verdict.summary}`,
+    verdict: failure === undefined ? verdict.verdict : FAILED,
+    summary: `${comparisonWords(verdict)}: ${failure?.split('\n')[0] ?? verdict.summary}`,
     run_id: verdict.run_id,
     ...(verdict.other_run_id === undefined ? {} : { other_run_id: verdict.other_run_id }),
     candidate: verdict.candidate.commit,

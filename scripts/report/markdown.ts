@@ -1,5 +1,5 @@
 /** A verdict as the text of a pull-request comment, in the Markdown of GitHub. Pure. */
-import { plainText } from '../core/text.ts';
+import { plainLines, plainText } from '../core/text.ts';
 import type { RunDocument } from '../documents/run.ts';
 import type { VerdictDocument } from '../documents/verdict.ts';
 import { failuresLines } from './failures-text.ts';
@@ -19,10 +19,20 @@ import {
   primaryMetrics,
 } from './verdict-text.ts';
 
-/** The verdict in one sentence, the primary metrics, what it rests on; the rest is folded. `links`: URLs of the run. */
-export function verdictMarkdown(verdict: VerdictDocument, run: RunDocument, links: readonly string[]): string {
+/**
+ * The verdict in one sentence, the primary metrics, what it rests on; the rest is folded. `links`: URLs of the run.
+ * `failure`: why the candidate's service is not well, in one sentence, then what it says itself.
+ */
+export function verdictMarkdown(
+  verdict: VerdictDocument,
+  run: RunDocument,
+  links: readonly string[],
+  failure?: string,
+): string {
+  const [why, ...said] = failure?.split('\n') ?? [];
   return `${[
-    `**${verdict.verdict}**: ${escaped(comparisonWords(verdict))}: ${escaped(verdict.summary)}`,
+    `**${why === undefined ? verdict.verdict : 'FAILED'}**: ${escaped(comparisonWords(verdict))}: ${escaped(why ?? verdict.summary)}`,
+    said.length > 0 ? fenced(said.join('\n')) : '',
     primaryTable(verdict),
     list([
       ...(verdict.observations > 0 ? legend(verdict) : []),
@@ -81,6 +91,23 @@ const commits = ({ candidate, baseline }: VerdictDocument): string[] =>
   Object.entries({ candidate, baseline }).map(
     ([side, { commit, subject }]) => `${side}: ${commit}${subject === undefined ? '' : `: ${subject}`}`,
   );
+
+/** Text of others as a block of code, which nothing in it can end. */
+export function fenced(text: string): string {
+  const lines = plainLines(text)
+    .split('\n')
+    .slice(-LOG_LINES)
+    .map((line) =>
+      line.length <= LOG_WIDTH ? line : `${line.slice(0, LOG_WIDTH - 3).replace(/[\uD800-\uDBFF]$/, '')}...`,
+    );
+  const longest = Math.max(2, ...lines.flatMap((line) => [...line.matchAll(/`+/g)].map(([ticks]) => ticks.length)));
+  const fence = '`'.repeat(longest + 1);
+  return [fence, ...lines, fence].join('\n');
+}
+
+/** Of a log: this many of its last lines, of this many characters each. */
+const LOG_LINES = 60;
+const LOG_WIDTH = 300;
 
 const list = (lines: string[]): string => lines.map((line) => `- ${escaped(line)}`).join('\n');
 

@@ -15,8 +15,11 @@ interface Family {
   samples: { labels: Record<string, string>; value: number }[];
 }
 
-/** Every family is a gauge: what is known of the last comparison. A family without samples is left out. */
-export function verdictOpenMetrics(verdict: VerdictDocument): string {
+/**
+ * Every family is a gauge: what is known of the last comparison. A family without samples is left out. `candidateFails`:
+ * its service is not well, and the baseline's is.
+ */
+export function verdictOpenMetrics(verdict: VerdictDocument, candidateFails = false): string {
   const { benchmark, run_id, metrics } = verdict;
   const common = { benchmark, run_id, commit: verdict.candidate.commit, against: verdict.baseline.commit };
   const each = (
@@ -45,6 +48,11 @@ export function verdictOpenMetrics(verdict: VerdictDocument): string {
       name: 'mayfly_verdict',
       help: 'Verdict of the comparison: 1 for the one that was given, 0 for the others.',
       samples: VERDICTS.map((one) => ({ labels: { ...common, verdict: one }, value: one === verdict.verdict ? 1 : 0 })),
+    },
+    {
+      name: 'mayfly_candidate_failed',
+      help: "1 where the candidate's service does not start, dies or only fails while that of the baseline does well.",
+      samples: candidateFails ? [{ labels: common, value: 1 }] : [],
     },
     {
       name: 'mayfly_change_ratio',

@@ -87,6 +87,35 @@ t.test('every format in its file, whole, and what was there before is gone', asy
   t.match(read('out/v.prom'), /# EOF\n$/);
 });
 
+t.test('what is said of a candidate that is not well is in every file', async (t) => {
+  const dir = t.testdir({});
+  const run = makeJudged({
+    count: 0,
+    status: 'failed',
+    status_reason: 'this commit does not start; the baseline does',
+  });
+  const files = { markdown: 'v.md', junit: 'v.xml', bmf: 'v.json', openmetrics: 'v.prom' };
+  writeVerdictFiles(
+    outputs(files),
+    dir,
+    run.verdict!,
+    run,
+    [],
+    'this commit does not start; the baseline does\n  its log',
+  );
+  const read = (file: string) => readFileSync(join(dir, file), 'utf8');
+  t.match(
+    read('v.md'),
+    /^\*\*FAILED\*\*: shop at .*: this commit does not start; the baseline does\n\n```\n {2}its log\n```\n/,
+  );
+  t.match(
+    read('v.xml'),
+    '<failure message="this commit does not start; the baseline does" type="FAILED">  its log</failure>',
+  );
+  t.same(JSON.parse(read('v.json')), { shop: {} }, 'nothing has a figure');
+  t.match(read('v.prom'), /\nmayfly_candidate_failed\{.*\} 1\n/);
+});
+
 t.test('nothing asked for, nothing written; a folder that has gone since is said', async (t) => {
   const dir = t.testdir({});
   const run = makeJudged();

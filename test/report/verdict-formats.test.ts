@@ -269,3 +269,64 @@ t.test('OpenMetrics', async (t) => {
     t.match(checked, { status: 0, stdout: '', stderr: '' }, 'promtool has nothing to say');
   }
 });
+
+t.test('a candidate that is not well fails in every format, with the sentence of the terminal', async (t) => {
+  const reason = 'this commit does not start; the baseline does: candidate (b, 1): shop ended with exit code 3';
+  const crashed = ((): RunDocument => {
+    const run = makeJudged({ count: 0, status: 'failed', status_reason: reason });
+    return { ...run, verdict: judgeRun(run) };
+  })();
+  const said = `${reason}\n  shop: ended with exit code 3\n    the last lines of its log:\n      no such table: <orders>\n\`\`\``;
+
+  const text = verdictMarkdown(...of(crashed), [], said);
+  t.equal(
+    text.split('\n- ')[0],
+    `**FAILED**: shop at HEAD (aaaaaaaaaaaa) against main (bbbbbbbbbbbb): ${reason}
+
+\`\`\`\`
+  shop: ended with exit code 3
+    the last lines of its log:
+      no such table: <orders>
+\`\`\`
+\`\`\`\`
+`,
+  );
+  t.match(text, /`npm run show -- 01JZ[A-Z]+` shows the run/);
+  t.notMatch(verdictMarkdown(...of(crashed), [], reason), '```', 'no block without anything in it');
+  t.match(
+    verdictMarkdown(...of(crashed), [], `x\n${'line\n'.repeat(100)}${'w'.repeat(400)}`),
+    /\n(line\n){59}w{297}\.\.\.\n/,
+  );
+
+  const found = elementsOf(verdictJunit(...of(crashed), false, said));
+  for (const suite of found.filter(({ name }) => name.startsWith('testsuite')))
+    t.match(suite.attributes, { tests: '1', failures: '1', errors: '0', skipped: '0' });
+  t.match(
+    found.find(({ name }) => name === 'testcase'),
+    { attributes: { classname: 'mayfly.shop', name: 'service' } },
+  );
+  t.match(
+    found.find(({ name }) => name === 'failure'),
+    { attributes: { type: 'FAILED', message: reason } },
+  );
+  t.match(
+    verdictJunit(...of(crashed), false, said),
+    '>  shop: ended with exit code 3\n    the last lines of its log:\n      no such table: &lt;orders&gt;\n```</failure>',
+  );
+  t.match(
+    verdictJunit(...of(crashed), false, said),
+    `name="summary" value="shop at HEAD (aaaaaaaaaaaa) against main (bbbbbbbbbbbb): ${reason}"`,
+  );
+  t.match(verdictJunit(...of(crashed), false, said), '<property name="verdict" value="FAILED"/>');
+  t.match(
+    elementsOf(verdictJunit(...of(hostile), false, EVIL)).find(({ name }) => name === 'failure'),
+    { attributes: { type: 'FAILED' } },
+  );
+
+  const metrics = verdictOpenMetrics(crashed.verdict!, true);
+  t.match(
+    metrics,
+    /\nmayfly_candidate_failed\{benchmark="shop",run_id="01JZ[A-Z]+",commit="a{40}",against="b{40}"\} 1\n/,
+  );
+  t.notMatch(verdictOpenMetrics(worse.verdict!), 'mayfly_candidate_failed');
+});

@@ -1,5 +1,5 @@
 /** A service that is not well, in a comparison: whose matter it is, after one try. Which words follow is tested by value. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { bench, dataFolder, engine, mayfly, nothingLeft, probeBenchmark, probeRepository } from '../e2e/helpers.ts';
@@ -32,18 +32,28 @@ t.test('the candidate crashes, or fails every request; both fail alike; a target
       load: { duration: '2s', ...load },
       top: { metrics: [], ...top },
     });
-  const compare = (of: string, candidate: string, against: string, data: string) =>
-    bench(of, data, [`--commit=${candidate}`, `--against=${against}`]);
+  const compare = (of: string, candidate: string, against: string, data: string, more: string[] = []) =>
+    bench(of, data, [`--commit=${candidate}`, `--against=${against}`, ...more]);
 
   await t.test('it crashes at its start', async (t) => {
     const data = dataFolder(t);
-    const { code, stderr, seconds } = await compare(benchmark(), crashes!, good!, data);
+    const files = [`--markdown=${join(data, 'v.md')}`, `--junit=${join(data, 'v.xml')}`];
+    const { code, stderr, seconds } = await compare(benchmark(), crashes!, good!, data, files);
     t.equal(code, 1, stderr);
     t.match(
       stderr,
       /mayfly: this commit does not start; the baseline does: candidate \([0-9a-f]{12}\): probe ended with exit code 3 before it was healthy\n {2}probe: ended with exit code 3\n {4}the last lines of its log:\n {6}no such table: orders\n/,
     );
     t.ok(seconds < 50, `at once, and not at the end of ready_timeout: ${seconds} s`);
+    t.match(
+      readFileSync(join(data, 'v.md'), 'utf8'),
+      /^\*\*FAILED\*\*: probe at .*: this commit does not start; the baseline does: [^]*\n {6}no such table: orders\n/,
+    );
+    t.match(
+      readFileSync(join(data, 'v.xml'), 'utf8'),
+      /<failure message="this commit does not start; the baseline does: [^"]*" type="FAILED">[^]*no such table: orders/,
+    );
+    for (const file of ['v.md', 'v.xml']) rmSync(join(data, file));
     const judged = await mayfly('judge', ['last'], data).done;
     t.equal(judged.code, 3, judged.stderr);
     t.match(judged.stdout, /^FAILED {2}probe at .* against .*: this commit does not start; the baseline does: /);
