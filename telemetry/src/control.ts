@@ -2,8 +2,9 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { BroadcastChannel, isMainThread } from 'node:worker_threads';
+import { callAll } from './listeners.ts';
 import { isOn, switchTo } from './recorder.ts';
-import { messageOf, tell, tellOnce } from './tell.ts';
+import { messageOf, tellOnce } from './tell.ts';
 
 const LOOK_MS = 100;
 const MAX_BYTES = 4096;
@@ -89,12 +90,9 @@ function read(): string | null {
 
 function obey(text: string): void {
   const words: ReadonlySet<string> = new Set(text.split(/\s+/).filter(Boolean));
-  switchTo(words.has('off') ? false : words.has('on') || control!.options.on);
-  for (const listener of listeners) {
-    try {
-      listener(words);
-    } catch (error) {
-      tell(`what the control file asks for failed: ${messageOf(error)}`);
-    }
-  }
+  const wanted = words.has('off') ? false : words.has('on') || control!.options.on;
+  // A profile that ends now is still recorded.
+  if (!wanted) callAll(listeners, words);
+  switchTo(wanted);
+  if (wanted) callAll(listeners, words);
 }

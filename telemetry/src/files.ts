@@ -46,7 +46,8 @@ export class RowFile {
   constructor(options: FileOptions) {
     this.#options = options;
     this.#startedMs = options.startedMs;
-    this.buffer = new Uint8Array(Math.min(options.flushBytes, options.rotateBytes));
+    // Two of them to a file at least: one that is not full does not end it.
+    this.buffer = new Uint8Array(Math.min(options.flushBytes, Math.floor(options.rotateBytes / 2)));
     this.#begin();
   }
 

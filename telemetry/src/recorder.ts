@@ -2,6 +2,7 @@
 import { performance } from 'node:perf_hooks';
 import { threadId } from 'node:worker_threads';
 import { type Prefix, RowFile } from './files.ts';
+import { callAll } from './listeners.ts';
 import { endOfRow, put9, putNumber, putSeconds, putWhole } from './row.ts';
 import { messageOf, tell, tellOnce } from './tell.ts';
 
@@ -48,7 +49,10 @@ export function onFlush(listener: () => void): void {
   flushListeners.push(listener);
 }
 
-/** Calls `listener` whenever recording is switched on or off, also by start(), stop() and a full disk. */
+/**
+ * Calls `listener` whenever recording is switched on or off, also by start(), stop() and a full disk. When it is told of
+ * off it may still record, unless nothing can be written any more.
+ */
 export function onSwitch(listener: (on: boolean) => void): void {
   switchListeners.push(listener);
 }
@@ -76,17 +80,16 @@ export function close(): void {
 /** Switches recording. Off: the buffers are written, nothing is measured any more. */
 export function switchTo(wanted: boolean): void {
   if (on === wanted || !options) return;
-  if (!wanted) flush();
-  // A flush that fails has switched it off.
-  if (on === wanted) return;
-  setOn(wanted);
-}
-
-function setOn(wanted: boolean): void {
-  on = wanted;
-  clearInterval(timer);
-  if (on) timer = setInterval(flush, options!.flushMs).unref();
-  callAll(switchListeners, on);
+  if (wanted) {
+    on = true;
+    timer = setInterval(flush, options.flushMs).unref();
+    callAll(switchListeners, true);
+  } else {
+    callAll(switchListeners, false);
+    flush();
+    on = false;
+    clearInterval(timer);
+  }
 }
 
 /** Writes one row, with the time of now. */
@@ -100,7 +103,7 @@ export function recordAt(prefix: Prefix, label: string, value: number, nowMs: nu
   try {
     write(files[prefix] ?? openFile(prefix), prefix === 'duration', label, value, nowMs);
   } catch (error) {
-    fail(files[prefix]?.path ?? '', error);
+    fail(files[prefix]?.path, error);
   }
 }
 
@@ -152,8 +155,8 @@ function syncClock(): void {
   putWhole(second, 0, secondOfEpoch);
 }
 
-function addLabel(label: string): Uint8Array {
-  const text = typeof label === 'string' ? label : String(label);
+function addLabel(label: unknown): Uint8Array {
+  const text = textOf(label);
   const known = labels.get(text);
   if (known) return known;
   if (labels.size >= MAX_LABELS) {
@@ -166,6 +169,15 @@ function addLabel(label: string): Uint8Array {
   const ending = endOfRow(text, process.pid);
   labels.set(text, ending);
   return ending;
+}
+
+/** What is no string is taken for one; not every object has a text. */
+function textOf(label: unknown): string {
+  try {
+    return String(label);
+  } catch {
+    return OTHER;
+  }
 }
 
 function openFile(prefix: Prefix): RowFile {
@@ -190,30 +202,22 @@ export function flush(): void {
 }
 
 /** A write has failed: recording ends, and the service goes on. */
-function fail(path: string, error: unknown): void {
+function fail(path: string | undefined, error: unknown): void {
   const dir = options?.dir;
   tell(
-    `cannot write ${path}: ${messageOf(error)}. Recording has stopped, the service goes on. ` +
+    `cannot write ${path || dir}: ${messageOf(error)}. Recording has stopped, the service goes on. ` +
       `Make room in ${dir} or make it writable, then call stop() and start() again`,
   );
   closeFiles();
-  setOn(false);
+  on = false;
   options = null;
+  clearInterval(timer);
+  callAll(switchListeners, false);
 }
 
 function closeFiles(): void {
   for (const prefix of Object.keys(files) as Prefix[]) {
     files[prefix]?.close();
     files[prefix] = null;
-  }
-}
-
-function callAll<Args extends unknown[]>(listeners: ((...args: Args) => void)[], ...args: Args): void {
-  for (const listener of listeners) {
-    try {
-      listener(...args);
-    } catch (error) {
-      tell(`a listener failed: ${messageOf(error)}`);
-    }
   }
 }

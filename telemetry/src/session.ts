@@ -1,16 +1,19 @@
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { unwatchControl, watchControl } from './control.ts';
-import { close, flush, open } from './recorder.ts';
+import { callAll } from './listeners.ts';
+import type { ProfilerOptions } from './profiler.ts';
+import { close, open } from './recorder.ts';
+import type { RuntimeOptions } from './samplers.ts';
 import { forgetTold, messageOf, tell } from './tell.ts';
 
 export interface Options {
   /** The telemetry folder; it is made. Default: the environment variable MAYFLY_TELEMETRY. With neither nothing happens. */
   dir?: string;
   /** Runtime samplers. Default: on, every second. */
-  runtime?: boolean | { interval?: number };
+  runtime?: boolean | RuntimeOptions;
   /** A profile of the whole session. Default: none; the control file can ask for one at any time. */
-  profiler?: boolean | { cpu?: boolean; heap?: boolean };
+  profiler?: boolean | ProfilerOptions;
   /** The buffer in bytes (1 MiB), and how often it is written in milliseconds (1000). */
   flush?: { bytes?: number; interval?: number };
   /** A file that reaches this size is finished and another one begun (8 MiB). */
@@ -28,7 +31,18 @@ const startListeners: ((options: Options) => void)[] = [];
 const stopListeners: (() => void)[] = [];
 let started = '';
 
-/** Calls `listener` at start(), before the first sample; recording is off yet. */
+interface Range {
+  least: number;
+  most: number;
+  fallback: number;
+}
+
+const KIB = 1024;
+const FLUSH_BYTES = { least: 4 * KIB, most: 64 * KIB * KIB, fallback: KIB * KIB };
+const FLUSH_MS = { least: 10, most: 3_600_000, fallback: 1000 };
+const ROTATE_BYTES = { least: 16 * KIB, most: KIB * KIB * KIB, fallback: 8 * KIB * KIB };
+
+/** Calls `listener` at start(), before the first sample; recording is off yet. What it throws refuses the start. */
 export function onStart(listener: (options: Options) => void): void {
   startListeners.push(listener);
 }
@@ -53,9 +67,9 @@ export function start(options: Options = {}): boolean {
     forgetTold();
     open({
       dir: folder,
-      flushBytes: options.flush?.bytes ?? 1024 * 1024,
-      flushMs: options.flush?.interval ?? 1000,
-      rotateBytes: options.rotate?.bytes ?? 8 * 1024 * 1024,
+      flushBytes: wholeNumber('flush.bytes', options.flush?.bytes, FLUSH_BYTES),
+      flushMs: wholeNumber('flush.interval', options.flush?.interval, FLUSH_MS),
+      rotateBytes: wholeNumber('rotate.bytes', options.rotate?.bytes, ROTATE_BYTES),
     });
     started = folder;
     for (const listener of startListeners) listener(options);
@@ -68,6 +82,7 @@ export function start(options: Options = {}): boolean {
     return true;
   } catch (error) {
     started = '';
+    unwatchControl();
     close();
     tell(`cannot start in ${dir}: ${messageOf(error)}. There is no telemetry, the service goes on`);
     return false;
@@ -79,15 +94,15 @@ export function stop(): boolean {
   if (!started) return false;
   started = '';
   process.off('exit', stop);
-  for (const listener of stopListeners) {
-    try {
-      listener();
-    } catch (error) {
-      tell(`a listener failed: ${messageOf(error)}`);
-    }
-  }
+  callAll(stopListeners);
   unwatchControl();
-  flush();
   close();
   return true;
+}
+
+/** An option, or its default. Throws where it is no whole number of the range. */
+export function wholeNumber(name: string, given: number | undefined, { least, most, fallback }: Range): number {
+  if (given === undefined) return fallback;
+  if (Number.isInteger(given) && given >= least && given <= most) return given;
+  throw new Error(`${name} must be a whole number from ${least} to ${most}, not ${String(given)}`);
 }
