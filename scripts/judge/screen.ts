@@ -40,6 +40,8 @@ export interface ScreenedMetric {
 export interface Screen {
   run_id: string;
   benchmark: string;
+  /** Whose master set it is; absent: that of the default branch. */
+  branch?: string;
   /** As --commit takes it, for the comparison that decides. */
   commit: string;
   /** The newest commit of the master set; null of an empty one. */
@@ -48,7 +50,7 @@ export interface Screen {
 }
 
 /**
- * Holds a run of one side against the runs of the master set of its benchmark that were measured in the same way, since
+ * Holds a run of one side against the runs of the master set of its benchmark and branch that were measured in the same way, since
  * the last change point of each metric. `masterRuns`: oldest first.
  */
 export function screenRun(
@@ -61,6 +63,7 @@ export function screenRun(
   return {
     run_id: run.run_id,
     benchmark: run.benchmark,
+    ...(run.branch === undefined ? {} : { branch: run.branch }),
     commit: ref === 'worktree' ? ref : commit,
     against: others.findLast(({ sides }) => sides.candidate.commit !== commit)?.sides.candidate.commit ?? null,
     metrics: run.metrics

@@ -194,7 +194,7 @@ export const ratioWords = (name: string, unit: Unit, better: Better, ratio: numb
 
 /** What the screening of one commit says. It only warns: the last lines name the command that decides. */
 export function screenText(screen: Screen): string {
-  const { benchmark, commit, against, metrics } = screen;
+  const { benchmark, branch, commit, against, metrics } = screen;
   if (metrics.length === 0) return 'against the master set: no primary metric has a value';
   const outside = metrics.filter(({ lies }) => lies === 'worse' || lies === 'better');
   const few = metrics.every(({ fence }) => fence === null);
@@ -206,16 +206,17 @@ export function screenText(screen: Screen): string {
       : outside.length === 0
         ? 'against the master set: nothing stands out'
         : 'against the master set: worth a comparison',
-    ...metrics.map((metric) => `  ${screenLine(metric)}`),
+    ...metrics.map((metric) => `  ${screenLine(metric, branchWords(branch))}`),
     `A run alone cannot decide: it depends on how busy the host was. What decides: ${decide}`,
   ].join('\n');
 }
 
-function screenLine({ name, unit, better, value, runs, fence, lies }: ScreenedMetric): string {
+/** `branch`: in words. */
+function screenLine({ name, unit, better, value, runs, fence, lies }: ScreenedMetric, branch: string): string {
   const shown = `${titleOf(name)}: ${formatValue(value, unit)}`;
   if (!fence)
-    return `${shown}; ${runs === 0 ? 'no run' : `only ${plural(runs, 'run')}`} of the default branch measured in the same way, and ${LEAST_RUNS} are needed`;
-  const range = `${formatValue(fence.low, unit)} to ${formatValue(fence.high, unit)} in ${plural(runs, 'run')} of the default branch`;
+    return `${shown}; ${runs === 0 ? 'no run' : `only ${plural(runs, 'run')}`} of ${branch} measured in the same way, and ${LEAST_RUNS} are needed`;
+  const range = `${formatValue(fence.low, unit)} to ${formatValue(fence.high, unit)} in ${plural(runs, 'run')} of ${branch}`;
   if (lies === 'within') return `${shown}, within ${range}`;
   return `${shown}, ${ratioWords(name, unit, better, value / fence.median)} than their median, outside ${range}`;
 }

@@ -159,6 +159,9 @@ t.test('the screening warns, and names what decides', async (t) => {
     /^against the master set: too few runs to tell\n {2}latency med: 1\.50 ms; only 3 runs .* and 8 are needed\n/,
   );
   t.match(screen(0.001, []), /no run of the default branch/);
+  const line = { ...masterRun(500, 0.0015, { laid: { master: false } }), branch: 'release-1' };
+  t.match(screenText(screenRun(line, history, [])), /, outside .* in 20 runs of the branch release-1\n/);
+  t.match(screenText(screenRun(line, [], [])), /no run of the branch release-1 measured in the same way, and 8 are/);
   t.match(
     screen(0.0015, history),
     /What decides: npm run bench -- --benchmark=shop --commit=000000000000 --against=000000000000$/,
