@@ -3,6 +3,7 @@
  * record.
  */
 
+import { promtoolSeconds, series } from '../core/series.ts';
 import type { RunDocument, SideDocument, SideName } from '../documents/run.ts';
 import { countedRounds } from '../judge/compare-runs.ts';
 import type { ChangePoint } from '../store/db.ts';
@@ -27,12 +28,15 @@ export interface TrendText {
 /** External labels of every trend block: one stream, so that all of it is merged into few blocks. */
 export const TREND_LABELS = { stream: 'trend' };
 
+/** The default branch has no label: its series are those of before there were others. */
+const DEFAULT = '';
+
 /**
  * Everything the trend has of a run: when it was, how it went, and each sample of each round that counts, at the start
  * of its window.
  */
 export function runSamples(run: RunDocument): TrendSample[] {
-  const { run_id, benchmark, status, pairing } = run;
+  const { run_id, benchmark, status, pairing, branch = DEFAULT } = run;
   const host = run.host.id;
   const { ref, commit } = run.sides.candidate;
   // What a comparison did not come to the end of has no verdict yet.
@@ -54,6 +58,7 @@ export function runSamples(run: RunDocument): TrendSample[] {
       pairing,
       status,
       verdict,
+      branch,
     }),
     value: startMs / 1000,
     atMs: startMs,
@@ -72,7 +77,7 @@ export function runSamples(run: RunDocument): TrendSample[] {
 }
 
 function sideSamples(run: RunDocument, side: SideName, commit: string, startMs: number): TrendSample[] {
-  const { run_id, benchmark } = run;
+  const { run_id, benchmark, branch = DEFAULT } = run;
   const host = run.host.id;
   const counted = countedRounds(run, side);
   const measured = run.rounds.filter((round) => round.side === side && round.rate === undefined).length;
@@ -88,7 +93,7 @@ function sideSamples(run: RunDocument, side: SideName, commit: string, startMs: 
     })),
     ...counted.flatMap((round) =>
       Object.entries(round.samples).map(([metric, { value, unit }]) => ({
-        series: series('mayfly_sample', { benchmark, run_id, commit, side, host, metric, unit }),
+        series: series('mayfly_sample', { benchmark, run_id, commit, side, host, metric, unit, branch }),
         value,
         atMs: Date.parse(round.started_at),
       })),
@@ -100,8 +105,8 @@ const sidesOf = (run: RunDocument) => Object.entries(run.sides) as [SideName, Si
 
 /** Each change point, at the start of the first run after it. */
 export function changePointSamples(points: ChangePoint[]): TrendSample[] {
-  return points.map(({ benchmark, metric, commit, before, host_id, ratio, at }) => ({
-    series: series('mayfly_change_point', { benchmark, metric, commit, before, host: host_id }),
+  return points.map(({ benchmark, metric, commit, before, host_id, ratio, at, branch = DEFAULT }) => ({
+    series: series('mayfly_change_point', { benchmark, metric, commit, before, host: host_id, branch }),
     value: ratio,
     atMs: Date.parse(at),
   }));
@@ -126,7 +131,7 @@ export function openMetrics(samples: TrendSample[]): TrendText {
     const atMs = series === last.series ? Math.max(asked, last.atMs + 1) : asked;
     const name = series.slice(0, series.indexOf('{'));
     if (name !== family) lines.push(`# TYPE ${(family = name)} gauge`);
-    lines.push(`${series} ${value} ${seconds(atMs)}`);
+    lines.push(`${series} ${value} ${promtoolSeconds(atMs)}`);
     count++;
     firstMs = Math.min(firstMs, atMs);
     lastMs = Math.max(lastMs, atMs);
@@ -134,26 +139,3 @@ export function openMetrics(samples: TrendSample[]): TrendText {
   }
   return { text: `${lines.join('\n')}\n# EOF\n`, samples: count, firstMs, lastMs };
 }
-
-/**
- * promtool multiplies by 1000 in floating point and cuts what is left over: the half millisecond keeps it from losing a
- * whole one.
- */
-const seconds = (ms: number) => ((ms + 0.5) / 1000).toFixed(4);
-
-/** A label without a value is the same as none. */
-function series(name: string, labels: Record<string, string>): string {
-  const written = Object.entries(labels)
-    .filter(([, value]) => value !== '')
-    .map(([label, value]) => `${label}="${escaped(value)}"`);
-  return `${name}{${written.join(',')}}`;
-}
-
-/** As OpenMetrics has it. The byte 0 would end the text for promtool, and half of a surrogate pair is no character. */
-const escaped = (value: string) =>
-  value
-    .toWellFormed()
-    .replaceAll('\0', '\u{fffd}')
-    .replaceAll('\\', '\\\\')
-    .replaceAll('"', '\\"')
-    .replaceAll('\n', '\\n');
