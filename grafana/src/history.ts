@@ -29,7 +29,7 @@ const SAMPLES = `${CHOSEN},side="$side",metric=~"$metric"`;
 
 /** Start of the newest complete run of each commit, with the labels of the sample: the commit is that of the side. */
 const pointsOf = (samples: string): string =>
-  `topk(${MAX_RUNS}, topk by (commit, host, metric) (1, 0 * ${medians(samples, RANGE)} + on (run_id) group_left () ${starts(COMPLETE, RANGE)}))`;
+  `topk(${MAX_RUNS}, topk by (commit, host, branch, metric) (1, 0 * ${medians(samples, RANGE)} + on (run_id) group_left () ${starts(COMPLETE, RANGE)}))`;
 const points = pointsOf(SAMPLES);
 
 /** The values of a unit: the metric of a chart has one, and where it is another the query is cheap. */
@@ -101,7 +101,7 @@ export function historyDashboard(): Dashboard {
         expr: `last_over_time(mayfly_change_point{${TREND},${CHOSEN},metric=~"$metric"}${STEP})`,
         colour: 'red',
         title: 'change of {{metric}}',
-        text: 'from {{before}} to {{commit}} on {{host}}',
+        text: 'from {{before}} to {{commit}} on {{host}} {{branch}}',
         step: '1m',
       }),
     ],
@@ -119,7 +119,7 @@ export function historyDashboard(): Dashboard {
             time: 'Value #start',
             values: UNITS.map(({ ref, grafana }) => ({ field: `Value #${ref}`, unit: grafana })),
             colourBy: 'host',
-            kept: ['Value #from', 'Value #to', 'commit'],
+            kept: ['Value #from', 'Value #to', 'commit', 'branch'],
             links: [toRun(false), toCompare(false)],
             queries: [
               { ref: 'start', expr: `1000 * ${points}` },
@@ -130,7 +130,7 @@ export function historyDashboard(): Dashboard {
           }),
           seriesPanel({
             title: '$metric: median over time',
-            description: `The median over all valid rounds of all runs between a point and the next, by host: a few hundred points at most, however many runs there were.`,
+            description: `The median over all valid rounds of all runs between a point and the next, by host and, of a release line, by branch: a few hundred points at most, however many runs there were.`,
             unit: 'short',
             repeat: 'metric',
             min: null,
@@ -140,8 +140,8 @@ export function historyDashboard(): Dashboard {
             units: LEGEND_UNITS,
             queries: [
               {
-                expr: `quantile by (host, metric, unit) (0.5, quantile_over_time(0.5, mayfly_sample{${TREND},${SAMPLES}}${STEP}))`,
-                legend: '{{metric}} in {{unit}}, {{host}}',
+                expr: `quantile by (host, branch, metric, unit) (0.5, quantile_over_time(0.5, mayfly_sample{${TREND},${SAMPLES}}${STEP}))`,
+                legend: '{{metric}} in {{unit}}, {{host}} {{branch}}',
               },
             ],
           }),
@@ -161,7 +161,7 @@ export function historyDashboard(): Dashboard {
             queries: [
               {
                 ref: 'ratio',
-                expr: `label_join(topk(${MAX_RUNS}, last_over_time(mayfly_change_point{${TREND},${CHOSEN}}${RANGE})), "point", " ", "metric", "commit", "host")`,
+                expr: `label_join(topk(${MAX_RUNS}, last_over_time(mayfly_change_point{${TREND},${CHOSEN}}${RANGE})), "point", " ", "metric", "commit", "host", "branch")`,
               },
             ],
             columns: [
@@ -169,6 +169,7 @@ export function historyDashboard(): Dashboard {
               { field: 'commit', title: 'First commit after it' },
               { field: 'before', title: 'Last commit before it' },
               { field: 'host', title: 'Host' },
+              { field: 'branch', title: 'Branch, if not the default one' },
               { field: 'Value #ratio', title: 'After / before', unit: 'none' },
             ],
           }),

@@ -37,6 +37,7 @@ const COLUMNS: Column[] = [
   { field: 'benchmark', title: 'Benchmark', links: [toHistory] },
   { field: 'commit', title: 'Commit', width: 120 },
   { field: 'ref', title: 'Ref' },
+  { field: 'branch', title: 'Branch, if not the default one' },
   { field: 'against', title: 'Against', width: 120 },
   { field: 'status', title: 'Status' },
   { field: 'verdict', title: 'Verdict', texts: VERDICTS },

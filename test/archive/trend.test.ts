@@ -118,6 +118,15 @@ t.test('probes at another rate are no rounds of the run', async (t) => {
   t.match(textOf(run).text, /mayfly_rounds\{.*valid="false"\} 0 /);
 });
 
+t.test('what is of a release line says so; what is of the default branch has the series of before', async (t) => {
+  const [main, line] = [textOf(makeComparison(2)).text, textOf({ ...makeComparison(2), branch: 'release-1' }).text];
+  t.notMatch(main, 'branch');
+  t.match(line, /\nmayfly_run_start_timestamp_seconds\{.*,status="complete",branch="release-1"\} /);
+  const samples = line.split('\n').filter((one) => one.startsWith('mayfly_sample'));
+  t.ok(samples.length > 0 && samples.every((one) => one.includes(',branch="release-1"} ')));
+  t.equal(line.replaceAll(',branch="release-1"', ''), main, 'and nothing else');
+});
+
 t.test('change points, and no series twice at one time', async (t) => {
   const point: ChangePoint = {
     benchmark: 'shop',
@@ -135,6 +144,10 @@ t.test('change points, and no series twice at one time', async (t) => {
     openMetrics(changePointSamples([point, point])).text,
     `# TYPE mayfly_change_point gauge\n${line} 1.05 ${START}.0005\n# EOF\n`,
     'the same one twice is one',
+  );
+  t.match(
+    openMetrics(changePointSamples([{ ...point, branch: 'release-1' }])).text,
+    `${line.slice(0, -1)},branch="release-1"} 1.05`,
   );
   const two = openMetrics(
     changePointSamples([point, { ...point, ratio: 1.06 }, { ...point, at: '2026-01-02T03:04:00.001Z', ratio: 1.07 }]),

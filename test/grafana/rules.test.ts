@@ -58,6 +58,7 @@ interface Made {
   verdict?: string;
   /** latency_p95 in seconds. */
   p95?: number;
+  branch?: string;
 }
 
 const LAST_DAY = 40;
@@ -65,8 +66,8 @@ const at = (day: number, value: number) =>
   Array.from({ length: LAST_DAY + 1 }, (_, index) => (index === day ? String(value) : '_')).join(' ');
 
 function series(runs: Made[]): { series: string; values: string }[] {
-  return runs.flatMap(({ day, status = 'complete', verdict, p95 }) => {
-    const labels = `stream="trend",benchmark="shop",host="h",run_id="r${day}",commit="c${day}"`;
+  return runs.flatMap(({ day, status = 'complete', verdict, p95, branch }) => {
+    const labels = `stream="trend",benchmark="shop",host="h",run_id="r${day}",commit="c${day}"${branch ? `,branch="${branch}"` : ''}`;
     return [
       {
         series: `mayfly_run_start_timestamp_seconds{${labels},status="${status}"${verdict ? `,verdict="${verdict}"` : ''}}`,
@@ -109,16 +110,18 @@ function story(
 }
 
 const steady: Made[] = Array.from({ length: 8 }, (_, index) => ({ day: 30 + index, p95: 0.002 }));
+/** A release line that is twice as slow as the default branch has always been. */
+const line: Made[] = Array.from({ length: 8 }, (_, index) => ({ day: 20 + index, p95: 0.004, branch: 'release-1' }));
 const INVALID = {
   annotations: {
     summary: 'The newest run of shop on host h is INVALID',
     description: 'It measured nothing that counts. `npm run show` gives the reasons of its rounds.',
   },
 };
-const slower = (share: string) => ({
+const slower = (share: string, branch = '') => ({
   labels: { metric: 'latency_p95' },
   annotations: {
-    summary: 'latency_p95 of shop on host h is above the median of its last runs',
+    summary: `latency_p95 of shop${branch} on host h is above the median of its last runs`,
     description: `By ${share}, against the median of at most 20 runs. Runs of different times differ by what the host does: a comparison with \`npm run bench -- --against=…\` decides.`,
   },
 });
@@ -165,6 +168,14 @@ t.test('promtool test rules', async (t) => {
       {},
     ),
     story('slower once, not any more', [...steady, { day: 38, p95: 0.003 }, { day: 39, p95: 0.002 }], {}),
+    story(
+      'a release line is held against its own runs',
+      [...steady, ...line, { day: 39, p95: 0.0041, branch: 'release-1' }],
+      {},
+    ),
+    story('and is told by its name', [...steady, ...line, { day: 39, p95: 0.006, branch: 'release-1' }], {
+      MayflySlower: { ...slower('50%', ' (release-1)'), labels: { metric: 'latency_p95', branch: 'release-1' } },
+    }),
     story('nothing at all', [], {}),
   ];
   const { code, stdout, stderr } = await promtool(t, ['test', 'rules', 'tests.yaml'], {
