@@ -13,6 +13,7 @@ import { chooseLoad } from './load-config.ts';
 import { allMetrics } from './metric-defaults.ts';
 import { didYouMean } from './nearest.ts';
 import { parseObjectives } from './objectives.ts';
+import { pathFaults } from './path-patterns.ts';
 import { parseDuration, parseShare, parseSize } from './quantities.ts';
 import { checkBenchmark, shown } from './schema.ts';
 import { AGAINST, type BuildRecipe, type ComparisonConfig, type Config, MOST } from './types.ts';
@@ -176,6 +177,7 @@ function makeConfig(benchmark: string, dir: string, spec: BenchmarkSpec, flags: 
     commit: chooseCommit(flags.commit, benchmark, fromGit),
     ...(flags.against === undefined ? {} : { against: chooseAgainst(flags.against, fromGit) }),
     ...(flags.branch === undefined ? {} : { branch: chooseBranch(flags.branch, fromGit) }),
+    ...(flags.paths === undefined ? {} : { paths: choosePaths(flags.paths, fromGit) }),
     comparison,
     objectives: parseObjectives(spec.objectives, allMetrics(spec)),
     master: flags.master,
@@ -236,6 +238,14 @@ function chooseBranch(branch: string, fromGit: boolean): string {
   });
 }
 
+function choosePaths(paths: string[], fromGit: boolean): string[] {
+  if (!fromGit)
+    throw new UsageError('--paths means nothing: this benchmark is not built from git', { hint: 'Leave it out.' });
+  const [fault] = pathFaults(paths);
+  if (fault) throw new UsageError(`--paths ${fault.text}`, { hint: HELP });
+  return paths;
+}
+
 function chooseComparison(
   { comparison }: BenchmarkSpec,
   flags: BenchFlags,
@@ -268,7 +278,7 @@ function chooseComparison(
 /** What was agreed for a run that is gone on with stays: flags that would change it are refused. */
 function checkResume(flags: BenchFlags): string {
   const given = (
-    ['commit', 'against', 'branch', 'rate', 'duration', 'warmup', 'rounds', 'pairing', 'maxRounds'] as const
+    ['commit', 'against', 'branch', 'paths', 'rate', 'duration', 'warmup', 'rounds', 'pairing', 'maxRounds'] as const
   ).find((name) => flags[name] !== undefined);
   if (given || flags.master || flags.label.length > 0) {
     throw new UsageError(

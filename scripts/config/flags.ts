@@ -45,6 +45,12 @@ export const FLAGS: readonly Flag[] = [
     value: 'NAME',
     help: 'the branch that the commit is for, where that is not the default one: merge-base, anchor and master set are taken of it',
   },
+  {
+    name: 'paths',
+    value: 'PATTERN',
+    many: true,
+    help: 'compare only where files under it differ, such as src/**, or !docs/** to take out again; may be given many times, the last one that is for a file decides',
+  },
   { name: 'pairing', value: 'HOW', help: 'how two sides meet: auto, interleaved or alternating' },
   {
     name: 'max-rounds',
@@ -97,6 +103,7 @@ export interface BenchFlags {
   commit?: string;
   against?: string;
   branch?: string;
+  paths?: string[];
   pairing?: string;
   maxRounds?: string;
   maxMinutes?: string;
@@ -138,6 +145,7 @@ export function benchFlags(all: GivenFlags['values'], passed: readonly string[] 
     commit: text('commit'),
     against: text('against'),
     branch: text('branch'),
+    paths: values.paths,
     pairing: text('pairing'),
     maxRounds: text('max-rounds'),
     maxMinutes: text('max-minutes'),

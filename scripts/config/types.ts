@@ -107,6 +107,8 @@ export interface Config {
    * The branch that the commit is for, of which merge-base, anchor and master set are taken. Absent: the default one.
    */
   branch?: string;
+  /** Patterns of path-patterns.ts: a comparison is made where a file that they let in differs. Absent: always. */
+  paths?: string[];
   /** Id of the run to go on with. */
   resume?: string;
   /** Image name -> how to build it. */

@@ -72,14 +72,17 @@ export function parseYaml(text: string, name: string): YamlFile {
     path: [],
     text: `is not valid YAML: ${lowerFirst(message)}`,
   });
-  const faults = [...document.errors, ...document.warnings].map((error) => invalid(error.pos[0], error.message));
+  const quoted = (sign: string) => `a text that begins with ${sign} needs quotation marks`;
+  const faults = [...document.errors, ...document.warnings].map(({ pos, code, message }) =>
+    invalid(pos[0], code === 'TAG_RESOLVE_FAILED' ? `${message}; ${quoted('!')}` : message),
+  );
   visit(document, {
     Alias: (_, alias) => {
       if (!alias.resolve(document))
         faults.push(
           invalid(
             alias.range?.[0] ?? 0,
-            `*${alias.source} stands for nothing; its anchor &${alias.source} must stand before it`,
+            `*${alias.source} stands for nothing; its anchor &${alias.source} must stand before it; ${quoted('*')}`,
           ),
         );
     },

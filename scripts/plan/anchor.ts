@@ -5,7 +5,7 @@
 import type { Context } from '../app/context.ts';
 import { MayflyError } from '../core/errors.ts';
 import { shortCommit } from '../engine/names.ts';
-import { type Commit, findCommit } from './commit.ts';
+import { type Commit, describeCommit, findCommit } from './commit.ts';
 import { isAncestor, isShallow } from './merge-base.ts';
 
 /** A commit that may be the anchor, and the host on which it would be by itself. */
@@ -90,6 +90,28 @@ export async function findAnchor(
     note: `the first run on this host (${line.host_id}): it is measured against ${shortCommit(found.commit)}, the anchor on the host ${found.host_id}, so that no change in between is lost`,
   };
 }
+
+/**
+ * The commit of the branch that was measured last, of those that the candidate was made from, on whatever host; undefined
+ * where there is none.
+ */
+export async function lastMeasured(
+  { benchmark, branch }: Omit<Line, 'host_id'>,
+  { repository, commit }: Commit,
+  ctx: Context,
+): Promise<Commit | undefined> {
+  const measured = ctx.store
+    .runs({ benchmark, master: true, branch, limit: MOST_LOOKED_AT })
+    .filter((run) => run.status === 'complete' && run.commit !== commit);
+  const tip = commit.startsWith('worktree-') ? 'HEAD' : commit;
+  const found = await firstOf([...new Set(measured.map((run) => run.commit))], (one) =>
+    isAncestor(repository, one, tip, ctx),
+  );
+  return found === undefined ? undefined : describeCommit(repository, found, ctx);
+}
+
+/** A commit that was measured longer ago is not looked for. */
+const MOST_LOOKED_AT = 100;
 
 async function firstOf<T>(all: readonly T[], fits: (one: T) => Promise<boolean> | boolean): Promise<T | undefined> {
   for (const one of all) if (await fits(one)) return one;

@@ -8,12 +8,13 @@ import { NothingToCompare, UsageError } from '../core/errors.ts';
 import type { Comparison, CpuSets, Host, Pairing, SideName } from '../documents/run.ts';
 import { imageTag, LABEL, networkName, projectName, shortCommit } from '../engine/names.ts';
 import { ownerLabels } from '../engine/owner.ts';
-import { findAnchor } from './anchor.ts';
+import { findAnchor, lastMeasured } from './anchor.ts';
 import { type BuildContext, readContext } from './build-context.ts';
 import { type Commit, describeVersion, findCommit } from './commit.ts';
 import { planCpuSets } from './cpusets.ts';
 import { fingerprint } from './host.ts';
 import { hasCommits, isDefaultBranch, isShallow, mergeBase } from './merge-base.ts';
+import { idleText, pathsText, touched } from './touched.ts';
 
 /** One image of one side: how it is built and the tag under which it is found again. */
 export interface BuildPlan {
@@ -72,6 +73,7 @@ export async function makePlan(asked: Config, ctx: Context): Promise<Plan> {
   const config = await withoutDefault(asked, candidate, ctx);
   const notes: string[] = [];
   const baseline = await planBaseline(candidate, config, notes, ctx);
+  if (baseline) await mustTouchPaths(candidate, baseline, { config, notes }, ctx);
   if (baseline) mustDiffer(candidate, baseline);
   const sides = baseline ? [candidate, baseline] : [candidate];
   const pairing = baseline ? (config.comparison.pairing === 'alternating' ? 'alternating' : 'interleaved') : 'solo';
@@ -127,6 +129,44 @@ function mustDiffer(candidate: SidePlan, baseline: SidePlan): void {
   if (!same) return;
   throw new NothingToCompare(
     `nothing to compare: ${shortCommit(candidate.commit)} and ${shortCommit(baseline.commit)} have the same build context, file by file`,
+  );
+}
+
+/**
+ * With `paths` a comparison needs a file that counts and differs. A commit of a branch is held against the last one of it
+ * that was measured, not against the anchor: what came before was measured then.
+ */
+async function mustTouchPaths(
+  candidate: SidePlan,
+  baseline: SidePlan,
+  { config: { benchmark, branch, master, paths }, notes }: { config: Config; notes: string[] },
+  ctx: Context,
+): Promise<void> {
+  if (!paths || candidate.commit === baseline.commit) return;
+  const sources = new Map(
+    candidate.builds.flatMap(({ name, recipe, source }) =>
+      recipe.kind === 'git' ? [[recipe.repository, { name, source: source! }] as const] : [],
+    ),
+  );
+  const [first] = sources.values();
+  const last = master ? await lastMeasured({ benchmark, branch }, first!.source, ctx) : undefined;
+  const pairs = [...sources.values()].map(({ name, source }) => ({
+    candidate: source,
+    other: last
+      ? { ...last, repository: source.repository }
+      : baseline.builds.find((build) => build.name === name)!.source!,
+  }));
+  const other = last?.commit ?? baseline.commit;
+  const found = await touched(paths, pairs, ctx);
+  const idle = idleText(found, paths, candidate.commit, other);
+  if (found.any || found.none) {
+    if (idle === undefined) return;
+    notes.push(idle);
+    return ctx.progress.warn(idle);
+  }
+  const on = branch === undefined ? 'the default branch' : `the branch ${branch}`;
+  throw new NothingToCompare(
+    `nothing to compare: nothing under ${pathsText(paths)} differs between ${shortCommit(candidate.commit)} and ${shortCommit(other)}${last ? `, the last commit of ${on} that was measured` : ''}${idle === undefined ? '' : ` (${idle})`}`,
   );
 }
 

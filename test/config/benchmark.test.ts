@@ -284,7 +284,7 @@ const wrong: [what: string, from: string, to: string, sentence: string][] = [
     'an alias of nothing',
     'rate: 200',
     'rate: *r',
-    ':10 is not valid YAML: *r stands for nothing; its anchor &r must stand before it',
+    ':10 is not valid YAML: *r stands for nothing; its anchor &r must stand before it; a text that begins with * needs quotation marks',
   ],
   [
     'no way to build',

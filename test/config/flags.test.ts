@@ -19,6 +19,8 @@ t.test('flags lie over the file', async (t) => {
     '--label=team=web',
     '--label',
     'pr=7=8',
+    '--paths=src/**',
+    '--paths=!src/gen/**',
     '--keep',
     '--live',
     '--objstore=store.yaml',
@@ -32,6 +34,7 @@ t.test('flags lie over the file', async (t) => {
     keep: true,
     live: true,
     labels: { team: 'web', pr: '7=8' },
+    paths: ['src/**', '!src/gen/**'],
   });
   t.match(config.load, { rate: 400, durationS: 60, model: { rate: 400, durationS: 60 }, warmupS: 0, maxInFlight: 100 });
   t.match(config.objstore, /\/store\.yaml$/);
@@ -119,6 +122,15 @@ const wrong: [args: string[], sentence: string][] = [
       `--branch must be the name of a branch, such as release-1.4, got ${JSON.stringify(name)}`,
     ],
   ),
+  [['--resume=last', '--paths=src'], '--resume goes on with a run as it was begun, so --paths cannot be given with it'],
+  [
+    ['--paths=/src/**'],
+    '--paths must be a path from the root of the repository such as src/** or !**/*.md, without a slash before it, got "/src/**"',
+  ],
+  [
+    ['--paths=!docs/**', '--paths=src/**'],
+    '--paths takes files out, and no path before it has let any in; put "**" first for all files, got "!docs/**"',
+  ],
   [['--resume=last', '--master'], '--resume goes on with a run as it was begun, so --master cannot be given with it'],
   [['--resume=../x'], '--resume must be the id of a run, the beginning of one, or last, got "../x"'],
   [
@@ -145,6 +157,9 @@ t.test('where nothing is built from git', async (t) => {
   t.match(await faults(t, file, COMPOSE, ['--commit=$(touch x)']), [/--commit must be a version of letters, digits/]);
   t.match(await faults(t, file, COMPOSE, ['--commit=v2', '--branch=x']), [
     '--branch means nothing: this benchmark is not built from git',
+  ]);
+  t.match(await faults(t, file, COMPOSE, ['--commit=v2', '--paths=src']), [
+    '--paths means nothing: this benchmark is not built from git',
   ]);
   t.equal((await load(t, file, COMPOSE, ['--commit=v2.10.0'])).commit, 'v2.10.0');
 });
