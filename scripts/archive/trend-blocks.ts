@@ -17,6 +17,8 @@ export interface BlockMaking {
   owner: string;
   /** Hours that one block may span; promtool takes the next lower of 2, 6, 18, ..., 39366. Absent: two. */
   hours?: number;
+  /** What the text is of, in a message; absent: the trend. */
+  what?: string;
 }
 
 /** Command line of promtool; the folder is mounted at /trend. */
@@ -39,7 +41,7 @@ export function promtoolArgs(hours?: number): string[] {
 export async function makeBlocks(
   text: TrendText,
   folder: string,
-  { owner, hours }: BlockMaking,
+  { owner, hours, what = 'the trend' }: BlockMaking,
   ctx: Context,
 ): Promise<Snapshot> {
   const dir = join(folder, 'blocks');
@@ -61,7 +63,7 @@ export async function makeBlocks(
     ctx,
   );
   await rm(scratch, { recursive: true, force: true });
-  if (run.exitCode !== 0) throw new InfrastructureError(`promtool cannot make blocks of the trend: ${run.error}`);
+  if (run.exitCode !== 0) throw new InfrastructureError(`promtool cannot make blocks of ${what}: ${run.error}`);
   const made = await readSnapshot(dir);
   const { firstMs, lastMs } = await timesOf(made);
   const iso = (ms: number) => (Number.isFinite(ms) && Math.abs(ms) < 8.64e15 ? new Date(ms).toISOString() : String(ms));
@@ -69,7 +71,7 @@ export async function makeBlocks(
   const found = `${made.samples} from ${iso(firstMs)} to ${iso(lastMs)}`;
   if (made.samples !== text.samples || firstMs !== text.firstMs || lastMs !== text.lastMs) {
     throw new InfrastructureError(
-      `promtool has made other blocks of the trend than were asked for: ${written} were written, ${found} are in the blocks`,
+      `promtool has made other blocks of ${what} than were asked for: ${written} were written, ${found} are in the blocks`,
       {
         hint: 'It drops a second value of one time, and takes milliseconds for seconds, without a word. This is a fault of Mayfly; nothing was shipped.',
       },
