@@ -3,6 +3,7 @@ import { ulid } from 'ulid';
 import type { Paths } from '../core/paths.ts';
 import type { Progress } from '../core/progress.ts';
 import type { Engine } from '../engine/engine.ts';
+import type { ImageName } from '../images/images.ts';
 import type { PrometheusClient } from '../measure/collect/prometheus.ts';
 import { connectPrometheus } from '../measure/collect/prometheus.ts';
 import type { SetupResult } from '../setup/machine.ts';
@@ -21,12 +22,14 @@ export interface Context {
   /** Milliseconds since the epoch. */
   now(): number;
   newRunId(): string;
+  /** Gets images that only this work needs; name -> its tag. Throws InfrastructureError. */
+  obtainImages(names: ImageName[]): Promise<Record<string, string>>;
   /** A client of a Prometheus; the signal ends its requests. */
   prometheus(url: string, signal?: AbortSignal): PrometheusClient;
 }
 
 export function makeContext(
-  parts: Pick<Context, 'paths' | 'env' | 'progress' | 'signal' | 'engine' | 'store' | 'machine'>,
+  parts: Pick<Context, 'paths' | 'env' | 'progress' | 'signal' | 'engine' | 'store' | 'machine' | 'obtainImages'>,
 ): Context {
   return { ...parts, now: Date.now, newRunId: () => ulid(), prometheus: connectPrometheus };
 }

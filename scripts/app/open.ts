@@ -37,6 +37,10 @@ export async function withContext<T>(
         engine: engine.value,
         store: store.value,
         machine,
+        obtainImages: async (names) => {
+          const { images } = await setUp({ images: names, progress, signal });
+          return Object.fromEntries(names.map((name) => [name, images[name]!.ref]));
+        },
       }),
     );
   } finally {

@@ -13,7 +13,7 @@ import { run } from '../core/exec.ts';
 import { interruptible } from '../core/interrupt.ts';
 import type { Progress } from '../core/progress.ts';
 import { inStep } from '../core/step.ts';
-import { FLEET_NAMES, IMAGE_NAMES, SERVICE_NAMES, TEST_NAMES } from '../images/images.ts';
+import { FLEET_NAMES, IMAGE_NAMES, PROFILE_NAMES, SERVICE_NAMES, TEST_NAMES } from '../images/images.ts';
 import { createProgress } from '../report/progress.ts';
 import { setUp } from '../setup/machine.ts';
 
@@ -34,7 +34,10 @@ interface Count {
 await main(async (io) => {
   const wanted = process.argv.slice(2);
   const progress = createProgress({ stream: process.stderr, quiet: false });
-  await setUp({ images: [...IMAGE_NAMES, ...FLEET_NAMES, ...SERVICE_NAMES, ...TEST_NAMES], progress });
+  await setUp({
+    images: [...IMAGE_NAMES, ...FLEET_NAMES, ...SERVICE_NAMES, ...PROFILE_NAMES, ...TEST_NAMES],
+    progress,
+  });
 
   await buildTap(progress);
   progress.close();

@@ -33,6 +33,10 @@ export interface ContainerSpec {
   sysctls?: Record<string, string>;
   /** It may write nothing but so many bytes in /tmp, which are memory. */
   scratchBytes?: number;
+  /** Capabilities that it has; none where absent. */
+  capAdd?: string[];
+  /** Id of a container whose processes it sees, and is among. */
+  pidOf?: string;
 }
 
 export interface ContainerSummary {
@@ -270,6 +274,20 @@ export function connectEngine(socket: string) {
       );
       return (list.Volumes ?? []).map((v) => ({ name: v.Name, labels: v.Labels ?? {} }));
     },
+    /** A volume of this host that is memory, which whoever mounts it may write to. It lives while somebody has it mounted. */
+    createMemoryVolume: (name: string, labels: Labels, bytes: number, files: number) =>
+      call<unknown>('POST', '/volumes/create', {
+        body: {
+          Name: name,
+          Driver: 'local',
+          DriverOpts: {
+            type: 'tmpfs',
+            device: 'tmpfs',
+            o: `size=${bytes},nr_inodes=${files},mode=0777,nosuid,nodev,noexec`,
+          },
+          Labels: labels,
+        },
+      }),
     removeVolume: (name: string) => tolerant(call('DELETE', `/volumes/${encodeURIComponent(name)}?force=true`), 404),
 
     /** Calls back for each event of containers with this label, until the signal aborts. */
@@ -345,8 +363,10 @@ export function createBody(spec: ContainerSpec): Record<string, unknown> {
         : {}),
       Binds: spec.binds ?? [],
       NetworkMode: first.name,
-      Init: true,
+      Init: spec.pidOf === undefined, // that of the other container is the first process of both
       CapDrop: ['ALL'],
+      ...(spec.capAdd ? { CapAdd: spec.capAdd } : {}),
+      ...(spec.pidOf === undefined ? {} : { PidMode: `container:${spec.pidOf}` }),
       SecurityOpt: ['no-new-privileges'],
       PidsLimit: spec.pidsLimit ?? 1024,
       LogConfig: { Type: 'json-file', Config: LOG_LIMIT },

@@ -10,15 +10,18 @@ export interface Tool {
   owner: string;
   /** What it does, in the container's name: `upload`, `list`. */
   purpose: string;
-  image: 'thanos' | 'prometheus';
+  /** Of the stack, or by its tag. */
+  image: 'thanos' | 'prometheus' | 'node' | { ref: string };
   /** Absent: the image's own. */
   entrypoint?: string[];
   cmd: string[];
   binds: string[];
   /** Its environment. */
   env?: Record<string, string>;
-  /** 'host' where an address is meant as this host sees it. */
-  network: 'none' | 'host';
+  /** 'host' where an address is meant as this host sees it; else the name of one, or 'none'. */
+  network: string;
+  /** What a profiler needs, and nothing else does: capabilities, and the processes of another container. */
+  privileges?: { capAdd: string[]; pidOf: string };
   /** Milliseconds after which it is ended; two minutes where absent. */
   timeoutMs?: number;
 }
@@ -42,14 +45,15 @@ export async function runTool(tool: Tool, ctx: Context): Promise<ToolRun> {
   const timeoutMs = tool.timeoutMs ?? TIMEOUT_MS;
   const id = await ctx.engine.create({
     name: `mayfly-${tool.owner.toLowerCase()}-${tool.purpose}-${process.pid}-${++count}`,
-    image: ctx.machine.images[tool.image]!.ref,
+    image: typeof tool.image === 'string' ? ctx.machine.images[tool.image]!.ref : tool.image.ref,
     ...(tool.entrypoint ? { entrypoint: tool.entrypoint } : {}),
     cmd: tool.cmd,
     env: tool.env ?? {},
-    user: thisUser(),
+    user: tool.privileges ? '0:0' : thisUser(),
     labels: { ...ownerLabels(tool.owner), [LABEL.service]: tool.purpose },
     binds: tool.binds,
     networks: [tool.network],
+    ...tool.privileges,
   });
   try {
     await ctx.engine.start(id);

@@ -18,6 +18,8 @@ export type ImageName =
   | 'grafana'
   | 'blocks'
   | 'chromium'
+  | 'perf'
+  | 'postgresql'
   | 'service';
 
 /** Programs of Go modules; go.mod in the image's folder pins the modules. */
@@ -173,6 +175,20 @@ export const IMAGES: Record<ImageName, ImageSpec> = {
     make: { kind: 'debian', suite: 'bookworm', packages: ['chromium', 'fonts-dejavu-core'] },
     needs: [],
   },
+  postgresql: {
+    ref: `mayfly/postgresql:${folderHash(join(IMAGES_FOLDER, 'postgresql'), '')}`,
+    pull: false,
+    folder: join(IMAGES_FOLDER, 'postgresql'),
+    make: { kind: 'debian', suite: 'bookworm', packages: ['postgresql-15'] },
+    needs: [],
+  },
+  perf: {
+    ref: `mayfly/perf:${folderHash(join(IMAGES_FOLDER, 'perf'), '')}`,
+    pull: false,
+    folder: join(IMAGES_FOLDER, 'perf'),
+    make: { kind: 'debian', suite: 'bookworm', packages: ['linux-perf'] },
+    needs: [],
+  },
   grafana: {
     ref: 'grafana/grafana:13.2.3',
     pull: true,
@@ -191,13 +207,18 @@ export const RUN_IMAGES: ImageName[] = ['prometheus', 'thanos', 'node', 'exporte
 export const FLEET_NAMES: ImageName[] = ['memcached'];
 /** Only `npm run service:up` needs these. */
 export const SERVICE_NAMES: ImageName[] = ['service'];
+/** Only a run of a benchmark that wants a profile by perf needs these. */
+export const PROFILE_NAMES: ImageName[] = ['perf'];
 /** Only the tests need these; a perf script uses vegeta, too. */
-export const TEST_NAMES: ImageName[] = ['chromium', 'vegeta'];
+export const TEST_NAMES: ImageName[] = ['chromium', 'postgresql', 'vegeta'];
 /** Only a perf script needs these. */
 export const PERF_NAMES: ImageName[] = ['blocks'];
 /** What Mayfly needs on every machine. */
 export const IMAGE_NAMES = ALL_NAMES.filter(
-  (name) => ![...OPTIONAL_NAMES, ...FLEET_NAMES, ...SERVICE_NAMES, ...TEST_NAMES, ...PERF_NAMES].includes(name),
+  (name) =>
+    ![...OPTIONAL_NAMES, ...FLEET_NAMES, ...SERVICE_NAMES, ...PROFILE_NAMES, ...TEST_NAMES, ...PERF_NAMES].includes(
+      name,
+    ),
 );
 
 /** Names with all that they are built from, each after what it needs. */

@@ -43,6 +43,7 @@ export function context(t: Test): TestContext {
       engine,
       store,
       machine,
+      obtainImages: () => Promise.reject(new Error('no image but those of the stack is wanted here')),
     }),
     warnings,
   };
