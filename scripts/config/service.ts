@@ -2,8 +2,10 @@
 import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { UsageError } from '../core/errors.ts';
+import type { BenchmarkSpec } from './benchmark.types.ts';
 import { type ConfigEnv, listBenchmarks, readBenchmark } from './config.ts';
 import { didYouMean } from './nearest.ts';
+import { pathFaults } from './path-patterns.ts';
 import { parseDuration } from './quantities.ts';
 import { checkService, shown } from './schema.ts';
 import type { Alert, Conclusions, Repository, ServiceSpec } from './service.types.ts';
@@ -25,6 +27,8 @@ export interface WatchedRepository {
   labels: { start?: string; skip?: string };
   /** Names and patterns of branches other than the default one whose pushes are measured. */
   branches: string[];
+  /** Patterns of path-patterns.ts: what differs in no file that they let in is not measured unasked. Absent: all files. */
+  paths?: string[];
   /** The conclusion of a check, by the verdict of its job. */
   conclusions: Conclusions;
 }
@@ -62,23 +66,26 @@ export function loadService(path: string | undefined, env: ConfigEnv): ServiceCo
   const names = listBenchmarks(env.root);
   if (yaml) throwFaults(faultsOf(spec, yaml, names), HELP);
   const watched = Object.entries(spec.repositories).map(
-    ([name, { benchmarks, pull_requests, labels, branches, conclusions }]) => ({
+    ([name, { benchmarks, pull_requests, labels, branches, paths, conclusions }]) => ({
       name: name.toLowerCase(),
       benchmarks,
       eachPullRequest: pull_requests === 'each',
       labels,
       branches,
+      ...(paths === undefined ? {} : { paths }),
       conclusions,
     }),
   );
   const used = new Set(watched.flatMap(({ benchmarks }) => benchmarks));
+  const read = new Map(names.flatMap((name) => readOf(name, used.has(name), env)));
+  if (yaml) throwFaults(withoutGit(spec, yaml, read), HELP);
   return {
     file: there ? file : undefined,
     site: spec.site?.replace(/\/+$/, ''),
     repositories: watched,
     reconcileS: parseDuration(spec.reconcile)!,
     alerts: spec.alerts,
-    rules: new Map(names.flatMap((name) => rulesOf(name, used.has(name), env))),
+    rules: new Map([...read].map(([name, benchmark]) => [name, rulesOf(benchmark)])),
   };
 }
 
@@ -113,6 +120,9 @@ function faultsOf(spec: ServiceSpec, yaml: YamlFile, benchmarks: string[]): Faul
       own.flatMap((one, i) => unknown(['repositories', name, 'benchmarks', i], one)),
     ),
     ...Object.entries(spec.repositories).flatMap(([name, repository]) => labelFaults(name, repository, yaml)),
+    ...Object.entries(spec.repositories).flatMap(([name, { paths }]) =>
+      pathFaults(paths ?? []).map(({ index, text }) => yaml.fault(['repositories', name, 'paths', index], text)),
+    ),
     ...spec.alerts.flatMap((alert, i) => [
       ...alertFaults(alert, i, yaml),
       ...(alert.benchmarks ?? []).flatMap((one, j) => unknown(['alerts', i, 'benchmarks', j], one)),
@@ -173,14 +183,29 @@ function alertFaults(alert: Alert, index: number, yaml: YamlFile): Fault[] {
 }
 
 /** A fault in a benchmark that nobody watches does not affect the others. */
-function rulesOf(name: string, used: boolean, env: ConfigEnv): [string, JobRules][] {
+function readOf(name: string, used: boolean, env: ConfigEnv): [string, BenchmarkSpec][] {
   try {
-    const { jobs } = readBenchmark(join(env.root, 'benchmarks', name), env);
-    return [[name, { cancelRunning: jobs.cancel_running, deadlineS: Math.ceil(parseDuration(jobs.deadline)!) }]];
+    return [[name, readBenchmark(join(env.root, 'benchmarks', name), env)]];
   } catch (error) {
     if (used || !(error instanceof UsageError)) throw error;
     return [];
   }
+}
+
+const rulesOf = ({ jobs }: BenchmarkSpec): JobRules => ({
+  cancelRunning: jobs.cancel_running,
+  deadlineS: Math.ceil(parseDuration(jobs.deadline)!),
+});
+
+/** Which files a commit has is known only of what is built from git. */
+function withoutGit({ repositories }: ServiceSpec, yaml: YamlFile, read: ReadonlyMap<string, BenchmarkSpec>): Fault[] {
+  return Object.entries(repositories)
+    .filter(([, { paths }]) => paths !== undefined)
+    .flatMap(([name, { benchmarks }]) => benchmarks.map((benchmark) => ({ name, benchmark })))
+    .filter(({ benchmark }) => Object.values(read.get(benchmark)!.build).every(({ git }) => git === undefined))
+    .map(({ name, benchmark }) =>
+      yaml.fault(['repositories', name, 'paths'], `means nothing for ${benchmark}, which is not built from git`),
+    );
 }
 
 /** The watched repository of this name; GitHub does not tell upper from lower case. */

@@ -40,6 +40,10 @@ export interface Repository {
    * Branches other than the default one whose pushes are measured, such as release lines: each has a master set, anchors and a history of its own. In a name `*` stands for any text without a slash.
    */
   branches: string[];
+  /**
+   * Files that matter, as in GitHub's workflows: a commit that differs from what it is compared with in none of them is told at once, with success. A path counts from the root of the repository; `*` stands for any text without a slash, `**` for any, a folder for all that is in it; `!` before a path takes out again, and the last one that is for a file decides. What somebody asks for is measured whatever it touches.
+   */
+  paths?: string[];
   conclusions: Conclusions;
 }
 /**

@@ -36,7 +36,9 @@ export const JOB_FAULTS = [
 /** What a new job needs; the rest the queue fills in. */
 export interface NewJob
   extends Pick<Job, 'kind' | 'benchmark' | 'commit' | 'requested_by' | 'priority' | 'deadline_s'>,
-    Partial<Pick<Job, 'repository' | 'ref' | 'branch' | 'against' | 'pull_request' | 'overrides' | 'retry_of'>> {}
+    Partial<
+      Pick<Job, 'repository' | 'ref' | 'branch' | 'against' | 'paths' | 'pull_request' | 'overrides' | 'retry_of'>
+    > {}
 
 /** The higher one goes first. */
 export const PRIORITY = { by_hand: 30, merge_queue: 25, master: 20, pull_request: 10 } as const;

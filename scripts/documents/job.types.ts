@@ -104,6 +104,10 @@ export interface Job {
    */
   against?: string;
   /**
+   * Files that matter, as `--paths` of bench takes them: where none of them differs there is nothing to compare; absent: all.
+   */
+  paths?: string[];
+  /**
    * Number of the pull request.
    */
   pull_request?: number;

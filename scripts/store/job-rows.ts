@@ -87,6 +87,7 @@ export function readJob(row: Row): Job {
     ...given('ref', row.ref),
     ...given('branch', row.branch),
     ...given('against', row.against),
+    ...parsed('paths', row.paths),
     ...given('pull_request', row.pull_request),
     overrides: JSON.parse(row.overrides as string),
     requested_by: row.requested_by,

@@ -140,13 +140,14 @@ export function enqueue(
 }
 
 /**
- * A job that is there already is wanted by one more: it comes forward, and is nobody's to replace where both do not
- * belong to one pull request.
+ * A job that is there already is wanted by one more: it comes forward, is measured whatever it touches where one of them
+ * wants that, and is nobody's to replace where both do not belong to one pull request.
  */
-function wantedAlso(db: Database, id: string, { priority, pull_request }: NewJob, pinned: boolean): void {
+function wantedAlso(db: Database, id: string, { priority, pull_request, paths }: NewJob, pinned: boolean): void {
   db.run(
-    `UPDATE job SET replaced_by = NULL, pinned = CASE WHEN ? = 1 OR pull_request IS NOT ? THEN 1 ELSE pinned END, priority = CASE WHEN state = 'queued' AND priority < ? THEN ? ELSE priority END
+    `UPDATE job SET replaced_by = NULL, paths = CASE WHEN ? = 1 THEN paths END, pinned = CASE WHEN ? = 1 OR pull_request IS NOT ? THEN 1 ELSE pinned END, priority = CASE WHEN state = 'queued' AND priority < ? THEN ? ELSE priority END
      WHERE job_id = ? AND ended_ms IS NULL`,
+    paths ? 1 : 0,
     pinned ? 1 : 0,
     pull_request ?? null,
     priority,
@@ -190,8 +191,8 @@ const settingsText = (overrides: NewJob['overrides'] = {}) =>
 function insert(db: Database, wanted: NewJob, { now, pinned }: { now: number; pinned: boolean }): string {
   const id = nextId(db, now);
   db.run(
-    `INSERT INTO job (job_id, kind, state, priority, repository, benchmark, commit_id, ref, branch, against, pull_request, overrides, requested_by, created_ms, not_before_ms, deadline_s, retry_of, pinned)
-     VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
+    `INSERT INTO job (job_id, kind, state, priority, repository, benchmark, commit_id, ref, branch, against, paths, pull_request, overrides, requested_by, created_ms, not_before_ms, deadline_s, retry_of, pinned)
+     VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
     id,
     wanted.kind,
     wanted.priority,
@@ -201,6 +202,7 @@ function insert(db: Database, wanted: NewJob, { now, pinned }: { now: number; pi
     wanted.ref ?? null,
     wanted.branch ?? null,
     wanted.against ?? null,
+    wanted.paths ? JSON.stringify(wanted.paths) : null,
     wanted.pull_request ?? null,
     settingsText(wanted.overrides),
     wanted.requested_by,
@@ -335,7 +337,7 @@ export function resume(db: Database): boolean {
   return db.run(`DELETE FROM setting WHERE name = 'queue paused'`) > 0;
 }
 
-/** The same job once more, by hand. */
+/** The same job once more, by hand: then it is measured whatever it touches. */
 export function retryOf(
   { job_id, kind, benchmark, commit, ref, branch, against, repository, pull_request, overrides, deadline_s }: Job,
   requestedBy: string,

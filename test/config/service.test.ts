@@ -86,3 +86,31 @@ t.test('a pattern is for whole names, and * for no slash', async (t) => {
   const all = repository(t, '    branches: ["*", "gh-readonly-queue/*"]\n');
   t.notOk(isReleaseLine(all, 'gh-readonly-queue/x'), 'branches of a merge queue are none');
 });
+
+t.test('paths: all where nothing is said; a list of patterns in their order', async (t) => {
+  t.equal(repository(t, '').paths, undefined);
+  t.strictSame(repository(t, '    paths: [src/**, "!src/gen/**"]\n').paths, ['src/**', '!src/gen/**']);
+});
+
+t.test('paths that cannot be meant are refused at the start, with their place', async (t) => {
+  const refused = (fields: string, message: string) => t.throws(() => repository(t, fields), { exitCode: 2, message });
+  const of = 'mayfly.yaml:4 repositories/octo/shop/paths';
+  const form = 'must be a path from the root of the repository such as src/** or !**/*.md';
+  refused('    paths: []\n', `${of} must be a list of at least one path, got a list of 0`);
+  refused('    paths: src/**\n', `${of} must be a list of at least one path, got "src/**"`);
+  refused('    paths: [7]\n', `${of}/0 must be a text, got 7`);
+  refused('    paths: [/src/**]\n', `${of}/0 ${form}, without a slash before it, got "/src/**"`);
+  refused('    paths: [src/**, ../other/**]\n', `${of}/1 ${form}, without . and .. in it, got "../other/**"`);
+  refused(
+    '    paths: ["!docs/**"]\n',
+    `${of}/0 takes files out, and no path before it has let any in; put "**" first for all files, got "!docs/**"`,
+  );
+  refused(
+    '    paths: [src/**, !docs/**]\n',
+    'mayfly.yaml:4 is not valid YAML: unresolved tag: !docs/**; a text that begins with ! needs quotation marks',
+  );
+  refused(
+    '    paths: [src/**]\n  octo/caddy:\n    benchmarks: [shop, caddy]\n    paths: [src/**]\n',
+    'mayfly.yaml:7 repositories/octo/caddy/paths means nothing for caddy, which is not built from git',
+  );
+});

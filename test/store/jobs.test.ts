@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type NewJob, PRIORITY, type WorkerName } from '../../scripts/documents/job.ts';
 import { openStore } from '../../scripts/store/db.ts';
-import type { EnqueueOptions, Queue } from '../../scripts/store/jobs.ts';
+import { type EnqueueOptions, type Queue, retryOf } from '../../scripts/store/jobs.ts';
 import { FIRST_PAUSE_MS, LEASE_MS, SILENCE_MS } from '../../scripts/store/leases.ts';
 
 const MINUTE = 60_000;
@@ -222,6 +222,19 @@ t.test('asked for by hand, a job that waits comes forward', async (t) => {
   });
   t.match(add(), { added: false, job: { priority: 30 } }, 'and stays there');
   t.equal(queue.claim(one, START)!.job.job_id, id);
+});
+
+t.test('paths stay with a job until somebody asks for it whatever it touches; they make no other job', async (t) => {
+  const { queue, add } = open(t);
+  const paths = ['src/**', '!docs/**'];
+  const { job } = add(ofPull('a', { paths }));
+  t.strictSame(job.paths, paths);
+  t.match(add(ofPull('a', { paths: ['lib/**'] })), { added: false, job: { job_id: job.job_id, paths } });
+  t.strictSame(queue.claim(one, START)!.job.paths, paths);
+  t.match(add(ofPull('a'), { again: true }), { added: false });
+  t.equal(queue.job(job.job_id)!.paths, undefined, 'it may be handed back and begun anew');
+  t.match(add(ofPull('a', { paths })), { added: false, job: { paths: undefined } }, 'not even by the next delivery');
+  t.strictSame(retryOf(add(ofPull('b', { paths })).job, 'me').paths, undefined);
 });
 
 t.test('a newer push', async (t) => {

@@ -152,7 +152,12 @@ function ended(
   switch (kind) {
     case 'judged': {
       const sentence = run?.verdict ? run.verdict.summary : (run?.status_reason ?? job.reason ?? '');
-      const title = sentence === '' ? job.verdict! : `${job.verdict}: ${sentence}`;
+      const title =
+        sentence === ''
+          ? job.verdict!
+          : run === undefined
+            ? capital(sentence) // nothing was measured, so it is no verdict
+            : `${job.verdict}: ${sentence}`;
       const summary = run?.verdict
         ? verdictMarkdown(run.verdict, run, [jobLink(job, site)])
         : `**${job.verdict}**${sentence === '' ? '' : `: ${escaped(sentence)}`}\n\n${job.run_id === undefined ? `Job ${job.job_id}` : `[The run](<${jobLink(job, site)}>)`}.`;
@@ -178,11 +183,13 @@ function ended(
     case 'build':
       return { title: 'The build of this commit failed', summary: because, conclusion: 'failure' };
     case 'service':
-      return { title: first.replace(/^./, (letter) => letter.toUpperCase()), summary: because, conclusion: 'failure' };
+      return { title: capital(first), summary: because, conclusion: 'failure' };
     case 'fault':
       return { title: `Not measured: ${first}`, summary: because, conclusion: conclusions.not_measured };
   }
 }
+
+const capital = (text: string) => text.replace(/^./, (letter) => letter.toUpperCase());
 
 /** Whether the check of a job fails by its verdict: then somebody with write access may accept it. */
 export const failsByVerdict = (job: Job, conclusions: Conclusions): boolean =>

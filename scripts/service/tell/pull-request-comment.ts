@@ -129,11 +129,11 @@ function stateText({ job, run, accepted }: Known, site: string): string {
       : `is to end: ${escaped(cut(firstOf(job.cancel_reason), 500))}`;
   const end = endOf(job);
   if (end === 'judged') {
-    const sentence = run?.verdict?.summary ?? run?.status_reason;
+    const sentence = run?.verdict?.summary ?? run?.status_reason ?? job.reason;
     const by = accepted
       ? `, accepted by ${escaped(`@${accepted.accepted_by}`)}: ${escaped(cut(accepted.reason, 300))}`
       : '';
-    return `**${job.verdict}**${by}${sentence === undefined ? '' : `: ${escaped(cut(sentence, 500))}`} (${link('the run')})`;
+    return `**${job.verdict}**${by}${sentence === undefined ? '' : `: ${escaped(cut(sentence, 500))}`} (${link(run === undefined ? 'more' : 'the run')})`;
   }
   if (end === 'alone') return `measured alone, without a verdict (${link('the run')})`;
   if (end === 'cancelled') return `cancelled: ${why}`;

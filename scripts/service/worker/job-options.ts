@@ -10,6 +10,7 @@ export function optionsOf({
   commit,
   branch,
   against,
+  paths,
   overrides,
   repository,
   pull_request,
@@ -19,6 +20,7 @@ export function optionsOf({
     commit,
     ...(kind === 'new-master' ? { master: true, against: 'anchor' } : against === undefined ? {} : { against }),
     ...(branch === undefined ? {} : { branch }),
+    ...(paths === undefined ? {} : { paths }),
     ...overrides,
     labels: {
       job: job_id,

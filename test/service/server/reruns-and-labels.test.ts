@@ -1,16 +1,22 @@
 /** Merge queues, checks that are run again, and labels: what is told, and what stands on GitHub. */
 import t, { type Test } from 'tap';
 import type { WatchedRepository } from '../../../scripts/config/service.ts';
+import { NothingToCompare } from '../../../scripts/core/errors.ts';
 import { PRIORITY } from '../../../scripts/documents/job.ts';
+import { answerRequests } from '../../../scripts/service/server/comment-commands.ts';
 import { sendWaiting } from '../../../scripts/service/server/outbox.ts';
 import { githubSenders, wantReports } from '../../../scripts/service/server/reports.ts';
 import { connectGitHub } from '../../../scripts/service/tell/github.ts';
+import { optionsOf } from '../../../scripts/service/worker/job-options.ts';
+import { failureOf } from '../../../scripts/service/worker/outcome.ts';
 import {
+  comment,
   type Delivery,
   deliver,
   makeContext,
   mergeGroup,
   pullRequest,
+  push,
   REPOSITORY,
   rerun,
   rerunAll,
@@ -35,6 +41,7 @@ async function setUp(t: Test, laid: Partial<WatchedRepository> = {}) {
   const repository = github.addRepository(REPOSITORY);
   for (const commit of [HEAD, BASE, NEXT]) repository.commits.add(commit);
   repository.addPull({ number: 2, head: HEAD });
+  repository.roles.set('maintainer', 'write');
   ctx.github = connectGitHub(github.env.app, ctx.now);
   const told = async (event: string, payload: Delivery['payload'], id?: string) =>
     (await deliver(url, { event, payload, ...(id ? { id } : {}) })).body;
@@ -90,7 +97,7 @@ t.test(
     t.strictSame(await checks(HEAD), ['mayfly: shop: queued: Queued, next in line']);
     t.strictSame((await told('merge_group', mergeGroup('checks_requested', HEAD, BASE))).queued, [], 'once');
     end();
-    t.strictSame(await checks(HEAD), ['mayfly: shop: success: PASS: the same']);
+    t.strictSame(await checks(HEAD), ['mayfly: shop: success: The same']);
     await told('merge_group', mergeGroup('destroyed', HEAD, BASE, { reason: 'merged' }));
     t.strictSame(jobs(), ['done shop a1 merge queue'], 'what has ended stays');
   },
@@ -225,7 +232,7 @@ t.test('a label skips: nothing is measured unasked, and its check is neutral unt
   await pull('labeled', { head: NEXT, labels: ['no-bench', 'bug'], updated: second(3) });
   t.strictSame(jobs().slice(1), ['queued shop c3 @Codertocat'], 'what somebody asked for stays');
   end();
-  t.strictSame(await checks(NEXT), ['mayfly: shop: success: PASS: the same']);
+  t.strictSame(await checks(NEXT), ['mayfly: shop: success: The same']);
   await pull('unlabeled', { number: 4, head: BASE, labels: [] });
   t.strictSame(jobs().slice(2), ['queued shop b2 pull request'], 'without the label it is measured as the others are');
 });
@@ -241,4 +248,50 @@ t.test('labels that mayfly.yaml does not name change nothing', async (t) => {
   const wrong = { ...pullRequest('labeled', { head: HEAD }) };
   wrong.pull_request.labels = [{ name: 7 }];
   t.match(await watching('labeled', { head: HEAD, labels: ['bug'] }), { status: 'taken' });
+});
+
+t.test('paths go with what nobody has asked for; what touches none of them is a success that says so', async (t) => {
+  const paths = ['src/**', '!docs/**'];
+  const { ctx, queue, told, pull, checks } = await setUp(t, { paths });
+  const pathsOf = (id: string) => optionsOf(queue.job(id)!).paths;
+  const sentence = 'nothing to compare: nothing under src/**, !docs/** differs between a1a1a1a1a1a1 and b2b2b2b2b2b2';
+  const untouched = () => {
+    const { job, leaseId } = queue.claim({ host: 'h', pid: 1, pid_start: '1' }, ctx.clock.now)!;
+    queue.endLease(job.job_id, leaseId, failureOf(new NothingToCompare(sentence), job), ctx.clock.now);
+    return job;
+  };
+  const { queued } = await pull('opened', { head: HEAD, updated: AT });
+  t.strictSame(pathsOf(queued[0]), paths);
+  const ended = untouched();
+  t.strictSame(await checks(HEAD), [`mayfly: shop: success: N${sentence.slice(1)}`]);
+  t.match(
+    ctx.store.outbox.message('comment', `${REPOSITORY}#2`)!.wanted,
+    /\*\*PASS\*\*: nothing to compare: [^\n]*\[more\]/,
+  );
+
+  for (const [event, payload] of [
+    ['push', push(BASE)],
+    ['merge_group', mergeGroup('checks_requested', NEXT, BASE)],
+  ] as const)
+    t.strictSame(pathsOf((await told(event, payload)).queued[0]), paths, event);
+  for (let waiting = 2; waiting > 0; waiting--) untouched();
+  t.strictSame(await checks(BASE), [`mayfly: shop: success: N${sentence.slice(1)}`], 'so is a push, without a run');
+  t.strictSame((await told('push', push(BASE))).queued, [], 'which is not queued again');
+  t.strictSame(ctx.store.runs(), [], 'and no part of the history, whose anchor stays');
+
+  const again = await told('check_run', rerun({ name: 'mayfly: shop', head: HEAD, externalId: ended.job_id }));
+  t.match(queue.job(again.queued[0]), { retry_of: ended.job_id, paths: undefined }, 'Re-run asks for it');
+  t.equal(pathsOf(again.queued[0]), undefined);
+  untouched();
+});
+
+t.test('/bench measures what waits whatever it touches', async (t) => {
+  const { ctx, queue, told, jobs, pull } = await setUp(t, { paths: ['src/**'] });
+  const [id] = (await pull('opened', { head: HEAD, updated: AT })).queued;
+  t.strictSame(queue.job(id)!.paths, ['src/**']);
+  await told('issue_comment', comment('/bench', { author: 'maintainer', at: '2026-01-02T04:59:00Z' }));
+  await answerRequests(ctx);
+  t.strictSame(jobs(), ['queued shop a1 pull request'], 'the job that waits is the one that is asked for');
+  t.equal(queue.job(id)!.paths, undefined);
+  t.equal(queue.job(id)!.priority, PRIORITY.by_hand);
 });

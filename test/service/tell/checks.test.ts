@@ -133,6 +133,12 @@ t.test('concluded: only a regression, and what its author has to fix, are failur
     { conclusion: 'success', title: 'PASS' },
     'its run was removed',
   );
+  const reason = 'nothing to compare: a and b have the same build context, file by file';
+  t.match(
+    checkRunOf(done({ verdict: 'PASS', reason }), undefined, about),
+    { conclusion: 'success', title: `N${reason.slice(1)}` },
+    'nothing was measured',
+  );
   const cancelled = makeJob({
     state: 'cancelled',
     ended_at: '2026-01-02T03:09:00.000Z',

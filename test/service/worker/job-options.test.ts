@@ -16,6 +16,7 @@ t.test('a job is measured as its branch and its baseline say', async (t) => {
     rate: '7',
     labels,
   });
+  t.strictSame(job({ paths: ['src/**'] }), { benchmark: 'shop', commit: 'c', paths: ['src/**'], labels });
   const master = { benchmark: 'shop', commit: 'c', master: true, against: 'anchor', labels };
   t.strictSame(job({ kind: 'new-master' }), master);
   t.strictSame(job({ kind: 'new-master', branch: 'release-1.4' }), { ...master, branch: 'release-1.4' });
