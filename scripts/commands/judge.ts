@@ -8,6 +8,7 @@ import { EXIT, UsageError } from '../core/errors.ts';
 import type { VerdictDocument } from '../documents/verdict.ts';
 import { quoteOf } from '../judge/calibration.ts';
 import { judgeRun } from '../judge/judge-run.ts';
+import { grownLines } from '../report/profile-text.ts';
 import { failureOf, invalidRounds, verdictText } from '../report/verdict-text.ts';
 
 await command(
@@ -39,7 +40,10 @@ await command(
     });
     const failed = failureOf({ ...run, verdict });
     if (has('json')) io.stdout(JSON.stringify(verdict, null, 2));
-    else io.stdout(verdictText(verdict, { color: Boolean(process.stdout.isTTY), invalid: invalidRounds(run), failed }));
+    else {
+      const color = Boolean(process.stdout.isTTY);
+      io.stdout(verdictText(verdict, { color, invalid: invalidRounds(run), failed, grown: grownLines(run) }));
+    }
     const news = differenceFrom(run.verdict, verdict);
     if (news)
       io.stderr(

@@ -5,6 +5,7 @@ import type { VerdictDocument } from '../documents/verdict.ts';
 import { failuresLines } from './failures-text.ts';
 import { holeLines } from './holes-text.ts';
 import { loadWords } from './load-text.ts';
+import { GROWN, grownLines } from './profile-text.ts';
 import {
   boundWords,
   calibrationLines,
@@ -34,6 +35,7 @@ export function verdictMarkdown(
     `**${why === undefined ? verdict.verdict : 'FAILED'}**: ${escaped(comparisonWords(verdict))}: ${escaped(why ?? verdict.summary)}`,
     said.length > 0 ? fenced(said.join('\n')) : '',
     primaryTable(verdict),
+    grownPart(verdict, run),
     list([
       ...(verdict.observations > 0 ? legend(verdict) : []),
       countedWords(verdict),
@@ -57,6 +59,12 @@ function primaryTable(verdict: VerdictDocument): string {
   return rows.length === 0 || verdict.observations === 0
     ? ''
     : table(['primary metric', 'candidate', 'baseline', 'change', levelText(verdict), 'what is sure', 'verdict'], rows);
+}
+
+/** Where it became slower: the functions that grew most. */
+function grownPart({ verdict }: VerdictDocument, run: RunDocument): string {
+  const grown = verdict === 'REGRESSION' ? grownLines(run) : [];
+  return grown.length === 0 ? '' : `${GROWN}\n\n${list(grown)}`;
 }
 
 function details(verdict: VerdictDocument, run: RunDocument): string {

@@ -10,6 +10,7 @@ import { shortCommit } from '../engine/names.ts';
 import { undeclared } from '../judge/answers-verdict.ts';
 import { differenceWords, harm, percentOf, TITLES, titleOf } from '../judge/effect-text.ts';
 import { columns, styled } from './columns.ts';
+import { GROWN } from './profile-text.ts';
 import { formatDifference, formatValue, NO_VALUE } from './units.ts';
 
 /** What is sure enough for a colour; everything else may be noise. */
@@ -21,6 +22,8 @@ export interface VerdictOptions {
   invalid?: readonly string[];
   /** Why the run failed before it was decided: `failureOf(run)`. */
   failed?: string | undefined;
+  /** Functions that grew most: `grownLines(run)`. They are shown where it became slower. */
+  grown?: readonly string[];
 }
 
 /** A run that failed before anything was decided: what it found until then does not stand. */
@@ -35,7 +38,10 @@ export function failureOf({ status, status_reason, verdict }: Failing): string |
 type Failing = Pick<RunDocument, 'status' | 'status_reason'> & { verdict?: Pick<VerdictDocument, 'verdict'> };
 
 /** The verdict in one sentence, then what it rests on. */
-export function verdictText(verdict: VerdictDocument, { color, invalid = [], failed }: VerdictOptions): string {
+export function verdictText(
+  verdict: VerdictDocument,
+  { color, invalid = [], failed, grown = [] }: VerdictOptions,
+): string {
   const { observations, reasons } = verdict;
   const why = reasons.length > 0 && failed === undefined ? reasons.map(plainText) : invalid;
   const said = `${inColor(verdict.verdict, color)}  ${failed === undefined ? `${comparisonWords(verdict)}: ` : ''}${plainText(verdict.summary)}`;
@@ -43,6 +49,7 @@ export function verdictText(verdict: VerdictDocument, { color, invalid = [], fai
     ...(failed === undefined ? [said] : [failedHeadline(comparisonWords(verdict), failed, color)]),
     ...(failed !== undefined && observations > 0 ? [said] : []),
     ...(observations > 0 ? [...primaryTable(verdict, color), ...otherTable(verdict, color), ...legend(verdict)] : []),
+    ...(verdict.verdict === 'REGRESSION' && grown.length > 0 ? ['', GROWN, ...grown.map((line) => `  ${line}`)] : []),
     '',
     countedWords(verdict),
     ...why.map((line) => `  ${line}`),

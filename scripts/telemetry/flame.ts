@@ -164,8 +164,8 @@ export function changeOf(
   const wide = normalQuantile(1 - (1 - LEVEL) / 2 / Math.max(1, among)) * error;
   return {
     change: candidate.samples / candidate.of - baseline.samples / baseline.of,
-    low: middle - half,
-    high: middle + half,
+    low: Math.max(-1, middle - half),
+    high: Math.min(1, middle + half),
     sure: Math.abs(middle) > wide,
   };
 }
@@ -193,6 +193,8 @@ export interface Box extends Frame {
   baseline?: Seen;
   /** Change of its share; absent of one side alone. */
   change?: number;
+  /** It is what was looked for. */
+  found?: true;
 }
 
 /** A flame graph: the boxes of the node that it begins at and of what that calls. */
@@ -204,11 +206,15 @@ export interface FlameGraph {
   calls: Box[];
   /** Boxes that are too narrow to be drawn. */
   hidden: number;
+  /** What was looked for, over all of the stacks: how much of the picture it and what it calls are. */
+  found?: number;
 }
 
-interface FlameOptions {
+export interface FlameOptions {
   /** Begins at this node; absent, or one that is not there: all. */
   node?: number | undefined;
+  /** Marks functions with this text in their name or file, whatever its case. */
+  find?: string | undefined;
   /** Boxes that are narrower are left out: a part of 1. */
   least: number;
 }
@@ -223,7 +229,7 @@ export const differentialFlameOf = (difference: Difference, options: FlameOption
 
 type Sides = Partial<Record<'candidate' | 'baseline', Counts>>;
 
-function layout(stacks: Stacks, given: Sides, { node: wanted, least }: FlameOptions): FlameGraph {
+function layout(stacks: Stacks, given: Sides, { node: wanted, find = '', least }: FlameOptions): FlameGraph {
   const { parents, frames, frameOf } = stacks;
   const sides = Object.entries(given).map(([side, counts]) => ({
     side: side as keyof Sides,
@@ -246,12 +252,13 @@ function layout(stacks: Stacks, given: Sides, { node: wanted, least }: FlameOpti
     };
   };
   const all = parents.map((_, node) => boxOf(node, frames[frameOf[node]!]!, ({ total }) => total[node]!));
-  const children = Map.groupBy([...all.keys()], (node) => parents[node]!);
-  const inOrder = (nodes: readonly number[]) =>
-    nodes.map((node) => all[node]!).sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
   const outside = (['gc', 'program'] as const)
     .map((kind) => boxOf(-1, apartFrame(kind), ({ counts }) => counts.apart[kind]))
     .filter(({ width }) => width > 0);
+  const found = find === '' ? undefined : mark([...all, ...outside], parents, find.toLowerCase());
+  const children = Map.groupBy([...all.keys()], (node) => parents[node]!);
+  const inOrder = (nodes: readonly number[]) =>
+    nodes.map((node) => all[node]!).sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
   const begin = wanted === undefined ? undefined : all[wanted];
   const outermost = begin ? [begin] : [...inOrder(children.get(-1) ?? []), ...outside];
   const scale = begin ? 1 / (begin.width || 1) : 1;
@@ -279,5 +286,21 @@ function layout(stacks: Stacks, given: Sides, { node: wanted, least }: FlameOpti
     path,
     calls: called.filter(({ width }) => width > 0).sort((a, b) => b.width - a.width),
     hidden,
+    ...(found === undefined ? {} : { found }),
   };
+}
+
+/** Marks what is found; gives its width: what is called by another that is found is in it already. */
+function mark(boxes: readonly Box[], parents: readonly number[], find: string): number {
+  const isIn: boolean[] = [];
+  let width = 0;
+  for (const [place, box] of boxes.entries()) {
+    const isFound = box.name.toLowerCase().includes(find) || box.url.toLowerCase().includes(find);
+    const parent = parents[place] ?? -1;
+    const isCalled = parent >= 0 && isIn[parent]!;
+    if (isFound) box.found = true;
+    if (isFound && !isCalled) width += box.width;
+    isIn.push(isFound || isCalled);
+  }
+  return width;
 }

@@ -5,6 +5,7 @@ import type { RunDocument } from '../../scripts/documents/run.ts';
 import { judgeRun } from '../../scripts/judge/judge-run.ts';
 import type { Store } from '../../scripts/store/db.ts';
 import { makeJudged, makeRun, sideResult } from '../run-document.ts';
+import { keptProfiles, treeOf } from '../telemetry/stacks.ts';
 
 /**
  * What each would do, it must not: end the script or the attribute that it stands in, load, run, or turn the text
@@ -19,6 +20,9 @@ export const HOSTILE = {
   benchmark: `odd "name" <i>&`,
 };
 
+const FILE = 'file:///app/server.js';
+/** A function of a service under test may have any name. */
+const EVIL = '<img\u00a0src=x\u00a0onerror=alert(1)>"';
 const DAY_MS = 86_400_000;
 /** Of commit number N. */
 export const hash = (number: number): string => createHash('sha1').update(String(number)).digest('hex');
@@ -69,6 +73,19 @@ export function fillStore(store: Store, now: number, commits = 24): FilledStore 
       sides: { candidate: side(1001, 'faster-search', 'Make search faster'), baseline: side(commits) },
     }),
     true,
+  );
+  store.saveProfiles(
+    slower,
+    keptProfiles('shop', {
+      candidate: treeOf(
+        { [`serve ${FILE}:1;${EVIL} ${FILE}:9`]: 300, [`serve ${FILE}:1;answer ${FILE}:5`]: 600 },
+        { gc: 9 },
+      ),
+      baseline: treeOf(
+        { [`serve ${FILE}:1;gone ${FILE}:7`]: 100, [`serve ${FILE}:1;answer ${FILE}:5`]: 800 },
+        { gc: 8 },
+      ),
+    }),
   );
   const hostile = addHostile(store, now - 3 * 3600_000, commits);
   add(

@@ -96,6 +96,8 @@ const PAGES: [name: string, path: string, shows: string, canvases: number][] = [
   ['the history', '/benchmarks/shop', '1 confirmed change, 1 suspected', 1],
   ['the runs', '/runs', 'faster-search', 0],
   ['a run', `/runs/${filled.slower}`, 'latency med: 4.6 % slower', 4],
+  ['its flame graph', `/runs/${filled.slower}/flame?find=answer`, 'What has “answer” in its name or file', 0],
+  ['one side of it', `/runs/${filled.slower}/flame?side=baseline&node=0`, 'What it calls', 0],
   ['a run with hostile texts', `/runs/${filled.hostile}`, HOSTILE.ref, 4],
   ['a run that goes on', `/runs/${filled.running}`, 'It is being measured', 4],
   ['a comparison', `/compare?a=${filled.master[3]}&b=${filled.master[20]}`, 'Two runs at different times', 4],
@@ -270,6 +272,21 @@ t.test('series of several services, as an archive gives them', async (t) => {
     'what does not count is drawn, and counts for nothing',
   );
   for (const colours of await coloursOf(page)) t.ok(colours > 3, `${colours} colours in a chart`);
+});
+
+t.test('a flame graph, by mouse and by keys, without a script', async (t) => {
+  const page = await open(t, `/runs/${filled.slower}`, { javaScriptEnabled: false });
+  await page.locator('.flame a', { hasText: 'serve' }).first().click();
+  await page.waitForURL(/\/flame\?service=shop&side=difference&node=0$/);
+  await page.getByRole('navigation', { name: 'Calls that lead here' }).getByText('all').waitFor();
+  await page.getByRole('link', { name: /^answer / }).focus();
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/node=\d+$/);
+  await page.getByLabel('Name or file').fill('SERVE');
+  await page.keyboard.press('Enter');
+  await page.getByRole('status').getByText('is 99.1 % of the picture').waitFor();
+  await page.getByRole('link', { name: 'Baseline' }).click();
+  await page.getByText('800 samples').first().waitFor({ state: 'attached' });
 });
 
 t.test('who signs in may cancel and retry', async (t) => {

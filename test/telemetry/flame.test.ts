@@ -1,4 +1,5 @@
 import t from 'tap';
+import { randomOf } from '../../scripts/dev/perf/verdict-models.ts';
 import {
   changeOf,
   changesOf,
@@ -8,7 +9,6 @@ import {
   functionsOf,
 } from '../../scripts/telemetry/flame.ts';
 import { onCpu, type StackTree } from '../../scripts/telemetry/stacks.ts';
-import { randomOf } from '../../scripts/dev/perf/verdict-models.ts';
 import { stacksOf, treeOf } from './stacks.ts';
 
 const changes = (candidate: StackTree, baseline: StackTree) => changesOf(differenceOf(candidate, baseline));

@@ -3,6 +3,7 @@ import { UsageError } from '../../../core/errors.ts';
 import type { RunStatus } from '../../../documents/run.ts';
 import { mayAct } from '../actions.ts';
 import { compareView } from '../data/compare-data.ts';
+import { flameView } from '../data/flame-data.ts';
 import { history } from '../data/history-data.ts';
 import { jobsView, jobView } from '../data/jobs-data.ts';
 import { overview } from '../data/overview-data.ts';
@@ -12,6 +13,7 @@ import type { Html } from '../html.ts';
 import { type Http, HttpError, type HttpReply, type HttpRequest } from '../http.ts';
 import type { ServeContext } from '../serve-context.ts';
 import { chooserBody, compareBody } from './compare-page.ts';
+import { flameBody } from './flame-parts.ts';
 import { historyBody } from './history-page.ts';
 import { jobBody, jobsBody } from './jobs-page.ts';
 import { type PageOptions, page, sentence } from './layout.ts';
@@ -26,6 +28,9 @@ export { errorPage } from './layout.ts';
 /** Seconds between two looks at a page on which something runs. */
 const LIVE_S = 5;
 const PER_PAGE = 50;
+/** Boxes of a flame graph that are narrower are not drawn: of one among other things, and of one alone. */
+const LEAST_SMALL = 0.004;
+const LEAST = 0.001;
 /** Longest text of a query that can mean anything. */
 const LONGEST = 200;
 
@@ -87,8 +92,20 @@ export function pageRoutes(http: Http, ctx: ServeContext): void {
       place: 'runs',
       charts: true,
       live: view.ended ? undefined : LIVE_S,
-      body: runBody(view),
+      body: runBody(view, flameView(ctx.store, view.run.run_id, {}, LEAST_SMALL)),
     };
+  });
+  get('/runs/:id/flame', (request) => {
+    const id = parameter(request, 'id');
+    const asked = {
+      service: text(request, 'service'),
+      side: text(request, 'side'),
+      node: number(request, 'node'),
+      find: text(request, 'find'),
+    };
+    const view = flameView(ctx.store, id, asked, LEAST);
+    if (!view) throw new UsageError(`there is no profile of run ${id}`);
+    return { title: `Where the CPU time of ${view.run.benchmark} went`, place: 'runs', body: flameBody(view) };
   });
   get('/compare', (request, reply) => {
     const ticked = list(request, 'run').sort();
