@@ -21,22 +21,21 @@ import signal as signals
 import sys
 import threading
 import time
-from operator import itemgetter
 from types import FrameType, TracebackType
-from typing import Any, Callable, Iterator, List, Optional, Tuple, Type, TypeVar, Union, cast
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple, Type, TypeVar, cast
 
 from ._files import Labels, Row, RowFile
 from ._runtime import Runtime
 
 __version__ = "1.0.0"
-__all__ = ["is_on", "sample", "start", "start_duration", "stop", "stop_duration", "timed"]
+__all__ = ["is_on", "is_running", "sample", "start", "start_duration", "stop", "stop_duration", "timed"]
 
 #: Where start() is given no folder.
 VARIABLE = "MAYFLY_TELEMETRY"
 #: How often the control file is looked at, in seconds.
 LOOK = 0.1
-#: What a sample that waits takes in memory, at most: the tuple and its two numbers.
-SAMPLE_BYTES = 128
+#: What an item of the lists takes in memory, at most: its place in the list and the number.
+ITEM_BYTES = 40
 #: How long stop() waits for a write that is under way.
 PATIENCE = 5.0
 BILLION = 1_000_000_000
@@ -45,14 +44,15 @@ MOST_EXACT = 2**53
 
 DEFAULT_SIGNAL: Optional[int] = getattr(signals, "SIGUSR2", None)
 
+Batch = Iterable[Tuple[int, Any, str]]
 Function = TypeVar("Function", bound=Callable[..., Any])
-Handler = Union[Callable[[int, Optional[FrameType]], Any], int, None]
 
-# The hot path knows these alone. Threads append to the two lists, and one thread at a time takes from their beginning.
+# The hot path knows these alone. Threads add three items at once to the end of the two lists (time, value, label: a tuple
+# of each sample would keep the garbage collector busy), and one thread at a time takes from their beginning.
 _on = False
 _limit = 0
-_durations: List[Tuple[int, int, str]] = []
-_samples: List[Tuple[int, float, str]] = []
+_durations: List[Any] = []
+_samples: List[Any] = []
 _now = time.perf_counter_ns
 
 _recorder: Optional["_Recorder"] = None
@@ -70,38 +70,39 @@ def start(
     rotate_bytes: int = 8 << 20,
     signal: Optional[int] = DEFAULT_SIGNAL,
 ) -> bool:
-    """Starts recording into this folder, or the one that MAYFLY_TELEMETRY names. False: there is none, or it cannot be
-    written. Where recording is started already, it goes on as it is.
+    """Starts recording into this folder, or the one that MAYFLY_TELEMETRY names; it is made. Returns whether telemetry
+    runs now; without a folder nothing happens. Never raises.
 
     on: False begins switched off, until the control file or the signal switches on. Intervals are in seconds.
     flush_bytes: what the samples that wait may take in memory. signal: toggles on and off; None, or a signal that has
     a handler, or another thread than the main one: no signal.
     """
     global _recorder, _registered
-    for name, number in (
-        ("runtime_interval", runtime_interval),
-        ("flush_bytes", flush_bytes),
-        ("flush_interval", flush_interval),
-        ("rotate_bytes", rotate_bytes),
-    ):
-        if not number > 0:
-            raise ValueError(f"mayfly_telemetry.start: {name} must be more than 0, not {number!r}")
-    if _recorder is not None:
-        return True
     folder = dir or os.environ.get(VARIABLE)
     if not folder:
         return False
+    if _recorder is not None:
+        _tell(f"start() was called while telemetry runs in {_recorder.folder}: it goes on as it is. Call stop() first")
+        return True
     try:
+        for name, number in (
+            ("runtime_interval", runtime_interval),
+            ("flush_bytes", flush_bytes),
+            ("flush_interval", flush_interval),
+            ("rotate_bytes", rotate_bytes),
+        ):
+            if not (isinstance(number, (int, float)) and 0 < number < math.inf):
+                raise ValueError(f"{name} must be a number above 0, not {number!r}")
+        folder = os.path.abspath(folder)
         os.makedirs(folder, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(f"{folder} cannot be written to")
-    except OSError as error:
-        _tell(f"not started, the service goes on: {error}. Name a folder that can be written to")
-        return False
-    recorder = _Recorder(
-        folder, on, Runtime() if runtime else None, runtime_interval, flush_bytes, flush_interval, rotate_bytes
-    )
-    if not recorder.begin():
+            raise PermissionError("it cannot be written to")
+        recorder = _Recorder(
+            folder, on, Runtime() if runtime else None, runtime_interval, flush_bytes, flush_interval, rotate_bytes
+        )
+        recorder.begin()
+    except Exception as error:
+        _tell(f"cannot start in {folder}: {error}. There is no telemetry, the service goes on")
         return False
     _recorder = recorder
     recorder.take_signal(signal)
@@ -112,17 +113,24 @@ def start(
     return True
 
 
-def stop() -> None:
-    """Writes what waits and closes the files. Nothing where nothing is started."""
+def stop() -> bool:
+    """Writes what waits and closes the files. Returns whether telemetry ran. Never raises."""
     global _recorder
     recorder, _recorder = _recorder, None
-    if recorder is not None:
-        recorder.end()
+    if recorder is None:
+        return False
+    recorder.end()
+    return True
 
 
 def is_on() -> bool:
     """Whether samples are recorded now."""
     return _on
+
+
+def is_running() -> bool:
+    """Whether telemetry is started, on or off."""
+    return _recorder is not None
 
 
 def start_duration() -> int:
@@ -131,20 +139,24 @@ def start_duration() -> int:
 
 
 def stop_duration(label: str, id: int) -> None:
-    """Records the time since the start_duration() that has returned this id. Nothing where it was 0."""
+    """Records the time since the start_duration() that has returned this id, as often as it is called. Nothing where it
+    was 0 or is no id."""
     if _on and id:
         now = _now()
-        _durations.append((now, now - id, label))
+        try:
+            _durations.extend((now, now - id, label))
+        except TypeError:
+            return  # no id of ours
         if len(_durations) >= _limit:
-            _full(_durations)
+            _full()
 
 
 def sample(label: str, value: float) -> None:
     """Records a value of now, beside those of the runtime. Let the label end in its unit: _seconds, _bytes, _count."""
     if _on:
-        _samples.append((_now(), value, label))
+        _samples.extend((_now(), value, label))
         if len(_samples) >= _limit:
-            _full(_samples)
+            _full()
 
 
 class timed:
@@ -203,11 +215,11 @@ class _Recorder:
         rotate_bytes: int,
     ) -> None:
         self._options = (folder, told, runtime, runtime_interval, flush_bytes, flush_interval, rotate_bytes)
-        self._folder = folder
+        self.folder = folder
         self._told = told
         self._runtime = runtime
         self._runtime_interval = runtime_interval
-        self._most = max(flush_bytes // SAMPLE_BYTES, 1)
+        self._most = max(flush_bytes // ITEM_BYTES, 6)
         self._flush_interval = flush_interval
         #: The epoch is asked for once; after that a clock that is set does not matter.
         self._epoch_ns = time.time_ns() - _now()
@@ -217,25 +229,27 @@ class _Recorder:
         self._runtime_file = RowFile(folder, "runtime", pid, started_ms, rotate_bytes)
         self._latest = {"duration": 0, "runtime": 0}
         self._words: Optional[List[str]] = None
+        self._control_told = False
         self._left_out_told = False
         self._lock = threading.Lock()
-        self._wake = threading.Event()
-        self._ended = False
+        self._ended = threading.Event()
+        self._failed = False
         self._thread = threading.Thread(target=self._run, name="mayfly-telemetry", daemon=True)
         self._signal: Optional[int] = None
 
-    def begin(self) -> bool:
+    def begin(self, on: Optional[bool] = None) -> None:
+        """Raises RuntimeError where the system gives no thread. on: what the control file says is obeyed already."""
         global _limit, _on
         _limit = self._most
         _on = self._told
         self._look()
+        if on is not None:
+            _on = on
         try:
             self._thread.start()
-        except RuntimeError as error:
+        except RuntimeError:
             _on = False
-            _tell(f"not started, the service goes on: {error}")
-            return False
-        return True
+            raise
 
     def again(self) -> "_Recorder":
         """The same in a forked child, with files of its own."""
@@ -245,20 +259,20 @@ class _Recorder:
 
     def end(self) -> None:
         global _on
+        self._ended.set()
         _on = False
-        self._ended = True
-        self._wake.set()
         if self._thread is not threading.current_thread():
             self._thread.join(PATIENCE)
-        if self._runtime:
-            self._runtime.end()
-        self._flush()
-        if self._lock.acquire(timeout=PATIENCE):
-            self._close()
-            self._lock.release()
+        self.flush(close=True)
         if self._signal is not None and threading.current_thread() is threading.main_thread():
             if signals.getsignal(self._signal) is _toggle:
                 signals.signal(self._signal, signals.SIG_DFL)
+
+    def abandon(self) -> None:
+        """In a forked child: the files are the parent's, and its thread is not here."""
+        if self._runtime:
+            self._runtime.end()
+        self._close()
 
     def take_signal(self, number: Optional[int]) -> None:
         """Only where nobody has it: servers such as Gunicorn use SIGUSR2 themselves."""
@@ -271,34 +285,33 @@ class _Recorder:
         except (OSError, ValueError) as error:
             _tell(f"no signal {number} switches recording on and off: {error}. The control file does")
 
-    def full(self, rows: List[Any]) -> None:
-        """So much waits that the thread is woken; twice as much, that whoever records writes it."""
-        if len(rows) >= 2 * self._most:
-            self._flush()
-        else:
-            self._wake.set()
-
     def _run(self) -> None:
         flush_at = time.monotonic() + self._flush_interval
         sample_at = time.monotonic() + self._runtime_interval
         was_on = False
+        runtime = self._runtime
         try:
-            while not self._ended:
-                if _on and not was_on and self._runtime:
-                    self._runtime.begin()
-                    sample_at = time.monotonic() + self._runtime_interval
-                was_on = _on
-                now = time.monotonic()
-                if now >= sample_at:
+            while not self._ended.is_set():
+                is_on, now = _on, time.monotonic()
+                if runtime and is_on and not was_on:
+                    runtime.begin()
+                    sample_at = now + self._runtime_interval
+                if runtime and was_on and (now >= sample_at or not is_on):
                     sample_at = max(sample_at + self._runtime_interval, now)
-                    if _on and self._runtime:
-                        self._runtime.sample(sample)
-                if now >= flush_at or self._wake.is_set():
+                    runtime.sample(_put)
+                if runtime and was_on and not is_on:
+                    runtime.end()
+                was_on = is_on
+                # Twice as much may wait: then whoever records writes it.
+                if now >= flush_at or 2 * max(len(_durations), len(_samples)) >= self._most:
                     flush_at = now + self._flush_interval
-                    self._wake.clear()
-                    self._flush()
-                self._wake.wait(max(0.0, min(LOOK, flush_at - now, sample_at - now)))
+                    self.flush()
+                soonest = min(LOOK, flush_at - now, sample_at - now if runtime and is_on else LOOK)
+                self._ended.wait(max(0.0, soonest))
                 self._look()
+            if runtime and was_on:
+                runtime.sample(_put)  # what was counted since the last one: so sums are whole
+                runtime.end()
         except Exception as error:  # the service goes on, whatever it is
             self._fail(error)
 
@@ -307,33 +320,42 @@ class _Recorder:
         global _on
         words: List[str] = []
         try:
-            with open(os.path.join(self._folder, "control"), "rb") as control:
+            with open(os.path.join(self.folder, "control"), "rb") as control:
                 words = control.read(4096).decode("utf-8", "replace").split()
-        except OSError:
+        except FileNotFoundError:
             pass
-        if words != self._words and not self._ended:
+        except OSError as error:
+            if not self._control_told:
+                self._control_told = True
+                _tell(f"cannot read {self.folder}/control: {error}. Recording stays as it is")
+            return
+        if words != self._words and not self._ended.is_set():
             self._words = words
             _on = False if "off" in words else True if "on" in words else self._told
 
-    def _flush(self) -> None:
+    def flush(self, close: bool = False) -> None:
+        """Writes what waits. A signal handler may call stop() while its thread holds the lock: then that writes it."""
+        if not self._lock.acquire(timeout=PATIENCE):
+            return
         try:
-            # A signal handler may call stop() while this thread holds the lock.
-            if not self._lock.acquire(timeout=PATIENCE):
-                return
-            try:
+            if not self._failed:
                 if _durations:
                     self._duration_file.write(self._duration_rows(_take(_durations)))
                 if _samples:
                     self._runtime_file.write(self._runtime_rows(_take(_samples)))
-            finally:
-                self._lock.release()
+                if close:
+                    self._close()
         except Exception as error:
             self._fail(error)
+        finally:
+            self._lock.release()
 
-    def _duration_rows(self, batch: List[Tuple[int, int, str]]) -> Iterator[Row]:
+    def _duration_rows(self, batch: Batch) -> Iterator[Row]:
         ends = self._labels.ends
         latest = self._latest["duration"]
         for at, nanoseconds, label in batch:
+            if type(nanoseconds) is not int or not 0 <= nanoseconds < at:
+                continue  # no id of ours
             latest = self._latest["duration"] = max(latest, at + self._epoch_ns)
             try:
                 end = ends[label]
@@ -342,7 +364,7 @@ class _Recorder:
             seconds, rest = divmod(nanoseconds, BILLION)
             yield b"%d," % latest, b"%d.%09d%b" % (seconds, rest, end)
 
-    def _runtime_rows(self, batch: List[Tuple[int, float, str]]) -> Iterator[Row]:
+    def _runtime_rows(self, batch: Batch) -> Iterator[Row]:
         latest = self._latest["runtime"]
         for at, value, label in batch:
             try:
@@ -353,7 +375,7 @@ class _Recorder:
                 self._tell_left_out(label, value)
                 continue
             latest = self._latest["runtime"] = max(latest, at + self._epoch_ns)
-            whole = number.is_integer() and 0 <= number <= MOST_EXACT
+            whole = number.is_integer() and abs(number) <= MOST_EXACT
             text = b"%d" % int(number) if whole else repr(number).encode()
             try:
                 end = self._labels.ends[label]
@@ -369,20 +391,18 @@ class _Recorder:
     def _fail(self, error: Exception) -> None:
         """Recording ends, the service goes on."""
         global _on, _recorder
-        if self._ended and not _on and _recorder is not self and not isinstance(error, OSError):
-            return
         _on = False
-        self._ended = True
+        self._failed = True
+        self._ended.set()
         if _recorder is self:
             _recorder = None
         if self._runtime:
             self._runtime.end()
-        del _durations[:], _samples[:]
         self._close()
-        where = getattr(error, "filename", None) or self._duration_file.path or self._folder
+        del _durations[:], _samples[:]
         _tell(
-            f"cannot write {where}: {error}. Recording has stopped, the service goes on. "
-            f"Make room in {self._folder} or make it writable, then call stop() and start() again"
+            f"cannot write into {self.folder}: {error}. Recording has stopped, the service goes on. "
+            f"Make room in {self.folder} or make it writable, then call stop() and start() again"
         )
 
     def _close(self) -> None:
@@ -390,19 +410,22 @@ class _Recorder:
         self._runtime_file.close()
 
 
-def _take(rows: List[Any]) -> List[Any]:
-    """What waits, in the order of its times. Others append meanwhile: at the end, which is not touched."""
+def _take(rows: List[Any]) -> Batch:
+    """What waits: time, value and label. Others add meanwhile: at the end, which is not touched."""
     count = len(rows)
     batch = rows[:count]
     del rows[:count]
-    batch.sort(key=itemgetter(0))
-    return batch
+    return zip(batch[0::3], batch[1::3], batch[2::3])
 
 
-def _full(rows: List[Any]) -> None:
+def _put(label: str, value: float) -> None:
+    _samples.extend((_now(), value, label))
+
+
+def _full() -> None:
     recorder = _recorder
     if recorder is not None:
-        recorder.full(rows)
+        recorder.flush()
 
 
 def _toggle(number: int, frame: Optional[FrameType]) -> None:
@@ -419,13 +442,14 @@ def _in_child() -> None:
         return
     parent, _recorder = _recorder, None
     was_on, _on = _on, False
-    parent._close()
-    if parent._runtime:
-        parent._runtime.end()
-    recorder = parent.again()
-    if recorder.begin():
-        _on = was_on
-        _recorder = recorder
+    parent.abandon()
+    try:
+        recorder = parent.again()
+        recorder.begin(was_on)
+    except Exception as error:
+        _tell(f"cannot start in {parent.folder}: {error}. There is no telemetry, the service goes on")
+        return
+    _recorder = recorder
 
 
 def _tell(text: str) -> None:

@@ -36,7 +36,7 @@ class Runtime:
         for label, value in now.items():
             put(label, value - self._before[label])
         self._before = now
-        for label, gauge in (("rss_bytes", rss_bytes()), ("fds_count", open_fds())):
+        for label, gauge in (("rss_bytes", rss_bytes()), ("file_descriptors_count", open_fds())):
             if gauge is not None:
                 put(label, gauge)
 
