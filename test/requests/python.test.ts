@@ -1,55 +1,17 @@
 /**
  * docs/requests.md as it is written, on the real pandas, pyarrow and DuckDB: they read our files, and give our figures.
  */
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { pythonWith, snippetsOf } from '../../scripts/dev/python.ts';
 import { requestsReader } from '../../scripts/requests/view.ts';
-import { engine, ROOT, run } from '../e2e/helpers.ts';
+import { engine, run } from '../e2e/helpers.ts';
 import { folder, makeRequests, RUN, writeRound } from './made.ts';
 
 t.teardown(() => engine.close());
 
 const PACKAGES = ['pandas==2.3.3', 'pyarrow==22.0.0', 'duckdb==1.4.2'];
-
-/** Python with these packages, made once: it is kept as long as node_modules is. */
-async function python(): Promise<string> {
-  const version = await run('python3', ['-c', 'import sys; print(sys.version)']).done.catch(() => null);
-  if (version?.code !== 0) throw new Error('this test needs python3, with venv and pip');
-  const place = join(
-    ROOT,
-    'node_modules',
-    '.cache',
-    `python-${createHash('sha256')
-      .update(version.stdout + PACKAGES.join())
-      .digest('hex')
-      .slice(0, 12)}`,
-  );
-  const stamp = join(place, '.complete');
-  if (!existsSync(stamp)) {
-    rmSync(place, { recursive: true, force: true });
-    mkdirSync(join(place, '..'), { recursive: true });
-    for (const [command, args] of [
-      ['python3', ['-m', 'venv', place]],
-      [
-        join(place, 'bin', 'pip'),
-        ['install', '--quiet', '--disable-pip-version-check', '--only-binary=:all:', ...PACKAGES],
-      ],
-    ] as const) {
-      const { code, stderr } = await run(command, [...args]).done;
-      if (code !== 0) throw new Error(`${command} ${args.join(' ')}: ${stderr}`);
-    }
-    writeFileSync(stamp, '');
-  }
-  return join(place, 'bin', 'python');
-}
-
-/** The fenced blocks of the page in this language. */
-function snippets(language: string): string[] {
-  const page = readFileSync(join(ROOT, 'docs', 'requests.md'), 'utf8');
-  return [...page.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].map(([, code]) => code!);
-}
 
 t.test('what the page tells to ask', { timeout: 600_000 }, async (t) => {
   const dir = folder(t);
@@ -60,8 +22,8 @@ t.test('what the page tells to ask', { timeout: 600_000 }, async (t) => {
   await reader.join(parts, join(dir, 'requests.parquet'));
   const shares = [0.5, 0.99, 0.999];
   const { lines } = await reader.summary(parts, shares);
-  const [sql, ...moreSql] = snippets('sql');
-  const [first, second] = snippets('python');
+  const [sql, ...moreSql] = snippetsOf('requests.md', 'sql');
+  const [first, second] = snippetsOf('requests.md', 'python');
   t.same(moreSql, []);
   const script = join(dir, 'ask.py');
   writeFileSync(
@@ -78,7 +40,7 @@ t.test('what the page tells to ask', { timeout: 600_000 }, async (t) => {
       "  metadata={k.decode(): v.decode() for k, v in one.metadata.metadata.items() if k != b'ARROW:schema'}, failures=requests.failure.value_counts().to_dict())))",
     ].join('\n'),
   );
-  const { code, stdout, stderr } = await run(await python(), [script], { cwd: dir }).done;
+  const { code, stdout, stderr } = await run(await pythonWith(PACKAGES), [script], { cwd: dir }).done;
   t.equal(code, 0, stderr);
   const said = JSON.parse(stdout);
 
