@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { freePort } from '../../scripts/archive/archives.ts';
+import { summariseFiles } from '../../scripts/telemetry/summary.ts';
 import { engine } from '../e2e/helpers.ts';
 import { installLibrary, runService, SOURCE, startPython } from './python-library.ts';
 import { runService as runNodeService } from './service.ts';
@@ -91,6 +92,16 @@ telemetry.stop()
   };
   for (const prefix of ['duration', 'runtime']) t.equal(plain('python', prefix), plain('node', prefix), prefix);
   t.match(labelsOf(rowsOf(join(py, 'python')))[2], 'two lines and more ');
+
+  const summary = async (dir: string) => {
+    const paths = readdirSync(join(py, dir)).map((name) => join(py, dir, name));
+    const { labels, notes } = await summariseFiles(paths);
+    return [notes, labels.map(({ prefix, label, unit, count }) => [prefix, label, unit, count].join('|')).sort()];
+  };
+  const [notes, of] = await summary('python');
+  t.same([notes, of], await summary('node'), 'read alike');
+  t.same(notes, []);
+  t.ok(of!.includes('runtime|things_count|count|7') && of!.includes('duration|/orders [POST]|s|1'), of!.join('\n'));
 });
 
 t.test('names, modes, time and padding', async (t) => {
