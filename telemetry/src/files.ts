@@ -28,6 +28,15 @@ export interface FileOptions {
   rotateBytes: number;
 }
 
+/** Whatever the umask is: who reads is another user. */
+export function makeReadable(fd: number): void {
+  try {
+    fchmodSync(fd, 0o644);
+  } catch {
+    // The permission model of Node.js forbids it.
+  }
+}
+
 /** The rows of one prefix: a buffer of fixed size, and the file that it is written to. */
 export class RowFile {
   readonly buffer: Uint8Array;
@@ -131,7 +140,7 @@ export class RowFile {
         this.#startedMs++;
       }
     }
-    fchmodSync(this.#fd, 0o644);
+    makeReadable(this.#fd);
   }
 
   #write(from: number, bytes: number): void {

@@ -26,5 +26,6 @@ export function forgetTold(): void {
 }
 
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  // Some of Node's messages end in a full stop, and a sentence goes on after this.
+  return (error instanceof Error ? error.message : String(error)).replace(/\.$/, '');
 }

@@ -1,0 +1,36 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { timeRequest } from './requests.ts';
+
+/** What the plugin takes of a Fastify instance. */
+interface Instance {
+  addHook(
+    name: 'onRequest',
+    hook: (request: FastifyRequest, reply: { raw: ServerResponse }, done: () => void) => void,
+  ): unknown;
+}
+
+interface FastifyRequest {
+  raw: IncomingMessage;
+  /** Of a request that no route takes it has no URL. */
+  routeOptions: { url?: string };
+}
+
+/**
+ * A plugin for Fastify 5: times every request under the pattern of its route. It is for the instance that it is
+ * registered in, and all within.
+ */
+export const fastifyTelemetry = Object.assign(
+  (instance: Instance, _options: object, done: () => void): void => {
+    instance.addHook('onRequest', (request, reply, next) => {
+      timeRequest(request.raw, reply.raw, () => request.routeOptions.url);
+      next();
+    });
+    done();
+  },
+  // Without the first one the hook would be for the plugin's own routes alone.
+  {
+    [Symbol.for('skip-override')]: true,
+    [Symbol.for('fastify.display-name')]: 'mayfly-telemetry',
+    [Symbol.for('plugin-meta')]: { name: 'mayfly-telemetry', fastify: '5.x' },
+  },
+);
