@@ -307,7 +307,7 @@ class Call extends LatePromise<Reply> implements Reply {
               .join(' or ')}`,
         );
     this.failure = why?.kind ?? null;
-    this.#iterating.closed(this, this.#options.name ?? this.#path, this.code, 0, why);
+    this.#iterating.closed(this, this.#options.name ?? this.#path, this.code, 0, '', why);
     this.tell();
   }
 

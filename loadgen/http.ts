@@ -367,7 +367,8 @@ export class HttpRequest extends LatePromise<Answer> implements Answer {
     this.ended = true;
     this.failure = why?.kind ?? null;
     this.#controller = null;
-    this.#iterating.closed(this, this.#name, this.status, this.received, why && this.#named(why));
+    const type = this.#headers['content-type'] ?? '';
+    this.#iterating.closed(this, this.#name, this.status, this.received, type, why && this.#named(why));
     this.tell();
   }
 

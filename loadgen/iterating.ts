@@ -193,7 +193,7 @@ export class Iterating implements Iteration {
                 reject(Object.assign(new Error(`not done after ${this.timeoutMs} ms`), { code: 'ETIMEDOUT' }))),
           ),
         ]);
-        this.closed(request, name, 0, 0, null);
+        this.closed(request, name, 0, 0, '', null);
         return value;
       } catch (error) {
         this.closed(
@@ -201,6 +201,7 @@ export class Iterating implements Iteration {
           name,
           0,
           0,
+          '',
           error instanceof ScriptFault ? failure('script', '', faultOf(error).message) : classify(error),
         );
         return undefined;
@@ -216,12 +217,13 @@ export class Iterating implements Iteration {
     return clockMs();
   }
 
-  /** A request has ended. */
+  /** A request has ended. `type`: Content-Type of its answer, empty where there is none. */
   closed(
     request: Expiring & { sentMs: number },
     name: string,
     status: number,
     bytes: number,
+    type: string,
     why: Failure | null,
   ): void {
     const nowMs = clockMs();
@@ -241,6 +243,7 @@ export class Iterating implements Iteration {
       pair,
       status,
       bytes,
+      type,
       why,
     );
     if (--this.#open === 0) this.#end(nowMs);

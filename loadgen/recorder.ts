@@ -56,6 +56,9 @@ export interface Answers {
   /** Mean size of the body, and the sum of the squared deviations from it (Welford, Technometrics 4, 1962). */
   mean: number;
   squares: number;
+  /** Content-Type of the first of them as it came, empty where there was none; and how many had which other one. */
+  type: string;
+  otherTypes: Map<string, number> | null;
 }
 
 /** What a thread hands over at the end. */
@@ -187,6 +190,7 @@ export class Recorder {
     pair: number,
     status: number,
     bytes: number,
+    type: string,
     failure: Failure | null,
   ): void {
     // What is no HTTP has no such status: one that went well counts as 200, so that who looks for errors finds errors.
@@ -206,7 +210,7 @@ export class Recorder {
       kind = 1 + this.#kindOf(failure.kind);
       this.#failedBy(side, failure, name);
     }
-    this.#answered(side, name, status, kind, failure, bytes);
+    this.#answered(side, name, status, kind, failure, bytes, type);
     this.#rows++;
     this.#latency.push(latencyS);
     this.#side.push(side);
@@ -249,16 +253,35 @@ export class Recorder {
   }
 
   /** Without a text as key, and without an allocation but for the first of a kind: it is part of every request. */
-  #answered(side: number, name: number, status: number, kind: number, failure: Failure | null, bytes: number): void {
+  #answered(
+    side: number,
+    name: number,
+    status: number,
+    kind: number,
+    failure: Failure | null,
+    bytes: number,
+    type: string,
+  ): void {
     const code = status >= 0 && status < STATUSES ? status : 0;
     const key =
       (((side * MAX_NAMES + name) * STATUSES + code) * KINDS + Math.min(kind, KINDS - 1)) * 2 + +(bytes === 0);
     let answers = this.#answers.get(key);
     if (answers === undefined) {
       if (this.#answers.size >= MAX_ANSWERS) return;
-      answers = { side, name, status: code, failure: failure?.kind ?? null, count: 0, mean: 0, squares: 0 };
+      answers = {
+        side,
+        name,
+        status: code,
+        failure: failure?.kind ?? null,
+        count: 0,
+        mean: 0,
+        squares: 0,
+        type,
+        otherTypes: null,
+      };
       this.#answers.set(key, answers);
     }
+    if (type !== answers.type) otherType(answers, type);
     const off = bytes - answers.mean;
     answers.mean += off / ++answers.count;
     answers.squares += off * (bytes - answers.mean);
@@ -317,6 +340,17 @@ export class Recorder {
     };
   }
 }
+
+/** Few services answer in more than one way. */
+function otherType(answers: Answers, type: string): void {
+  const types = (answers.otherTypes ??= new Map());
+  const kept = types.has(type) || types.size < MAX_TYPES ? type : OTHER_TYPES;
+  types.set(kept, (types.get(kept) ?? 0) + 1);
+}
+
+/** Values of Content-Type that are told apart, of answers that are alike. */
+const MAX_TYPES = 20;
+const OTHER_TYPES = 'others';
 
 /** Characters of a name; Prometheus takes no longer labels. */
 const LONGEST_NAME = 200;

@@ -54,6 +54,8 @@ export interface Answers {
   /** Mean size of the bodies in bytes, as they came over the wire, and its standard deviation. */
   bytes: number;
   deviation: number;
+  /** Media types, most frequent first; empty where none was given, or where it is no HTTP. */
+  types?: { type: string; count: number }[];
 }
 
 /** One side over the measured window. */

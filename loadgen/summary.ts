@@ -133,10 +133,25 @@ function answersOf(threads: readonly Recorded[], side: number, name: string): An
         count += other.count;
         mean += (off * other.count) / count;
       }
-      return { status, failure, count, bytes: mean, deviation: Math.sqrt(squares / count) };
+      return { status, failure, count, bytes: mean, deviation: Math.sqrt(squares / count), types: typesOf(parts) };
     })
     .sort((a, b) => b.count - a.count);
 }
+
+/** By media type: what follows it, such as a charset or a version, tells no answer from another. */
+function typesOf(parts: readonly Recorded['answers'][number][]): NonNullable<Answers['types']> {
+  const counts = new Map<string, number>();
+  for (const { type, otherTypes, count } of parts) {
+    const others = [...(otherTypes ?? [])];
+    for (const [header, times] of [[type, count - total(others.map(([, one]) => one))] as const, ...others]) {
+      const name = String(header).split(';')[0]!.trim().toLowerCase().slice(0, LONGEST_TYPE);
+      counts.set(name, (counts.get(name) ?? 0) + times);
+    }
+  }
+  return [...counts].map(([type, count]) => ({ type, count })).sort((a, b) => b.count - a.count);
+}
+
+const LONGEST_TYPE = 100;
 
 function journeysOf(threads: readonly Recorded[], side: number): SideResult['journeys'] {
   const named = Map.groupBy(

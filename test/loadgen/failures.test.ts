@@ -359,7 +359,11 @@ t.test(
 
 t.test('what fails fast, or slowly, is in no percentile; each kind of answer is counted, with its size', async (t) => {
   const url = await speaking(t, {
-    '/ok': (socket) => setTimeout(() => socket.end(`${HEAD}content-length: 5\r\n\r\nhello`), 30),
+    '/ok': (socket) =>
+      setTimeout(
+        () => socket.end(`${HEAD}content-type: Text/HTML; charset=utf-8\r\ncontent-length: 5\r\n\r\nhello`),
+        30,
+      ),
     '/long': (socket) => setTimeout(() => socket.end(`${HEAD}content-length: 15\r\n\r\nhello and so on`), 30),
     '/empty': (socket) => setTimeout(() => socket.end(`${HEAD}content-length: 0\r\n\r\n`), 30),
     '/500': (socket) => socket.end('HTTP/1.1 500 Oops\r\ncontent-length: 4\r\n\r\noops'),
@@ -383,6 +387,15 @@ t.test('what fails fast, or slowly, is in no percentile; each kind of answer is 
   const byKey = new Map(page!.answers!.map((one) => [`${one.status} ${one.failure} ${one.bytes > 0}`, one]));
   t.strictSame([...byKey.keys()].sort(), ['0 timeout false', '200 null false', '200 null true', '500 status true']);
   t.match(byKey.get('200 null true'), { count: 16, bytes: 10, deviation: 5 }, 'of 5 and of 15 bytes, on both threads');
+  t.strictSame(
+    byKey.get('200 null true')!.types!.toSorted((a, b) => (a.type < b.type ? -1 : 1)),
+    [
+      { type: '', count: 8 },
+      { type: 'text/html', count: 8 },
+    ],
+    'by media type, on both threads',
+  );
+  t.strictSame(byKey.get('0 timeout false')!.types, [{ type: '', count: 8 }]);
   t.match(byKey.get('200 null false'), { count: 8, bytes: 0, deviation: 0 });
   t.match(byKey.get('500 status true'), { count: 8, bytes: 4, deviation: 0 });
   t.match(byKey.get('0 timeout false'), { count: 8 });

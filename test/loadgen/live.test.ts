@@ -306,6 +306,7 @@ t.test('of a hundred names the rest is one, in the text and in the result', asyn
       i,
       200,
       10,
+      'text/plain',
       i % 5 === 0 ? { kind: 'status', detail: '500', message: `status 500 at ${i}` } : null,
     );
   const names = new Set(parse(reader.text()).series.flatMap(({ labels }) => labels.name ?? []));
@@ -326,7 +327,7 @@ t.test('of a hundred names the rest is one, in the text and in the result', asyn
 t.test('endlessly many ways of failing and journeys take no endless memory', async (t) => {
   const recorder = new Recorder(1, counting().writer, 10);
   for (let i = 0; i < 5000; i++) {
-    recorder.requested(MEASURE, 0, recorder.nameOf('x'), i, 0, 0.001, i, 0, 0, {
+    recorder.requested(MEASURE, 0, recorder.nameOf('x'), i, 0, 0.001, i, 0, 0, '', {
       kind: 'error',
       detail: `E${i}`,
       message: 'm'.repeat(10_000),
@@ -345,26 +346,53 @@ t.test('endlessly many ways of failing and journeys take no endless memory', asy
   t.ok(failures[0]!.example.message.length <= 500);
 });
 
+t.test('as many media types as a service may think of take no endless memory', async (t) => {
+  const recorder = new Recorder(1, counting().writer, 10);
+  for (let i = 0; i < 5000; i++)
+    recorder.requested(
+      MEASURE,
+      0,
+      recorder.nameOf('x'),
+      i,
+      0,
+      0.001,
+      i,
+      200,
+      5,
+      i % 2 === 0 ? 'a/b; v=1' : `x/${i}`,
+      null,
+    );
+  const { names } = sideResult([recorder.recorded()], 0, 'candidate', { warmup: 0, measure: 5000 }, true);
+  const { types, count } = names[0]!.answers![0]!;
+  t.equal(count, 5000);
+  t.strictSame(types!.slice(0, 3), [
+    { type: 'a/b', count: 2500 },
+    { type: 'others', count: 2480 },
+    { type: 'x/1', count: 1 },
+  ]);
+  t.equal(types!.length, 22);
+});
+
 t.test("two threads' records are one result; the kept requests are by their time", async (t) => {
   const recorders = [0, 1].map(() => new Recorder(2, counting().writer, 3));
   // Names, failures and order differ between the threads.
-  recorders[0]!.requested(MEASURE, 0, recorders[0]!.nameOf('a'), 0.3, 0.01, 1, 10, 200, 5, null);
-  recorders[0]!.requested(MEASURE, 1, recorders[0]!.nameOf('b'), 0.1, 0.02, 2, 11, 500, 5, {
+  recorders[0]!.requested(MEASURE, 0, recorders[0]!.nameOf('a'), 0.3, 0.01, 1, 10, 200, 5, '', null);
+  recorders[0]!.requested(MEASURE, 1, recorders[0]!.nameOf('b'), 0.1, 0.02, 2, 11, 500, 5, '', {
     kind: 'status',
     detail: '500',
     message: 'first',
   });
-  recorders[1]!.requested(MEASURE, 0, recorders[1]!.nameOf('b'), 0.2, 0.03, 3, 12, 0, 0, {
+  recorders[1]!.requested(MEASURE, 0, recorders[1]!.nameOf('b'), 0.2, 0.03, 3, 12, 0, 0, '', {
     kind: 'timeout',
     detail: '',
     message: 'late',
   });
-  recorders[1]!.requested(MEASURE, 1, recorders[1]!.nameOf('a'), 0.4, 0.04, 4, 13, 503, 0, {
+  recorders[1]!.requested(MEASURE, 1, recorders[1]!.nameOf('a'), 0.4, 0.04, 4, 13, 503, 0, '', {
     kind: 'status',
     detail: '500',
     message: 'second',
   });
-  recorders[1]!.requested(WARMUP, 1, recorders[1]!.nameOf('a'), -1, 0, 9, 0, 200, 0, null);
+  recorders[1]!.requested(WARMUP, 1, recorders[1]!.nameOf('a'), -1, 0, 9, 0, 200, 0, '', null);
   for (const [i, recorder] of recorders.entries()) {
     recorder.started(MEASURE, 0, 0.5);
     recorder.iterated(MEASURE, 0, i + 1);
