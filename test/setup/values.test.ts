@@ -14,6 +14,7 @@ import {
   isCurrent,
   OPTIONAL_NAMES,
   PERF_NAMES,
+  PROFILE_NAMES,
   RECIPE_LABEL,
   recipeOf,
   SERVICE_NAMES,
@@ -60,7 +61,15 @@ t.test('an image comes after what it is built from, each once', async (t) => {
 t.test('what is needed everywhere, for a fleet, and where it can be had', async (t) => {
   t.same(OPTIONAL_NAMES, ['grafana']);
   t.same(
-    [...IMAGE_NAMES, ...FLEET_NAMES, ...SERVICE_NAMES, ...TEST_NAMES, ...PERF_NAMES, ...OPTIONAL_NAMES].sort(),
+    [
+      ...IMAGE_NAMES,
+      ...FLEET_NAMES,
+      ...SERVICE_NAMES,
+      ...PROFILE_NAMES,
+      ...TEST_NAMES,
+      ...PERF_NAMES,
+      ...OPTIONAL_NAMES,
+    ].sort(),
     Object.keys(IMAGES).sort(),
     'each image once',
   );
