@@ -173,13 +173,21 @@ export interface RunDocument {
    */
   notes?: string[];
   /**
-   * What was measured, built in or by PromQL.
+   * What was measured, built in, by PromQL or of telemetry.
    */
   metrics: Metric[];
   /**
    * Names of requests whose answers the benchmark lets differ between the sides (`allow.answers_differ`). Absent where it names none.
    */
   answers_differ?: string[];
+  /**
+   * Profiles of its services, from a round of their own after the last one that counts: the files, by side, service and process. Absent where none was asked for, or none came.
+   */
+  profiles?: Profile[];
+  /**
+   * Functions whose share of the CPU differs most between the sides, by their profiles: of each service at most five that grew, the one that grew most first, then at most five that shrank. They never count for the verdict. Absent without profiles of both sides.
+   */
+  profile_changes?: ProfileChange[];
   /**
    * One entry for each side of each round, in the order in which they were measured, invalid ones too.
    */
@@ -408,13 +416,123 @@ export interface Metric {
    */
   margin_from?: 'benchmark' | 'default' | 'calibration';
   /**
-   * The query, with $window and $selector; absent for a built-in metric.
+   * The query, with $window and $selector; absent for a metric that is built in or of telemetry.
    */
   promql?: string;
+  /**
+   * Which label of a service's telemetry it is, and which value of it; absent for other metrics.
+   */
+  telemetry?: {
+    /**
+     * The service of the Compose file.
+     */
+    service: string;
+    /**
+     * The kind of file.
+     */
+    prefix: 'duration' | 'runtime' | 'profiler' | 'other';
+    /**
+     * The label.
+     */
+    label: string;
+    /**
+     * The field of `telemetry/labels` of a round.
+     */
+    value: 'count' | 'rate' | 'sum' | 'mean' | 'min' | 'p50' | 'p90' | 'p95' | 'p99' | 'max';
+  };
   /**
    * Why the values of the two sides of this run cannot be compared: no verdict is made of them. Absent where they can.
    */
   incomparable?: string;
+}
+/**
+ * A file of a profiler.
+ */
+export interface Profile {
+  /**
+   * The side that was profiled.
+   */
+  side: 'candidate' | 'baseline';
+  /**
+   * Its service.
+   */
+  service: string;
+  /**
+   * The process and thread, or the replica, as the profiler names it.
+   */
+  instance: string;
+  /**
+   * What has made it: the telemetry library in the service (`cpu`), `perf` from outside, or an endpoint of the service (`pprof`).
+   */
+  kind: 'cpu' | 'perf' | 'pprof';
+  /**
+   * Samples at which the CPU was at work; 0 of a file that cannot be read.
+   */
+  samples: number;
+  /**
+   * How long it was profiled; 0 of a file that cannot be read.
+   */
+  seconds: number;
+  /**
+   * Name of the file, beside the chunks of the run's newest block.
+   */
+  file: string;
+  /**
+   * Why the file cannot be read; it is kept as it is. Absent where it can.
+   */
+  fault?: string;
+}
+/**
+ * A function, and how much of the CPU it took on each side, with what it calls in Node.js and V8.
+ */
+export interface ProfileChange {
+  /**
+   * The service that it is of.
+   */
+  service: string;
+  /**
+   * Its name, as the profiler gives it.
+   */
+  name: string;
+  /**
+   * The file or module; empty of what is in no function.
+   */
+  url: string;
+  /**
+   * The line in it, of the candidate; 0: not known.
+   */
+  line: number;
+  candidate: ProfileSamples;
+  baseline: ProfileSamples;
+  /**
+   * Share of the candidate less that of the baseline: 0.05 is 5 points more.
+   */
+  change: number;
+  /**
+   * Lower bound of its 95 % interval, as far as the numbers of samples tell.
+   */
+  low: number;
+  /**
+   * Upper bound.
+   */
+  high: number;
+  /**
+   * Whether it is more than so many samples make by chance, though so many functions are looked at.
+   */
+  sure: boolean;
+}
+/**
+ * Samples that were in it, of all at which the CPU was at work.
+ */
+export interface ProfileSamples {
+  /**
+   * Samples in it.
+   */
+  samples: number;
+  /**
+   * All of its side.
+   */
+  of: number;
 }
 /**
  * One side of one round: one observation.
@@ -569,6 +687,21 @@ export interface Round {
          * Standard deviation of the size.
          */
         deviation: number;
+        /**
+         * Their media types, most frequent first. Absent in rounds of before they were kept.
+         *
+         * Items: Those of one media type.
+         */
+        types?: {
+          /**
+           * As text/html, without what may follow it; empty where no Content-Type was given.
+           */
+          type: string;
+          /**
+           * How many.
+           */
+          count: number;
+        }[];
       }[];
     }[];
   };
@@ -599,6 +732,78 @@ export interface Round {
      */
     error?: string;
   }[];
+  /**
+   * What the services wrote into their telemetry folders, in the window. Absent where the benchmark names none, and in rounds of before there was telemetry.
+   */
+  telemetry?: {
+    /**
+     * At most 200 of each service, the most frequent first.
+     *
+     * Items: One label of one service.
+     */
+    labels: {
+      /**
+       * The service that wrote it.
+       */
+      service: string;
+      /**
+       * The kind of file.
+       */
+      prefix: 'duration' | 'runtime' | 'profiler' | 'other';
+      /**
+       * What was measured.
+       */
+      label: string;
+      /**
+       * `s`, `bytes`, `ratio`, `count`; empty where the file does not say.
+       */
+      unit: string;
+      /**
+       * Samples in the window.
+       */
+      count: number;
+      /**
+       * Samples per second of the window.
+       */
+      rate: number;
+      /**
+       * All values together.
+       */
+      sum: number;
+      /**
+       * Their mean.
+       */
+      mean: number;
+      /**
+       * The least.
+       */
+      min: number;
+      /**
+       * The median.
+       */
+      p50: number;
+      /**
+       * The 90th percentile.
+       */
+      p90: number;
+      /**
+       * The 95th percentile.
+       */
+      p95: number;
+      /**
+       * The 99th percentile.
+       */
+      p99: number;
+      /**
+       * The greatest.
+       */
+      max: number;
+    }[];
+    /**
+     * What has to be said of the files, one sentence each: lines that are none, and from when on telemetry is missing. Absent where there is nothing.
+     */
+    notes?: string[];
+  };
 }
 /**
  * One value of one metric for one side of one round.

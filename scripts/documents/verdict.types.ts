@@ -64,7 +64,7 @@ export interface VerdictDocument {
    */
   metrics: Metric[];
   /**
-   * In what the answers of both sides to the same requests differ. Absent where they do not, and where they were not kept. Where a `status` or `presence` differs that the benchmark does not declare there is no PASS and no IMPROVEMENT, where a `size` does no IMPROVEMENT; more `failed` requests are a REGRESSION.
+   * In what the answers of both sides to the same requests differ. Absent where they do not, and where they were not kept. Where a `status`, `type` or `presence` differs that the benchmark does not declare there is no PASS and no IMPROVEMENT, where a `size` does no IMPROVEMENT; more `failed` requests are a REGRESSION.
    *
    * Items: A difference.
    */
@@ -74,9 +74,9 @@ export interface VerdictDocument {
      */
     name: string;
     /**
-     * `failed`: the candidate fails more often, or less. `status`: other statuses, or answers without a body. `size`: larger or smaller bodies. `presence`: only one side was asked for it.
+     * `failed`: the candidate fails more often, or less. `status`: other statuses, or answers without a body. `type`: bodies of another media type. `size`: larger or smaller bodies. `presence`: only one side was asked for it.
      */
-    what: 'failed' | 'status' | 'size' | 'presence';
+    what: 'failed' | 'status' | 'type' | 'size' | 'presence';
     /**
      * Of `failed`: the candidate fails more often.
      */

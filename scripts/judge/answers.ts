@@ -1,7 +1,7 @@
 /**
  * Did both sides answer the same requests in the same way? Faster is no better where less is answered. Pure.
  *
- * A share (of failures, of a status) differs where two things are so. The counts of all rounds together are no chance:
+ * A share (of failures, of a status, of a media type) differs where two things are so. The counts of all rounds together are no chance:
  * an exact binomial test. And the rounds agree, since failures come in bursts, which are no independent requests:
  * Student's t over the differences of the rounds. A size differs where the mean bodies of the rounds are farther apart
  * than a margin, by the same t over logarithms of their ratios. Levels are divided by the number of comparisons
@@ -12,7 +12,7 @@ import { binomialAtMost } from './clopper-pearson.ts';
 import type { Observation } from './observations.ts';
 import { studentTail } from './student-t.ts';
 
-/** A false difference of one kind (failures, statuses, sizes), over all names. */
+/** A false difference of one kind (failures, statuses, media types, sizes), over all names. */
 export const ALPHA_ANSWERS = 0.001;
 /** Bodies may differ so far in their mean size: dates, ids and versions do. */
 export const SIZE_MARGIN = 0.05;
@@ -40,6 +40,8 @@ interface Alike {
   /** Sum of the sizes, and of their squared deviations from the mean of their round. */
   bytes: number;
   squares: number;
+  /** How many had which media type; null where that was not kept. */
+  types: Map<string, number> | null;
 }
 
 interface Named {
@@ -83,7 +85,12 @@ export function compareAnswers(
   const names = [...new Set(rounds.flatMap((round) => SIDES.flatMap((side) => [...round[side].names.keys()])))].sort();
   const isDeclared = (name: string) =>
     declared.some((one) => (one.endsWith('*') ? name.startsWith(one.slice(0, -1)) : name === one));
-  const found = [...presence(rounds, names), ...statuses(rounds, names), ...sizes(rounds, names)];
+  const found = [
+    ...presence(rounds, names),
+    ...statuses(rounds, names),
+    ...types(rounds, names),
+    ...sizes(rounds, names),
+  ];
   const failed = failures(rounds);
   return {
     differences: [
@@ -109,7 +116,7 @@ function sideAnswers(rounds: Observation['candidate']): SideAnswers | null {
       const named = getOrMake(side.names, name, (): Named => ({ requests: 0, failed: 0, alike: new Map() }));
       named.requests += requests;
       named.failed += failed;
-      for (const { status, failure, count, bytes, deviation } of all) {
+      for (const { status, failure, count, bytes, deviation, types } of all) {
         const empty = bytes === 0;
         const one = getOrMake(named.alike, `${status} ${failure ?? ''} ${empty}`, () => ({
           status,
@@ -118,10 +125,13 @@ function sideAnswers(rounds: Observation['candidate']): SideAnswers | null {
           count: 0,
           bytes: 0,
           squares: 0,
+          types: new Map<string, number>() as Map<string, number> | null,
         }));
         one.count += count;
         one.bytes += count * bytes;
         one.squares += count * deviation ** 2;
+        if (!types) one.types = null;
+        for (const { type, count } of types ?? []) one.types?.set(type, (one.types.get(type) ?? 0) + count);
       }
     }
   }
@@ -243,18 +253,54 @@ function tally(
         if (wanted(answers)) counts.set(called(answers), (counts.get(called(answers)) ?? 0) + answers.count);
     }
   }
+  return listed(counts);
+}
+
+function listed(counts: ReadonlyMap<string, number>, called = (what: string) => what): string {
   const sorted = [...counts].sort(([, a], [, b]) => b - a);
   const more = sorted.length > MOST_NAMED ? `, and ${sorted.length - MOST_NAMED} more kinds` : '';
   return sorted
     .slice(0, MOST_NAMED)
-    .map(([what, count]) => `${what} × ${count}`)
+    .map(([what, count]) => `${called(what)} × ${count}`)
     .join(', ')
     .concat(more);
 }
 
-/** Bodies of one name and status that are larger or smaller, on average. */
-function sizes(rounds: readonly Both[], names: readonly string[]): Found[] {
-  const compared = names.flatMap((name) => {
+/** Bodies of one name and status that are of another media type: an error may be as long as the right answer. */
+function types(rounds: readonly Both[], names: readonly string[]): Found[] {
+  const tests = pairsOf(rounds, names).flatMap(({ name, pairs }) => {
+    const all = pairs.flatMap(({ candidate, baseline }) => [candidate.types, baseline.types]);
+    if (all.some((one) => one === null)) return [];
+    const found = [...new Set(all.flatMap((one) => [...one!.keys()]))];
+    return found.length < 2 ? [] : found.map((type) => ({ name, pairs, type }));
+  });
+  const differing = tests.filter(({ pairs, type }) => {
+    const of = ({ types, count }: Alike) => ({ hits: types!.get(type) ?? 0, of: count });
+    const counts = pairs.map((pair) => ({ candidate: of(pair.candidate), baseline: of(pair.baseline) }));
+    return shareDiffers(counts, ALPHA_ANSWERS / tests.length);
+  });
+  const words = (pairs: readonly Pair[], side: (typeof SIDES)[number]) => {
+    const counts = new Map<string, number>();
+    for (const { [side]: one } of pairs)
+      for (const [type, count] of one.types!) counts.set(type, (counts.get(type) ?? 0) + count);
+    return listed(counts, (type) => type || 'no content type');
+  };
+  return [...Map.groupBy(differing, ({ pairs }) => pairs).values()].map(([{ name, pairs } = differing[0]!]) => ({
+    name,
+    what: 'type',
+    words: `${name}: candidate ${words(pairs, 'candidate')}, baseline ${words(pairs, 'baseline')}`,
+  }));
+}
+
+/** Answers with a body that are alike, of both sides of a round. */
+interface Pair {
+  candidate: Alike;
+  baseline: Alike;
+}
+
+/** By name and status, the rounds in which both sides have them. */
+function pairsOf(rounds: readonly Both[], names: readonly string[]): { name: string; pairs: Pair[] }[] {
+  return names.flatMap((name) => {
     const keys = new Set(
       rounds.flatMap(({ candidate }) =>
         good(candidate.names.get(name)).flatMap(([key, { empty }]) => (empty ? [] : key)),
@@ -268,6 +314,11 @@ function sizes(rounds: readonly Both[], names: readonly string[]): Found[] {
       return pairs.length > 0 ? [{ name, pairs }] : [];
     });
   });
+}
+
+/** Bodies of one name and status that are larger or smaller, on average. */
+function sizes(rounds: readonly Both[], names: readonly string[]): Found[] {
+  const compared = pairsOf(rounds, names);
   return compared
     .filter(({ pairs }) => sizeDiffers(pairs, ALPHA_ANSWERS / compared.length))
     .map(({ name, pairs }) => ({
@@ -277,13 +328,13 @@ function sizes(rounds: readonly Both[], names: readonly string[]): Found[] {
     }));
 }
 
-const meanSize = (pairs: readonly { candidate: Alike; baseline: Alike }[], side: (typeof SIDES)[number]): string => {
+const meanSize = (pairs: readonly Pair[], side: (typeof SIDES)[number]): string => {
   const total = (pick: (alike: Alike) => number) => pairs.reduce((sum, pair) => sum + pick(pair[side]), 0);
   const mean = total(({ bytes }) => bytes) / total(({ count }) => count);
   return String(mean < 100 ? Number(mean.toFixed(1)) : Math.round(mean));
 };
 
-function sizeDiffers(pairs: readonly { candidate: Alike; baseline: Alike }[], level: number): boolean {
+function sizeDiffers(pairs: readonly Pair[], level: number): boolean {
   const rounds = pairs.map(({ candidate, baseline }) => {
     const [mine, other] = [candidate.bytes / candidate.count, baseline.bytes / baseline.count];
     const variance = ({ count, squares }: Alike, mean: number) => squares / count / count / mean ** 2;

@@ -2,8 +2,9 @@
 import t from 'tap';
 import { generator } from '../../loadgen/schedule.ts';
 import { normal } from '../../scripts/dev/perf/verdict-models.ts';
-import type { RoundDocument } from '../../scripts/documents/run.ts';
+import type { RoundDocument, RunDocument } from '../../scripts/documents/run.ts';
 import { ALPHA_ANSWERS, compareAnswers } from '../../scripts/judge/answers.ts';
+import { withAnswers } from '../../scripts/judge/answers-verdict.ts';
 import { binomialAtMost } from '../../scripts/judge/clopper-pearson.ts';
 import { judgeRun } from '../../scripts/judge/judge-run.ts';
 import type { Observation } from '../../scripts/judge/observations.ts';
@@ -118,6 +119,82 @@ t.test('what is another answer: by hand', async (t) => {
     wordsOf(6, () => answers({ page: ['a', 'b', 'c', 'd'].map((_, i) => kind(200 + i, 900)) }), good),
     ['page: candidate 200 × 5400, 201 × 5400, 202 × 5400, and 1 more kinds, baseline 200 × 21600'],
   );
+});
+
+t.test('an error that is as long as the right answer is of another media type', async (t) => {
+  const typed = (types: Record<string, number>, status = 200, bytes = 20_480): Kind => ({
+    ...kind(
+      status,
+      Object.values(types).reduce((sum, count) => sum + count, 0),
+      bytes,
+    ),
+    types: Object.entries(types).map(([type, count]) => ({ type, count })),
+  });
+  const json = page(typed({ 'application/json': REQUESTS }));
+  const html = page(typed({ 'text/html': REQUESTS }));
+  t.strictSame(wordsOf(6, json, json), []);
+  const found = compare(6, html, json).differences;
+  t.match(found, [
+    {
+      name: 'page',
+      what: 'type',
+      declared: false,
+      words: 'page: candidate text/html × 21600, baseline application/json × 21600',
+    },
+  ]);
+  t.equal(withAnswers('IMPROVEMENT', found), 'INCONCLUSIVE');
+  t.equal(withAnswers('PASS', found), 'INCONCLUSIVE', 'it is other work, as with a status');
+  t.match(compare(6, html, json, ['page']).differences, [{ what: 'type', declared: true }]);
+  t.strictSame(
+    wordsOf(6, page(typed({ 'application/json': 3400, '': 200 })), json),
+    ['page: candidate application/json × 20400, no content type × 1200, baseline application/json × 21600'],
+    'some of them',
+  );
+  t.strictSame(wordsOf(6, page(typed({ 'application/json': 3599, 'text/html': 1 })), json), [], 'one in a round');
+  t.strictSame(wordsOf(6, page(kind(200, REQUESTS)), json), [], 'not kept of a round of before');
+  t.strictSame(
+    wordsOf(6, page(typed({ 'text/html': REQUESTS }, 302)), json),
+    ['page: candidate 302 × 21600, baseline 200 × 21600'],
+    'another status says it already',
+  );
+  t.strictSame(
+    wordsOf(6, page(typed({ '': REQUESTS }, 204, 0)), page(typed({ 'text/html': REQUESTS }, 204, 0))),
+    [],
+    'what has no body is of no type',
+  );
+  t.match(
+    judgeRun({
+      ...withTypes(makeJudged({ factors: { latency_med: 0.9 } }), html, json),
+    }),
+    {
+      verdict: 'INCONCLUSIVE',
+      summary:
+        /^the answers differ, so it is no IMPROVEMENT: page: candidate text\/html × 36000, baseline application\/json × 36000; latency med: /,
+    },
+  );
+});
+
+const withTypes = (run: RunDocument, candidate: Side, baseline: Side): RunDocument => ({
+  ...run,
+  rounds: run.rounds.map((round) => ({ ...round, answers: (round.side === 'candidate' ? candidate : baseline)(0) })),
+});
+
+t.test('media types that are drawn differ by chance only', async (t) => {
+  let found = 0;
+  for (let trial = 0; trial < 500; trial++) {
+    const random = generator(23, trial);
+    const drawn: Side = () => {
+      const html = Array.from({ length: 200 }, () => Number(random() < 0.3)).reduce((sum, one) => sum + one, 0);
+      const types = [
+        { type: 'text/html', count: html },
+        { type: 'application/json', count: 200 - html },
+      ];
+      return answers({ page: [{ ...kind(200, 200), types }] });
+    };
+    found += compare(6, drawn, drawn).differences.length;
+  }
+  // At most one in a thousand: of 500, more than 5 have a chance of about one in a hundred thousand.
+  t.ok(found <= 5, `${found} of 500`);
 });
 
 t.test('what the benchmark declares may differ, but failures are counted', async (t) => {

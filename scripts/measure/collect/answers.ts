@@ -7,6 +7,8 @@ type Answers = NonNullable<RoundDocument['answers']>;
 /** Names that are stored of one side of a round, and kinds of answers of a name. */
 const MOST_NAMES = 100;
 const MOST_ANSWERS = 30;
+/** Media types of answers that are alike. */
+const MOST_TYPES = 5;
 
 /** Most frequent first. The names are of the load script: each is kept short. */
 export function answersOf({ requests, failed, names }: Pick<SideResult, 'requests' | 'failed' | 'names'>): Answers {
@@ -23,12 +25,13 @@ export function answersOf({ requests, failed, names }: Pick<SideResult, 'request
         answers: answers
           .toSorted((a, b) => b.count - a.count)
           .slice(0, MOST_ANSWERS)
-          .map(({ status, failure, count, bytes, deviation }) => ({
+          .map(({ status, failure, count, bytes, deviation, types }) => ({
             status,
             failure: failure?.slice(0, 100) ?? null,
             count,
             bytes: rounded(bytes),
             deviation: rounded(deviation),
+            ...(types ? { types: types.slice(0, MOST_TYPES) } : {}),
           })),
       })),
   };

@@ -9,6 +9,7 @@ t.test('most frequent first, and bounded: the names and the answers are of code 
     count: 1 + i,
     bytes: 10 + i / 3,
     deviation: 1 / 3,
+    ...(i === 499 ? { types: Array.from({ length: 9 }, (_, j) => ({ type: `text/${j}`, count: 9 - j })) } : {}),
   }));
   const names = Array.from({ length: 150 }, (_, i) => ({
     name: `${i} ${'y'.repeat(500)}`,
@@ -23,7 +24,18 @@ t.test('most frequent first, and bounded: the names and the answers are of code 
   t.equal(first!.name.length, 200);
   t.strictSame(
     [first!.requests, first!.answers.length, first!.answers[0]],
-    [150, 30, { status: 499, failure: null, count: 500, bytes: 176.333, deviation: 0.333 }],
+    [
+      150,
+      30,
+      {
+        status: 499,
+        failure: null,
+        count: 500,
+        bytes: 176.333,
+        deviation: 0.333,
+        types: [9, 8, 7, 6, 5].map((count, j) => ({ type: `text/${j}`, count })),
+      },
+    ],
   );
   t.ok(JSON.stringify(kept).length < 50_000);
   const { failure } = answersOf({ requests: 1, failed: 1, names: [{ ...names[0]!, answers: answers.slice(7, 8) }] })
