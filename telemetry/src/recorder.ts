@@ -69,6 +69,11 @@ export function open(given: RecorderOptions): void {
   syncClock();
 }
 
+/** Whether it was opened, and everything could be written so far. */
+export function isOpen(): boolean {
+  return options !== null;
+}
+
 /** Writes what is buffered and closes the files. */
 export function close(): void {
   switchTo(false);
@@ -162,7 +167,8 @@ function addLabel(label: unknown): Uint8Array {
   if (labels.size >= MAX_LABELS) {
     tellOnce(
       'labels',
-      `more than ${MAX_LABELS} labels: the rest are recorded as "${OTHER}". The last one was "${text.slice(0, 60)}"`,
+      `more than ${MAX_LABELS} labels: the rest are recorded as "${OTHER}". The first of them is "${text.slice(0, 60)}". ` +
+        'A label is a route or a kind of work, never an id (told once)',
     );
     return other;
   }
@@ -206,7 +212,7 @@ function fail(path: string | undefined, error: unknown): void {
   const dir = options?.dir;
   tell(
     `cannot write ${path || dir}: ${messageOf(error)}. Recording has stopped, the service goes on. ` +
-      `Make room in ${dir} or make it writable, then call stop() and start() again`,
+      `Make room in ${dir} or make it writable, then call start() again`,
   );
   closeFiles();
   on = false;

@@ -1,9 +1,10 @@
-import { accessSync, constants, mkdirSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
+import { constants as system } from 'node:os';
+import { dirname, resolve } from 'node:path';
 import { unwatchControl, watchControl } from './control.ts';
 import { callAll } from './listeners.ts';
 import type { ProfilerOptions } from './profiler.ts';
-import { close, open } from './recorder.ts';
+import { close, isOpen, open } from './recorder.ts';
 import type { RuntimeOptions } from './samplers.ts';
 import { forgetTold, messageOf, tell } from './tell.ts';
 
@@ -54,15 +55,17 @@ export function onStop(listener: () => void): void {
 
 /** Starts telemetry. Returns whether it runs now. Never throws. */
 export function start(options: Options = {}): boolean {
-  const dir = options.dir ?? process.env[FOLDER];
-  if (!dir) return false;
-  if (started) {
+  if (started && isOpen()) {
     tell(`start() was called while telemetry runs in ${started}: it goes on as it is. Call stop() first`);
     return true;
   }
+  stop();
+  const dir = options.dir ?? process.env[FOLDER];
+  if (!dir) return false;
   try {
     const folder = resolve(dir);
-    mkdirSync(folder, { recursive: true });
+    const signal = signalOf(options);
+    makeFolder(folder);
     accessSync(folder, constants.W_OK | constants.X_OK);
     forgetTold();
     open({
@@ -73,11 +76,7 @@ export function start(options: Options = {}): boolean {
     });
     started = folder;
     for (const listener of startListeners) listener(options);
-    watchControl({
-      dir: folder,
-      on: options.on ?? true,
-      signal: options.signal === undefined ? 'SIGUSR2' : options.signal,
-    });
+    watchControl({ dir: folder, on: options.on ?? true, signal });
     process.on('exit', stop);
     return true;
   } catch (error) {
@@ -105,4 +104,23 @@ export function wholeNumber(name: string, given: number | undefined, { least, mo
   if (given === undefined) return fallback;
   if (Number.isInteger(given) && given >= least && given <= most) return given;
   throw new Error(`${name} must be a whole number from ${least} to ${most}, not ${String(given)}`);
+}
+
+function signalOf({ signal = 'SIGUSR2' }: Options): NodeJS.Signals | null {
+  if (signal === null || signal in system.signals) return signal;
+  throw new Error(`signal must be the name of a signal or null, not ${String(signal)}`);
+}
+
+/** Not by mkdir's `recursive`: below /proc that never ends. */
+function makeFolder(folder: string): void {
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (found?.isDirectory()) return;
+  if (found) throw new Error('it is no folder');
+  makeFolder(dirname(folder));
+  try {
+    mkdirSync(folder);
+  } catch (error) {
+    // Another process was faster.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 }
