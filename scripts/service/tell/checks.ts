@@ -1,9 +1,9 @@
 /** What a check run on GitHub says of a job. Pure. */
 import type { Conclusions } from '../../config/service.ts';
-import { plainLines, plainText, plural } from '../../core/text.ts';
+import { plainText, plural } from '../../core/text.ts';
 import type { Job } from '../../documents/job.ts';
 import type { RunDocument } from '../../documents/run.ts';
-import { escaped, verdictMarkdown } from '../../report/markdown.ts';
+import { escaped, fenced, verdictMarkdown } from '../../report/markdown.ts';
 import type { Acceptance } from '../../store/acceptances.ts';
 import type { CheckRun } from './github-types.ts';
 
@@ -23,9 +23,6 @@ export interface CheckContext {
 /** GitHub's limit for a summary, and what fits beside the name in its list of checks. */
 const SUMMARY = 65_535;
 const TITLE = 200;
-/** Of a log: this many of its last lines, of this many characters each. */
-const LOG_LINES = 60;
-const LOG_WIDTH = 300;
 
 const CHECK = 'mayfly: ';
 export const checkName = (benchmark: string): string => `${CHECK}${benchmark}`;
@@ -226,17 +223,6 @@ export function reasonMarkdown(job: Job, site: string): string {
     ...(log === '' ? [] : [fenced(log)]),
     `Job ${job.job_id}: [more](<${jobLink(job, site)}>).`,
   ].join('\n\n');
-}
-
-/** Text of others as a block of code, which nothing in it can end. */
-function fenced(text: string): string {
-  const lines = plainLines(text)
-    .split('\n')
-    .slice(-LOG_LINES)
-    .map((line) => cut(line, LOG_WIDTH));
-  const longest = Math.max(2, ...lines.flatMap((line) => [...line.matchAll(/`+/g)].map(([ticks]) => ticks.length)));
-  const fence = '`'.repeat(longest + 1);
-  return [fence, ...lines, fence].join('\n');
 }
 
 export const firstOf = (text: string): string => plainText(text.split('\n')[0]!);
