@@ -20,7 +20,7 @@ export interface Block {
   chunks: number;
   /** 1: as it was shipped. */
   level: number;
-  /** External labels: run_id of a raw block, stream="trend" of a trend block. */
+  /** External labels: run_id of a raw block, stream="trend" of a trend block, a name of telemetry by hand. */
   labels: Record<string, string>;
   /** Size of every file but meta.json, in bytes, by path in the block. */
   files: Record<string, number>;
@@ -45,8 +45,17 @@ export const isTrend = ({ labels }: Pick<Block, 'labels'>) =>
 /** A block of a run; one from before there were streams carries none. */
 export const isRaw = ({ labels: { stream, run_id, benchmark, host } }: Pick<Block, 'labels'>) =>
   stream === 'raw' ? Boolean(run_id) : stream === undefined && Boolean(run_id && benchmark && host);
+/** Of telemetry files that were brought by hand: of no run. */
+export const isTelemetry = ({ labels: { stream, telemetry, run_id } }: Pick<Block, 'labels'>) =>
+  stream === 'telemetry' && Boolean(telemetry) && !run_id;
+/**
+ * File beside the chunks of a block that was made of the telemetry of a run: it lies over the block of what was scraped
+ * in the same run, and holds other series. Prometheus and Store read the segments, whose names are numbers.
+ */
+export const TELEMETRY_MARK = 'chunks/telemetry.json';
+export const isRunTelemetry = ({ files }: Pick<Block, 'files'>) => TELEMETRY_MARK in files;
 /** Any other one is of somebody else who uses the bucket: it is never deleted, merged or repaired. */
-export const isOurs = (block: Pick<Block, 'labels'>) => isTrend(block) || isRaw(block);
+export const isOurs = (block: Pick<Block, 'labels'>) => isTrend(block) || isRaw(block) || isTelemetry(block);
 export const sizeOf = ({ files }: Pick<Block, 'files'>) => Object.values(files).reduce((sum, bytes) => sum + bytes, 0);
 
 const LIST_TIMEOUT_MS = 600_000;

@@ -170,6 +170,11 @@ const SUBCOMMANDS: readonly Subcommand[] = [
         value: 'AGE',
         help: 'trend blocks whose newest sample is older go; the next rebuild-trends makes them again',
       },
+      {
+        name: 'telemetry-older-than',
+        value: 'AGE',
+        help: 'blocks of npm run telemetry -- import whose newest sample is older go',
+      },
       YES,
       { name: 'now', help: 'remove at once; without it what is marked stays for two days more' },
       ...BUCKET,
@@ -180,10 +185,11 @@ const SUBCOMMANDS: readonly Subcommand[] = [
       const keepLast = counted(given, 'keep-last', 1);
       const maxBytes = given.has('max-size') ? parseSize('max-size', given.text('max-size')!) : undefined;
       const trendOlderThanMs = aged(given, 'trend-older-than');
+      const telemetryOlderThanMs = aged(given, 'telemetry-older-than');
       const benchmark = await benchmarkOf(given);
-      if ([olderThanMs, keepLast, maxBytes, trendOlderThanMs].every((value) => value === undefined)) {
+      if ([olderThanMs, keepLast, maxBytes, trendOlderThanMs, telemetryOlderThanMs].every((value) => value === undefined)) {
         throw new UsageError('prune needs to know what may go', {
-          hint: 'Give --older-than, --keep-last, --max-size or --trend-older-than; npm run archive -- prune --help explains them.',
+          hint: 'Give --older-than, --keep-last, --max-size, --trend-older-than or --telemetry-older-than; npm run archive -- prune --help explains them.',
         });
       }
       if (given.has('now') && !given.has('yes'))
@@ -201,6 +207,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
         yes: given.has('yes'),
         now: given.has('now'),
         ...(trendOlderThanMs === undefined ? {} : { trendOlderThanMs }),
+        ...(telemetryOlderThanMs === undefined ? {} : { telemetryOlderThanMs }),
       };
       const document = await onBucket(given, ['thanos'], (bucket, ctx) =>
         whileAlone(options.yes, ctx, () => prune(bucket, options, ctx)),

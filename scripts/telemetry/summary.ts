@@ -1,30 +1,13 @@
 /** What telemetry files say of a window: count, rate and quantiles of each label. */
 import { LogCollapsingLowestDenseDDSketch } from '@datadog/sketches-js';
 import { plural } from '../core/text.ts';
+import type { RoundDocument } from '../documents/run.ts';
 import { Findings } from './findings.ts';
 import { type PrefixReader, readTelemetry, type TelemetryPrefix } from './format.ts';
 import { Labels, OTHER_LABEL } from './labels.ts';
 
-/** One label of one service over a window. */
-export interface TelemetryLabel {
-  /** Of the Compose file; empty where files are read by hand. */
-  service: string;
-  prefix: TelemetryPrefix;
-  label: string;
-  /** s, bytes, ratio, count; empty where the file does not say. */
-  unit: string;
-  count: number;
-  /** Samples per second of the window. */
-  rate: number;
-  sum: number;
-  mean: number;
-  min: number;
-  p50: number;
-  p90: number;
-  p95: number;
-  p99: number;
-  max: number;
-}
+/** One label of one service over a window; the service is empty where files are read by hand. */
+export type TelemetryLabel = NonNullable<RoundDocument['telemetry']>['labels'][number];
 
 export interface SummaryOptions {
   /**

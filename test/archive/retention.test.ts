@@ -28,9 +28,9 @@ t.test('retention merges nothing, marks what is too old, and leaves the trend st
   t.equal(readdirSync(bucket).filter(isBlockName).length, before.length, 'and no other');
   const marked = before.filter((name) => existsSync(join(bucket, name, 'deletion-mark.json')));
   t.same(
-    marked.map((name) => metaOf(bucket, name).thanos.labels),
-    [{ stream: 'raw', run_id: 'OLD' }],
-    'only the raw block that is too old is marked',
+    marked.map((name) => metaOf(bucket, name).thanos.labels).sort((a, b) => (a.stream < b.stream ? -1 : 1)),
+    [{ stream: 'raw', run_id: 'OLD' }, TELEMETRY],
+    'only the raw block and the telemetry by hand that are too old are marked',
   );
   const foreign = before.filter((name) =>
     FOREIGN.some(({ cluster }) => metaOf(bucket, name).thanos.labels.cluster === cluster),
@@ -69,6 +69,7 @@ t.test('retention merges nothing, marks what is too old, and leaves the trend st
 });
 
 const FOREIGN: Record<string, string>[] = [{ cluster: 'prod' }, { cluster: 'test', run_id: 'OTHER' }];
+const TELEMETRY = { region: 'eu', stream: 'telemetry', telemetry: 'night' };
 
 const metaOf = (bucket: string, block: string) => JSON.parse(readFileSync(join(bucket, block, 'meta.json'), 'utf8'));
 
@@ -80,10 +81,11 @@ async function rawBucket(t: Test, data: string): Promise<string> {
   await addBlocks(t, data, { stream: 'raw', run_id: 'NEW' }, tenDaysAgo, 12);
   await addBlocks(t, data, { stream: 'raw', run_id: 'OLD' }, tenDaysAgo - 90 * DAY_S, 1);
   await addBlocks(t, data, { stream: 'trend' }, tenDaysAgo - 90 * DAY_S, 1);
+  await addBlocks(t, data, TELEMETRY, tenDaysAgo - 90 * DAY_S, 1);
   // Of other tools: enough to be merged, a year old; and one that calls its blocks as Mayfly does its runs.
   await addBlocks(t, data, FOREIGN[0]!, tenDaysAgo - 355 * DAY_S, 12);
   await addBlocks(t, data, FOREIGN[1]!, tenDaysAgo - 355 * DAY_S, 1);
-  t.equal(readdirSync(bucket).length, 8 + 6 + 1);
+  t.equal(readdirSync(bucket).length, 9 + 6 + 1);
   return bucket;
 }
 

@@ -4,7 +4,7 @@
 import { plural } from '../../core/text.ts';
 import type { StoredRun } from '../../store/db.ts';
 import type { BlockReport } from '../block-check.ts';
-import { type Block, isOurs, isRaw, isTrend } from '../blocks.ts';
+import { type Block, isOurs, isRaw, isRunTelemetry, isTelemetry, isTrend } from '../blocks.ts';
 
 export type FindingKind =
   | 'damaged' // a file of a block is not as it was written
@@ -82,13 +82,17 @@ function damaged({ reports, blocks }: Evidence): Finding[] {
     .filter(({ faults, ulid }) => faults.length > 0 && known.has(ulid))
     .map(({ ulid, faults }) => {
       const labels = known.get(ulid)?.labels ?? {};
-      const what = isTrend({ labels }) ? 'trend block' : `block of run ${labels.run_id}`;
+      const what = isTrend({ labels })
+        ? 'trend block'
+        : isTelemetry({ labels })
+          ? `block of the telemetry ${labels.telemetry}`
+          : `block of run ${labels.run_id}`;
       return {
         kind: 'damaged',
         fault: true,
         ...(labels.run_id ? { run_id: labels.run_id } : {}),
         blocks: [ulid],
-        message: `${what}: ${faults.map(({ file, message }) => `${file} ${message}`).join('; ')}`,
+        message: `${what}: ${faults.map(({ file, message }) => `${file} ${message}`).join('; ')}${isTelemetry({ labels }) ? '; remove it (prune --telemetry-older-than), and import its files again' : ''}`,
       };
     });
 }
@@ -315,13 +319,18 @@ function wrongLabels(stored: StoredRun[], { blocks }: Evidence): Finding[] {
     });
 }
 
-/** Raw blocks of one run over each other in time. Trend blocks may: the compactor merges them. */
+/**
+ * Raw blocks of one run over each other in time. Trend blocks may: the compactor merges them. So may a block of telemetry
+ * and one of what was scraped: they hold other series.
+ */
 function overlaps({ blocks, stored, run }: Evidence): Finding[] {
   const records = new Map(stored.map((one) => [one.run_id, one.archive?.blocks ?? []]));
   const raw = blocks.filter(
     (block) => isRaw(block) && !block.marked && (run === undefined || block.labels.run_id === run),
   );
-  return [...Map.groupBy(raw, ({ labels }) => labels.run_id!)].flatMap(([run_id, own]): Finding[] => {
+  const groups = Map.groupBy(raw, (block) => `${block.labels.run_id} ${isRunTelemetry(block)}`);
+  return [...groups.values()].flatMap((own): Finding[] => {
+    const run_id = own[0]!.labels.run_id!;
     const over = own.filter((a) => own.some((b) => a !== b && a.minTime < b.maxTime && b.minTime < a.maxTime));
     if (over.length === 0) return [];
     const named = over.filter(({ ulid }) => records.get(run_id)?.includes(ulid));

@@ -7,7 +7,7 @@ import type { ArchiveDocument } from '../../documents/run.ts';
 import { columns } from '../../report/columns.ts';
 import { holeLines } from '../../report/holes-text.ts';
 import { formatValue } from '../../report/units.ts';
-import { type Block, isOurs, isTrend, listBlocks } from '../blocks.ts';
+import { type Block, isOurs, isTelemetry, isTrend, listBlocks } from '../blocks.ts';
 import type { Bucket } from '../bucket.ts';
 import { roundInBlock } from '../carried-requests.ts';
 import { knownRun } from '../recovery/recover.ts';
@@ -45,7 +45,9 @@ export interface ArchiveList {
   /** Runs that fit the filters, of which `runs` may hold only the newest. */
   runs_found: number;
   trend: { blocks: number; samples: number; bytes: number; from?: string; to?: string };
-  /** Blocks of neither stream: something else uses the bucket too. */
+  /** Telemetry that was brought by hand, by the name it was given. */
+  telemetry: { name: string; blocks: number; samples: number; bytes: number }[];
+  /** Blocks of no stream: something else uses the bucket too. */
   others: number;
   /** Folders without a meta.json that can be read. */
   partial: string[];
@@ -81,6 +83,12 @@ export async function listRuns(
           }
         : {}),
     },
+    telemetry: [...Map.groupBy(blocks.filter(isTelemetry), ({ labels }) => labels.telemetry!)]
+      .map(([name, own]) => {
+        const { blocks: count, samples, bytes } = sumOf(own);
+        return { name, blocks: count, samples, bytes };
+      })
+      .sort((a, b) => (a.name < b.name ? -1 : 1)),
     others: blocks.filter((block) => !isOurs(block)).length,
     partial,
     bytes: sumOf(blocks).bytes,
@@ -142,6 +150,10 @@ export function listText(list: ArchiveList, color: boolean): string {
       : []),
     `${plainText(list.bucket)}: ${plural(list.runs_found, 'run')}${list.runs_found > rows.length ? ` (${rows.length} shown; --limit shows more)` : ''}, ${formatValue(list.bytes, 'bytes')} in all`,
     `trend: ${plural(trend.blocks, 'block')}, ${trend.samples} samples, ${formatValue(trend.bytes, 'bytes')}${trend.from ? `, ${trend.from.slice(0, 10)} to ${trend.to!.slice(0, 10)}` : ''}`,
+    ...list.telemetry.map(
+      ({ name, blocks, samples, bytes }) =>
+        `telemetry ${plainText(name)}: ${plural(blocks, 'block')}, ${samples} samples, ${formatValue(bytes, 'bytes')}`,
+    ),
     ...(list.others > 0 ? [`${plural(list.others, 'block')} of something else than Mayfly`] : []),
     ...(list.partial.length > 0
       ? [

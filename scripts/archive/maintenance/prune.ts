@@ -14,6 +14,7 @@ import {
   type Block,
   type BlockList,
   isOurs,
+  isTelemetry,
   isTrend,
   listBlocks,
   markForDeletion,
@@ -26,7 +27,7 @@ import {
 import type { Bucket } from '../bucket.ts';
 import { knownRun } from '../recovery/recover.ts';
 import { findRunId, groupRuns, recordRemoval } from './archived-runs.ts';
-import { type Criteria, selectRuns, selectTrends } from './select.ts';
+import { type Criteria, selectOlder, selectRuns } from './select.ts';
 
 /** Event in the store: trend samples of runs before this were removed on purpose. */
 export const TREND_PRUNED = 'archive-trend-pruned';
@@ -39,6 +40,8 @@ export interface PruneDocument {
   done: boolean;
   runs: { run_id: string; benchmark: string; blocks: string[]; bytes: number; reason: string }[];
   trend_blocks: string[];
+  /** Of telemetry that was brought by hand. */
+  telemetry_blocks: string[];
   /** Bytes of what goes. */
   bytes: number;
   kept: number;
@@ -52,6 +55,7 @@ export interface PruneDocument {
 export interface PruneOptions {
   criteria: Criteria;
   trendOlderThanMs?: number;
+  telemetryOlderThanMs?: number;
   yes: boolean;
   /** Remove at once what is chosen, without the delay. */
   now: boolean;
@@ -63,10 +67,8 @@ export async function prune(bucket: Bucket, options: PruneOptions, ctx: Context)
   const runs = groupRuns(list.blocks);
   const stored = ctx.store.stored();
   const selection = selectRuns(runs, stored, options.criteria, ctx.now());
-  const trends =
-    options.trendOlderThanMs === undefined
-      ? []
-      : selectTrends(list.blocks.filter(isTrend), options.trendOlderThanMs, ctx.now());
+  const trends = selectOlder(list.blocks.filter(isTrend), options.trendOlderThanMs, ctx.now());
+  const telemetry = selectOlder(list.blocks.filter(isTelemetry), options.telemetryOlderThanMs, ctx.now());
   const chosen = selection.chosen.map(({ run, reason }) => ({
     run,
     reason,
@@ -84,13 +86,18 @@ export async function prune(bucket: Bucket, options: PruneOptions, ctx: Context)
       reason,
     })),
     trend_blocks: idsOf(trends),
-    bytes: bytesOf([...chosen.flatMap(({ blocks }) => blocks), ...trends]),
+    telemetry_blocks: idsOf(telemetry),
+    bytes: bytesOf([...chosen.flatMap(({ blocks }) => blocks), ...trends, ...telemetry]),
     kept: selection.kept,
     protected: selection.protected,
     over_bytes: selection.overBytes,
   };
   if (!options.yes) return document;
-  const ids = [...document.runs.flatMap(({ blocks }) => blocks), ...document.trend_blocks];
+  const ids = [
+    ...document.runs.flatMap(({ blocks }) => blocks),
+    ...document.trend_blocks,
+    ...document.telemetry_blocks,
+  ];
   await inStep(ctx.progress, `mark ${plural(ids.length, 'block')}`, () =>
     ids.length > 0 ? markForDeletion(bucket, ids, 'pruned by npm run archive -- prune', ctx) : Promise.resolve(),
   );
@@ -133,8 +140,12 @@ function whyNotCleanUp({ partial, blocks }: BlockList, stored: StoredRun[], buck
 }
 
 export function pruneText(document: PruneDocument, now: boolean): string {
-  const { runs, trend_blocks, done } = document;
-  const what = `${plural(runs.length, 'run')}${trend_blocks.length > 0 ? ` and ${plural(trend_blocks.length, 'trend block')}` : ''}, ${formatValue(document.bytes, 'bytes')}`;
+  const { runs, trend_blocks, telemetry_blocks, done } = document;
+  const more = [
+    ...(trend_blocks.length > 0 ? [plural(trend_blocks.length, 'trend block')] : []),
+    ...(telemetry_blocks.length > 0 ? [plural(telemetry_blocks.length, 'telemetry block')] : []),
+  ].map((text) => ` and ${text}`);
+  const what = `${plural(runs.length, 'run')}${more.join('')}, ${formatValue(document.bytes, 'bytes')}`;
   const verb = done ? (now ? 'removed' : 'marked for deletion') : 'would go';
   return [
     ...runs.map((run) => `${run.run_id}  ${run.benchmark}  ${formatValue(run.bytes, 'bytes')}  ${run.reason}`),
@@ -147,7 +158,7 @@ export function pruneText(document: PruneDocument, now: boolean): string {
       : []),
     ...(document.not_removed ? [`what was marked earlier is not removed: ${document.not_removed}`] : []),
     ...(done
-      ? now || runs.length + trend_blocks.length === 0
+      ? now || runs.length + trend_blocks.length + telemetry_blocks.length === 0
         ? []
         : [
             'a prune or the compactor of the archive removes them in two days; mark-delete RUN --undo --yes takes one back until then',

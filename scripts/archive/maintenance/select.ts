@@ -76,9 +76,10 @@ export function selectRuns(runs: ArchivedRun[], stored: StoredRun[], criteria: C
   };
 }
 
-/** Trend blocks whose last sample is older. */
-export function selectTrends(trends: Block[], olderThanMs: number, now: number): Block[] {
-  return trends.filter((block) => !block.marked && now - block.maxTime > olderThanMs);
+/** Blocks of no run whose last sample is older; without an age none. */
+export function selectOlder(blocks: Block[], olderThanMs: number | undefined, now: number): Block[] {
+  if (olderThanMs === undefined) return [];
+  return blocks.filter((block) => !block.marked && now - block.maxTime > olderThanMs);
 }
 
 /** Why a run must stay, or null. */

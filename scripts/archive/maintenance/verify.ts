@@ -10,7 +10,7 @@ import { plainText, plural } from '../../core/text.ts';
 import { runOwner } from '../../stack/run-folder.ts';
 import { archivesOver, retentionMs } from '../archives.ts';
 import { type BlockReport, restoreMeta } from '../block-check.ts';
-import { isRaw, isTrend, listBlocks, markForDeletion, removeNow } from '../blocks.ts';
+import { isRaw, isTelemetry, isTrend, listBlocks, markForDeletion, removeNow } from '../blocks.ts';
 import type { Bucket } from '../bucket.ts';
 import { rebuildTrends } from '../rebuild-trends.ts';
 import { rawLabels } from '../upload.ts';
@@ -70,6 +70,8 @@ interface Inspection {
   findings: Finding[];
   /** Folders without a readable meta.json. */
   partial: Set<string>;
+  /** Trend blocks: they can be made anew. */
+  trends: Set<string>;
   reports: BlockReport[];
   seconds: number;
 }
@@ -84,7 +86,9 @@ async function inspect(bucket: Bucket, options: VerifyOptions, ctx: Context): Pr
   const wanted = before.blocks.filter(
     (block) =>
       !block.marked &&
-      (isTrend(block) || (isRaw(block) && (options.run === undefined || block.labels.run_id === options.run))),
+      (isTrend(block) ||
+        (isTelemetry(block) && options.run === undefined) ||
+        (isRaw(block) && (options.run === undefined || block.labels.run_id === options.run))),
   ); // others may use the bucket too
   const started = performance.now();
   const reports = await inStep(ctx.progress, `check ${plural(wanted.length, 'block')}`, (step) =>
@@ -92,8 +96,9 @@ async function inspect(bucket: Bucket, options: VerifyOptions, ctx: Context): Pr
   );
   const seconds = (performance.now() - started) / 1000;
   const partial = new Set(before.partial.map(({ ulid }) => ulid));
+  const trends = new Set(before.blocks.filter(isTrend).map(({ ulid }) => ulid));
   const findings = judge({ ...before, reports });
-  if (!findings.some(({ fault }) => fault)) return { findings, partial, reports, seconds };
+  if (!findings.some(({ fault }) => fault)) return { findings, partial, trends, reports, seconds };
   const still = new Set(
     judge({ ...(await gather(bucket, options, ctx)), reports })
       .filter(({ fault }) => fault)
@@ -102,6 +107,7 @@ async function inspect(bucket: Bucket, options: VerifyOptions, ctx: Context): Pr
   return {
     findings: findings.filter((finding) => !finding.fault || still.has(keyOf(finding))),
     partial,
+    trends,
     reports,
     seconds,
   };
@@ -180,7 +186,7 @@ async function secondsSinceWritten(folder: string, ctx: Context): Promise<number
 
 /** Repairs what can be repaired; true where anything was done. A failure is a warning: the finding stays. */
 async function repair(
-  { findings, partial }: Inspection,
+  { findings, partial, trends }: Inspection,
   bucket: Bucket,
   options: VerifyOptions,
   ctx: Context,
@@ -193,7 +199,8 @@ async function repair(
     ? []
     : of('damaged')
         .filter(({ run_id }) => run_id === undefined)
-        .flatMap(({ blocks }) => blocks);
+        .flatMap(({ blocks }) => blocks)
+        .filter((id) => trends.has(id));
   const withoutMeta = of('damaged').filter(
     ({ run_id, blocks }) =>
       run_id && bucket.folder !== null && blocks.every((id) => partial.has(id) && !waiting.has(id)),

@@ -9,7 +9,7 @@ import { parseAge, parseCount, parseKeepLabel, parseSize } from '../../../script
 import { groupRuns, sumOf } from '../../../scripts/archive/maintenance/archived-runs.ts';
 import { type Evidence, judge } from '../../../scripts/archive/maintenance/assess.ts';
 import { pieces } from '../../../scripts/archive/maintenance/read.ts';
-import { type Criteria, selectRuns, selectTrends } from '../../../scripts/archive/maintenance/select.ts';
+import { type Criteria, selectOlder, selectRuns } from '../../../scripts/archive/maintenance/select.ts';
 import { runTable } from '../../../scripts/report/run-table.ts';
 import type { StoredRun } from '../../../scripts/store/db.ts';
 import { makeRun } from '../../run-document.ts';
@@ -127,9 +127,10 @@ t.test('what a prune chooses', async (t) => {
   t.strictSame(chosen({ olderThanMs: 0 }, known, groupRuns([raw(2, -3000)])), [], 'a block of the future is not old');
 
   t.strictSame(
-    selectTrends([trend(1, 100), trend(2, 10), trend(3, 100, { marked: true })], 50 * DAY, NOW).map(({ ulid }) => ulid),
+    selectOlder([trend(1, 100), trend(2, 10), trend(3, 100, { marked: true })], 50 * DAY, NOW).map(({ ulid }) => ulid),
     [blockId(1)],
   );
+  t.strictSame(selectOlder([trend(1, 100)], undefined, NOW), [], 'without an age none');
 });
 
 t.test('the values of the flags', async (t) => {
@@ -197,6 +198,17 @@ t.test('what is wrong with an archive', async (t) => {
       ),
     );
   const damage = [{ file: 'index', message: 'x' }];
+  const telemetry = raw(7, 5, { labels: { stream: 'telemetry', telemetry: 'night', region: 'eu' } });
+  t.strictSame(seen({ blocks: [...whole.blocks, telemetry] }), [], 'telemetry by hand is of no run, and not foreign');
+  t.strictSame(
+    seen({ blocks: [...whole.blocks, telemetry], reports: [...whole.reports, report(blockId(7), damage)] }),
+    [['damaged', true, '07']],
+  );
+  t.strictSame(
+    seen({ blocks: [...whole.blocks, raw(7, 5, { labels: { stream: 'telemetry' } })] }),
+    [['foreign', false, '07']],
+    'without a name it is of somebody else',
+  );
 
   t.strictSame(seen({}), []);
   t.strictSame(seen({ reports: [report(blockId(0), damage), ...whole.reports.slice(1)] }), [
