@@ -1,6 +1,27 @@
 /* Generated from benchmark.schema.json by `npm run generate`. */
 
 /**
+ * How a profile of the service is taken, in one more round that does not count: `cpu`, by its telemetry library (Node.js); `perf`, of its processes from outside; `pprof`, from an endpoint of its own. Left out by `--no-profile`.
+ */
+export type Profile =
+  | string
+  | {
+      /**
+       * Where the service answers with a CPU profile in the form of pprof; it is asked for the seconds of the window.
+       */
+      pprof: {
+        /**
+         * Container port.
+         */
+        port: number;
+        /**
+         * Path of the profile.
+         */
+        path: string;
+      };
+    };
+
+/**
  * A benchmark: how its services are built and started, the load they get, and what is measured. Defaults are filled in.
  */
 export interface BenchmarkSpec {
@@ -28,6 +49,10 @@ export interface BenchmarkSpec {
    */
   scrape: Scrape[];
   /**
+   * Services that write telemetry files ([telemetry.md](telemetry.md)): each gets a folder of its own, which is memory and limited, and its path in `MAYFLY_TELEMETRY`. What they write is taken out while the round goes on, summed up by label after it, and kept in the archive beside what was scraped.
+   */
+  telemetry: Telemetry[];
+  /**
    * Valid rounds of a run of one commit. Each starts fresh containers, warms up and measures one window. Overridden by `--rounds`. A comparison takes as many as it needs: see `comparison`.
    */
   rounds: number;
@@ -36,7 +61,7 @@ export interface BenchmarkSpec {
    */
   retries: number;
   /**
-   * Built-in metrics that are judged in a special way, by name alone, and metrics of the benchmark's own, with PromQL. Built-in metrics that are not listed are measured too.
+   * Built-in metrics that are judged in a special way, by name alone, and metrics of the benchmark's own, with PromQL or of telemetry. Built-in metrics that are not listed are measured too.
    */
   metrics: Metric[];
   comparison: Comparison;
@@ -227,19 +252,38 @@ export interface Scrape {
   path: string;
 }
 /**
+ * The telemetry folder of one service. Its replicas share it.
+ */
+export interface Telemetry {
+  /**
+   * A service of the Compose file.
+   */
+  service: string;
+  /**
+   * Where the container has it: a path that nothing else of the service is mounted at, in or above.
+   */
+  folder: string;
+  /**
+   * What fits in the folder, from 1MiB to 4GiB; it is memory, and counts as the service's. A service that fills it has no telemetry from then on, which is told; it goes on itself.
+   */
+  size: string;
+  profile?: Profile;
+}
+/**
  * A metric of the run.
  */
 export interface Metric {
   /**
-   * A built-in metric, or a new name for one with PromQL.
+   * A built-in metric, or a new name for one with `promql` or `telemetry`.
    */
   name: string;
   /**
    * One number over the measured window. `$selector` (the labels of the side and round) stands in every `{...}`, `$window` is the length of the window. The labels service, side, round, commit, instance and job are Mayfly's: one of that name of the metric itself is called `exported_service` and so on.
    */
   promql?: string;
+  telemetry?: OfTelemetry;
   /**
-   * Unit of the value: `s`, `bytes`, `ratio` (0 to 1), `1/s`, `count`, or any other short word. Known for a built-in metric.
+   * Unit of the value: `s`, `bytes`, `ratio` (0 to 1), `1/s`, `count`, or any other short word. Known for a built-in metric, and of `telemetry` for a duration and for a label that ends in `_seconds`, `_bytes`, `_ratio` or `_count`.
    */
   unit?: string;
   /**
@@ -254,6 +298,27 @@ export interface Metric {
    * Smallest relative change worth calling a change.
    */
   margin?: number | string;
+}
+/**
+ * Instead of `promql`: a value of a label that the service has written into its telemetry folder.
+ */
+export interface OfTelemetry {
+  /**
+   * A service that `telemetry` lists.
+   */
+  service: string;
+  /**
+   * The kind of file: `duration`, `runtime`, `profiler`, or `other` for those of other programs.
+   */
+  prefix: 'duration' | 'runtime' | 'profiler' | 'other';
+  /**
+   * The label, whole.
+   */
+  label: string;
+  /**
+   * `count`: its samples. `rate`: its samples per second. The others are of their values: in seconds of a duration, else in the unit that the label ends in.
+   */
+  value: 'count' | 'rate' | 'sum' | 'mean' | 'min' | 'p50' | 'p90' | 'p95' | 'p99' | 'max';
 }
 /**
  * How two commits are compared. The number of rounds is not set: rounds are added while the verdict is open.

@@ -4,13 +4,14 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import type { BenchmarkSpec, Metric as MetricSpec } from './benchmark.types.ts';
-import { BUILTIN_METRICS, builtinMetric, needsSchedule } from './metric-defaults.ts';
+import { BUILTIN_METRICS, builtinMetric, isOwn, needsSchedule, telemetryUnit } from './metric-defaults.ts';
 import { didYouMean } from './nearest.ts';
 import { parseLimit } from './objectives.ts';
 import { ownLabelFault } from './own-labels.ts';
 import { parseDuration } from './quantities.ts';
 import { holdsSecret, isUrl } from './repository.ts';
 import { shown } from './schema.ts';
+import { checkTelemetry, checkTelemetryMetric } from './telemetry-check.ts';
 import type { Fault, YamlPath } from './yaml-file.ts';
 
 export interface Surroundings {
@@ -20,6 +21,8 @@ export interface Surroundings {
   dir: string;
   /** Names of the services in the Compose file; null where it could not be read. */
   services: string[] | null;
+  /** What it mounts into each of them; null where it could not be read. */
+  mounts: Record<string, string[]> | null;
 }
 
 type Say = (path: YamlPath, text: string) => Fault;
@@ -33,6 +36,7 @@ export function checkSpec(spec: BenchmarkSpec, around: Surroundings, say: Say): 
     ...checkFile(['services'], spec.services, around, say),
     ...checkLoad(spec.load, around, say),
     ...spec.scrape.flatMap((scrape, i) => checkService(['scrape', i, 'service'], scrape.service, around, say)),
+    ...checkTelemetry(spec, around.mounts, say),
     ...spec.metrics.flatMap((metric, i) => checkMetric(metric, i, spec, around, say)),
     ...Object.entries(spec.objectives).flatMap(([name, limit]) => checkObjective(name, limit, spec, say)),
     ...checkComparison(spec, say),
@@ -257,13 +261,17 @@ function checkMetric(metric: MetricSpec, index: number, spec: BenchmarkSpec, aro
     return [say([...path, 'name'], `must not be ${metric.name}: that name is taken`)];
   const known = builtinMetric(metric.name);
   if (known) return [...faults, ...checkBuiltin(metric, path, spec, say)];
+  if (metric.promql !== undefined && metric.telemetry !== undefined)
+    return [...faults, say([...path, 'telemetry'], 'must not be given with promql: a metric is read in one way')];
+  if (metric.telemetry !== undefined)
+    return [...faults, ...checkTelemetryMetric({ ...metric, telemetry: metric.telemetry }, path, spec, say)];
   if (metric.promql === undefined) {
     const names = BUILTIN_METRICS.map(({ name }) => name);
     return [
       ...faults,
       say(
         [...path, 'name'],
-        `${shown(metric.name)} is not built in${didYouMean(metric.name, names)} and has no promql; built in are ${names.join(', ')}`,
+        `${shown(metric.name)} is not built in${didYouMean(metric.name, names)} and has neither promql nor telemetry; built in are ${names.join(', ')}`,
       ),
     ];
   }
@@ -271,7 +279,7 @@ function checkMetric(metric: MetricSpec, index: number, spec: BenchmarkSpec, aro
 }
 
 function checkBuiltin(metric: MetricSpec, path: YamlPath, spec: BenchmarkSpec, say: Say): Fault[] {
-  const faults = (['promql', 'unit', 'better'] as const)
+  const faults = (['promql', 'telemetry', 'unit', 'better'] as const)
     .filter((field) => metric[field] !== undefined)
     .map((field) =>
       say(
@@ -299,7 +307,7 @@ function checkBuiltin(metric: MetricSpec, path: YamlPath, spec: BenchmarkSpec, s
 }
 
 function checkObjective(name: string, limit: number | string, spec: BenchmarkSpec, say: Say): Fault[] {
-  const metrics = [...BUILTIN_METRICS, ...spec.metrics.filter(({ promql }) => promql !== undefined)];
+  const metrics = [...BUILTIN_METRICS, ...spec.metrics.filter(isOwn)];
   const metric = metrics.find((one) => one.name === name);
   if (!metric)
     return [
@@ -318,7 +326,8 @@ function checkObjective(name: string, limit: number | string, spec: BenchmarkSpe
         `cannot be kept to, since no direction of ${name} is better (better: neither); say lower or higher there`,
       ),
     ];
-  const unit = metric.unit ?? 'count';
+  const unit =
+    metric.unit ?? ('telemetry' in metric && metric.telemetry ? telemetryUnit(metric.telemetry) : null) ?? 'count';
   if (parseLimit(limit, unit) !== null) return [];
   const form =
     unit === 's'

@@ -60,6 +60,8 @@ const ALLOWED = {
   file: ['file', 'content'],
 };
 
+const COMPLETED = 'service_completed_successfully';
+
 const CAPABILITIES = ['CHOWN', 'SETUID', 'SETGID', 'NET_BIND_SERVICE', 'DAC_OVERRIDE', 'FOWNER', 'KILL'];
 
 const OWN_NETWORK =
@@ -109,6 +111,39 @@ export function composeServices(file: YamlFile): string[] | null {
 }
 
 /**
+ * Services that do their work and end before others start, each with one that waits for that: something depends on them
+ * with `condition: service_completed_successfully`. `services`: as the file has them, or as Compose has read them.
+ */
+export function oneShotsOf(services: unknown): Record<string, string> {
+  const waits = entries(services).flatMap(([name, service]) =>
+    entries(isMap(service) ? service.depends_on : undefined).flatMap(([on, how]) =>
+      isMap(how) && how.condition === COMPLETED ? [[on, name] as const] : [],
+    ),
+  );
+  return Object.fromEntries(waits.reverse()); // the first one is named
+}
+
+/** Where each service has something mounted; null where there are no services to name. */
+export function composeMounts(file: YamlFile): Record<string, string[]> | null {
+  const names = composeServices(file);
+  if (names === null) return null;
+  const services = (file.value as { services: Record<string, unknown> }).services;
+  return Object.fromEntries(names.map((name) => [name, mountsOf(services[name])]));
+}
+
+function mountsOf(service: unknown): string[] {
+  if (!isMap(service)) return [];
+  const targets = (['volumes', 'tmpfs', 'configs', 'secrets'] as const).flatMap((kind) =>
+    list(service[kind]).map((mount) => {
+      if (isMap(mount)) return mount.target;
+      const parts = String(mount).split(':');
+      return kind === 'tmpfs' ? parts[0] : kind === 'volumes' ? (parts[1] ?? parts[0]) : undefined;
+    }),
+  );
+  return targets.filter((target): target is string => typeof target === 'string' && target.startsWith('/'));
+}
+
+/**
  * Every fault of a Compose file.
  * `dir`: absolute path of the benchmark's folder. `images`: the names under `build` in benchmark.yaml.
  */
@@ -118,10 +153,11 @@ export function checkCompose(file: YamlFile, dir: string, images: string[]): Fau
   if (!isMap(value) || !isMap(value.services) || Object.keys(value.services).length === 0) {
     return [file.fault(['services'], 'must be a map with at least one service')];
   }
+  const oneShots = oneShotsOf(value.services);
   return [
     ...keyFaults(file, value, [], ALLOWED.top),
     ...Object.entries(value.services).flatMap(([name, service]) =>
-      checkService(file, ['services', name], service, dir),
+      checkService(file, ['services', name], service, dir, oneShots),
     ),
     ...entries(value.volumes).flatMap(([name, volume]) => checkVolume(file, ['volumes', name], volume)),
     ...(['configs', 'secrets'] as const).flatMap((kind) =>
@@ -131,12 +167,22 @@ export function checkCompose(file: YamlFile, dir: string, images: string[]): Fau
   ];
 }
 
-function checkService(file: YamlFile, path: YamlPath, service: unknown, dir: string): Fault[] {
+function checkService(
+  file: YamlFile,
+  path: YamlPath,
+  service: unknown,
+  dir: string,
+  oneShots: Record<string, string>,
+): Fault[] {
   if (!isMap(service)) return [file.fault(path, 'must be a map that describes the service')];
+  const waiting = oneShots[String(path.at(-1))];
   return [
     ...keyFaults(file, service, path, ALLOWED.service),
     ...checkImage(file, path, service.image),
-    ...checkHealth(file, path, service.healthcheck),
+    ...(waiting === undefined
+      ? checkHealth(file, path, service.healthcheck)
+      : checkOneShot(file, path, service, waiting)),
+    ...checkDependencies(file, [...path, 'depends_on'], service.depends_on, oneShots),
     ...list(service.cap_add).flatMap((name, i) => checkCapability(file, [...path, 'cap_add', i], name)),
     ...list(service.volumes).flatMap((mount, i) => checkMount(file, [...path, 'volumes', i], mount, dir)),
     ...checkEnvFiles(file, [...path, 'env_file'], service.env_file, dir),
@@ -174,9 +220,48 @@ function checkHealth(file: YamlFile, path: YamlPath, health: unknown): Fault[] {
   return [
     file.fault(
       health === undefined ? path : [...path, 'healthcheck'],
-      'needs a healthcheck with a test: the load starts when every service is healthy',
+      'needs a healthcheck with a test: the load starts when every service is healthy; one that does its work and ends before others start needs none where these depend on it with condition: service_completed_successfully',
     ),
   ];
+}
+
+/** It runs once: more of it would do the same work at the same time. */
+function checkOneShot(file: YamlFile, path: YamlPath, service: Record<string, unknown>, waiting: string): Fault[] {
+  const counts: [YamlPath, unknown][] = [
+    [[...path, 'scale'], service.scale],
+    [[...path, 'deploy', 'replicas'], isMap(service.deploy) ? service.deploy.replicas : undefined],
+  ];
+  return counts
+    .filter(([, count]) => count !== undefined && count !== null)
+    .map(([at, count]) =>
+      file.fault(
+        at,
+        `must be left out: ${path.at(-1)} runs once and ends, since ${waiting} depends on it with condition: ${COMPLETED}; got ${shown(count)}`,
+      ),
+    );
+}
+
+/** Who waits for health of what ends waits in vain, and who needs it only perhaps would start without it. */
+function checkDependencies(
+  file: YamlFile,
+  path: YamlPath,
+  dependencies: unknown,
+  oneShots: Record<string, string>,
+): Fault[] {
+  return entries(dependencies).flatMap(([on, how]) => {
+    if (oneShots[on] === undefined || !isMap(how)) return [];
+    const at = [...path, on];
+    if (how.condition === 'service_healthy')
+      return [
+        file.fault(
+          [...at, 'condition'],
+          `must be ${COMPLETED}, as ${oneShots[on]} has it: ${on} ends, and what has ended is not healthy`,
+        ),
+      ];
+    return how.required === false
+      ? [file.fault([...at, 'required'], `must be left out: a side whose ${on} does not end with 0 does not start`)]
+      : [];
+  });
 }
 
 function checkCapability(file: YamlFile, path: YamlPath, name: unknown): Fault[] {

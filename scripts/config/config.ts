@@ -5,7 +5,7 @@ import { UsageError } from '../core/errors.ts';
 import type { BenchmarkSpec, Build } from './benchmark.types.ts';
 import { isBranch } from './branch.ts';
 import { checkSpec } from './check.ts';
-import { checkCompose, composeServices } from './compose-check.ts';
+import { checkCompose, composeMounts, composeServices } from './compose-check.ts';
 import { HELP, minutesFlag, wholeFlag } from './flag-values.ts';
 import { type BenchFlags, parseLabels } from './flags.ts';
 import { type Identity, identify, type Known } from './identity.ts';
@@ -16,7 +16,7 @@ import { parseObjectives } from './objectives.ts';
 import { pathFaults } from './path-patterns.ts';
 import { parseDuration, parseShare, parseSize } from './quantities.ts';
 import { checkBenchmark, shown } from './schema.ts';
-import { AGAINST, type BuildRecipe, type ComparisonConfig, type Config, MOST } from './types.ts';
+import { AGAINST, type BuildRecipe, type ComparisonConfig, type Config, MOST, type TelemetryFolder } from './types.ts';
 import { readYamlFile, throwFaults, type YamlFile } from './yaml-file.ts';
 
 export { type BenchFlags, benchFlags, parseBenchArgs } from './flags.ts';
@@ -83,9 +83,10 @@ export function readBenchmark(dir: string, env: ConfigEnv): BenchmarkSpec {
   const { spec } = checked;
   const compose = composeOf(dir, spec, named);
   const services = compose && composeServices(compose);
+  const mounts = compose && composeMounts(compose);
   throwFaults(
     [
-      ...checkSpec(spec, { root: env.root, dir, services }, file.fault),
+      ...checkSpec(spec, { root: env.root, dir, services, mounts }, file.fault),
       ...(compose ? checkCompose(compose, dir, Object.keys(spec.build)) : []),
     ],
     HELP_FILE,
@@ -186,6 +187,7 @@ function makeConfig(benchmark: string, dir: string, spec: BenchmarkSpec, flags: 
     services: resolve(dir, spec.services),
     load,
     scrape: spec.scrape,
+    telemetry: chooseTelemetry(spec, flags),
     metrics: allMetrics(spec),
     rounds: rounds ?? spec.rounds,
     retries: spec.retries,
@@ -244,6 +246,21 @@ function choosePaths(paths: string[], fromGit: boolean): string[] {
   const [fault] = pathFaults(paths);
   if (fault) throw new UsageError(`--paths ${fault.text}`, { hint: HELP });
   return paths;
+}
+
+function chooseTelemetry({ telemetry }: BenchmarkSpec, flags: BenchFlags): TelemetryFolder[] {
+  if (flags.profile && telemetry.length === 0)
+    throw new UsageError('--profile means nothing: the benchmark has no service with telemetry', {
+      hint: 'Name one under telemetry in benchmark.yaml; docs/telemetry.md says how.',
+    });
+  return telemetry.map(({ service, folder, size, profile = flags.profile ? 'cpu' : undefined }) => ({
+    service,
+    folder,
+    bytes: parseSize(size),
+    ...(profile === undefined || flags.profile === false
+      ? {}
+      : { profile: profile as TelemetryFolder['profile'] & {} }),
+  }));
 }
 
 function chooseComparison(

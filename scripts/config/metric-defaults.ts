@@ -96,24 +96,52 @@ export const defaultMargin = (name: string): number => builtinMetric(name)?.marg
 export const builtinMetric = (name: string): BuiltinMetric | undefined =>
   BUILTIN_METRICS.find((metric) => metric.name === name);
 
+/** Whether it is of the benchmark's own: such a metric may be without a value. */
+export const isOwn = ({ promql, telemetry }: Pick<Metric, 'promql' | 'telemetry'>): boolean =>
+  promql !== undefined || telemetry !== undefined;
+
+/** How a metric of the benchmark's own is read, in words: its query, or its label. */
+export const sourceOf = ({ promql, telemetry }: Pick<Metric, 'promql' | 'telemetry'>): string =>
+  promql ?? (telemetry ? `${telemetry.value} of ${telemetry.prefix} "${telemetry.label}" of ${telemetry.service}` : '');
+
+/** Its fields in one order, whatever that of the file: runs are compared by them. */
+const inOrder = ({ service, prefix, label, value }: NonNullable<Metric['telemetry']>) => ({
+  service,
+  prefix,
+  label,
+  value,
+});
+
+/** Units by the end of a label. */
+const UNITS: Readonly<Record<string, Unit>> = { _seconds: 's', _bytes: 'bytes', _ratio: 'ratio', _count: 'count' };
+
+/** The unit of a value of telemetry; null where neither the prefix nor the label says it. */
+export function telemetryUnit({ prefix, label, value }: NonNullable<Metric['telemetry']>): Unit | null {
+  if (value === 'rate') return '1/s';
+  if (value === 'count') return 'count';
+  if (prefix === 'duration') return 's';
+  return UNITS[/_[a-z]+$/.exec(label)?.[0] ?? ''] ?? null;
+}
+
 /**
  * All built-in metrics with what the benchmark says about them, then the benchmark's own. The file has been checked.
  */
 export function allMetrics(spec: BenchmarkSpec): Metric[] {
   const said = new Map(spec.metrics.map((metric) => [metric.name, metric]));
-  const own = spec.metrics.filter((metric) => metric.promql !== undefined);
+  const own = spec.metrics.filter(isOwn);
   return [
     ...BUILTIN_METRICS.map(({ name, unit, better, margin }) => {
       const laid = said.get(name);
       return { name, unit, better, primary: laid?.primary ?? false, ...marginOf(laid?.margin, margin) };
     }),
-    ...own.map(({ name, unit, better, primary, margin, promql }) => ({
+    ...own.map(({ name, unit, better, primary, margin, promql, telemetry }) => ({
       name,
-      unit: unit!,
+      unit: unit ?? telemetryUnit(telemetry!)!,
       better: better ?? ('lower' as const),
       primary,
       ...marginOf(margin, defaultMargin(name)),
-      promql: promql!,
+      ...(promql === undefined ? {} : { promql }),
+      ...(telemetry === undefined ? {} : { telemetry: inOrder(telemetry) }),
     })),
   ];
 }

@@ -10,6 +10,17 @@ export interface ScrapeTarget {
   path: string;
 }
 
+/** The telemetry folder of a service. */
+export interface TelemetryFolder {
+  service: string;
+  /** Absolute path in its containers. */
+  folder: string;
+  /** What fits in it. */
+  bytes: number;
+  /** How its profile is taken; absent: it is not. */
+  profile?: 'cpu' | 'perf' | { pprof: { port: number; path: string } };
+}
+
 export type BuildRecipe =
   | {
       kind: 'git';
@@ -117,6 +128,7 @@ export interface Config {
   services: string;
   load: Load;
   scrape: ScrapeTarget[];
+  telemetry: TelemetryFolder[];
   metrics: Metric[];
   /** Valid rounds asked for. */
   rounds: number;

@@ -36,6 +36,7 @@ t.test('a small file, with every default filled in', async (t) => {
       workers: 1,
     },
     scrape: [{ service: 'shop', port: 8080, path: '/metrics' }],
+    telemetry: [],
     rounds: 3,
     retries: 2,
     comparison: { pairing: 'auto', min: 6 },
@@ -222,7 +223,7 @@ const wrong: [what: string, from: string, to: string, sentence: string][] = [
     'an unknown key at the top',
     'description:',
     'desciption:',
-    ':1 desciption is not known (did you mean description?); allowed here: name, description, build, services, load, scrape, rounds, retries, metrics, comparison, jobs, objectives, allow, ready_timeout, disk_limit',
+    ':1 desciption is not known (did you mean description?); allowed here: name, description, build, services, load, scrape, telemetry, rounds, retries, metrics, comparison, jobs, objectives, allow, ready_timeout, disk_limit',
   ],
   [
     'a name of npm run capacity',
@@ -456,7 +457,7 @@ const metric = (text: string) => `${BENCHMARK}metrics:\n  - ${text}\n`;
 const wrongMetrics: [text: string, sentence: string][] = [
   [
     '{name: latency_p50}',
-    ':16 metrics/0/name "latency_p50" is not built in (did you mean latency_med?) and has no promql; built in are latency_avg, latency_min, latency_med',
+    ':16 metrics/0/name "latency_p50" is not built in (did you mean latency_med?) and has neither promql nor telemetry; built in are latency_avg, latency_min, latency_med',
   ],
   [
     '{name: latency_p95, promql: "x{$selector}", unit: s}',
