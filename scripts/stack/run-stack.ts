@@ -20,6 +20,7 @@ import { watchDisk, writtenBy, wroteTooMuch } from './disk.ts';
 import { writeOwner, writeWhole } from './run-folder.ts';
 import { isFinal, type Unreached, unreached, type WantedTarget } from './scrape.ts';
 import { blameFor, StartFailure, scrapeFailure, startFailure } from './start-failure.ts';
+import { type SideTelemetry, startTelemetry, withTelemetry } from './telemetry.ts';
 
 /** Seconds that Prometheus and the exporter have to become ready. */
 const STACK_TIMEOUT_S = 60;
@@ -58,6 +59,8 @@ export interface Sides extends AsyncDisposable {
   plan: Plan;
   round: number;
   containers: SideContainer[];
+  /** Of each side, where the benchmark names telemetry. */
+  telemetry: SideTelemetry[];
   /** Prometheus' targets in them. */
   targets: WantedTarget[];
   /** Ends of containers and out-of-memory events since the sides were up. */
@@ -111,7 +114,7 @@ export async function startStack(built: Built, ctx: Context): Promise<Stack> {
     const documents: Record<string, ComposeDocument> = { [plan.project]: document };
     // of the first round, under the name of the side
     for (const [side, resolved] of built.services)
-      documents[sideProject(plan.runId, side)] = sideCompose(resolved, plan, side, 1);
+      documents[sideProject(plan.runId, side)] = withTelemetry(sideCompose(resolved, plan, side, 1), plan, side, 1);
     const stack: Stack = {
       built,
       ready,
@@ -290,8 +293,10 @@ async function startSides(
         removeAll(ctx.engine, [`com.docker.compose.project=${project}`], stack.signal.aborted ? 0 : GRACE_S),
       ),
     );
+  const telemetry: SideTelemetry[] = [];
   const dispose = async () => {
     await rm(targetsFile, { force: true });
+    for (const one of telemetry) await one[Symbol.asyncDispose](); // before the volumes that it holds
     if (!plan.config.keep || ctx.signal.aborted) await removeSides();
   };
   try {
@@ -301,7 +306,14 @@ async function startSides(
     const starting = order.map(async (side, position) => {
       await sleep(position * 100);
       const project = roundProject(plan, side.name, round);
-      const document = sideCompose(stack.built.services.get(side.name)!, plan, side.name, round);
+      const started = await startTelemetry(plan, side.name, round, ctx);
+      if (started) telemetry.push(started);
+      const document = withTelemetry(
+        sideCompose(stack.built.services.get(side.name)!, plan, side.name, round),
+        plan,
+        side.name,
+        round,
+      );
       await up(
         await writeProject(plan, project, document),
         `com.docker.compose.project=${project}`,
@@ -322,6 +334,7 @@ async function startSides(
       plan,
       round,
       containers,
+      telemetry,
       targets,
       incidents: (side) =>
         events

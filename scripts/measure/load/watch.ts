@@ -10,7 +10,7 @@ export const lastLines = (text: string, count = 5) => text.trim().split('\n').sl
 /** The counters of all containers of the run but the load generator. */
 export async function runCounters(stack: Stack, sides: Sides): Promise<Counted[]> {
   const { counters } = await stack.ready;
-  return [...counters, ...sides.containers.flatMap(({ counted }) => counted ?? [])];
+  return [...counters, ...[...sides.containers, ...sides.telemetry].flatMap(({ counted }) => counted ?? [])];
 }
 
 /** `steadyMs`: as performance.now() counts, since the wall clock may be set meanwhile. */
