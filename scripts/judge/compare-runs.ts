@@ -179,8 +179,11 @@ function metricDifferences(a: Metric[], b: Metric[]): string[] {
   const other = new Map(b.map((metric) => [metric.name, metric]));
   return a
     .filter(
-      ({ name, promql, unit }) =>
-        other.has(name) && (other.get(name)!.promql !== promql || other.get(name)!.unit !== unit),
+      ({ name, promql, telemetry, unit }) =>
+        other.has(name) &&
+        (other.get(name)!.promql !== promql ||
+          !sameJson(other.get(name)!.telemetry, telemetry) ||
+          other.get(name)!.unit !== unit),
     )
     .map(({ name }) => `the metric ${name} is read in another way`);
 }

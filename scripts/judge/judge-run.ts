@@ -2,6 +2,7 @@
  * RunDocument -> VerdictDocument: what a comparison decided, and in words. Pure: the same stored rounds give the same
  * verdict years later.
  */
+import { isOwn } from '../config/metric-defaults.ts';
 import { plural } from '../core/text.ts';
 import type { CalibrationQuote } from '../documents/calibration.ts';
 import type { Comparison, RunDocument, SideName } from '../documents/run.ts';
@@ -23,9 +24,7 @@ export function designOf(run: RunDocument, observed: number): Comparison {
 export function metricPairs(run: RunDocument, observations: readonly Observation[]): MetricPairs[] {
   return run.metrics
     .map((metric) => ({ metric, pairs: pairsOf(observations, metric.name) }))
-    .filter(
-      ({ metric, pairs }) => metric.primary || metric.promql !== undefined || pairs.some((pair) => pair !== null),
-    );
+    .filter(({ metric, pairs }) => metric.primary || isOwn(metric) || pairs.some((pair) => pair !== null));
 }
 
 /** What the rounds that there are say so far. `ended`: no more will come. */

@@ -75,9 +75,17 @@ export function seriesFrom(measured: readonly Measured[]): Series[] {
 /** What must be the same in two runs for their figures of a metric to mean the same. */
 export const conditionsOf = (
   { host, stack_version, load, cpusets, sides }: MasterRun,
-  { unit, promql }: Metric,
+  { unit, promql, telemetry }: Metric,
 ): string =>
-  JSON.stringify([host.id, stack_version, load, cpusets, sides.baseline !== undefined, unit, promql ?? null]);
+  JSON.stringify([
+    host.id,
+    stack_version,
+    load,
+    cpusets,
+    sides.baseline !== undefined,
+    unit,
+    promql ?? telemetry ?? null,
+  ]);
 
 /** Undefined where the run knows no such metric. */
 export function measuredOf(run: MasterRun, name: string): Measured | undefined {

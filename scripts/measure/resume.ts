@@ -49,7 +49,12 @@ export function runToResume(config: Config, ctx: Pick<Context, 'store'>): RunDoc
 }
 
 const sameMetric = (a: Metric, b: Metric | undefined) =>
-  b !== undefined && a.unit === b.unit && a.promql === b.promql && a.primary === b.primary && a.better === b.better;
+  b !== undefined &&
+  a.unit === b.unit &&
+  a.promql === b.promql &&
+  JSON.stringify(a.telemetry) === JSON.stringify(b.telemetry) &&
+  a.primary === b.primary &&
+  a.better === b.better;
 
 /** The configuration with which the run was begun. */
 export function asBegun(config: Config, run: RunDocument): Config {

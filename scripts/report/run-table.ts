@@ -3,6 +3,7 @@
  * verdict.ts.
  */
 
+import { isOwn, sourceOf } from '../config/metric-defaults.ts';
 import { plainText } from '../core/text.ts';
 import type { ArchiveDocument, Metric, RunDocument, SideDocument, SideName } from '../documents/run.ts';
 import { shortCommit } from '../engine/names.ts';
@@ -12,6 +13,8 @@ import { columns, styled } from './columns.ts';
 import { failuresTable } from './failures-text.ts';
 import { holeLines } from './holes-text.ts';
 import { loadWords } from './load-text.ts';
+import { grownLines } from './profile-text.ts';
+import { telemetryLines, telemetryTable } from './run-telemetry-text.ts';
 import { formatDifference, formatPercent, formatValue, NO_VALUE } from './units.ts';
 import {
   changeCell,
@@ -34,16 +37,24 @@ export interface TableOptions {
 export function runTable(run: RunDocument, options: TableOptions): string {
   const failed = failuresTable(run, options);
   const failures = failed.length > 0 ? [...failed, ''] : [];
+  const inside = telemetryTable(run, options);
+  const telemetry = inside.length > 0 ? [...inside, ''] : [];
   const why = failureOf(run);
   const result = run.verdict
     ? [
-        verdictText(run.verdict, { color: options.color, invalid: invalidRounds(run), failed: why }),
+        verdictText(run.verdict, {
+          color: options.color,
+          invalid: invalidRounds(run),
+          failed: why,
+          grown: grownLines(run),
+        }),
         '',
+        ...telemetry,
         ...failures,
         ...heading(run, options),
         ...withoutValue(run),
         archiveLine(run.archive),
-        ...holeLines(run).map((line) => `note: ${line}`),
+        ...[...holeLines(run), ...telemetryLines(run)].map((line) => `note: ${line}`),
       ]
     : [
         ...(why === undefined ? [] : [failedHeadline(whatWords(run), why, options.color), '']),
@@ -51,11 +62,12 @@ export function runTable(run: RunDocument, options: TableOptions): string {
         '',
         figures(run, options),
         '',
+        ...telemetry,
         ...failures,
         ...invalidRounds(run),
         ...withoutValue(run),
         archiveLine(run.archive),
-        ...holeLines(run).map((line) => `note: ${line}`),
+        ...[...holeLines(run), ...telemetryLines(run)].map((line) => `note: ${line}`),
       ];
   return [...result, '', ...whereNext(run, options)].join('\n');
 }
@@ -190,19 +202,19 @@ function pairTable(run: RunDocument, metrics: Metric[], color: boolean): string 
  * without one.
  */
 function shownMetrics(run: RunDocument): Metric[] {
-  return inOrder(run.metrics.filter(isShown).filter((metric) => metric.promql !== undefined || hasValue(run, metric)));
+  return inOrder(run.metrics.filter(isShown).filter((metric) => isOwn(metric) || hasValue(run, metric)));
 }
 
 const hasValue = (run: RunDocument, { name }: Metric): boolean =>
   Boolean(summarise(run, 'candidate', name) || summarise(run, 'baseline', name));
 
-/** Metrics of the benchmark's own that no valid round has a value of, with their queries. */
+/** Metrics of the benchmark's own that no valid round has a value of, with how they are read. */
 function withoutValue(run: RunDocument): string[] {
   if (!run.rounds.some(({ valid }) => valid)) return [];
   return run.metrics.flatMap((metric) =>
-    metric.promql === undefined || hasValue(run, metric)
+    !isOwn(metric) || hasValue(run, metric)
       ? []
-      : [`${plainText(metric.name)} has no value in any round: ${plainText(metric.promql)}`],
+      : [`${plainText(metric.name)} has no value in any round: ${plainText(sourceOf(metric))}`],
   );
 }
 
@@ -231,6 +243,7 @@ function whereNext(run: RunDocument, { links = [] }: TableOptions): string[] {
     `  npm run runs -- --benchmark=${run.benchmark}`,
     `  npm run compare -- OTHER_RUN ${run.run_id}`,
     ...(run.verdict ? [`  npm run judge -- ${run.run_id}`] : []),
+    ...(run.profiles ? [`  npm run profile -- ${run.run_id}`] : []),
     ...(links.length > 0 ? links.map((link) => `  ${link}`) : ['  npm run archive:up']),
   ];
 }

@@ -2,6 +2,7 @@
 
 import type { SideResult } from '../../../loadgen/result.ts';
 import type { Context } from '../../app/context.ts';
+import { isOwn } from '../../config/metric-defaults.ts';
 import type { RoundDocument, Sample, SideName } from '../../documents/run.ts';
 import { fillPromql } from '../../engine/names.ts';
 import { unwellText, withLogs } from '../../engine/up.ts';
@@ -14,6 +15,7 @@ import { answersOf } from './answers.ts';
 import { failuresOf } from './failures.ts';
 import { type PrometheusClient, QueryRefused, type Series, singleValue } from './prometheus.ts';
 import { scrapeHoles, warnOfRenamed } from './scrapes.ts';
+import { type CollectedTelemetry, collectTelemetry, keepTelemetry } from './telemetry.ts';
 import { judgeValidity, type ServiceSignals, type Signals } from './validity.ts';
 
 /** A round as it is stored: the document, and the raw material it was made from. */
@@ -30,7 +32,8 @@ export interface UnreadMetric {
   name: string;
   /** It is primary, and its side never had a value of it: no verdict is made of it. */
   isLeftOut?: true;
-  promql: string;
+  /** Its query; a metric of telemetry has none. */
+  promql?: string;
   why: string;
 }
 
@@ -46,11 +49,21 @@ export async function collect(
   known?: readonly RoundDocument[],
 ): Promise<CollectedRound[]> {
   const { prometheus } = await stack.ready;
-  const [rounds, missing] = await Promise.all([
-    Promise.all(sides.plan.sides.map((side) => collectSide(side.name, load, sides, stack, ctx, known))),
+  const [found, missing] = await Promise.all([
+    Promise.all(
+      sides.plan.sides.map(async ({ name }) => {
+        const telemetry = await collectTelemetry(name, load, sides);
+        return { telemetry, round: await collectSide(name, load, telemetry, sides, stack, ctx, known) };
+      }),
+    ),
     scrapeHoles(load, sides, prometheus),
     warnOfRenamed(sides, load.endMs, prometheus, ctx),
   ]);
+  for (const { telemetry, round } of found) {
+    const own = sides.telemetry.find(({ side }) => side === round.document.side);
+    if (telemetry && own) await keepTelemetry(telemetry, own, load, sides, round.document.valid);
+  }
+  const rounds = found.map(({ round }) => round);
   for (const { document } of rounds) {
     const holes = missing.filter(({ side }) => side === document.side).map(({ hole }) => hole);
     if (holes.length > 0) document.holes = holes;
@@ -61,6 +74,7 @@ export async function collect(
 async function collectSide(
   side: SideName,
   load: LoadResult,
+  telemetry: CollectedTelemetry | null,
   sides: Sides,
   stack: Stack,
   ctx: Context,
@@ -93,14 +107,21 @@ async function collectSide(
   const unread: UnreadMetric[] = [];
   const wasThere = (name: string) =>
     known === undefined || known.some((one) => one.side === side && one.samples[name] !== undefined);
-  for (const { name, promql, unit, primary } of plan.config.metrics) {
-    if (promql === undefined) continue;
-    const found = await series(promql).then(singleValue, (error) => {
+  const ask = (promql: string) =>
+    series(promql).then(singleValue, (error) => {
       if (error instanceof QueryRefused) return `its query fails, ${error.message}`;
       throw error;
     });
+  for (const { name, promql, telemetry: asked, unit, primary } of plan.config.metrics.filter(isOwn)) {
+    const found = promql === undefined ? telemetry!.valueOf(asked!) : await ask(promql);
     if (typeof found === 'number') put(name, found, unit);
-    else unread.push({ name, promql, why: found, ...(primary && !wasThere(name) ? { isLeftOut: true } : {}) });
+    else
+      unread.push({
+        name,
+        why: found,
+        ...(promql === undefined ? {} : { promql }),
+        ...(primary && !wasThere(name) ? { isLeftOut: true } : {}),
+      });
   }
 
   const signals: Signals = {
@@ -123,7 +144,7 @@ async function collectSide(
     clockSetByMs: clockSetBy(load.go, load.after),
     generatorFailure: load.failure,
     missing: plan.config.metrics
-      .filter(({ name, primary, promql }) => primary && !samples[name] && (promql === undefined || wasThere(name)))
+      .filter((metric) => metric.primary && !samples[metric.name] && (!isOwn(metric) || wasThere(metric.name)))
       .map((metric) => metric.name),
   };
   const reasons = judgeValidity(signals, plan.config.load, plan.config.allow);
@@ -140,6 +161,7 @@ async function collectSide(
       samples,
       ...(failures.length > 0 ? { failures } : {}),
       ...(measured ? { answers: answersOf(measured) } : {}),
+      ...(telemetry ? { telemetry: telemetry.document } : {}),
     },
     detail,
     unwell: wrongWith(detail) ? await lastWords(side, sides, ctx) : '',

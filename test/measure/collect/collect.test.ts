@@ -82,6 +82,7 @@ async function collected({
     plan,
     round: 2,
     containers,
+    telemetry: [],
     targets: [],
     incidents: (side: SideName) =>
       ended && side === 'baseline' ? [{ service: 'probe', action: 'die', exitCode: 7 }] : [],
