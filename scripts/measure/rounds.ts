@@ -12,7 +12,9 @@ import type { Sides, Stack } from '../stack/run-stack.ts';
 import { blameFor, StartFailure, sideText } from '../stack/start-failure.ts';
 import { incomparableBuckets } from './collect/buckets.ts';
 import { type CollectedRound, collect } from './collect/collect.ts';
+import { telemetryWarnings } from './collect/telemetry.ts';
 import { AGAIN, endingOf, wrongWith } from './first-round.ts';
+import { failsAlone, lateWords } from './later-rounds.ts';
 import { type DuringLoad, generatorFor, type PreparedLoad } from './load/generator.ts';
 import { until } from './load/watch.ts';
 
@@ -20,7 +22,7 @@ import { until } from './load/watch.ts';
  * A scrape interval and what a scrape takes: the last counters of the services and of the load generator are in
  * Prometheus.
  */
-const SETTLE_MS = 1200;
+export const SETTLE_MS = 1200;
 
 export interface RoundWanted {
   round: number;
@@ -43,7 +45,8 @@ interface Prepared extends AsyncDisposable {
 const prepareLoad = (round: number, plan: Plan, stack: Stack, ctx: Context) =>
   generatorFor(plan.config.load).prepare(round, plan, stack, ctx);
 
-function prepareRound(
+/** Starts fresh containers and their load generator. */
+export function prepareRound(
   round: number,
   plan: Plan,
   stack: Stack,
@@ -72,7 +75,7 @@ export class Rounds implements AsyncDisposable {
   /** The next round's generator: it starts and gets warm in this round's warm-up, and stands still in its window. */
   #loadAhead: Promise<PreparedLoad> | undefined;
   #dropped: Promise<void> = Promise.resolve();
-  /** Metrics without a value that the user has been told of. */
+  /** Metrics without a value, and what is odd about telemetry, that the user has been told of. */
   readonly #told = new Set<string>();
 
   constructor(stack: Stack, ctx: Context) {
@@ -89,7 +92,8 @@ export class Rounds implements AsyncDisposable {
       await until(load.endSteadyMs + SETTLE_MS, stack.signal);
       const collected = await collect(load, sides, stack, ctx, known);
       step.done(collected.every(({ document }) => document.valid) ? undefined : 'INVALID');
-      for (const warning of unreadWarnings(collected, this.#told)) ctx.progress.warn(warning);
+      const warnings = [...unreadWarnings(collected, this.#told), ...telemetryWarnings(collected, this.#told)];
+      for (const warning of warnings) ctx.progress.warn(warning);
       return collected;
     });
   }
@@ -160,7 +164,7 @@ export function unreadWarnings(
   for (const { name } of all) told.add(name);
   return [...news.values()].map((sides) => {
     const { name, why, promql, isLeftOut } = sides[0]!;
-    const without = `no value of ${sides.map(({ side }) => side).join(' and ')}: ${why}: ${promql}`;
+    const without = `no value of ${sides.map(({ side }) => side).join(' and ')}: ${why}${promql === undefined ? '' : `: ${promql}`}`;
     return isLeftOut ? `${name} is primary and is not judged: it has ${without}` : `${name} has ${without}`;
   });
 }
@@ -204,6 +208,26 @@ async function measureComparison(stack: Stack, ctx: Context): Promise<RunEnd> {
   const atFirst = ctx.store.run(runId).rounds.length;
   /** Each side in its first round, as long as that may end the run. */
   let firsts: CollectedRound[] | null = atFirst === 0 ? [] : null;
+  /** Later rounds in which the candidate alone was not well; the sides of the last of them. */
+  const late: { rounds: number[]; last: CollectedRound[] } = { rounds: [], last: [] };
+  /** Whose matter it is, only the other side tells; its round is of no block, since it comes out of turn. */
+  const askOther = async (other: Plan['sides'][number]) => {
+    const known = ctx.store.run(runId);
+    const { round } = nextRound(known, plan);
+    const title = `round ${round}, to see whether it is so of ${other.name}`;
+    const more = await rounds.measure({ round, title, plan: { ...plan, sides: [other] }, known: known.rounds });
+    await keep(more, runId, {}, ctx);
+    return more;
+  };
+  /** Throws where it is the candidate's own matter that it is not well. `words`: in which rounds that is so. */
+  const blameLate = async (words: string | null) => {
+    if (words === null) return;
+    const other = otherSide(late.last, plan);
+    const seen = other ? [...late.last, ...(await askOther(other))] : late.last;
+    const ending = endingOf(seen, config.load, isOneCommit(plan));
+    if (ending?.of === 'candidate') throw candidateError(`${words} ${ending.words}`, plan, seen);
+    late.rounds = []; // the baseline is no better: it is asked again after as many rounds
+  };
   for (;;) {
     const run = ctx.store.run(runId);
     // Rounds that only told that both sides at once are too much are no failures of the alternating ones.
@@ -227,7 +251,10 @@ async function measureComparison(stack: Stack, ctx: Context): Promise<RunEnd> {
     if (judged.decided || observations >= plan.comparison!.max) return { status: 'complete' };
     const nothing = nothingToJudge(run);
     if (nothing !== null) return { status: 'invalid', reason: nothing };
-    if (count.invalid > config.retries + count.valid / 2) return { status: 'invalid' };
+    if (count.invalid > config.retries + count.valid / 2) {
+      await blameLate(lateWords(late.rounds, count.numbers));
+      return { status: 'invalid' };
+    }
     if (plan.comparison!.max_minutes !== undefined && minutes >= plan.comparison!.max_minutes) {
       ctx.progress.info(`${plan.comparison!.max_minutes} minutes are over`);
       return { status: observations > 0 ? 'complete' : 'invalid' };
@@ -258,18 +285,17 @@ async function measureComparison(stack: Stack, ctx: Context): Promise<RunEnd> {
       );
       continue;
     }
-    if (!firsts) continue;
-    firsts.push(...collected.filter(({ document: { side } }) => !firsts!.some((one) => one.document.side === side)));
-    const other = plan.sides.find(({ name }) => firsts!.every(({ document }) => document.side !== name));
-    if (other && firsts.every(({ document }) => document.valid)) continue;
-    if (other && firsts.some(({ detail }) => wrongWith(detail))) {
-      // Whose matter it is, only the other side tells; it is of no block, since it comes out of turn.
-      const round = next.round + 1;
-      const title = `round ${round}, to see whether it is so of ${other.name}`;
-      const more = await rounds.measure({ round, title, plan: { ...plan, sides: [other] }, known: run.rounds });
-      await keep(more, runId, {}, ctx);
-      firsts.push(...more);
+    if (!firsts) {
+      if (!failsAlone(collected, config.load, isOneCommit(plan))) continue;
+      late.rounds.push(next.round);
+      late.last = collected;
+      await blameLate(lateWords(late.rounds));
+      continue;
     }
+    firsts.push(...collected.filter(({ document: { side } }) => !firsts!.some((one) => one.document.side === side)));
+    const other = otherSide(firsts, plan);
+    if (other && firsts.every(({ document }) => document.valid)) continue;
+    if (other && firsts.some(({ detail }) => wrongWith(detail))) firsts.push(...(await askOther(other)));
     const seen = firsts;
     firsts = null;
     const ending = seen.some(({ document }) => !document.valid) ? endingOf(seen, config.load, isOneCommit(plan)) : null;
@@ -311,6 +337,9 @@ export function nothingToJudge({ metrics, rounds }: Pick<RunDocument, 'metrics' 
   return why.length < primary.length ? null : `no primary metric can be judged, ${AGAIN}: ${why.join('; ')}`;
 }
 
+/** The side that is in none of these. */
+const otherSide = (of: readonly CollectedRound[], { sides }: Plan) =>
+  sides.find(({ name }) => of.every(({ document }) => document.side !== name));
 const isOneCommit = ({ sides: [one, other] }: Plan) => one!.commit === other?.commit;
 
 function candidateError(words: string, plan: Plan, rounds: readonly CollectedRound[]): CandidateError {
@@ -347,11 +376,11 @@ const secondsEach = (run: RunDocument, minutes: number, atFirst: number, observa
   return observations * share > 0 ? (minutes * 60) / (observations * share) : null;
 };
 
-/** Rounds, all sides of which are valid, and others. */
-function countRounds(run: Pick<RunDocument, 'rounds'>): { valid: number; invalid: number } {
-  const rounds = [...Map.groupBy(run.rounds, ({ round }) => round).values()];
-  const valid = rounds.filter((sides) => sides.every((side) => side.valid)).length;
-  return { valid, invalid: rounds.length - valid };
+/** Rounds, all sides of which are valid, and others; the numbers of the others. */
+function countRounds(run: Pick<RunDocument, 'rounds'>): { valid: number; invalid: number; numbers: number[] } {
+  const rounds = [...Map.groupBy(run.rounds, ({ round }) => round)];
+  const numbers = rounds.filter(([, sides]) => sides.some((side) => !side.valid)).map(([round]) => round);
+  return { valid: rounds.length - numbers.length, invalid: numbers.length, numbers };
 }
 
 /** A round has one number, the one that it is stored under, whether or not those before were valid. */
