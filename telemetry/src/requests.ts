@@ -11,10 +11,10 @@ const KNOWN = new Set(METHODS);
 const timed = Symbol('mayfly-telemetry.timed');
 
 type RouteOf = () => string | undefined;
-type Request = Pick<IncomingMessage, 'method' | 'once'> & { [timed]?: RouteOf[] };
+type Request = Pick<IncomingMessage, 'method' | 'on'> & { [timed]?: RouteOf[] };
 
 /** Records the time from now to the end of the answer, or to the end of the connection. `routeOf` is asked then. */
-export function timeRequest(request: Request, response: Pick<ServerResponse, 'once'>, routeOf: RouteOf): void {
+export function timeRequest(request: Request, response: Pick<ServerResponse, 'on'>, routeOf: RouteOf): void {
   if (!isOn()) return;
   if (request[timed]) {
     request[timed].unshift(routeOf);
@@ -30,9 +30,9 @@ export function timeRequest(request: Request, response: Pick<ServerResponse, 'on
     const to = performance.now();
     recordAt('duration', labelOf(request.method, routes), (to - from) / 1000, to);
   };
-  response.once('close', end);
+  response.on('close', end);
   // Node.js 20 never closes an answer that waits behind another one of a connection that has ended.
-  request.once('aborted', end);
+  request.on('aborted', end);
 }
 
 function labelOf(method: string | undefined, routes: RouteOf[]): string {

@@ -32,8 +32,11 @@ interface Collection {
 }
 
 const INTERVAL_MS = { least: 10, most: 3_600_000, fallback: 1000 };
-/** The timer of libuv that the event-loop delay is measured by; its own period is no delay. */
-const DELAY_RESOLUTION_MS = 10;
+/**
+ * The timer of libuv that the event-loop delay is measured by; its own period is no delay. Of an idle process it takes
+ * 0.4 % of a CPU, with 10 ms 0.5 %, with 50 ms 0.1 %.
+ */
+const DELAY_RESOLUTION_MS = 20;
 const DESCRIPTORS = '/proc/self/fd';
 
 const GC_KINDS = new Map<number | undefined, string>([

@@ -116,8 +116,8 @@ t.test('a block of the event loop of 50 ms is in the delay, and an idle loop has
   );
   t.match(result, { code: 0, stderr: '' });
   const rows = readRows(dir, 'runtime');
-  // The timer that is late was due up to 10 ms after the block began.
-  t.ok(maxOf(rows, 'event_loop_delay_max_seconds') >= 0.039, `${valuesOf(rows, 'event_loop_delay_max_seconds')}`);
+  // The timer that is late was due up to 20 ms after the block began.
+  t.ok(maxOf(rows, 'event_loop_delay_max_seconds') >= 0.029, `${valuesOf(rows, 'event_loop_delay_max_seconds')}`);
   const median = valuesOf(rows, 'event_loop_delay_p50_seconds').sort((a, b) => a - b)[1]!;
   t.ok(median < 0.01, `the period of the timer is no delay: ${valuesOf(rows, 'event_loop_delay_p50_seconds')}`);
 });
