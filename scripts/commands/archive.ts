@@ -187,7 +187,9 @@ const SUBCOMMANDS: readonly Subcommand[] = [
       const trendOlderThanMs = aged(given, 'trend-older-than');
       const telemetryOlderThanMs = aged(given, 'telemetry-older-than');
       const benchmark = await benchmarkOf(given);
-      if ([olderThanMs, keepLast, maxBytes, trendOlderThanMs, telemetryOlderThanMs].every((value) => value === undefined)) {
+      if (
+        [olderThanMs, keepLast, maxBytes, trendOlderThanMs, telemetryOlderThanMs].every((value) => value === undefined)
+      ) {
         throw new UsageError('prune needs to know what may go', {
           hint: 'Give --older-than, --keep-last, --max-size, --trend-older-than or --telemetry-older-than; npm run archive -- prune --help explains them.',
         });
