@@ -17,6 +17,7 @@ import { LABEL } from './engine/names.ts';
 import { calibratedMargins, quoteOf } from './judge/calibration.ts';
 import { judgeRun } from './judge/judge-run.ts';
 import { generatorFor } from './measure/load/generator.ts';
+import { profileRound } from './measure/profile-round.ts';
 import { asBegun, mustBeTheSame, runToResume, takenOver } from './measure/resume.ts';
 import { measureRounds, type RunEnd } from './measure/rounds.ts';
 import type { Plan } from './plan/plan.ts';
@@ -32,10 +33,17 @@ import { type Stack, startStack } from './stack/run-stack.ts';
  * measured is kept.
  */
 export async function bench(config: Config, ctx: Context): Promise<RunDocument> {
-  if (config.resume === undefined) return withRun(config, ctx, (stack) => measureRounds(stack, ctx));
+  if (config.resume === undefined) return withRun(config, ctx, (stack) => measureAndProfile(stack, ctx));
   await sweepLeftovers(ctx); // ends the record of a run that was killed: only then it can be gone on with
   const before = runToResume(config, ctx);
-  return withRun(asBegun(config, before), ctx, (stack) => measureRounds(stack, ctx), before);
+  return withRun(asBegun(config, before), ctx, (stack) => measureAndProfile(stack, ctx), before);
+}
+
+/** All rounds that count; then, where it is asked for, one that says where the time went. */
+async function measureAndProfile(stack: Stack, ctx: Context): Promise<RunEnd> {
+  const end = await measureRounds(stack, ctx);
+  if (end.status === 'complete') await profileRound(stack, ctx);
+  return end;
 }
 
 /**

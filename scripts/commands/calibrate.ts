@@ -82,7 +82,7 @@ async function measure(given: Given, quiet: boolean): Promise<RunDocument> {
 /** One look at the end of the time or of the rounds. Invalid rounds are left out, however many they are. */
 async function calibrationConfig({ text, values }: Given): Promise<Config> {
   const env = configEnv();
-  const passed = benchFlags(values, PASSED);
+  const passed = { ...benchFlags(values, PASSED), profile: false };
   const { commit, load } = await loadConfig({ ...passed, against: 'none' }, env);
   const minutes = minutesOf(text('minutes'));
   // No round is shorter than its load, so the time is up first.

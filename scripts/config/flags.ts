@@ -87,6 +87,11 @@ export const FLAGS: readonly Flag[] = [
     name: 'live',
     help: 'show the run in the archive while it goes on, and ship its finished blocks (always so for runs over two hours)',
   },
+  {
+    name: 'profile',
+    help: 'profile every service with telemetry, by its own library where benchmark.yaml says nothing else, in one more round that does not count',
+  },
+  { name: 'no-profile', help: 'leave out the round that profiles the services' },
   { name: 'keep', help: 'leave the stack up at the end, to look at it' },
   ...VERDICT_FLAGS,
   {
@@ -117,6 +122,8 @@ export interface BenchFlags {
   objstore?: string;
   live: boolean;
   keep: boolean;
+  /** Whether the services are profiled; absent: as benchmark.yaml says. */
+  profile?: boolean;
   json: boolean;
   quiet: boolean;
   verdict: VerdictOutputs;
@@ -160,10 +167,17 @@ export function benchFlags(all: GivenFlags['values'], passed: readonly string[] 
     objstore: text('objstore'),
     live: on('live'),
     keep: on('keep'),
+    profile: chooseProfile(on),
     json: on('json'),
     quiet: on('quiet'),
     help: on('help') ? benchHelp() : undefined,
   };
+}
+
+function chooseProfile(on: (name: string) => boolean): boolean | undefined {
+  if (on('profile') && on('no-profile'))
+    throw new UsageError('--profile and --no-profile contradict each other', { hint: 'Leave one of them out.' });
+  return on('profile') || (on('no-profile') ? false : undefined);
 }
 
 /** What a command that gives a verdict does with it. */

@@ -37,3 +37,7 @@ export type InvalidCode = InvalidReason['code'];
 export type ArchiveDocument = NonNullable<Run['archive']>;
 /** The requests of a run one by one, in its newest block (docs/requests.md). */
 export type RequestsDocument = NonNullable<ArchiveDocument['requests']>;
+/** A file of a profiler (docs/telemetry.md). */
+export type ProfileDocument = NonNullable<Run['profiles']>[number];
+/** A function whose share of the CPU differs between the sides. */
+export type ProfileChange = NonNullable<Run['profile_changes']>[number];

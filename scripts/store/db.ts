@@ -24,6 +24,7 @@ import type { StoredBisection, SuspectedChange } from './judgements.ts';
 import * as judgements from './judgements.ts';
 import * as master from './master.ts';
 import { type Outbox, openOutbox } from './outbox.ts';
+import { type Profiles, profileTrees, type StoredTree, saveProfiles } from './profiles.ts';
 import { type ServiceFigures, serviceFigures } from './service-metrics.ts';
 import { openSite, type Site } from './site.ts';
 import { type Database, openDatabase, type Row } from './sqlite.ts';
@@ -139,8 +140,15 @@ export interface Store {
   /** Keeps what a comparison decided; again replaces it. */
   saveVerdict(runId: string, verdict: VerdictDocument): void;
   saveCapacity(runId: string, capacity: CapacityDocument): void;
+  /** Keeps what the profile round has left; again replaces it. */
+  saveProfiles(runId: string, profiles: Profiles): void;
+  /** The stacks of a run, by service, the candidate first; empty where it was not profiled. */
+  profileTrees(runId: string): StoredTree[];
   /** What is known only after a run has begun: how its sides meet, at what rate it goes on. */
-  amendRun(runId: string, changes: Partial<Pick<RunDocument, 'pairing' | 'comparison' | 'load' | 'metrics'>>): void;
+  amendRun(
+    runId: string,
+    changes: Partial<Pick<RunDocument, 'pairing' | 'comparison' | 'load' | 'metrics' | 'notes'>>,
+  ): void;
   /** Id of the run that has taken over the rounds of this one, if one has. */
   continuedBy(runId: string): string | undefined;
   finishRun(runId: string, status: RunStatus, finishedAt: string, reason?: string): void;
@@ -240,7 +248,9 @@ export function openStore(file: string, options: { busyMs?: number } = {}): Stor
     saveVerdict: (runId, verdict) => judgements.saveVerdict(db, runId, verdict),
     saveCapacity: (runId, capacity) =>
       changed(runId, db.run('UPDATE run SET capacity = ? WHERE run_id = ?', text(capacity), runId)),
-    amendRun: (runId, { pairing, comparison, load, metrics }) =>
+    saveProfiles: (runId, profiles) => db.transaction(() => saveProfiles(db, runId, profiles)),
+    profileTrees: (runId) => profileTrees(db, runId),
+    amendRun: (runId, { pairing, comparison, load, metrics, notes }) =>
       db.transaction(() => {
         if (pairing) changed(runId, db.run('UPDATE run SET pairing = ? WHERE run_id = ?', pairing, runId));
         if (comparison)
@@ -254,6 +264,7 @@ export function openStore(file: string, options: { busyMs?: number } = {}): Stor
             ),
           );
         if (load) changed(runId, db.run('UPDATE run SET load = ? WHERE run_id = ?', text(load), runId));
+        if (notes) changed(runId, db.run('UPDATE run SET notes = ? WHERE run_id = ?', text(notes), runId));
         if (metrics) changed(runId, db.run('UPDATE run SET metrics = ? WHERE run_id = ?', text(metrics), runId));
       }),
     continuedBy: (runId) =>
@@ -345,6 +356,8 @@ const RUN_FIELDS = {
   notes: 'json',
   metrics: 'json',
   answers_differ: 'json',
+  profiles: 'json',
+  profile_changes: 'json',
   capacity: 'json',
   stack_images: 'json',
   compose: 'json',
@@ -364,6 +377,7 @@ const ROUND_FIELDS = {
   failures: 'json',
   answers: 'json',
   holes: 'json',
+  telemetry: 'json',
 } as const satisfies Fields<RoundDocument>;
 
 function insert(db: Database, table: string, row: ReturnType<typeof toRow>, replace?: readonly string[]): void {

@@ -2,7 +2,16 @@
  * Why it is slower: two sets of stacks against each other, the functions that explain most of the difference, and the
  * boxes of a flame graph. Pure.
  */
-import { type Counts, type Frame, onCpu, type Stacks, type StackTree, totals, treeBuilder } from './stacks.ts';
+import {
+  ANONYMOUS,
+  type Counts,
+  type Frame,
+  onCpu,
+  type Stacks,
+  type StackTree,
+  totals,
+  treeBuilder,
+} from './stacks.ts';
 
 /** The stacks of both sides in one tree: the same function called along the same way is one node. */
 export interface Difference extends Stacks {
@@ -89,11 +98,16 @@ const apartFrame = (kind: keyof typeof APART_NAMES): Frame => ({ name: APART_NAM
  */
 const isOwn = ({ url }: Frame): boolean => url !== '' && !url.startsWith('node:') && !url.startsWith('[');
 
-/** By node: the place in `frames` of the function whose time it is. */
+/**
+ * By node: the place in `frames` of the function whose time it is. A function without a name is part of the one of its
+ * file that has called it: V8 builds such callbacks into their callers or does not, from one start to the next.
+ */
 function owners({ frames, parents, frameOf }: Stacks): number[] {
   const nearest: number[] = [];
   return frameOf.map((frame, node) => {
-    nearest.push(isOwn(frames[frame]!) ? frame : parents[node]! < 0 ? -1 : nearest[parents[node]!]!);
+    const caller = parents[node]! < 0 ? -1 : nearest[parents[node]!]!;
+    const isPart = frames[frame]!.name === ANONYMOUS && frames[caller]?.url === frames[frame]!.url;
+    nearest.push(isOwn(frames[frame]!) && !isPart ? frame : caller);
     return nearest[node]! < 0 ? frame : nearest[node]!;
   });
 }

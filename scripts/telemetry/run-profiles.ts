@@ -4,6 +4,12 @@ import { changesOf, differenceOf } from './flame.ts';
 import { readProfile } from './profile.ts';
 import { mergeTrees, onCpu, ProfileFault, packTree, pruneTree, type StackTree } from './stacks.ts';
 
+/** Folder of a run's folder with its profiles. */
+export const PROFILES_FOLDER = 'profiles';
+/** Name of the N-th file of a service on a side, in that folder and in a block. */
+export const profileName = (side: SideName, service: string, n: number, ending: string): string =>
+  `profile-${side}-${service}-${n}${ending}`;
+
 /** A file of a profiler, where it lies now. */
 export interface ProfileFile extends Pick<ProfileDocument, 'side' | 'service' | 'instance' | 'kind' | 'file'> {
   path: string;

@@ -46,6 +46,8 @@ const MOST_NODES = 200_000;
 /** Longer names and paths are cut. */
 const MOST_NAME = 200;
 const MOST_URL = 300;
+/** A function without a name. */
+export const ANONYMOUS = '(anonymous)';
 /** What was pruned of the calls of a function. */
 export const PRUNED = '(pruned)';
 
@@ -71,7 +73,7 @@ export function treeBuilder(): TreeBuilder {
   const frameIndex = (given: Frame) => {
     const line = Number.isSafeInteger(given.line) && given.line > 0 ? given.line : 0;
     const frame = {
-      name: given.name.slice(0, MOST_NAME) || '(anonymous)',
+      name: given.name.slice(0, MOST_NAME) || ANONYMOUS,
       url: given.url.slice(0, MOST_URL),
       line,
     };

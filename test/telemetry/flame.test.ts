@@ -55,6 +55,26 @@ t.test('what a function calls in Node.js and V8 is its own; of other functions i
   t.end();
 });
 
+t.test('a callback without a name is part of the function of its file that has called it', (t) => {
+  const tree = treeOf({
+    'list a.js:1;sort;(anonymous) a.js:2': 5,
+    'list a.js:1;(anonymous) a.js:3;(anonymous) a.js:4;deep b.js:9': 2,
+    'list a.js:1;each b.js:1;(anonymous) a.js:5': 3,
+    '(anonymous) a.js:8;(anonymous) a.js:9': 4,
+  });
+  t.same(
+    functionsOf(tree).map(({ name, line, samples }) => [name, line, samples]),
+    [
+      ['list', 1, 5],
+      ['(anonymous)', 8, 4],
+      ['(anonymous)', 5, 3],
+      ['deep', 9, 2],
+    ],
+    'one that another file has called stands for itself',
+  );
+  t.end();
+});
+
 t.test('garbage collector and program count, and are named', (t) => {
   const found = changes(
     treeOf({ 'a x.js:1': 50 }, { gc: 40, program: 10 }),

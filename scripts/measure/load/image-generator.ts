@@ -19,7 +19,7 @@ import { obtain } from '../../stack/build.ts';
 import { type ContainerCpu, findCounters, readCounters } from '../../stack/counters.ts';
 import { type Sides, type Stack, scraped } from '../../stack/run-stack.ts';
 import { readEdge, steadyAt } from './edges.ts';
-import type { Generator, LoadResult } from './generator.ts';
+import type { DuringLoad, Generator, LoadResult } from './generator.ts';
 import { lastLines, runCounters, until } from './watch.ts';
 
 /** Quiet time around the window of a generator whose requests Prometheus counts: more than one scrape interval. */
@@ -39,7 +39,7 @@ export const imageGenerator = (image: string): Generator => ({
   prepare: async (_round, _plan, stack, ctx) => ({
     hold: async () => true, // there is nothing yet
     release: async () => {},
-    drive: (sides, step, { measured }) => drive(stack, sides, step, measured, ctx),
+    drive: (sides, step, during) => drive(stack, sides, step, during, ctx),
     [Symbol.asyncDispose]: async () => {},
   }),
 });
@@ -98,7 +98,7 @@ async function drive(
   stack: Stack,
   sides: Sides,
   step: ProgressStep,
-  measured: () => void,
+  { window: comes, measured }: Pick<DuringLoad, 'window' | 'measured'>,
   ctx: Context,
 ): Promise<LoadResult> {
   const { load } = sides.plan.config;
@@ -112,6 +112,7 @@ async function drive(
       });
   }
   await quiet(stack);
+  await comes();
   const counters = await runCounters(stack, sides);
   const before = await readEdge(counters);
   const fromMs = ctx.now() - (QUIET_S - 0.5) * 1000;
