@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { readStrict } from '../telemetry/strict-files.ts';
 
 const SERVER = resolve(import.meta.dirname, '../../benchmarks/shop/service/server.ts');
 
@@ -15,9 +16,9 @@ interface Running {
 }
 
 /** Starts the service on a free loopback port and stops it with the test. */
-async function start(t: Test): Promise<Running> {
+async function start(t: Test, env: NodeJS.ProcessEnv = {}): Promise<Running> {
   const process = spawn(globalThis.process.execPath, ['--disable-warning=ExperimentalWarning', SERVER], {
-    env: { ...globalThis.process.env, HOST: '127.0.0.1', PORT: '0' },
+    env: { ...globalThis.process.env, HOST: '127.0.0.1', PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   t.teardown(() => process.kill('SIGKILL'));
@@ -160,6 +161,32 @@ t.test('the metrics count requests by route and show the garbage collector', asy
   t.match(count('method="GET",route="none",status="404"'), / 1$/);
   t.match(metrics, /^nodejs_gc_duration_seconds_count/m);
   t.match(metrics, /^process_cpu_seconds_total/m);
+});
+
+t.test('telemetry has every request under its route, and the transaction of an order', async (t) => {
+  const dir = t.testdir();
+  const { url, process } = await start(t, { MAYFLY_TELEMETRY: dir });
+  await (await fetch(`${url}/products/1`)).text();
+  await (await fetch(`${url}/products/2`)).text();
+  await (await fetch(`${url}/nowhere`)).text();
+  await (await order(url, { lines: [{ product: 9, quantity: 1 }] })).text();
+  await (await order(url, { lines: [{ product: 9999, quantity: 1 }] })).text();
+  process.kill('SIGTERM');
+  await once(process, 'exit');
+  const files = readStrict(dir);
+  const labels = files
+    .filter(({ prefix }) => prefix === 'duration')
+    .flatMap(({ rows }) => rows.map(({ label }) => label));
+  t.same(labels.sort(), [
+    '(no route) [GET]',
+    '/orders [POST]',
+    '/orders [POST]',
+    '/products/:id [GET]',
+    '/products/:id [GET]',
+    'order transaction',
+    'order transaction',
+  ]);
+  t.ok(files.some(({ prefix }) => prefix === 'runtime'));
 });
 
 t.test('SIGTERM finishes the request under way and exits 0 within a second', async (t) => {

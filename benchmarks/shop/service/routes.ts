@@ -1,5 +1,6 @@
 import { registry } from './metrics.ts';
 import { type OrderLine, type Shop, UnknownProduct } from './shop.ts';
+import { time } from './vendor/mayfly-telemetry/dist/index.js';
 
 export interface Request {
   /** Groups of the route's pattern. */
@@ -103,7 +104,7 @@ function searchWords(text: string): string[] {
 
 function placeOrder(shop: Shop, lines: OrderLine[]) {
   try {
-    return shop.order(lines);
+    return time('order transaction', () => shop.order(lines));
   } catch (error) {
     if (error instanceof UnknownProduct) throw new HttpError(400, error.message);
     throw error;

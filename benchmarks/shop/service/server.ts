@@ -1,18 +1,21 @@
 /**
  * The shop over HTTP. Environment: PORT (8080; 0 takes a free one), HOST (0.0.0.0), DATABASE (a new file; in memory
- * without). SIGTERM: takes no more connections, finishes what is under way, exits 0 within a second.
+ * without), MAYFLY_TELEMETRY (the folder for telemetry; none without). SIGTERM: takes no more connections, finishes what is under way, exits 0 within a second.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { requestDuration } from './metrics.ts';
 import { type Answer, HttpError, json, type Route, routes } from './routes.ts';
 import { Shop } from './shop.ts';
+import { instrumentHttp, start } from './vendor/mayfly-telemetry/dist/index.js';
 
 const MAX_BODY_BYTES = 64 * 1024;
 const STOP_DEADLINE_MS = 600;
 
 const shop = new Shop(process.env.DATABASE ?? ':memory:');
 const server = createServer((request, response) => void serve(request, response));
+start();
+instrumentHttp(server, { route: (request) => routeOf(request)?.name });
 // Longer than a load generator leaves a connection idle: a connection that the server closes while the next request
 // is on its way counts as a failed request.
 server.keepAliveTimeout = 65_000;
@@ -25,8 +28,8 @@ process.once('SIGINT', stop);
 
 async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const started = performance.now();
-  const url = URL.parse(request.url ?? '/', 'http://shop');
-  const matching = routes.filter((route) => url && route.pattern.test(url.pathname));
+  const url = urlOf(request);
+  const matching = matchingRoutes(url);
   const route = matching.find(({ method }) => method === request.method);
   response.once('close', () => {
     const labels = { method: request.method ?? '', route: route?.name ?? 'none', status: response.statusCode };
@@ -40,6 +43,19 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
   } catch (error) {
     send(response, errorAnswer(error));
   }
+}
+
+function urlOf(request: IncomingMessage): URL | null {
+  return URL.parse(request.url ?? '/', 'http://shop');
+}
+
+/** Whatever their method. */
+function matchingRoutes(url: URL | null): Route[] {
+  return routes.filter((route) => url && route.pattern.test(url.pathname));
+}
+
+function routeOf(request: IncomingMessage): Route | undefined {
+  return matchingRoutes(urlOf(request)).find(({ method }) => method === request.method);
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {
