@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { timeRequest } from './requests.ts';
 
 export interface HttpOptions<Request, Response> {
@@ -9,6 +9,12 @@ export interface HttpOptions<Request, Response> {
   route?: (request: Request, response: Response) => string | undefined;
 }
 
+/** What is taken of a server; the types of those of node:http and node:http2 have nothing else in common. */
+interface AnyServer {
+  prependListener(event: string, listener: (...args: any[]) => void): unknown;
+  listenerCount(event: string): number;
+}
+
 /** What is emitted in place of `request` for a client that waits for a word of the server, where somebody listens. */
 const EXPECTING = ['checkContinue', 'checkExpectation'];
 
@@ -16,7 +22,7 @@ const EXPECTING = ['checkContinue', 'checkExpectation'];
 export function instrumentHttp<
   Request extends IncomingMessage = IncomingMessage,
   Response extends ServerResponse = ServerResponse,
->(server: Pick<Server, 'prependListener' | 'listenerCount'>, options: HttpOptions<Request, Response> = {}): void {
+>(server: AnyServer, options: HttpOptions<Request, Response> = {}): void {
   const { route } = options;
   const time = (request: IncomingMessage, response: ServerResponse) =>
     timeRequest(request, response, () => route?.(request as Request, response as Response));

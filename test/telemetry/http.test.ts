@@ -1,6 +1,7 @@
 /** Every request to a server of node:http is timed once, under its route and method, whatever clients do. */
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
+import { connect as connectHttp2, constants, createServer as createHttp2Server } from 'node:http2';
 import { type AddressInfo, connect } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import t, { type Test } from 'tap';
@@ -203,6 +204,39 @@ t.test('a client that expects a word of the server first', async (t) => {
   await once(client, 'close');
   stop();
   t.same(countLabels(readRows(dir, 'duration')), { '/upload [PUT]': 1 });
+});
+
+t.test('HTTP/2: each stream, also one that is given up', async (t) => {
+  const dir = t.testdir();
+  start({ dir, runtime: false, signal: null });
+  const hanging = Promise.withResolvers<void>();
+  const over = Promise.withResolvers<void>();
+  const server = createHttp2Server((request, response) => {
+    if (request.url !== '/hangs') return response.end('done');
+    request.once('close', over.resolve);
+    hanging.resolve();
+  });
+  instrumentHttp(server, { route: (request) => request.url });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  t.teardown(() => {
+    client.destroy();
+    server.close();
+  });
+  const streams = ['/a', '/b'].map((path) =>
+    once(client.request({ ':path': path, ':method': 'POST' }).resume(), 'close'),
+  );
+  const hangs = client.request({ ':path': '/hangs' });
+  await Promise.all([...streams, hanging.promise]);
+  hangs.close(constants.NGHTTP2_CANCEL);
+  await over.promise;
+  const closed = once(server, 'close');
+  client.close();
+  server.close();
+  await closed;
+  stop();
+  t.same(countLabels(readRows(dir, 'duration')), { '/a [POST]': 1, '/b [POST]': 1, '/hangs [GET]': 1 });
 });
 
 t.test('off: nothing is measured, and the route is not asked', async (t) => {
