@@ -10,6 +10,8 @@ import { crc32c } from '@node-rs/crc32';
 import { InfrastructureError } from '../core/errors.ts';
 import { RequestsFault, type RequestsReader, requestsReader } from '../requests/view.ts';
 import { writeWhole } from '../stack/run-folder.ts';
+import { TELEMETRY_MARK } from './blocks.ts';
+import { isProfileInBlock } from './carried-profiles.ts';
 import { roundInBlock } from './carried-requests.ts';
 
 /** What is wrong with a file of a block. */
@@ -83,7 +85,7 @@ export async function checkBlock(
   if (typeof meta === 'string')
     return { ulid, faults: [{ file: 'meta.json', message: meta }], bytes: 0, ids: [], requests: 0 };
   const faults = [...checkMeta(meta, ulid), ...(await checkSizes(dir, meta))];
-  if (options.quick || faults.some(({ file, message }) => message === MISSING && roundInBlock(file) === null))
+  if (options.quick || faults.some(({ file, message }) => message === MISSING && !isCarried(file)))
     return { ulid, faults, bytes: 0, ids: [], requests: 0 };
 
   const index = await checked(dir, 'index', checkIndex, faults);
@@ -397,7 +399,11 @@ export async function restoreMeta(dir: string, labels: Record<string, string>): 
     segments.reduce((total, segment) => total + value(segment!), 0);
   const samples = sum((segment) => segment.samples);
   const histograms = sum((segment) => segment.histograms);
-  const beside = await requestFilesIn(dir);
+  const beside = [
+    ...(await requestFilesIn(dir)),
+    ...(await namesIn(dir, (name) => isProfileInBlock(`chunks/${name}`))),
+    ...(await namesIn(dir, (name) => `chunks/${name}` === TELEMETRY_MARK)),
+  ];
   const files = await Promise.all(
     [...[...names, ...beside].map((name) => `chunks/${name}`), 'index'].map(async (file) => ({
       rel_path: file,
@@ -483,8 +489,12 @@ function reader(data: Buffer) {
   return { u32, u64, uvarint, checksum, zeros, sections };
 }
 
+/** Whether a file lies beside the data of a block, for the run that the block is of. */
+const isCarried = (path: string): boolean => roundInBlock(path) !== null || isProfileInBlock(path);
+
 /** Whether a file belongs to a block or to what is said about it. */
 export const isBlockFile = (path: string): boolean =>
   ['meta.json', 'index', 'tombstones', ...MARKS].includes(path) ||
   /^chunks\/\d{6}$/.test(path) ||
-  roundInBlock(path) !== null;
+  path === TELEMETRY_MARK ||
+  isCarried(path);

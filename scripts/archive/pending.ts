@@ -7,9 +7,12 @@ import type { Context } from '../app/context.ts';
 import { InfrastructureError } from '../core/errors.ts';
 import type { PrometheusClient } from '../measure/collect/prometheus.ts';
 import { OWNER_FILE, PENDING_FILE, writeWhole } from '../stack/run-folder.ts';
+import { SERIES_FOLDER } from '../telemetry/series-files.ts';
+import { carryProfiles } from './carried-profiles.ts';
 import { carryRequests } from './carried-requests.ts';
 import { LOCK_FILE } from './run-lock.ts';
 import { readSnapshot, type Snapshot } from './snapshot.ts';
+import { addTelemetry } from './telemetry-blocks.ts';
 import type { ExternalLabels } from './upload.ts';
 
 /** Where the metrics of a run go, and under which labels. */
@@ -61,11 +64,8 @@ export async function takeSnapshot(
   const archive = { bucket: '', blocks, verified: false, pending: true, error: 'not shipped yet' };
   ctx.store.saveArchive(destination.labels.run_id, archive);
   const snapshot = await moved(runDir, pending, ctx);
-  if (snapshot.requests)
-    ctx.store.saveArchive(destination.labels.run_id, {
-      ...archive,
-      requests: { ...snapshot.requests, verified: false },
-    });
+  const requests = snapshot.requests ? { requests: { ...snapshot.requests, verified: false } } : {};
+  ctx.store.saveArchive(destination.labels.run_id, { ...archive, blocks: snapshot.blocks, ...requests });
   return snapshot;
 }
 
@@ -89,30 +89,32 @@ export async function readPending(runDir: string): Promise<Pending | null> {
   }
 }
 
-/** The waiting snapshot in its own place, and the run's requests in it: moved there now if a kill has come between. */
-export async function moved(
-  runDir: string,
-  { from, labels }: Pending,
-  { progress }: Pick<Context, 'progress'>,
-): Promise<Snapshot> {
+/**
+ * The waiting snapshot in its own place, and the run's telemetry and requests in it: moved there now if a kill has come
+ * between.
+ */
+export async function moved(runDir: string, { from, labels }: Pending, ctx: Context): Promise<Snapshot> {
   const dir = join(runDir, SNAPSHOT);
   await rename(join(runDir, from ?? SNAPSHOT), dir).catch((error) => {
     if (error.code !== 'ENOENT') throw error;
   });
+  await addTelemetry(runDir, dir, labels.run_id, ctx);
   const snapshot = await readSnapshot(dir);
-  const requests = await carryRequests(runDir, snapshot, labels.run_id, progress);
+  await carryProfiles(runDir, snapshot);
+  const requests = await carryRequests(runDir, snapshot, labels.run_id, ctx.progress);
   return requests ? { ...snapshot, requests } : snapshot;
 }
 
 /** Forgets a snapshot that is shipped; the mark goes first, since a mark without a snapshot could never be shipped. */
 export async function removePending(runDir: string): Promise<void> {
   await rm(join(runDir, PENDING_FILE), { force: true });
-  for (const folder of [SNAPSHOT, TREND]) await rm(join(runDir, folder), { recursive: true, force: true });
+  for (const folder of [SNAPSHOT, TREND, SERIES_FOLDER])
+    await rm(join(runDir, folder), { recursive: true, force: true });
 }
 
 /** Removes all that a waiting snapshot does not need. Only after every container that uses the folder is gone. */
 export async function removeTheRest(runDir: string): Promise<void> {
-  const needed = [SNAPSHOT, TREND, PENDING_FILE, OWNER_FILE, LOCK_FILE];
+  const needed = [SNAPSHOT, TREND, SERIES_FOLDER, PENDING_FILE, OWNER_FILE, LOCK_FILE];
   for (const entry of await readdir(runDir)) {
     if (!needed.includes(entry)) await rm(join(runDir, entry), { recursive: true, force: true });
   }

@@ -4,7 +4,7 @@
  */
 import t from 'tap';
 import type { Block } from '../../../scripts/archive/blocks.ts';
-import { onlyBlocks } from '../../../scripts/archive/blocks.ts';
+import { onlyBlocks, TELEMETRY_MARK } from '../../../scripts/archive/blocks.ts';
 import { parseAge, parseCount, parseKeepLabel, parseSize } from '../../../scripts/archive/maintenance/age-and-size.ts';
 import { groupRuns, sumOf } from '../../../scripts/archive/maintenance/archived-runs.ts';
 import { type Evidence, judge } from '../../../scripts/archive/maintenance/assess.ts';
@@ -304,6 +304,17 @@ t.test('what is wrong with an archive', async (t) => {
     seen({ blocks: [...whole.blocks, raw(0, 9, { ulid: blockId(7), maxTime: raw(0, 9).maxTime + 1 })] }),
     [['overlap', true, '00', '00 07']],
     'it holds more: it may not go',
+  );
+  const ofTelemetry = raw(0, 9, { ulid: blockId(7), files: { index: 40, 'chunks/000001': 60, [TELEMETRY_MARK]: 30 } });
+  t.strictSame(
+    seen({ blocks: [...whole.blocks, ofTelemetry] }),
+    [],
+    'telemetry lies over what was scraped, whether or not the store names it',
+  );
+  t.strictSame(
+    seen({ blocks: [...whole.blocks, ofTelemetry, { ...ofTelemetry, ulid: blockId(8) }] }),
+    [['overlap', true, '00', '07 08']],
+    'and not over other telemetry',
   );
   t.strictSame(
     seen({ blocks: [...whole.blocks, raw(0, 8, { ulid: blockId(7) })] }),

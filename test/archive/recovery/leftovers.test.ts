@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { pid } from 'node:process';
 import t from 'tap';
+import type { Context } from '../../../scripts/app/context.ts';
 import { openBucket } from '../../../scripts/archive/bucket.ts';
 import { moved, readPending } from '../../../scripts/archive/pending.ts';
 import { readerSpec } from '../../../scripts/archive/recovery/recover.ts';
@@ -90,7 +91,7 @@ t.test('a kill between the mark and the move: the snapshot is moved by whoever r
     JSON.stringify({ labels: { run_id: RUN, benchmark: 'b', host: 'h' }, from: 'tsdb/snapshots/one' }),
   );
   const pending = await readPending(dir);
-  const ctx = { progress: quietProgress };
+  const ctx = { progress: quietProgress } as unknown as Context;
   t.match(await moved(dir, pending!, ctx), { blocks: [OTHER], samples: 3, requests: undefined });
   t.match(await moved(dir, pending!, ctx), { blocks: [OTHER] }, 'and again');
   t.ok(existsSync(join(dir, 'snapshot', OTHER, 'meta.json')));
