@@ -84,6 +84,7 @@ export async function makePlan(asked: Config, ctx: Context): Promise<Plan> {
   const stackVersion = await stackHash(
     ctx.paths.root,
     stackImages.map((image) => `${image.ref} ${image.source === 'built' ? 'built' : 'pulled'}`),
+    config.telemetry,
   );
   return {
     config,
@@ -362,7 +363,7 @@ async function gitBuild(recipe: GitRecipe, source: Commit, ctx: Context): Promis
  * Prometheus' configuration, the load generator with the packages that it sends by, and the code that starts it and
  * limits the services.
  */
-async function stackHash(root: string, imageRefs: string[]): Promise<string> {
+async function stackHash(root: string, imageRefs: string[], telemetry: Config['telemetry']): Promise<string> {
   const ours = (await readdir(join(root, 'loadgen')))
     .filter((file) => file.endsWith('.ts'))
     .map((file) => `loadgen/${file}`);
@@ -373,11 +374,14 @@ async function stackHash(root: string, imageRefs: string[]): Promise<string> {
     'scripts/measure/load/image-generator.ts',
     'scripts/plan/cpusets.ts',
     'scripts/stack/compose-file.ts',
+    ...(telemetry.length > 0 ? ['scripts/stack/telemetry.ts', 'scripts/telemetry/sidecar.ts'] : []),
     ...ours,
     ...SENT_BY.map((name) => `node_modules/${name}/package.json`),
   ].sort();
   const contents = await Promise.all(files.map(async (file) => `${file}\n${await readFile(join(root, file), 'utf8')}`));
-  return hash([...imageRefs.toSorted(), ...contents].join('\n')).slice(0, 12);
+  // What writes telemetry is measured while it does.
+  const folders = telemetry.map(({ service, folder, bytes }) => `telemetry ${service} ${folder} ${bytes}`);
+  return hash([...imageRefs.toSorted(), ...contents, ...folders].join('\n')).slice(0, 12);
 }
 
 /** Packages that the load generator sends by. */

@@ -125,11 +125,16 @@ export function wroteTooMuch(what: string, { bytes }: Written, limitBytes: numbe
 }
 
 /**
- * What containers and the volumes at them hold. The engine is asked for volumes only where this process may not look:
+ * What containers and the volumes at them hold, but for volumes that are memory. The engine is asked for volumes only where this process may not look:
  * it walks all that it has.
  */
-export async function writtenBy(engine: Engine, label: string): Promise<Written[]> {
-  const containers = await engine.written(label);
+export async function writtenBy(
+  engine: Engine,
+  label: string,
+  isMemory: (volume: string) => boolean = () => false,
+): Promise<Written[]> {
+  const all = await engine.written(label);
+  const containers = all.map((one) => ({ ...one, volumes: one.volumes.filter(({ name }) => !isMemory(name)) }));
   const volumes = containers.flatMap((one) => one.volumes);
   const seen = new Map<string, number>();
   for (const { name, folder } of volumes) {

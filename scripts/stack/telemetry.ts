@@ -65,6 +65,10 @@ export interface SideTelemetry extends AsyncDisposable {
 const volumeName = (plan: Plan, side: SideName, round: number, service: string) =>
   `${roundProject(plan, side, round)}-telemetry-${service}`;
 
+/** What is in it is no matter of the disk. Compose puts a _ before the names of a service's own volumes. */
+export const isTelemetryVolume = (name: string): boolean =>
+  /^mayfly-[0-9a-z]+-(candidate|baseline)(-\d+)?-telemetry-/.test(name);
+
 /** Where the files of a side and round are on this host. */
 const outOf = (plan: Plan, side: SideName, round: number) => join(plan.dir, 'telemetry', `round-${round}`, side);
 

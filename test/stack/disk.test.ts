@@ -111,6 +111,13 @@ t.test(
       [5, 76],
     );
     t.equal(asked, 1);
+    t.same(
+      (await writtenBy(engine([container(5, [{ name: 'm', folder: readable }])]), 'l', (name) => name === 'm')).map(
+        ({ bytes }) => bytes,
+      ),
+      [5],
+      'a volume that is memory takes nothing of the disk',
+    );
   },
 );
 

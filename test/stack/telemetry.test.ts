@@ -1,7 +1,7 @@
 /** The telemetry folders and the sidecar of a side, as they are started. */
 import t from 'tap';
 import { sideCompose } from '../../scripts/stack/compose-file.ts';
-import { sidecarSpec, withTelemetry } from '../../scripts/stack/telemetry.ts';
+import { isTelemetryVolume, sidecarSpec, withTelemetry } from '../../scripts/stack/telemetry.ts';
 import { SIDECAR_VARIABLE } from '../../scripts/telemetry/sidecar-state.ts';
 import { aConfig, aPlan } from '../fixtures/plan.ts';
 
@@ -28,6 +28,12 @@ t.test('a service that is listed has its folder, and knows where; the others are
     'mayfly-telemetry-probe': { external: true, name: 'mayfly-01testrun-baseline-1-telemetry-probe' },
   });
   t.equal(withTelemetry(plain, aPlan(), 'candidate', 3), plain, 'without telemetry nothing is another');
+});
+
+t.test('what a service writes into its folder is no matter of the disk; its own volumes are', async (t) => {
+  const { volumes } = withTelemetry({ services: { probe } }, plan, 'baseline', 3);
+  t.ok(isTelemetryVolume(volumes!['mayfly-telemetry-probe'].name));
+  t.notOk(isTelemetryVolume('mayfly-01testrun-baseline-1_a-telemetry-b'), 'whatever it is called');
 });
 
 t.test('the sidecar: no network, no capability, nothing of the host but the folder of the round', async (t) => {
