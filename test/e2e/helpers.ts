@@ -64,12 +64,14 @@ export interface ProbeOptions {
   allow?: Record<string, unknown>;
   top?: Record<string, unknown>;
   build?: Record<string, unknown>;
+  /** Further services of the same image, each laid over what they share. */
+  more?: Record<string, Record<string, unknown>>;
 }
 
 /** A benchmark folder of its own around the probe service, short enough for a test; removed at the end of the test. */
 export function probeBenchmark(
   t: Test,
-  { mode = 'ok', service = {}, load = {}, allow = {}, top = {}, build }: ProbeOptions = {},
+  { mode = 'ok', service = {}, load = {}, allow = {}, top = {}, build, more = {} }: ProbeOptions = {},
 ): string {
   const parent = mkdtempSync(join(tmpdir(), 'mayfly-probe-'));
   t.teardown(() => rmSync(parent, { recursive: true, force: true }));
@@ -106,6 +108,12 @@ export function probeBenchmark(
         healthcheck: HEALTH,
         ...service,
       },
+      ...Object.fromEntries(
+        Object.entries(more).map(([name, laid]) => [
+          name,
+          { image: '${MAYFLY_IMAGE_PROBE}', healthcheck: HEALTH, ...laid },
+        ]),
+      ),
     },
   };
   writeFileSync(join(folder, 'benchmark.yaml'), stringify(benchmark));
