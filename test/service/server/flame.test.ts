@@ -1,7 +1,7 @@
 import t from 'tap';
 import { pageRoutes } from '../../../scripts/service/server/pages/pages.ts';
 import { keptProfiles, treeOf } from '../../telemetry/stacks.ts';
-import { alone, compared, keep, openSite, served } from './site-store.ts';
+import { alone, commitOf, compared, keep, openSite, served } from './site-store.ts';
 
 const CANDIDATE = treeOf({ 'serve a.js:3;slow <b>.js:9': 300, 'serve a.js:3;fast a.js:7': 700 }, { idle: 50 });
 const BASELINE = treeOf({ 'serve a.js:1;fast a.js:5': 900, 'serve a.js:1;gone a.js:8': 100 });
@@ -45,6 +45,13 @@ t.test('the page of a run shows where the CPU time went, and how the sides diffe
   t.notMatch(body, 'slow <b>');
   const [, svg] = /(<svg viewBox[^>]*aria-hidden="true">)/.exec(body)!;
   t.ok(svg);
+});
+
+t.test('so does the page that compares its sides', async (t) => {
+  const { get, run } = await site(t);
+  const { body } = await get(`/compare?a=${commitOf(0)}&b=${commitOf(1)}`);
+  t.match(body, '<h2 id="flame-title">Where the CPU time went</h2>');
+  t.match(body, `/runs/${run.run_id}/flame?service=shop&amp;side=difference`);
 });
 
 t.test('a page of its own: zoom, search, one side', async (t) => {

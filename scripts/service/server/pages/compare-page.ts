@@ -1,7 +1,9 @@
 /** Two runs or commits against each other. */
 import { isShown } from '../../../report/verdict-text.ts';
 import type { CompareMetric, CompareOptions, CompareSide, CompareView, LatencyView } from '../data/data-types.ts';
+import type { FlameView } from '../data/flame-data.ts';
 import { type Html, html } from '../html.ts';
+import { flameSection } from './flame-parts.ts';
 import {
   benchmarkUrl,
   facts,
@@ -22,7 +24,13 @@ import { spreadOver } from './svg/spread.ts';
 import { stripWords } from './svg/strip.ts';
 import { changesTable, grounds, verdictLead } from './verdict-parts.ts';
 
-export function compareBody(view: CompareView, options: Partial<CompareOptions>, benchmarks: readonly string[]): Html {
+/** `flame`: how the CPU time of both differs; undefined where they were not profiled in one run. */
+export function compareBody(
+  view: CompareView,
+  options: Partial<CompareOptions>,
+  benchmarks: readonly string[],
+  flame?: FlameView,
+): Html {
   const { benchmark, a, b, verdict, metrics, latency } = view;
   const primary = metrics.filter((metric) => metric.primary);
   const sides = { candidate: 'B', baseline: 'A' };
@@ -54,6 +62,7 @@ ${
 }
 ${grounds(verdict)}
 ${others.length > 0 && html`<details><summary>Other metrics</summary><p class="muted">They never change the verdict.</p>${changesTable('Other metrics, B against A', verdict, others, sides)}</details>`}</section>
+${flame && flameSection(flame)}
 <section aria-labelledby="rounds-title"><h2 id="rounds-title">Rounds over each other</h2>
 ${legend({ baseline: 'A', candidate: 'B' }, false)}
 <div class="panels">${primary.filter(({ a, b }) => a.dots.length + b.dots.length > 0).map(panel)}</div>

@@ -123,11 +123,13 @@ export function pageRoutes(http: Http, ctx: ServeContext): void {
           : undefined,
       );
     try {
+      const view = compareView(ctx, { a, b, benchmark });
+      const flame = view.kind === 'paired' ? flameView(ctx.store, view.a.run_id, {}, LEAST_SMALL) : undefined;
       return {
         title: 'Compare',
         place: 'compare',
         charts: true,
-        body: compareBody(compareView(ctx, { a, b, benchmark }), { a, b, benchmark }, names()),
+        body: compareBody(view, { a, b, benchmark }, names(), flame),
       };
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
