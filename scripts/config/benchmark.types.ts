@@ -40,7 +40,7 @@ export interface BenchmarkSpec {
     [k: string]: Build;
   };
   /**
-   * The Compose file of the services under test, from the benchmark's folder. Every service needs a health check; networks, ports and privileges are Mayfly's.
+   * The Compose file of the services under test, from the benchmark's folder. Every service needs a health check, but for those that end before others start (`depends_on` with `condition: service_completed_successfully`): migrations, seeding. Networks, ports and privileges are Mayfly's.
    */
   services: string;
   load: Load;
@@ -74,7 +74,7 @@ export interface BenchmarkSpec {
   };
   allow: Allow;
   /**
-   * How long the services may take to become healthy.
+   * How long the services may take to become healthy, and those that end before others start to end.
    */
   ready_timeout: string;
   /**

@@ -23,6 +23,8 @@ export interface Surroundings {
   services: string[] | null;
   /** What it mounts into each of them; null where it could not be read. */
   mounts: Record<string, string[]> | null;
+  /** Its one-shot services, each with one that waits for its end. */
+  oneShots: Record<string, string>;
 }
 
 type Say = (path: YamlPath, text: string) => Fault;
@@ -37,6 +39,7 @@ export function checkSpec(spec: BenchmarkSpec, around: Surroundings, say: Say): 
     ...checkLoad(spec.load, around, say),
     ...spec.scrape.flatMap((scrape, i) => checkService(['scrape', i, 'service'], scrape.service, around, say)),
     ...checkTelemetry(spec, around.mounts, say),
+    ...spec.telemetry.flatMap(({ service }, i) => checkStays(['telemetry', i, 'service'], service, around, say)),
     ...spec.metrics.flatMap((metric, i) => checkMetric(metric, i, spec, around, say)),
     ...Object.entries(spec.objectives).flatMap(([name, limit]) => checkObjective(name, limit, spec, say)),
     ...checkComparison(spec, say),
@@ -242,12 +245,25 @@ function checkTarget({ target, image }: LoadSpec, around: Surroundings, say: Say
 /** Services of compose/run.yaml: a generator that is an image is in their network too. */
 const RUN_STACK = ['prometheus', 'exporter'];
 
-function checkService(path: YamlPath, name: string, { services }: Surroundings, say: Say): Fault[] {
-  if (!services || services.includes(name)) return [];
+function checkService(path: YamlPath, name: string, around: Surroundings, say: Say): Fault[] {
+  const { services } = around;
+  if (!services || services.includes(name)) return checkStays(path, name, around, say);
   return [
     say(
       path,
       `names ${shown(name)}, which is no service of the Compose file${didYouMean(name, services)}; its services: ${services.join(', ')}`,
+    ),
+  ];
+}
+
+/** Nothing can be measured of a service that has ended. */
+function checkStays(path: YamlPath, name: string, { oneShots }: Surroundings, say: Say): Fault[] {
+  const waiting = oneShots[name];
+  if (waiting === undefined) return [];
+  return [
+    say(
+      path,
+      `must not name ${name}: it is one-shot, since ${waiting} depends on it with condition: service_completed_successfully, and has ended when the load starts`,
     ),
   ];
 }

@@ -5,7 +5,7 @@ import { UsageError } from '../core/errors.ts';
 import type { BenchmarkSpec, Build } from './benchmark.types.ts';
 import { isBranch } from './branch.ts';
 import { checkSpec } from './check.ts';
-import { checkCompose, composeMounts, composeServices } from './compose-check.ts';
+import { checkCompose, composeMounts, composeServices, oneShotsOf } from './compose-check.ts';
 import { HELP, minutesFlag, wholeFlag } from './flag-values.ts';
 import { type BenchFlags, parseLabels } from './flags.ts';
 import { type Identity, identify, type Known } from './identity.ts';
@@ -84,9 +84,10 @@ export function readBenchmark(dir: string, env: ConfigEnv): BenchmarkSpec {
   const compose = composeOf(dir, spec, named);
   const services = compose && composeServices(compose);
   const mounts = compose && composeMounts(compose);
+  const oneShots = services ? oneShotsOf((compose!.value as { services: unknown }).services) : {};
   throwFaults(
     [
-      ...checkSpec(spec, { root: env.root, dir, services, mounts }, file.fault),
+      ...checkSpec(spec, { root: env.root, dir, services, mounts, oneShots }, file.fault),
       ...(compose ? checkCompose(compose, dir, Object.keys(spec.build)) : []),
     ],
     HELP_FILE,

@@ -19,6 +19,8 @@ export const LABEL = {
   /** Of such an image: what it was built from, as JSON: [{ref, id}]. */
   bases: 'dev.mayfly.bases',
   service: 'dev.mayfly.service',
+  /** Of a service under test that ends before others start: who waits for that; empty of all others. */
+  oneShot: 'dev.mayfly.one-shot',
   /** The user asked for the stack to stay: the sweep leaves it alone. */
   keep: 'dev.mayfly.keep',
   /** Compose project of an archive, or of the S3 gateway: long-running, so none of the others is on it. */

@@ -4,6 +4,7 @@ import type { Context } from '../app/context.ts';
 import { composeUp, type Project } from './compose.ts';
 import { dockerEnv } from './docker-env.ts';
 import type { ContainerState } from './engine.ts';
+import { LABEL } from './names.ts';
 import { removeAll } from './remove.ts';
 
 const LOG_LINES = 50;
@@ -44,13 +45,25 @@ export async function up(
     });
 }
 
-/** Resolves when so many containers of the project run, and are healthy where they say; never where they do not. */
+/** Who waits until this service has ended with 0; empty where it is not one-shot. */
+export const waitsFor = ({ labels }: Pick<ContainerState, 'labels'>): string => labels[LABEL.oneShot] ?? '';
+
+/** As it is in a project that is up: it runs, healthy where it says; a one-shot service has ended with 0. Pure. */
+export const isWell = (
+  state: Pick<ContainerState, 'labels' | 'status' | 'running' | 'exitCode' | 'health'>,
+): boolean =>
+  waitsFor(state)
+    ? state.status === 'exited' && state.exitCode === 0
+    : state.running && (state.health === null || state.health === 'healthy');
+
+/** Resolves when so many containers of the project are well; never where they do not become it. */
 async function becameWell(project: Project, expected: number, signal: AbortSignal, ctx: Context): Promise<void> {
   for (; !signal.aborted; await sleep(LOOK_MS, undefined, { signal }).catch(() => {})) {
     const found = await ctx.engine.containers(`com.docker.compose.project=${project.name}`).catch(() => []);
-    if (found.length < expected || found.some(({ state }) => state !== 'running')) continue;
+    const mayBeWell = found.every((one) => one.state === (waitsFor(one) ? 'exited' : 'running'));
+    if (found.length < expected || !mayBeWell) continue;
     const states = await Promise.all(found.map(({ id }) => ctx.engine.inspect(id))).catch(() => null);
-    if (states?.every(({ running, health }) => running && (health === null || health === 'healthy'))) return;
+    if (states?.every(isWell)) return;
   }
   return new Promise(() => {});
 }
@@ -72,7 +85,7 @@ export interface Unwell {
 export async function findUnwell(label: string, ctx: Pick<Context, 'engine'>): Promise<Unwell[]> {
   const states = await Promise.all((await ctx.engine.containers(label)).map(({ id }) => ctx.engine.inspect(id)));
   return withLogs(
-    states.filter((c) => !c.running || c.restartCount > 0 || c.health === 'unhealthy' || c.health === 'starting'),
+    states.filter((state) => !isWell(state) || state.restartCount > 0),
     ctx,
   );
 }
@@ -92,16 +105,18 @@ export const serviceOf = ({ labels, name }: Pick<ContainerState, 'labels' | 'nam
   labels['com.docker.compose.service'] ?? name;
 
 /** How it is: `ended with exit code 3`, `unhealthy`, `running`. Pure. */
-export function ailmentOf({ status, running, exitCode, oomKilled, health, startError, restartCount }: Ailing): string {
+export function ailmentOf(state: Ailing): string {
+  const { status, running, exitCode, oomKilled, health, startError, restartCount } = state;
   if (status === 'created') return `was not started${startError ? `: ${startError}` : ''}`;
   if (!running) return `ended with exit code ${exitCode}${oomKilled ? ', out of memory' : ''}`;
   if (restartCount > 0) return `restarted ${restartCount} times`;
+  if (waitsFor(state)) return 'has not ended';
   return health === 'starting' ? 'its health check has not succeeded' : (health ?? 'running');
 }
 
 type Ailing = Pick<
   ContainerState,
-  'status' | 'running' | 'exitCode' | 'oomKilled' | 'health' | 'startError' | 'restartCount'
+  'labels' | 'status' | 'running' | 'exitCode' | 'oomKilled' | 'health' | 'startError' | 'restartCount'
 >;
 
 /** What is wrong with each, what its own health check said last, and the last lines of its log. Pure. */

@@ -3,6 +3,7 @@
  * keeps it.
  */
 
+import { oneShotsOf } from '../config/compose-check.ts';
 import type { SideName } from '../documents/run.ts';
 import { LOG_LIMIT, ONE_ADDRESS_A_NETWORK } from '../engine/engine.ts';
 import { LABEL, networkName, sideHost, sideNetwork } from '../engine/names.ts';
@@ -52,8 +53,12 @@ const FORBIDDEN = [
  * without a capability that their file does not ask for, without a name server outside.
  */
 export function sideCompose(resolved: ComposeDocument, plan: Plan, side: SideName, round: number): ComposeDocument {
+  const oneShots = oneShotsOf(resolved.services);
   const services = Object.fromEntries(
-    Object.entries(resolved.services).map(([name, service]) => [name, sideService(name, service, plan, side, round)]),
+    Object.entries(resolved.services).map(([name, service]) => {
+      const { labels, ...made } = sideService(name, service, plan, side, round);
+      return [name, { ...made, labels: { ...labels, [LABEL.oneShot]: oneShots[name] ?? '' } }];
+    }),
   );
   const volumes = Object.fromEntries(
     Object.entries(unnamed(resolved.volumes ?? {})).map(([name, volume]) => [name, { ...volume, labels: plan.labels }]),

@@ -11,7 +11,7 @@ import type { ContainerState, EngineEvent, Written } from '../engine/engine.ts';
 import { LABEL, roundProject, sideProject } from '../engine/names.ts';
 import { thisUser } from '../engine/owner.ts';
 import { removeAll } from '../engine/remove.ts';
-import { describeUnwell, findUnwell, up } from '../engine/up.ts';
+import { describeUnwell, findUnwell, isWell, up, waitsFor } from '../engine/up.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Built } from './build.ts';
 import { type ComposeDocument, runCompose, sideCompose } from './compose-file.ts';
@@ -20,7 +20,7 @@ import { watchDisk, writtenBy, wroteTooMuch } from './disk.ts';
 import { writeOwner, writeWhole } from './run-folder.ts';
 import { isFinal, type Unreached, unreached, type WantedTarget } from './scrape.ts';
 import { blameFor, StartFailure, scrapeFailure, startFailure } from './start-failure.ts';
-import { type SideTelemetry, startTelemetry, withTelemetry } from './telemetry.ts';
+import { isTelemetryVolume, type SideTelemetry, startTelemetry, withTelemetry } from './telemetry.ts';
 
 /** Seconds that Prometheus and the exporter have to become ready. */
 const STACK_TIMEOUT_S = 60;
@@ -264,7 +264,7 @@ function watch(plan: Plan, ctx: Context, events: EngineEvent[], broken: AbortCon
 /** Ends the run when one of its containers fills the disk. */
 async function watchWrites(plan: Plan, broken: AbortController, ended: AbortSignal, ctx: Context): Promise<void> {
   const { diskLimitBytes: limitBytes, file } = plan.config;
-  const written = () => writtenBy(ctx.engine, `${LABEL.run}=${plan.runId}`);
+  const written = () => writtenBy(ctx.engine, `${LABEL.run}=${plan.runId}`, isTelemetryVolume);
   const blame = (most: Written) =>
     wroteTooMuch(nameOf(most.labels), most, limitBytes, `Let it write less, or raise disk_limit in ${file}.`);
   const root = await ctx.engine.dataRoot().catch(() => null);
@@ -306,14 +306,17 @@ async function startSides(
     const starting = order.map(async (side, position) => {
       await sleep(position * 100);
       const project = roundProject(plan, side.name, round);
-      const started = await startTelemetry(plan, side.name, round, ctx);
-      if (started) telemetry.push(started);
+      const folders = await startTelemetry(plan, side.name, round, ctx);
+      if (folders) telemetry.push(folders);
       const document = withTelemetry(
         sideCompose(stack.built.services.get(side.name)!, plan, side.name, round),
         plan,
         side.name,
         round,
       );
+      const settled = new AbortController();
+      const signal = AbortSignal.any([stack.signal, settled.signal]);
+      const late = endLate(side, project, document, plan, signal, ctx).catch(() => null); // Compose ends at its own limit
       await up(
         await writeProject(plan, project, document),
         `com.docker.compose.project=${project}`,
@@ -323,7 +326,11 @@ async function startSides(
         { expected: containersOf(document) },
       )
         .then(() => allHealthy(project, ctx))
-        .catch((error) => explainSide(error, side, project, plan.config.readyTimeoutS, ctx, stack.signal));
+        .catch(async (error) => {
+          settled.abort();
+          return explainSide((await late) ?? error, side, project, plan.config.readyTimeoutS, ctx, stack.signal);
+        })
+        .finally(() => settled.abort());
     });
     await settleAll([...starting, stack.ready.then(() => {})], (failures) => blameFor(failures, plan.sides, round));
     const since = events.length;
@@ -340,6 +347,7 @@ async function startSides(
         events
           .slice(since)
           .filter((event) => event.labels[LABEL.side] === side && event.labels[LABEL.round] === String(round))
+          .filter((event) => !waitsFor(event)) // it has ended before all was up, and may be heard of later
           .map((event) => ({
             service: event.labels['com.docker.compose.service'] ?? '',
             action: event.action,
@@ -358,13 +366,38 @@ async function allHealthy(project: string, ctx: Context): Promise<void> {
   const states = await Promise.all(
     (await ctx.engine.containers(`com.docker.compose.project=${project}`)).map(({ id }) => ctx.engine.inspect(id)),
   );
-  const unwell = states.filter(({ running, health }) => !running || (health !== null && health !== 'healthy'));
+  const unwell = states.filter((state) => !isWell(state));
   if (unwell.length > 0)
     throw new ComposeError(
       'up',
       project,
       unwell.map(({ name, health }) => `${name} is ${health ?? 'not running'}`).join(', '),
     );
+}
+
+/**
+ * At the limit Compose starts what waits for a one-shot service as if that had ended well. So one that has not ended by
+ * then is ended, with which Compose gives up. Gives what is to be said of it; null where all have ended, or at the end
+ * of the signal.
+ */
+async function endLate(
+  side: Plan['sides'][number],
+  project: string,
+  { services }: ComposeDocument,
+  { config: { readyTimeoutS } }: Plan,
+  signal: AbortSignal,
+  ctx: Context,
+): Promise<StartFailure | null> {
+  if (!Object.values(services).some(waitsFor)) return null;
+  const isOver = await sleep(readyTimeoutS * 1000, true, { signal }).catch(() => false);
+  if (!isOver) return null;
+  const unwell = await findUnwell(`com.docker.compose.project=${project}`, ctx);
+  const late = unwell.map(({ state }) => state).filter((state) => waitsFor(state) && state.status !== 'exited');
+  if (late.length === 0) return null;
+  const failure = startFailure(side, unwell, '', readyTimeoutS);
+  // Killed, and not removed: --keep leaves it to be looked at. One that has not even begun cannot be killed.
+  await Promise.all(late.map(({ id, running }) => (running ? ctx.engine.kill(id, 'SIGKILL') : ctx.engine.remove(id))));
+  return failure;
 }
 
 /**
@@ -379,9 +412,10 @@ async function settleAll(work: Promise<void>[], blame: (failures: StartFailure[]
   throw failed.find((error) => !(error instanceof StartFailure)) ?? blame(failed);
 }
 
+/** The containers that are measured: a one-shot service has ended. */
 async function sideContainers(plan: Plan, round: number, ctx: Context): Promise<SideContainer[]> {
   const list = (await ctx.engine.containers(`${LABEL.run}=${plan.runId}`, `${LABEL.round}=${round}`)).filter(
-    (c) => c.labels[LABEL.side] && c.labels['com.docker.compose.service'],
+    (c) => c.labels[LABEL.side] && c.labels['com.docker.compose.service'] && !waitsFor(c),
   );
   return Promise.all(
     list.map(async (container) => {

@@ -3,7 +3,7 @@ import { CandidateError, InfrastructureError, type MayflyError } from '../core/e
 import type { SideName } from '../documents/run.ts';
 import type { ContainerState } from '../engine/engine.ts';
 import { shortCommit } from '../engine/names.ts';
-import { ailmentOf, serviceOf, type Unwell, unwellText } from '../engine/up.ts';
+import { ailmentOf, serviceOf, type Unwell, unwellText, waitsFor } from '../engine/up.ts';
 import type { Plan } from '../plan/plan.ts';
 import { isFinal, type Unreached, unreachedText } from './scrape.ts';
 
@@ -66,6 +66,8 @@ export class StartFailure extends InfrastructureError {
 
 const HINT = 'Start the image by hand, or raise ready_timeout in benchmark.yaml.';
 const HINT_ENDED = 'Start the image by hand: it ends by itself.';
+const HINT_ONE_SHOT = 'A one-shot service does its work and ends with exit code 0; its log says more.';
+const HINT_LATE = 'Let it do less, or raise ready_timeout in benchmark.yaml.';
 
 /** A side that was healthy and is not scraped: one of its containers has ended since, or does not give its metrics. */
 export function scrapeFailure(
@@ -107,7 +109,7 @@ export function startFailure(side: Side, unwell: readonly Unwell[], output: stri
     what: `${of}: ${startText(first, timeoutS)}`,
     details: unwellText(unwell),
     ofTheService: states.some(didItself) && !NO_ROOM.test(output),
-    hint: hasEnded(first) ? HINT_ENDED : HINT,
+    hint: hintFor(first),
   });
 }
 
@@ -121,8 +123,16 @@ const hasEnded = ({ running, status }: ContainerState) => !running && status !==
 const wasKilled = (state: ContainerState) => hasEnded(state) && state.exitCode === 137 && !state.oomKilled;
 const didItself = (state: ContainerState) => state.status !== 'created' && !wasKilled(state);
 
+function hintFor(state: ContainerState): string {
+  if (waitsFor(state)) return hasEnded(state) ? HINT_ONE_SHOT : HINT_LATE;
+  return hasEnded(state) ? HINT_ENDED : HINT;
+}
+
 function startText(state: ContainerState, timeoutS: number): string {
   const service = serviceOf(state);
+  const waiting = waitsFor(state);
+  if (waiting && state.status !== 'created')
+    return `${service} ${hasEnded(state) ? ailmentOf(state) : `did not end in ${timeoutS} s`}, and ${waiting} waits until it has ended with 0`;
   if (hasEnded(state)) return `${service} ${ailmentOf(state)} before it was healthy`;
   if (state.health === 'unhealthy') return `${service} became unhealthy${saysText(state)}`;
   if (state.status === 'created') return `${service} ${ailmentOf(state)}`;

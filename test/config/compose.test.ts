@@ -148,6 +148,61 @@ t.test("a link out of the benchmark's folder is outside", async (t) => {
   });
 });
 
+/** What the shop waits for, laid over the service `migrate`, and over what the shop says of it. */
+const withMigration = (migrate = '', wait = '', more = '') => `${COMPOSE}    depends_on:
+      migrate:
+        condition: service_completed_successfully
+${wait}  migrate:
+    image: \${MAYFLY_IMAGE_SHOP}
+    command: [migrate]
+${migrate}${more}`;
+
+t.test('a service that ends before others start needs no health check, and runs once', async (t) => {
+  t.strictSame(await faults(t, BENCHMARK, withMigration()), []);
+  t.strictSame(
+    await faults(t, BENCHMARK, withMigration('    deploy: {resources: {limits: {pids: 100}}}\n')),
+    [],
+    'its limits are its own',
+  );
+  const once =
+    'must be left out: migrate runs once and ends, since shop depends on it with condition: service_completed_successfully; got';
+  for (const [migrate, sentence] of [
+    ['    scale: 2\n', `:12 services/migrate/scale ${once} 2`],
+    ['    deploy: {replicas: 3}\n', `:12 services/migrate/deploy/replicas ${once} 3`],
+    ['    scale: 0\n', `:12 services/migrate/scale ${once} 0`],
+  ] as const)
+    t.strictSame(await faults(t, BENCHMARK, withMigration(migrate)), [FILE + sentence], migrate);
+  t.strictSame(await faults(t, BENCHMARK, withMigration('', '        required: false\n')), [
+    `${FILE}:9 services/shop/depends_on/migrate/required must be left out: a side whose migrate does not end with 0 does not start`,
+  ]);
+  const healthy = `  web:
+    image: web:1
+    healthcheck: {test: [CMD, healthy]}
+    depends_on: {migrate: {condition: service_healthy}}
+`;
+  t.strictSame(await faults(t, BENCHMARK, withMigration('', '', healthy)), [
+    `${FILE}:15 services/web/depends_on/migrate/condition must be service_completed_successfully, as shop has it: migrate ends, and what has ended is not healthy`,
+  ]);
+});
+
+t.test('nobody waits for its end: it is no one-shot service', async (t) => {
+  const started = swap(withMigration(), 'service_completed_successfully', 'service_started');
+  t.strictSame(await faults(t, BENCHMARK, started), [
+    `${FILE}:9 services/migrate needs a healthcheck with a test: the load starts when every service is healthy; one that does its work and ends before others start needs none where these depend on it with condition: service_completed_successfully`,
+  ]);
+});
+
+t.test('nothing is sent to, scraped from or written by what has ended', async (t) => {
+  const sentence =
+    'must not name migrate: it is one-shot, since shop depends on it with condition: service_completed_successfully, and has ended when the load starts';
+  for (const [benchmark, at] of [
+    [swap(BENCHMARK, 'http://shop:8080', 'http://migrate:8080'), '9 load/target'],
+    [swap(BENCHMARK, 'service: shop\n', 'service: migrate\n'), '13 scrape/0/service'],
+    [`${BENCHMARK}telemetry:\n  - {service: migrate}\n`, '16 telemetry/0/service'],
+  ] as const)
+    t.strictSame(await faults(t, benchmark, withMigration()), [`benchmarks/shop/benchmark.yaml:${at} ${sentence}`], at);
+});
+
 t.test('what a service may have', async (t) => {
   const service = `x-health: &health
   test: [CMD, healthy]

@@ -36,6 +36,21 @@ t.test('a service under test is capped, on its side only, and has no capability'
   );
 });
 
+t.test('a service that others wait for to end says so itself', async (t) => {
+  const waiting = (condition: string) => ({ ...probe, depends_on: { migrate: { condition, required: true } } });
+  const services = { migrate: probe, db: waiting('service_started'), web: waiting('service_completed_successfully') };
+  const made = sideCompose({ services }, aPlan(), 'candidate', 1).services;
+  t.same(
+    Object.entries(made).map(([name, { labels }]) => [name, labels['dev.mayfly.one-shot'], labels['dev.mayfly.side']]),
+    [
+      ['migrate', 'web', 'candidate'],
+      ['db', '', 'candidate'],
+      ['web', '', 'candidate'],
+    ],
+    'an image with the label cannot say it',
+  );
+});
+
 t.test('what a service asks for within its rights is kept', async (t) => {
   const asked = {
     ...probe,

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { CandidateError, InfrastructureError, type MayflyError } from '../../scripts/core/errors.ts';
 import type { ContainerState } from '../../scripts/engine/engine.ts';
-import { type Unwell, unwellText } from '../../scripts/engine/up.ts';
+import { isWell, type Unwell, unwellText } from '../../scripts/engine/up.ts';
 import { unreached } from '../../scripts/stack/scrape.ts';
 import { blameFor, type StartFailure, scrapeFailure, startFailure } from '../../scripts/stack/start-failure.ts';
 
@@ -92,6 +92,57 @@ t.test('one that never gets healthy: what its own health check says', async (t) 
   );
   const silent = { ...UNHEALTHY, state: state({ health: 'unhealthy', probe: { exitCode: 7, output: '\n' } }) };
   t.match(unwellText([silent]), 'its health check says nothing (exit code 7)');
+});
+
+t.test('a one-shot service: its exit code and log, or that it did not end', async (t) => {
+  const migrate = (laid: Partial<ContainerState>, log = 'relation orders exists\n'): Unwell => ({
+    state: state({ labels: { 'com.docker.compose.service': 'migrate', 'dev.mayfly.one-shot': 'shop' }, ...laid }),
+    log,
+  });
+  const waits = { ...NEVER, state: { ...NEVER.state, startError: '' } };
+  const failed = said([
+    startFailure(candidate, [waits, migrate({ status: 'exited', running: false, exitCode: 3 })], 'exit 3', 20),
+  ]);
+  t.type(failed, CandidateError);
+  t.equal(
+    failed.message,
+    `this commit does not start; the baseline does: candidate (topic, aaaaaaaaaaaa): migrate ended with exit code 3, and shop waits until it has ended with 0
+  shop: was not started
+    its log is empty
+  migrate: ended with exit code 3
+    the last lines of its log:
+      relation orders exists`,
+  );
+  t.equal(failed.hint, 'A one-shot service does its work and ends with exit code 0; its log says more.');
+  const late = startFailure(candidate, [waits, migrate({ health: 'starting' }, 'row 17\n')], '', 20);
+  t.equal(
+    late.message,
+    `candidate (topic, aaaaaaaaaaaa): migrate did not end in 20 s, and shop waits until it has ended with 0
+  shop: was not started
+    its log is empty
+  migrate: has not ended
+    its health check has not ended once
+    the last lines of its log:
+      row 17`,
+  );
+  t.equal(late.hint, 'Let it do less, or raise ready_timeout in benchmark.yaml.');
+  t.equal(said([late]).exitCode, 1);
+});
+
+t.test('what is as it should be: all run, and one-shot services have ended with 0', async (t) => {
+  const once = { labels: { 'dev.mayfly.one-shot': 'shop' } };
+  const ended = { status: 'exited', running: false, health: 'starting' };
+  for (const [laid, well] of [
+    [{}, true],
+    [{ health: 'healthy' }, true],
+    [{ health: 'starting' }, false],
+    [{ status: 'exited', running: false }, false],
+    [{ ...once, ...ended }, true],
+    [{ ...once, ...ended, exitCode: 1 }, false],
+    [once, false],
+    [{ ...once, status: 'created', running: false }, false],
+  ] as [Partial<ContainerState>, boolean][])
+    t.equal(isWell(state(laid)), well, JSON.stringify(laid));
 });
 
 t.test('what waits for a service that has ended is not the reason', async (t) => {

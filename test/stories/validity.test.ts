@@ -98,3 +98,42 @@ export default defineLoad(({ http }) => {
         ),
     ),
 );
+
+t.test(
+  'a migration ends with 0 before the service starts: valid; with 3, or not in time: its side does not start',
+  async (t) => {
+    const data = dataFolder(t);
+    const migrating = (script: string, top: Record<string, unknown> = {}) =>
+      bench(
+        probeBenchmark(t, {
+          service: {
+            depends_on: { migrate: { condition: 'service_completed_successfully' } },
+            // the name of a container is known as long as it runs
+            command: ['sh', '-c', 'getent hosts migrate && exit 9; exec node /server.js'],
+          },
+          more: { migrate: { command: ['node', '-e', script], healthcheck: undefined } },
+          top,
+        }),
+        data,
+      );
+    const ended = await migrating("console.log('17 tables made'); setTimeout(() => {}, 1000)");
+    t.equal(ended.code, 0, ended.stderr);
+    t.equal(ended.run.status, 'complete');
+    const codes = ended.run.rounds.flatMap(({ reasons }) => reasons.map(({ code }) => code));
+    t.notOk(codes.includes('restarted'), 'its end is none of a service');
+    const failed = await migrating("console.error('relation orders exists'); process.exit(3)");
+    t.equal(failed.code, 4, failed.stderr);
+    t.match(
+      failed.stderr,
+      /candidate \(HEAD, \w+\): migrate ended with exit code 3, and probe waits until it has ended with 0\n[^]* {2}migrate: ended with exit code 3\n {4}the last lines of its log:\n {6}relation orders exists\n[^]*A one-shot service does its work and ends with exit code 0/,
+    );
+    const late = await migrating("console.log('row 17'); setInterval(() => {}, 1000)", { ready_timeout: '8s' });
+    t.equal(late.code, 4, late.stderr);
+    t.match(
+      late.stderr,
+      /migrate did not end in 8 s, and probe waits until it has ended with 0\n[^]* {6}row 17\n[^]*raise ready_timeout/,
+    );
+    t.match(late.stderr, /probe: was not started/, 'Compose would have started it at the limit');
+    await nothingLeft(t, data);
+  },
+);

@@ -170,7 +170,7 @@ function checkedSpec(load: Record<string, unknown>, dir: string): BenchmarkSpec[
   const faults =
     'faults' in checked
       ? checked.faults
-      : checkSpec(checked.spec, { root: dir, dir, services: null, mounts: null }, (path, text) => ({
+      : checkSpec(checked.spec, { root: dir, dir, services: null, mounts: null, oneShots: {} }, (path, text) => ({
           file: '',
           line: 0,
           path,
