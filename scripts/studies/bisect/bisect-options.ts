@@ -129,7 +129,10 @@ export async function openBisection(
 
 /** The names of the sides stand for the commits that each comparison fills in. */
 const configOf = ({ bisection_id, flags }: Pick<BisectDocument, 'bisection_id' | 'flags'>, env: ConfigEnv) =>
-  loadConfig({ ...parseBenchArgs(flags), profile: false, commit: 'bad', against: 'good', labels: { [LABEL]: bisection_id } }, env);
+  loadConfig(
+    { ...parseBenchArgs(flags), profile: false, commit: 'bad', against: 'good', labels: { [LABEL]: bisection_id } },
+    env,
+  );
 
 function storedBisection(wanted: string, stored: StoredBisection<BisectDocument>[]): BisectDocument {
   const found = stored.filter(({ bisection_id }) => bisection_id.startsWith(wanted.toUpperCase()));

@@ -12,6 +12,7 @@ import { InfrastructureError } from '../../../core/errors.ts';
 import type { SideName } from '../../../documents/run.ts';
 import { functionWords, pointsWords, shareWords } from '../../../report/profile-text.ts';
 import { type ProfileFile, type RunProfiles, readProfiles } from '../../../telemetry/run-profiles.ts';
+import type { Goal } from '../figures.ts';
 import { drive } from '../open-load.ts';
 
 const SERVER = join(import.meta.dirname, '../servers/shop-like.ts');
@@ -20,30 +21,21 @@ const SLOWER = 'totalOf';
 /** What the profiles take to be written. */
 const PATIENCE_MS = 30_000;
 
-export interface DifferentialOptions {
-  /** Part of the CPU time of a request that is added. */
-  share: number;
-  runs: number;
-  /** Requests of a second to each of both, and for how long. */
-  rate: number;
-  seconds: number;
-  log(line: string): void;
-}
-
-export interface Differential {
-  /** Runs in which the slower function was named first, and in which it was sure. */
-  first: number;
-  sure: number;
-  runs: number;
-}
+/** Part of the CPU time of a request that is added. */
+const ADDED = 0.05;
+/** Requests of a second to each of both, and for how long. */
+const RATE = 300;
+const SECONDS = 20;
 
 /** Takes profiles of both, as often as it is asked to. */
-export async function differential({ share, runs, rate, seconds, log }: DifferentialOptions): Promise<Differential> {
-  const cost = share * (await costOfRequest(rate));
-  log(`${cost.toFixed(3)} ms more in one function: ${share * 100} % of the CPU time of a request`);
-  const found: Differential = { first: 0, sure: 0, runs };
+export async function measureDifferential({ runs, log }: { runs: number; log(line: string): void }): Promise<{
+  goals: Goal[];
+}> {
+  const cost = ADDED * (await costOfRequest());
+  log(`${cost.toFixed(3)} ms more in one function: ${ADDED * 100} % of the CPU time of a request`);
+  const found = { first: 0, sure: 0 };
   for (let run = 1; run <= runs; run++) {
-    const { profile_changes: [first] = [] } = await profiled(cost, rate, seconds);
+    const { profile_changes: [first] = [] } = await profiled(cost);
     if (!first) throw new InfrastructureError('the profiles of both sides have no sample on the CPU');
     if (first.name === SLOWER) found.first++;
     if (first.name === SLOWER && first.sure) found.sure++;
@@ -51,28 +43,35 @@ export async function differential({ share, runs, rate, seconds, log }: Differen
       `${run} of ${runs}: ${functionWords({ ...first, url: basename(first.url) })} ${pointsWords(first.change)} (${shareWords(first.baseline)} of ${first.baseline.of} samples, then ${shareWords(first.candidate)} of ${first.candidate.of})`,
     );
   }
-  return found;
+  return {
+    goals: [
+      {
+        met: found.first === runs,
+        text: `the differential flame graph names the function that takes ${ADDED * 100} % more first in ${found.first} of ${runs}, in ${found.sure} as sure`,
+      },
+    ],
+  };
 }
 
 /** Milliseconds of CPU time that a request takes, without a profiler. */
-async function costOfRequest(rate: number): Promise<number> {
+async function costOfRequest(): Promise<number> {
   await using one = await startServer(0);
-  await drive(() => ({ url: one.url }), { rate, seconds: 2 });
+  await drive(() => ({ url: one.url }), { rate: RATE, seconds: 2 });
   const before = await one.cpuMs();
-  const { requests } = await drive(() => ({ url: one.url }), { rate, seconds: 3 });
+  const { requests } = await drive(() => ({ url: one.url }), { rate: RATE, seconds: 3 });
   return ((await one.cpuMs()) - before) / requests;
 }
 
 /** Both at once, requests to them in turn, as in a comparison. */
-async function profiled(cost: number, rate: number, seconds: number): Promise<RunProfiles> {
+async function profiled(cost: number): Promise<RunProfiles> {
   await using candidate = await startServer(cost);
   await using baseline = await startServer(0);
   const turn = [candidate, baseline, baseline, candidate];
   const both = (index: number) => ({ url: turn[index % 4]!.url });
   const profiling = (words: string) => Promise.all([candidate, baseline].map((one) => one.control(words)));
-  await drive(both, { rate: 2 * rate, seconds: 4 });
+  await drive(both, { rate: 2 * RATE, seconds: 4 });
   await profiling('cpu');
-  await drive(both, { rate: 2 * rate, seconds });
+  await drive(both, { rate: 2 * RATE, seconds: SECONDS });
   await profiling('');
   const files = { candidate: await candidate.profile(), baseline: await baseline.profile() };
   return readProfiles(
