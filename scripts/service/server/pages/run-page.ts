@@ -7,7 +7,9 @@ import { loadWords } from '../../../report/load-text.ts';
 import { formatValue } from '../../../report/units.ts';
 import { failureOf, isShown, sideWords } from '../../../report/verdict-text.ts';
 import type { RunView } from '../data/data-types.ts';
+import type { FlameView } from '../data/flame-data.ts';
 import { type Html, html, lines } from '../html.ts';
+import { flameSection } from './flame-parts.ts';
 import {
   benchmarkUrl,
   between,
@@ -23,9 +25,11 @@ import {
 import { requestsSection } from './requests-parts.ts';
 import { latencySection, metricsTable, roundsSection, validitySection } from './run-parts.ts';
 import { seriesChart } from './series-parts.ts';
+import { telemetrySection } from './telemetry-parts.ts';
 import { changesTable, grounds, verdictLead } from './verdict-parts.ts';
 
-export function runBody(view: RunView): Html {
+/** `flame`: where its CPU time went; undefined of a run without a profile. */
+export function runBody(view: RunView, flame?: FlameView): Html {
   const { run, metrics, before } = view;
   const { candidate, baseline } = run.sides;
   const { verdict } = run;
@@ -64,6 +68,8 @@ ${
       )
     : metricsTable('Other metrics', others)
 }</details></section>
+${telemetrySection(run)}
+${flame && flameSection(flame)}
 ${roundsSection(view, primary)}
 ${validitySection(view)}
 ${latencySection(view)}
