@@ -143,6 +143,18 @@ export default {
       to: { path: '^(scripts|test|grafana|benchmarks)/' },
     },
     {
+      name: 'the telemetry library imports Node.js alone',
+      severity: 'error',
+      from: { path: '^telemetry/' },
+      to: { pathNot: '^telemetry/src/', dependencyTypesNot: ['core'] },
+    },
+    {
+      name: 'the harness does not import the telemetry library',
+      severity: 'error',
+      from: { path: '^(scripts|loadgen)/', pathNot: '^scripts/dev/' },
+      to: { path: '^telemetry/' },
+    },
+    {
       name: 'the harness imports of the load generator only what both speak of',
       severity: 'error',
       from: { path: '^scripts/', pathNot: '^scripts/dev/perf/servers/' },

@@ -14,6 +14,7 @@ export const CHECKS: Record<string, [string, ...string[]]> = {
     '.dependency-cruiser.mjs',
     'scripts',
     'loadgen',
+    'telemetry/src',
   ],
   'nothing is exported, kept or installed that nobody uses': ['knip', '--no-progress'],
   'nothing of the product is used by its tests alone': [

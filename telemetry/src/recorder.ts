@@ -36,17 +36,11 @@ const second = new Uint8Array(10);
 /** performance.now() of the row before. */
 let lastMs = 0;
 
-const flushListeners: (() => void)[] = [];
 const switchListeners: ((on: boolean) => void)[] = [];
 
 /** Whether samples are recorded now. */
 export function isOn(): boolean {
   return on;
-}
-
-/** Calls `listener` before the buffers are written at the interval and at stop(); it may record. */
-export function onFlush(listener: () => void): void {
-  flushListeners.push(listener);
 }
 
 /**
@@ -194,9 +188,8 @@ function openFile(prefix: Prefix): RowFile {
 }
 
 /** Writes the buffers. */
-export function flush(): void {
+function flush(): void {
   if (!on) return;
-  callAll(flushListeners);
   for (const file of Object.values(files)) {
     try {
       file?.flush();

@@ -7,8 +7,6 @@ export interface RecorderOptions {
 }
 /** Whether samples are recorded now. */
 export declare function isOn(): boolean;
-/** Calls `listener` before the buffers are written at the interval and at stop(); it may record. */
-export declare function onFlush(listener: () => void): void;
 /**
  * Calls `listener` whenever recording is switched on or off, also by start(), stop() and a full disk. When it is told of
  * off it may still record, unless nothing can be written any more.
@@ -31,5 +29,3 @@ export declare function switchTo(wanted: boolean): void;
 export declare function record(prefix: Prefix, label: string, value: number): void;
 /** The same of a moment, as performance.now() gives it. */
 export declare function recordAt(prefix: Prefix, label: string, value: number, nowMs: number): void;
-/** Writes the buffers. */
-export declare function flush(): void;

@@ -24,15 +24,10 @@ let secondOfEpoch = 0;
 const second = new Uint8Array(10);
 /** performance.now() of the row before. */
 let lastMs = 0;
-const flushListeners = [];
 const switchListeners = [];
 /** Whether samples are recorded now. */
 export function isOn() {
     return on;
-}
-/** Calls `listener` before the buffers are written at the interval and at stop(); it may record. */
-export function onFlush(listener) {
-    flushListeners.push(listener);
 }
 /**
  * Calls `listener` whenever recording is switched on or off, also by start(), stop() and a full disk. When it is told of
@@ -174,10 +169,9 @@ function openFile(prefix) {
     return (files[prefix] = new RowFile(of));
 }
 /** Writes the buffers. */
-export function flush() {
+function flush() {
     if (!on)
         return;
-    callAll(flushListeners);
     for (const file of Object.values(files)) {
         try {
             file?.flush();
