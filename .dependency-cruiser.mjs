@@ -11,7 +11,7 @@ const MAY_IMPORT = {
   engine: CORE,
   setup: [...CORE, 'engine', 'images'],
   plan: [...CORE, 'config', 'engine'],
-  stack: [...CORE, 'config', 'plan', 'engine'],
+  stack: [...CORE, 'config', 'plan', 'engine', 'telemetry/sidecar-state.ts'],
   requests: CORE,
   telemetry: CORE,
   store: CORE,
