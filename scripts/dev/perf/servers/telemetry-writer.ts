@@ -93,8 +93,8 @@ async function speed(samples: number): Promise<RecordSpeed> {
 async function memory(seconds: number): Promise<RecordMemory> {
   const used = () => {
     globalThis.gc!();
-    const { heapUsed, external } = process.memoryUsage();
-    return { heap: heapUsed, buffers: external };
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    return { heap: heapUsed, buffers: arrayBuffers };
   };
   const before = used();
   const { start, stop, startDuration, stopDuration } = await import(LIBRARY);
