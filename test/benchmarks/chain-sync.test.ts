@@ -230,12 +230,28 @@ t.test('a call that the client takes back is taken back at the consumer', async 
   t.same(await counted(producer, 'server', 1), { CANCELLED: 1 });
 });
 
+/** Node's look-up does not know the host of that name at first: so it is while its container is being started. */
+function unknownAtFirst(t: Test): string {
+  const folder = t.testdir({
+    'unknown-at-first.mjs': `
+      import { promises as dns } from 'node:dns';
+      const { lookup } = dns;
+      let tries = 0;
+      dns.lookup = async (host, options) => {
+        if (host !== 'consumer') return lookup(host, options);
+        if (++tries <= 3) throw Object.assign(new Error('getaddrinfo ENOTFOUND consumer'), { code: 'ENOTFOUND' });
+        return lookup('127.0.0.1', options);
+      };`,
+  });
+  return `--import=${join(folder, 'unknown-at-first.mjs')}`;
+}
+
 t.test('a producer that is there before its consumer waits for it, and says so by grpc.health.v1', async (t) => {
   const first = await start(t, 'consumer.ts'); // whose port is free then
   first.process.kill('SIGKILL');
   await once(first.process, 'exit');
   const [, port] = first.address.split(':');
-  const producer = await start(t, 'producer.ts', { CONSUMER: first.address });
+  const producer = await start(t, 'producer.ts', { CONSUMER: `consumer:${port}`, NODE_OPTIONS: unknownAtFirst(t) });
   const check = healthOf(t, producer);
   t.same(await check('Check', { service: '' }), { status: 'NOT_SERVING' });
   const probe = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(FUNCTIONS, 'healthy.ts')], {

@@ -2,7 +2,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type ClientReadableStream,
-  Metadata,
   type ServerUnaryCall,
   type ServerWritableStream,
   type sendUnaryData,
@@ -50,24 +49,26 @@ export function healthOf(service: string) {
   };
 }
 
-/** Resolves when the server at `host:port` says that it serves, however long that takes. */
+/**
+ * Resolves when the server at `host:port` says that it serves, however long that takes. Each try has a client of its
+ * own: one that did not find the host looks it up again after 30 s only.
+ */
 export async function serving(address: string): Promise<void> {
-  const client = clientOf(HEALTH, address);
-  while (!(await saidServing(client))) await sleep(50);
-  client.close();
+  while (!(await saidServing(address))) await sleep(50);
 }
 
-/** Whether it says so before the stream ends: a server may go away and come back. */
-async function saidServing(client: ReturnType<typeof clientOf>): Promise<boolean> {
-  const patient = new Metadata({ waitForReady: true }); // until there is a connection
-  const call: ClientReadableStream<Health> = client.Watch!({ service: '' }, patient);
+/** Whether it says so before the stream ends: without a connection at once. */
+async function saidServing(address: string): Promise<boolean> {
+  const client = clientOf(HEALTH, address);
+  const call: ClientReadableStream<Health> = client.Watch!({ service: '' });
   call.on('error', () => {}); // also after the loop has ended
   try {
     for await (const { status } of call) if (status === 'SERVING') return true;
   } catch {
-    // the stream broke
+    // there is no connection, or no more
   } finally {
     call.cancel();
+    client.close();
   }
   return false;
 }
