@@ -1,4 +1,5 @@
 /** The metrics that Mayfly measures itself, and how a benchmark's own are laid beside them. */
+import { labelUnit } from '../core/label-unit.ts';
 import type { Better, Metric, Unit } from '../documents/run.ts';
 import type { BenchmarkSpec } from './benchmark.types.ts';
 import { parseShare } from './quantities.ts';
@@ -112,15 +113,11 @@ const inOrder = ({ service, prefix, label, value }: NonNullable<Metric['telemetr
   value,
 });
 
-/** Units by the end of a label. */
-const UNITS: Readonly<Record<string, Unit>> = { _seconds: 's', _bytes: 'bytes', _ratio: 'ratio', _count: 'count' };
-
 /** The unit of a value of telemetry; null where neither the prefix nor the label says it. */
 export function telemetryUnit({ prefix, label, value }: NonNullable<Metric['telemetry']>): Unit | null {
   if (value === 'rate') return '1/s';
   if (value === 'count') return 'count';
-  if (prefix === 'duration') return 's';
-  return UNITS[/_[a-z]+$/.exec(label)?.[0] ?? ''] ?? null;
+  return labelUnit(prefix, label) || null;
 }
 
 /**

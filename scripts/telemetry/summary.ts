@@ -1,5 +1,6 @@
 /** What telemetry files say of a window: count, rate and quantiles of each label. */
 import { LogCollapsingLowestDenseDDSketch } from '@datadog/sketches-js';
+import { labelUnit } from '../core/label-unit.ts';
 import { plural } from '../core/text.ts';
 import type { RoundDocument } from '../documents/run.ts';
 import { Findings } from './findings.ts';
@@ -98,7 +99,7 @@ export async function summariseFiles(paths: string[], options: SummaryOptions = 
       service,
       prefix,
       label,
-      unit: unitOf(prefix, label),
+      unit: labelUnit(prefix, label),
       ...values.summary(seconds),
     })),
     notes,
@@ -108,15 +109,6 @@ export async function summariseFiles(paths: string[], options: SummaryOptions = 
 }
 
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
-
-/** Units that the label of a runtime sample ends in. */
-const UNITS: Record<string, string> = { seconds: 's', bytes: 'bytes', ratio: 'ratio', count: 'count' };
-
-function unitOf(prefix: TelemetryPrefix, label: string): string {
-  if (prefix === 'duration' || prefix === 'profiler') return 's';
-  const last = label.slice(label.lastIndexOf('_') + 1);
-  return prefix === 'runtime' && Object.hasOwn(UNITS, last) ? UNITS[last]! : '';
-}
 
 /** The values of one label: all of them, or a sketch. */
 class Values {
