@@ -24,7 +24,7 @@ export interface Surroundings {
   /** What it mounts into each of them; null where it could not be read. */
   mounts: Record<string, string[]> | null;
   /** Its one-shot services, each with one that waits for its end. */
-  oneShots: Record<string, string>;
+  oneShots: ReadonlyMap<string, string>;
 }
 
 type Say = (path: YamlPath, text: string) => Fault;
@@ -258,7 +258,7 @@ function checkService(path: YamlPath, name: string, around: Surroundings, say: S
 
 /** Nothing can be measured of a service that has ended. */
 function checkStays(path: YamlPath, name: string, { oneShots }: Surroundings, say: Say): Fault[] {
-  const waiting = oneShots[name];
+  const waiting = oneShots.get(name);
   if (waiting === undefined) return [];
   return [
     say(

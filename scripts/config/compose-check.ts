@@ -114,13 +114,13 @@ export function composeServices(file: YamlFile): string[] | null {
  * Services that do their work and end before others start, each with one that waits for that: something depends on them
  * with `condition: service_completed_successfully`. `services`: as the file has them, or as Compose has read them.
  */
-export function oneShotsOf(services: unknown): Record<string, string> {
+export function oneShotsOf(services: unknown): ReadonlyMap<string, string> {
   const waits = entries(services).flatMap(([name, service]) =>
     entries(isMap(service) ? service.depends_on : undefined).flatMap(([on, how]) =>
       isMap(how) && how.condition === COMPLETED ? [[on, name] as const] : [],
     ),
   );
-  return Object.fromEntries(waits.reverse()); // the first one is named
+  return new Map(waits.reverse()); // the first one is named
 }
 
 /** Where each service has something mounted; null where there are no services to name. */
@@ -172,10 +172,10 @@ function checkService(
   path: YamlPath,
   service: unknown,
   dir: string,
-  oneShots: Record<string, string>,
+  oneShots: ReadonlyMap<string, string>,
 ): Fault[] {
   if (!isMap(service)) return [file.fault(path, 'must be a map that describes the service')];
-  const waiting = oneShots[String(path.at(-1))];
+  const waiting = oneShots.get(String(path.at(-1)));
   return [
     ...keyFaults(file, service, path, ALLOWED.service),
     ...checkImage(file, path, service.image),
@@ -246,16 +246,17 @@ function checkDependencies(
   file: YamlFile,
   path: YamlPath,
   dependencies: unknown,
-  oneShots: Record<string, string>,
+  oneShots: ReadonlyMap<string, string>,
 ): Fault[] {
   return entries(dependencies).flatMap(([on, how]) => {
-    if (oneShots[on] === undefined || !isMap(how)) return [];
+    const first = oneShots.get(on);
+    if (first === undefined || !isMap(how)) return [];
     const at = [...path, on];
     if (how.condition === 'service_healthy')
       return [
         file.fault(
           [...at, 'condition'],
-          `must be ${COMPLETED}, as ${oneShots[on]} has it: ${on} ends, and what has ended is not healthy`,
+          `must be ${COMPLETED}, as ${first} has it: ${on} ends, and what has ended is not healthy`,
         ),
       ];
     return how.required === false

@@ -84,7 +84,7 @@ export function readBenchmark(dir: string, env: ConfigEnv): BenchmarkSpec {
   const compose = composeOf(dir, spec, named);
   const services = compose && composeServices(compose);
   const mounts = compose && composeMounts(compose);
-  const oneShots = services ? oneShotsOf((compose!.value as { services: unknown }).services) : {};
+  const oneShots = oneShotsOf(services && (compose!.value as { services: unknown }).services);
   throwFaults(
     [
       ...checkSpec(spec, { root: env.root, dir, services, mounts, oneShots }, file.fault),

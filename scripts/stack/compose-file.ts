@@ -57,7 +57,7 @@ export function sideCompose(resolved: ComposeDocument, plan: Plan, side: SideNam
   const services = Object.fromEntries(
     Object.entries(resolved.services).map(([name, service]) => {
       const { labels, ...made } = sideService(name, service, plan, side, round);
-      return [name, { ...made, labels: { ...labels, [LABEL.oneShot]: oneShots[name] ?? '' } }];
+      return [name, { ...made, labels: { ...labels, [LABEL.oneShot]: oneShots.get(name) ?? '' } }];
     }),
   );
   const volumes = Object.fromEntries(

@@ -164,6 +164,8 @@ t.test('a service that ends before others start needs no health check, and runs 
     [],
     'its limits are its own',
   );
+  const named = '  constructor:\n    image: web:1\n';
+  t.match(await faults(t, BENCHMARK, withMigration('', '', named)), [/services\/constructor needs a healthcheck/]); // whatever the name is
   const once =
     'must be left out: migrate runs once and ends, since shop depends on it with condition: service_completed_successfully; got';
   for (const [migrate, sentence] of [

@@ -170,12 +170,16 @@ function checkedSpec(load: Record<string, unknown>, dir: string): BenchmarkSpec[
   const faults =
     'faults' in checked
       ? checked.faults
-      : checkSpec(checked.spec, { root: dir, dir, services: null, mounts: null, oneShots: {} }, (path, text) => ({
-          file: '',
-          line: 0,
-          path,
-          text,
-        }));
+      : checkSpec(
+          checked.spec,
+          { root: dir, dir, services: null, mounts: null, oneShots: new Map() },
+          (path, text) => ({
+            file: '',
+            line: 0,
+            path,
+            text,
+          }),
+        );
   const own = faults.filter(({ path }) => path[0] === 'load');
   if (own.length > 0 || 'faults' in checked)
     throw new UsageError(own.map(({ path, text }) => `${flagOf(path)} ${text}`).join('\n'), { hint: HELP });
