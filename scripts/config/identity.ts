@@ -97,7 +97,7 @@ function asName(path: string): string {
 const hashOf = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 8);
 
 /** The root of the repository that a folder lies in. */
-function topOf(dir: string): string | null {
+export function topOf(dir: string): string | null {
   if (existsSync(join(dir, '.git'))) return dir;
   return dirname(dir) === dir ? null : topOf(dirname(dir));
 }
