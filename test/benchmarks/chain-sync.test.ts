@@ -260,7 +260,7 @@ t.test('a producer that is there before its consumer waits for it, and says so b
   const check = healthOf(t, producer);
   t.same(await check('Check', { service: '' }), { status: 'NOT_SERVING' });
   const probe = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(FUNCTIONS, 'healthy.ts')], {
-    env: { ...process.env, PORT: producer.address.split(':')[1] },
+    env: { ...ENVIRONMENT, NODE_OPTIONS, PORT: producer.address.split(':')[1] },
     stdio: 'inherit',
   });
   t.teardown(() => probe.kill('SIGKILL'));
