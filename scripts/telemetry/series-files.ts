@@ -4,7 +4,6 @@
  */
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { plural } from '../core/text.ts';
 import type { TelemetryText } from './openmetrics.ts';
 
 /** Folder in the run's folder. */
@@ -23,7 +22,7 @@ export async function keepSeries(runDir: string, name: string, text: SeriesText)
   const sizes = await Promise.all((await readdir(folder)).map(async (file) => (await stat(join(folder, file))).size));
   const kept = sizes.reduce((sum, size) => sum + size, 0);
   if (kept + text.text.length > MOST_BYTES)
-    return `those of the rounds before are ${plural(Math.round(kept / 2 ** 20), 'MiB')} already`;
+    return `those of the rounds before are ${Math.round(kept / 2 ** 20)} MiB already`;
   const { samples, firstMs, lastMs } = text;
   const file = join(folder, `${name}.txt`);
   // The first line tells what the rest holds.
