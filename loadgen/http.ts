@@ -21,6 +21,7 @@ import {
   pathOf,
   type RequestOptions,
 } from './load.ts';
+import { lookupOnce } from './lookup.ts';
 
 const METHODS = new Set([
   'GET',
@@ -69,6 +70,7 @@ export function openHttp(
   const secure = origin.protocol === 'https:';
   const connect = {
     timeout: timeoutMs,
+    lookup: lookupOnce(),
     ...(secure
       ? {
           ...(isIP(named.hostname) ? {} : { servername: named.hostname }),
