@@ -1,9 +1,10 @@
 /** The archives of a data folder: what each is called, where it listens, and which bucket it shows. */
 import { createHash, randomBytes } from 'node:crypto';
-import { access, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { UsageError } from '../core/errors.ts';
+import { exists } from '../core/files.ts';
 import type { Paths } from '../core/paths.ts';
 import { writeWhole } from '../stack/run-folder.ts';
 import { type Bucket, openBucket } from './bucket.ts';
@@ -169,13 +170,7 @@ export async function restoreArchive({ dir }: Archive, before: Archive | undefin
 /** Grafana reads it once, when it makes its database. */
 async function addPassword(dir: string): Promise<void> {
   const file = join(dir, PASSWORD_FILE);
-  if (
-    await access(file).then(
-      () => true,
-      () => false,
-    )
-  )
-    return;
+  if (await exists(file)) return;
   await writeFile(file, randomBytes(18).toString('base64url'), { mode: 0o600, flag: 'wx' });
 }
 

@@ -1,11 +1,12 @@
 /**
  * The blocks of a bucket, and what may be done to them. A folder is read as it is; of any other store Thanos is asked.
  */
-import { access, readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ulid } from 'ulid';
 import type { Context } from '../app/context.ts';
 import { InfrastructureError } from '../core/errors.ts';
+import { exists } from '../core/files.ts';
 import { runTool, type ToolRun } from '../engine/tool.ts';
 import { BUCKET_CONFIG, type Bucket, keyValues } from './bucket.ts';
 
@@ -195,15 +196,7 @@ async function readFolder(folder: string): Promise<BlockList> {
     names.map(async (name) => {
       try {
         const meta = JSON.parse(await readFile(join(folder, name, 'meta.json'), 'utf8'));
-        list.blocks.push(
-          readMeta(
-            meta,
-            await access(join(folder, name, 'deletion-mark.json')).then(
-              () => true,
-              () => false,
-            ),
-          ),
-        );
+        list.blocks.push(readMeta(meta, await exists(join(folder, name, 'deletion-mark.json'))));
       } catch {
         list.partial.push(name);
       }

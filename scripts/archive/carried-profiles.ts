@@ -2,8 +2,9 @@
  * The files of profilers of a run, on their way into the archive and there: beside the chunks of the run's newest block,
  * as its requests are (carried-requests.ts, docs/decisions/0019-single-requests.md).
  */
-import { access, link, readdir } from 'node:fs/promises';
+import { link } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
+import { exists, namesIn } from '../core/files.ts';
 import type { Paths } from '../core/paths.ts';
 import type { ProfileDocument, RunDocument } from '../documents/run.ts';
 import { PROFILES_FOLDER } from '../telemetry/run-profiles.ts';
@@ -27,8 +28,6 @@ export async function carryProfiles(runDir: string, { dir, blocks }: Snapshot): 
     await link(join(folder, name), join(dir, block, 'chunks', name));
   }
 }
-
-const namesIn = (folder: string) => readdir(folder).catch(() => [] as string[]);
 
 /** A file of a profiler that is on this host. */
 export interface FoundProfile {
@@ -78,9 +77,3 @@ async function inFolders(folders: readonly string[], profiles: readonly ProfileD
   );
   return all.flat();
 }
-
-const exists = (file: string) =>
-  access(file).then(
-    () => true,
-    () => false,
-  );

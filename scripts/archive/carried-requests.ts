@@ -3,9 +3,10 @@
  * newest block, where Thanos carries, copies and removes them with it and reads none of them
  * (docs/decisions/0019-single-requests.md).
  */
-import { access, link, readdir, rm } from 'node:fs/promises';
+import { link, rm } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { Context } from '../app/context.ts';
+import { exists, namesIn } from '../core/files.ts';
 import type { Paths } from '../core/paths.ts';
 import type { RequestsDocument, RunDocument } from '../documents/run.ts';
 import { REQUESTS_FOLDER, RequestsFault, type RequestsPart, requestsReader, roundOfFile } from '../requests/view.ts';
@@ -59,7 +60,6 @@ export async function carryRequests(
   return carried.files.length > 0 ? carried : undefined;
 }
 
-const namesIn = (folder: string) => readdir(folder).catch(() => [] as string[]);
 const entry = (round: number | null, file: string): [number, string][] => (round === null ? [] : [[round, file]]);
 
 async function refuse(
@@ -166,9 +166,3 @@ export const partsIn = (folder: string, run: RunDocument, rounds: number[]): Req
     runId: run.run_id,
     round,
   }));
-
-const exists = (file: string) =>
-  access(file).then(
-    () => true,
-    () => false,
-  );

@@ -2,11 +2,12 @@
  * Snapshot -> object store, by `thanos tools bucket upload-blocks` in a container; the proof is each block's meta.json
  * in the bucket, written last.
  */
-import { access, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../app/context.ts';
 import { InfrastructureError } from '../core/errors.ts';
+import { exists } from '../core/files.ts';
 import { runTool, type ToolRun } from '../engine/tool.ts';
 import { BUCKET_CONFIG, type Bucket, keyValues } from './bucket.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -112,14 +113,7 @@ async function notShipped(snapshot: Snapshot): Promise<string[]> {
 async function notInBucket(upload: Upload, bucket: Bucket, ctx: Context): Promise<string[]> {
   const { snapshot } = upload;
   if (bucket.folder !== null) {
-    const seen = await Promise.all(
-      snapshot.blocks.map((block) =>
-        access(join(bucket.folder!, block, 'meta.json')).then(
-          () => true,
-          () => false,
-        ),
-      ),
-    );
+    const seen = await Promise.all(snapshot.blocks.map((block) => exists(join(bucket.folder!, block, 'meta.json'))));
     return snapshot.blocks.filter((_, index) => !seen[index]);
   }
   await rm(join(snapshot.dir, 'thanos.shipper.json'), { force: true });

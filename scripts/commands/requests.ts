@@ -1,5 +1,4 @@
 /** npm run requests: the single requests of a run, as a table of percentiles or as one Parquet file. */
-import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { command, type Given, jsonFlag, wholeNumber } from '../app/command.ts';
 import { ROOT, withContext } from '../app/open.ts';
@@ -9,6 +8,7 @@ import { copyToFolder } from '../archive/blocks.ts';
 import { type FoundRequests, findRequests, partsIn } from '../archive/carried-requests.ts';
 import { inTemporary } from '../archive/maintenance/read.ts';
 import { EXIT, InfrastructureError, UsageError } from '../core/errors.ts';
+import { exists } from '../core/files.ts';
 import { paths } from '../core/paths.ts';
 import type { RunDocument } from '../documents/run.ts';
 import { type RequestsReport, requestsRemarks, requestsText } from '../report/requests-text.ts';
@@ -51,13 +51,7 @@ await command(
   async (io, given) => {
     const shares = given.has('quantile') ? given.values.quantile!.map(parseShare) : SHARES;
     const out = given.has('out') ? resolve(given.text('out')!) : undefined;
-    if (
-      out !== undefined &&
-      (await access(out).then(
-        () => true,
-        () => false,
-      ))
-    )
+    if (out !== undefined && (await exists(out)))
       throw new UsageError(`${out} is there already`, { hint: 'Name another by --out=FILE, or remove it.' });
     const { run, found } = await withRun(given.positionals[0]!);
     const wanted = roundsWanted(run, given.text('round'));

@@ -1,10 +1,10 @@
 /** npm run sweep: removes what dead runs have left, and, by its id, a stack that --keep has left up. */
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { command } from '../app/command.ts';
 import { withContext } from '../app/open.ts';
 import { RUN_ID, settleFolder, sweepLeftovers } from '../archive/recovery/leftovers.ts';
 import { EXIT, UsageError } from '../core/errors.ts';
+import { exists } from '../core/files.ts';
 import { LABEL } from '../engine/names.ts';
 import { isAlive } from '../engine/owner.ts';
 import { removeAll } from '../engine/remove.ts';
@@ -23,12 +23,7 @@ await command(
         const objects = await ctx.engine.networks(`${LABEL.run}=${runId}`);
         const owner = objects[0]?.labels ?? {};
         const runDir = join(ctx.paths.runs, runId);
-        const folder =
-          RUN_ID.test(runId) &&
-          (await access(runDir).then(
-            () => true,
-            () => false,
-          ));
+        const folder = RUN_ID.test(runId) && (await exists(runDir));
         if (objects.length === 0 && !folder)
           throw new UsageError(`there is no stack of run ${JSON.stringify(runId)} on this engine`, {
             hint: '`docker ps --filter label=dev.mayfly.run` shows what there is.',

@@ -1,17 +1,16 @@
 /** What the default branch is measured against, with real git and a real store: after a force push, on a new host. */
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Context } from '../../scripts/app/context.ts';
 import { paths } from '../../scripts/core/paths.ts';
 import type { RunDocument } from '../../scripts/documents/run.ts';
-import { withoutRepository } from '../../scripts/plan/git.ts';
 import { fingerprint } from '../../scripts/plan/host.ts';
 import { makePlan } from '../../scripts/plan/plan.ts';
 import { openStore } from '../../scripts/store/db.ts';
 import { aConfig } from '../fixtures/plan.ts';
 import { makeRun } from '../run-document.ts';
+import { gitIn } from './git-in.ts';
 
 const OLD = { version: '20.10', cores: 2, memoryBytes: 24 * 2 ** 30, kernel: '6.18', os: 'Debian' };
 const PATCHED = { ...OLD, kernel: '6.19' };
@@ -23,20 +22,7 @@ function setUp(t: Test) {
   const folder = join(t.testdir(), 'repository');
   const dir = join(folder, '..', 'benchmark');
   for (const made of [folder, dir]) mkdirSync(made);
-  const git = (...args: string[]) =>
-    execFileSync('git', args, {
-      cwd: folder,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-      env: {
-        ...withoutRepository(process.env),
-        GIT_CONFIG_GLOBAL: '/dev/null',
-        GIT_AUTHOR_NAME: 'a',
-        GIT_AUTHOR_EMAIL: 'a@example.org',
-        GIT_COMMITTER_NAME: 'a',
-        GIT_COMMITTER_EMAIL: 'a@example.org',
-      },
-    }).trim();
+  const git = gitIn(folder);
   git('init', '--quiet', '-b', 'main');
   const store = openStore(join(folder, '..', 'mayfly.db'));
   t.teardown(() => store.close());

@@ -1,5 +1,4 @@
 /** `paths`: what is compared and what is not, by real repositories and a real store. Nothing is built. */
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -8,11 +7,11 @@ import type { Config } from '../../scripts/config/types.ts';
 import { NothingToCompare } from '../../scripts/core/errors.ts';
 import { paths as placesIn } from '../../scripts/core/paths.ts';
 import type { RunDocument } from '../../scripts/documents/run.ts';
-import { withoutRepository } from '../../scripts/plan/git.ts';
 import { makePlan } from '../../scripts/plan/plan.ts';
 import { openStore } from '../../scripts/store/db.ts';
 import { aConfig } from '../fixtures/plan.ts';
 import { makeRun } from '../run-document.ts';
+import { gitIn } from './git-in.ts';
 
 const short = (hash: string) => hash.slice(0, 12);
 
@@ -21,20 +20,7 @@ function setUp(t: Test) {
   const folder = join(t.testdir(), 'repository');
   const dir = join(folder, '..', 'benchmark');
   for (const made of [folder, dir]) mkdirSync(made);
-  const git = (...args: string[]) =>
-    execFileSync('git', args, {
-      cwd: folder,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-      env: {
-        ...withoutRepository(process.env),
-        GIT_CONFIG_GLOBAL: '/dev/null',
-        GIT_AUTHOR_NAME: 'a',
-        GIT_AUTHOR_EMAIL: 'a@example.org',
-        GIT_COMMITTER_NAME: 'a',
-        GIT_COMMITTER_EMAIL: 'a@example.org',
-      },
-    }).trim();
+  const git = gitIn(folder);
   git('init', '--quiet', '-b', 'main');
   const store = openStore(join(folder, '..', 'mayfly.db'));
   t.teardown(() => store.close());

@@ -1,9 +1,10 @@
 /** What dead runs have left: objects on the engine, folders, records that say running. Nothing measured is removed. */
 import { existsSync } from 'node:fs';
-import { access, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../../app/context.ts';
 import type { MayflyError } from '../../core/errors.ts';
+import { exists } from '../../core/files.ts';
 import { LABEL } from '../../engine/names.ts';
 import { isAlive } from '../../engine/owner.ts';
 import { removeAll } from '../../engine/remove.ts';
@@ -81,11 +82,7 @@ export async function settleFolder(runId: string, ctx: Context): Promise<void> {
   }
 }
 
-const waits = (runDir: string) =>
-  access(join(runDir, PENDING_FILE)).then(
-    () => true,
-    () => false,
-  );
+const waits = (runDir: string) => exists(join(runDir, PENDING_FILE));
 
 /** Ends the record of every run whose process is gone. */
 async function endDeadRuns(ctx: Context): Promise<void> {

@@ -2,11 +2,12 @@
  * Prometheus' data without its Prometheus -> a snapshot that waits: a second Prometheus that scrapes nothing reads the
  * write-ahead log.
  */
-import { access, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../../app/context.ts';
 import { InfrastructureError, UsageError } from '../../core/errors.ts';
+import { exists } from '../../core/files.ts';
 import { inStep } from '../../core/step.ts';
 import type { RunDocument } from '../../documents/run.ts';
 import type { ContainerSpec } from '../../engine/engine.ts';
@@ -24,10 +25,7 @@ const CONFIG = '/etc/prometheus/prometheus.yml';
 export async function isRecoverable(runId: string, runDir: string, ctx: Context): Promise<boolean> {
   const run = knownRun(runId, ctx);
   if (!run?.rounds.some(({ from_run }) => from_run === undefined) || run.archive?.verified) return false;
-  return access(join(runDir, 'tsdb', 'wal')).then(
-    () => true,
-    () => false,
-  );
+  return exists(join(runDir, 'tsdb', 'wal'));
 }
 
 /** The run as the store has it; null where it has none. */

@@ -1,6 +1,6 @@
 /** Buckets of made-up runs for perf:archive: a real run as the template, and the generator `blocks` that varies it. */
 import { spawn } from 'node:child_process';
-import { access, cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { ulid } from 'ulid';
 import { parse, stringify } from 'yaml';
@@ -8,6 +8,7 @@ import type { Context } from '../../app/context.ts';
 import { isBlockName } from '../../archive/blocks.ts';
 import { readSnapshot, type Snapshot } from '../../archive/snapshot.ts';
 import { EXIT, InfrastructureError, UsageError } from '../../core/errors.ts';
+import { exists } from '../../core/files.ts';
 import type { SideName } from '../../documents/run.ts';
 import { LABEL } from '../../engine/names.ts';
 import { ownerLabels, thisUser } from '../../engine/owner.ts';
@@ -204,9 +205,3 @@ async function rawBlock(folder: string): Promise<string | undefined> {
   }
   return undefined;
 }
-
-const exists = (file: string) =>
-  access(file).then(
-    () => true,
-    () => false,
-  );
