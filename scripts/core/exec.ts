@@ -5,7 +5,6 @@
  */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import type { Readable } from 'node:stream';
 import { $ } from 'zx/core';
 import { InfrastructureError } from './errors.ts';
 
@@ -24,8 +23,6 @@ export interface ExecOptions {
   minutes?: number | undefined;
   /** Called with every line of stdout and stderr that is not empty. */
   onLine?: ((line: string) => void) | undefined;
-  /** A program whose stdout is the stdin of this one. */
-  input?: readonly string[] | undefined;
   /** Its whole output is not kept: one that prints without end fills no memory. */
   linesOnly?: boolean;
 }
@@ -47,20 +44,17 @@ export interface Ended {
  * and throws the signal's reason.
  */
 export async function execute(argv: readonly string[], options: ExecOptions): Promise<Ended> {
-  const { signal, minutes, input, onLine = () => {} } = options;
+  const { signal, minutes, onLine = () => {} } = options;
   signal?.throwIfAborted();
   const started = performance.now();
   const last = new LastLines(TAIL_LINES, onLine);
-  const feeder = input && start(input, { ...options, linesOnly: true });
-  const main = start(argv, options, feeder?.child?.stdout ?? undefined);
-  main.child!.stdin?.on('error', () => {}); // a broken pipe shows as the exit code of one of the two
-  for (const stream of [main.child!.stdout, main.child!.stderr, feeder?.child?.stderr])
+  const running = start(argv, options);
+  for (const stream of [running.child!.stdout, running.child!.stderr])
     stream?.on('data', (chunk: Buffer) => last.add(chunk));
-  const [ended, fed] = await Promise.all([minutes ? main.timeout(`${minutes}m`) : main, feeder]);
+  const ended = await (minutes ? running.timeout(`${minutes}m`) : running);
   signal?.throwIfAborted();
-  const exitCode = ended.exitCode ?? fed?.exitCode ?? 1;
   return {
-    exitCode: exitCode === 0 ? (fed?.exitCode ?? 0) : exitCode,
+    exitCode: ended.exitCode ?? 1,
     signal: ended.signal,
     seconds: (performance.now() - started) / 1000,
     ...(options.linesOnly ? { stdout: '', stderr: '' } : { stdout: ended.stdout, stderr: ended.stderr }),
@@ -68,12 +62,11 @@ export async function execute(argv: readonly string[], options: ExecOptions): Pr
   };
 }
 
-const start = (argv: readonly string[], { env, cwd, signal, linesOnly }: ExecOptions, input?: Readable) =>
+const start = (argv: readonly string[], { env, cwd, signal, linesOnly }: ExecOptions) =>
   $({
     env,
     ...(cwd === undefined ? {} : { cwd }),
     ...(signal ? { signal } : {}),
-    ...(input ? { input } : {}),
     ...(linesOnly ? { store: { stdout: new Nothing(), stderr: new Nothing(), stdall: new Nothing() } } : {}),
     detached: true,
     quiet: true,

@@ -18,16 +18,6 @@ t.test('a program: its output, its lines and its exit code; arguments are no she
   t.match(await execute(['no-such-program-of-mayfly'], { env }), { exitCode: 127 });
 });
 
-t.test('what one program prints is the input of the other; either may fail', async (t) => {
-  const bytes = 50 << 20;
-  const counted = await execute(['wc', '-c'], { env, input: ['head', '-c', String(bytes), '/dev/zero'] });
-  t.match(counted, { exitCode: 0, stdout: `${bytes}\n` });
-  t.match(await execute(['cat'], { env, input: ['sh', '-c', 'echo half; exit 9'] }), { exitCode: 9, stdout: 'half\n' });
-  t.match(await execute(['sh', '-c', 'exit 4'], { env, input: ['head', '-c', String(bytes), '/dev/zero'] }), {
-    exitCode: 4,
-  });
-});
-
 t.test('an abort ends a program with its children, and throws the reason', async (t) => {
   const stop = new AbortController();
   let pid = 0;
