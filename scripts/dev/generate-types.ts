@@ -7,8 +7,15 @@ import runSchema from '../../docs/schemas/mayfly.run.v1.json' with { type: 'json
 import verdictSchema from '../../docs/schemas/mayfly.verdict.v1.json' with { type: 'json' };
 import schema from '../config/benchmark.schema.json' with { type: 'json' };
 import { FLAGS } from '../config/flags.ts';
-import { BUILTIN_METRICS } from '../config/metric-defaults.ts';
+import {
+  BUILTIN_METRICS,
+  type BuiltinMetric,
+  CLOSED_METRICS,
+  DISTURBANCE_METRICS,
+  EVENT_METRICS,
+} from '../config/metric-defaults.ts';
 import serviceSchema from '../config/service.schema.json' with { type: 'json' };
+import triggersSchema from '../config/triggers.schema.json' with { type: 'json' };
 
 /** A JSON schema, as far as the benchmark's one goes. */
 export interface Schema {
@@ -42,6 +49,7 @@ export async function generatedFiles(): Promise<Record<string, string>> {
   return {
     'scripts/config/benchmark.types.ts': await typesOf(schema, 'benchmark.schema'),
     'scripts/config/service.types.ts': await typesOf(serviceSchema, 'service.schema'),
+    'scripts/config/triggers.types.ts': await typesOf(triggersSchema, 'triggers.schema'),
     'scripts/documents/run.types.ts': await typesOf(runSchema, 'mayfly.run.v1'),
     'scripts/documents/verdict.types.ts': await typesOf(verdictSchema, 'mayfly.verdict.v1'),
     'scripts/documents/calibration.types.ts': await typesOf(calibrationSchema, 'mayfly.calibration.v1'),
@@ -96,6 +104,7 @@ const LOADS = [
       ['a rate that moves', '`script`, `stages`', '`rate`, `arrivals`, `warmup`', 'open'],
       ['requests as they were recorded', '`schedule`', '`script`, `duration`, `warmup`', 'open'],
       ['a number of users', '`script`, `users`', '`iterations`, `think`, `duration`', 'closed'],
+      ['several of these side by side', '`script`, `scenarios`, `duration`', '`warmup`', 'each its own'],
       [
         'another load generator',
         '`image`, `command`, `requests`, `rate`, `duration`',
@@ -105,7 +114,7 @@ const LOADS = [
     ],
   ),
   '',
-  'Each needs `target` and may have `max_in_flight`; all but another load generator may have `timeout` and `workers`.',
+  'Each needs `target` and may have `max_in_flight` (of scenarios each its own); all but another load generator may have `timeout` and `workers`.',
   '',
   'A schedule:',
   '',
@@ -123,7 +132,7 @@ const LOADS = [
 function benchmarkPage(): string {
   const root = schema as Schema;
   return [
-    '<!-- Generated from scripts/config/benchmark.schema.json, metrics.ts and flags.ts by `npm run generate`. -->',
+    '<!-- Generated from scripts/config/benchmark.schema.json, triggers.schema.json, metric-defaults.ts and flags.ts by `npm run generate`. -->',
     '# benchmark.yaml',
     '',
     'A benchmark is a folder `benchmarks/<name>/` with a `benchmark.yaml`, the Compose file of the services under test and a load script. This page lists every field of `benchmark.yaml`. Defaults stand in the file only where they differ.',
@@ -136,27 +145,42 @@ function benchmarkPage(): string {
     ...section('load', deref({ $ref: '#/$defs/load' }, root), root),
     ...LOADS,
     ...section('load/stages/&lt;n&gt;', deref({ $ref: '#/$defs/stage' }, root), root),
+    ...section('load/scenarios/&lt;name&gt;', deref({ $ref: '#/$defs/scenario' }, root), root),
     ...section('load/scrape', deref({ $ref: '#/$defs/load' }, root).properties!.scrape!, root),
     ...section('scrape/&lt;n&gt;', deref({ $ref: '#/$defs/scrape' }, root), root),
     ...section('telemetry/&lt;n&gt;', deref({ $ref: '#/$defs/telemetry' }, root), root),
     ...section('telemetry/&lt;n&gt;/profile/pprof', deref({ $ref: '#/$defs/profile' }, root).properties!.pprof!, root),
+    ...section('broker', deref({ $ref: '#/$defs/broker' }, root), root),
+    ...section('triggers.yaml', deref({ $ref: '#/$defs/trigger' }, triggersSchema), triggersSchema),
+    ...section('traces', deref({ $ref: '#/$defs/traces' }, root), root),
+    ...section('balancer', deref({ $ref: '#/$defs/balancer' }, root), root),
+    ...section('autoscale', deref({ $ref: '#/$defs/autoscale' }, root), root),
+    ...section('variants/&lt;name&gt;', deref({ $ref: '#/$defs/variant' }, root), root),
+    ...section('disturbances/&lt;n&gt;', deref({ $ref: '#/$defs/disturbance' }, root), root),
     ...section('metrics/&lt;n&gt;', deref({ $ref: '#/$defs/metric' }, root), root),
     ...section('metrics/&lt;n&gt;/telemetry', deref({ $ref: '#/$defs/ofTelemetry' }, root), root),
+    ...section('metrics/&lt;n&gt;/cpu', deref({ $ref: '#/$defs/ofCpu' }, root), root),
+    ...section('metrics/&lt;n&gt;/trace', deref({ $ref: '#/$defs/ofTrace' }, root), root),
     ...section('comparison', deref({ $ref: '#/$defs/comparison' }, root), root),
     ...section('jobs', deref({ $ref: '#/$defs/jobs' }, root), root),
     ...section('allow', deref({ $ref: '#/$defs/allow' }, root), root),
     '## Built-in metrics',
     '',
-    ...table(
-      ['name', 'unit', 'better', 'margin', 'what'],
-      BUILTIN_METRICS.map(({ name, unit, better, margin, ownOnly, description }) => [
-        `\`${name}\``,
-        unit,
-        better,
-        `${margin * 100}%`,
-        `${description}${ownOnly ? ' (own generator only)' : ''}`,
-      ]),
-    ),
+    ...builtinTable(BUILTIN_METRICS),
+    '',
+    'Where the benchmark names a `broker`, also:',
+    '',
+    ...builtinTable(EVENT_METRICS),
+    '',
+    'Where `load` has `users`, also:',
+    '',
+    ...builtinTable(CLOSED_METRICS),
+    '',
+    'Where it has `scenarios`, the same of each, under its name: `uploads_p95` in place of `iteration_p95`.',
+    '',
+    'Where it names `disturbances`, also:',
+    '',
+    ...builtinTable(DISTURBANCE_METRICS),
     '',
     '## The Compose file',
     '',
@@ -173,6 +197,18 @@ function benchmarkPage(): string {
     '',
   ].join('\n');
 }
+
+const builtinTable = (metrics: readonly BuiltinMetric[]): string[] =>
+  table(
+    ['name', 'unit', 'better', 'margin', 'what'],
+    metrics.map(({ name, unit, better, margin, ownOnly, description }) => [
+      `\`${name}\``,
+      unit,
+      better,
+      `${margin * 100}%`,
+      `${description}${ownOnly ? ' (own generator only)' : ''}`,
+    ]),
+  );
 
 function servicePage(): string {
   const root = serviceSchema as Schema;
@@ -208,9 +244,11 @@ function runPage(): string {
     ...part('sides/&lt;side&gt;', of('side')),
     ...part('host', of('host')),
     ...part('load', inner('load')),
+    ...part('load/scenarios/&lt;n&gt;', inner('load').properties!.scenarios!.items!),
     ...part('cpusets', inner('cpusets')),
     ...part('metrics/&lt;n&gt;', of('metric')),
     ...part('metrics/&lt;n&gt;/telemetry', of('metric').properties!.telemetry!),
+    ...part('metrics/&lt;n&gt;/trace', of('metric').properties!.trace!),
     ...part('rounds/&lt;n&gt;', of('round')),
     ...part('rounds/&lt;n&gt;/reasons/&lt;n&gt;', of('round').properties!.reasons!.items!),
     ...part('rounds/&lt;n&gt;/samples/&lt;name&gt;', of('sample')),
@@ -220,6 +258,19 @@ function runPage(): string {
       'rounds/&lt;n&gt;/telemetry/labels/&lt;n&gt;',
       of('round').properties!.telemetry!.properties!.labels!.items!,
     ),
+    ...part('rounds/&lt;n&gt;/services/&lt;n&gt;', of('round').properties!.services!.items!),
+    ...part('rounds/&lt;n&gt;/events', of('events')),
+    ...['backlog', 'delivery'].flatMap((name) =>
+      part(`rounds/&lt;n&gt;/events/${name}`, of('events').properties![name]!),
+    ),
+    ...['hops', 'triggers'].flatMap((name) =>
+      part(`rounds/&lt;n&gt;/events/${name}/&lt;n&gt;`, of('events').properties![name]!.items!),
+    ),
+    ...part('rounds/&lt;n&gt;/traces', of('traces')),
+    ...part('rounds/&lt;n&gt;/traces/hops/&lt;n&gt;', of('traces').properties!.hops!.items!),
+    ...part('rounds/&lt;n&gt;/traces/kept', of('traces').properties!.kept!),
+    ...part('rounds/&lt;n&gt;/traces/zipkin', of('traces').properties!.zipkin!),
+    ...part('rounds/&lt;n&gt;/traces/measuring', of('traces').properties!.measuring!),
     ...part('comparison', of('comparison')),
     ...part('capacity', of('capacity')),
     ...part('capacity/probes/&lt;n&gt;', of('probe')),
@@ -244,6 +295,10 @@ function verdictPage(): string {
     ...part('method', of('method')),
     ...part('metrics/&lt;n&gt;', of('metric')),
     ...['interval', 'worse', 'p', 'dispersion'].flatMap((name) => part(`metrics/&lt;n&gt;/${name}`, inMetric(name))),
+    ...part('attribution/latency', of('attribution').properties!.latency!),
+    ...part('attribution/latency/hops/&lt;n&gt;', of('attribution').properties!.latency!.properties!.hops!.items!),
+    ...part('attribution/cpu', of('attribution').properties!.cpu!),
+    ...part('attribution/cpu/services/&lt;n&gt;', of('attribution').properties!.cpu!.properties!.services!.items!),
     ...part('calibration', of('calibration')),
     ...part('calibration/false_alarms', of('calibration').properties!.false_alarms!),
   ].join('\n');

@@ -10,6 +10,7 @@ import { Client, credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import t, { type Test } from 'tap';
 import { readBenchmark } from '../../scripts/config/config.ts';
+import { zipkin } from '../functions/zipkin.ts';
 import { measure, open, planFor } from '../loadgen/generator.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -54,7 +55,7 @@ async function start(t: Test, file: string, env: Record<string, string> = {}): P
       wanting.add(one);
       one();
     });
-  const [, port, metricsPort] = await said(/ listens on port (\d+), its metrics on port (\d+)$/);
+  const [, port, metricsPort] = await said(/ msg="listens" .* port=(\d+) metrics=(\d+)$/);
   return {
     process,
     address: `127.0.0.1:${port}`,
@@ -82,7 +83,7 @@ async function slowConsumer(t: Test): Promise<Running> {
       });`,
   });
   const running = await start(t, join(folder, 'slow.mjs'));
-  await running.said(/ serves$/);
+  await running.said(/ msg="serves" /);
   return running;
 }
 
@@ -90,7 +91,7 @@ async function slowConsumer(t: Test): Promise<Running> {
 async function chain(t: Test): Promise<{ producer: Running; consumer: Running }> {
   const consumer = await start(t, 'consumer.ts');
   const producer = await start(t, 'producer.ts', { CONSUMER: consumer.address });
-  await producer.said(/ serves$/);
+  await producer.said(/ msg="serves" /);
   return { producer, consumer };
 }
 
@@ -129,6 +130,7 @@ t.test('benchmark.yaml and compose.yaml are taken as they are', async (t) => {
     producer: { git: { args: { TARGET: 'producer' }, context: 'benchmarks/chain-sync/functions' } },
     consumer: { git: { args: { TARGET: 'consumer' }, network: 'default' } },
   });
+  t.equal(spec.traces?.sampling, '10%');
 });
 
 t.test('an answer comes back through both hops, and each end has counted and timed it', async (t) => {
@@ -154,6 +156,38 @@ t.test('an answer comes back through both hops, and each end has counted and tim
   t.match(metrics, /^process_cpu_seconds_total /m);
 });
 
+t.test('every call is a line of the log and, at each end of each hop, a span', async (t) => {
+  const { url, has } = await zipkin(t);
+  const env = (service: string) => ({
+    OTEL_EXPORTER_ZIPKIN_ENDPOINT: url,
+    OTEL_TRACES_SAMPLER: 'always_on',
+    OTEL_SERVICE_NAME: service,
+  });
+  const consumer = await start(t, 'consumer.ts', env('consumer'));
+  const producer = await start(t, 'producer.ts', { ...env('producer'), CONSUMER: consumer.address });
+  await producer.said(/ msg="serves" /);
+  t.match(await producerOf(t, producer)('Produce', { key: 'abc', bytes: 7 }), { bytes: 7 });
+  const [, trace] = await consumer.said(
+    /^ts=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z level=info service=consumer trace=(\w{32}) msg="Consume" code=OK ms=\d+(?:\.\d+)?$/,
+  );
+  await producer.said(new RegExp(` service=producer trace=${trace} msg="Produce" code=OK ms=`));
+  await producerOf(t, producer)('Produce', { key: '', bytes: 7 });
+  await producer.said(
+    / level=warn service=producer trace=\w+ msg="Produce" code=INVALID_ARGUMENT ms=\S+ details="key must not be empty"$/,
+  );
+
+  const spans = await has(4);
+  const root = spans.find((span) => span.traceId === trace && !span.parentId)!;
+  const chain = [root];
+  while (chain.length < 3) chain.push(spans.find(({ parentId }) => parentId === chain.at(-1)!.id)!);
+  t.match(chain, [
+    { name: 'chain.Producer/Produce', kind: 'SERVER', localEndpoint: { serviceName: 'producer' } },
+    { name: 'chain.Consumer/Consume', kind: 'CLIENT', localEndpoint: { serviceName: 'producer' } },
+    { name: 'chain.Consumer/Consume', kind: 'SERVER', localEndpoint: { serviceName: 'consumer' } },
+  ]);
+  t.equal(spans.length, 4, 'health checks are none');
+});
+
 t.test('what is not as the contract says gets a code and a sentence, counted by code', async (t) => {
   const { producer, consumer } = await chain(t);
   const produce = producerOf(t, producer);
@@ -175,12 +209,15 @@ t.test('what is not as the contract says gets a code and a sentence, counted by 
 t.test('a fault of the consumer, and its end, reach the client with their codes', async (t) => {
   const consumer = await slowConsumer(t);
   const producer = await start(t, 'producer.ts', { CONSUMER: consumer.address });
-  await producer.said(/ serves$/);
+  await producer.said(/ msg="serves" /);
   const produce = producerOf(t, producer);
   t.equal(
     await produce('Produce', { key: 'fault', bytes: 9 }),
     'INTERNAL the function failed; its log says why',
     'not what it was: that is for its own log',
+  );
+  await consumer.said(
+    / level=error msg="Consume" code=INTERNAL ms=\S+ error="Error: the consumer of a test has a fault" error_stack=/,
   );
   const ended = once(consumer.process, 'exit');
   consumer.process.kill('SIGKILL');
@@ -193,7 +230,7 @@ t.test('a fault of the consumer, and its end, reach the client with their codes'
 t.test('a deadline that runs out at the client has run out at the consumer', async (t) => {
   const consumer = await slowConsumer(t);
   const producer = await start(t, 'producer.ts', { CONSUMER: consumer.address });
-  await producer.said(/ serves$/);
+  await producer.said(/ msg="serves" /);
   const produce = producerOf(t, producer);
   t.match(await produce('Produce', { key: 'quick', bytes: 5 }), { bytes: 5 }, 'every connection is there');
 
@@ -216,7 +253,7 @@ t.test('a deadline that runs out at the client has run out at the consumer', asy
 t.test('a call that the client takes back is taken back at the consumer', async (t) => {
   const consumer = await slowConsumer(t);
   const producer = await start(t, 'producer.ts', { CONSUMER: consumer.address });
-  await producer.said(/ serves$/);
+  await producer.said(/ msg="serves" /);
   let cancel = () => {};
   const answer = producerOf(t, producer)('Produce', { key: 'slow', bytes: 5 }, undefined, (call) => {
     cancel = () => call.cancel();
@@ -267,7 +304,7 @@ t.test('a producer that is there before its consumer waits for it, and says so b
   const healthy = once(probe, 'exit');
 
   const consumer = await start(t, 'consumer.ts', { PORT: port! });
-  await producer.said(/^chain\.Producer serves$/);
+  await producer.said(/ msg="serves" serves=chain\.Producer$/);
   t.same(await healthy, [0, null], 'so does the health check of the container');
   for (const service of ['', 'chain.Producer']) t.same(await check('Check', { service }), { status: 'SERVING' });
   t.same(await healthOf(t, consumer)('Check', { service: 'chain.Consumer' }), { status: 'SERVING' });
@@ -278,7 +315,7 @@ t.test('a producer that is there before its consumer waits for it, and says so b
 t.test('SIGTERM finishes the call under way, takes no other, and exits 0', async (t) => {
   const consumer = await slowConsumer(t);
   const producer = await start(t, 'producer.ts', { CONSUMER: consumer.address });
-  await producer.said(/ serves$/);
+  await producer.said(/ msg="serves" /);
   const answer = producerOf(t, producer)('Produce', { key: 'slow', bytes: 5 });
   await consumer.said(/^left /);
   const exited = once(producer.process, 'exit');
@@ -292,7 +329,7 @@ t.test('SIGTERM finishes the call under way, takes no other, and exits 0', async
 t.test('SIGTERM does not wait for a call that never ends', async (t) => {
   const consumer = await slowConsumer(t);
   const producer = await start(t, 'producer.ts', { CONSUMER: consumer.address });
-  await producer.said(/ serves$/);
+  await producer.said(/ msg="serves" /);
   const answer = producerOf(t, producer)('Produce', { key: 'slow', bytes: 5 });
   await consumer.said(/^left /);
   const exits = [producer, consumer].map(({ process }) => once(process, 'exit'));
@@ -306,7 +343,7 @@ t.test('SIGTERM does not wait for a call that never ends', async (t) => {
 t.test('the load script calls the chain, within its deadline', async (t) => {
   const consumer = await start(t, 'consumer.ts');
   const producer = await start(t, 'producer.ts', { CONSUMER: consumer.address });
-  await producer.said(/ serves$/);
+  await producer.said(/ msg="serves" /);
   const files = Object.fromEntries(
     ['load.ts', 'functions/protos/producer.proto'].map((file) => [file, readFileSync(join(FOLDER, file), 'utf8')]),
   );
@@ -318,7 +355,7 @@ t.test('the load script calls the chain, within its deadline', async (t) => {
 
   const slow = await slowConsumer(t);
   const before = await start(t, 'producer.ts', { CONSUMER: slow.address });
-  await before.said(/ serves$/);
+  await before.said(/ msg="serves" /);
   const late = await measure(t, files, plan(before, 1));
   t.match(late.sides, [{ requests: 1, failed: 1, failures: [{ kind: 'timeout', detail: 'DEADLINE_EXCEEDED' }] }]);
   const left = Number((await slow.said(/^left (\d+)$/))[1]);

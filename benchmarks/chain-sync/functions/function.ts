@@ -15,12 +15,14 @@ import {
   type ServiceError,
   status,
 } from '@grpc/grpc-js';
+import { type Fields, log } from 'mayfly-functions/log';
+import { tracing } from 'mayfly-functions/tracing';
 import { clientOf } from './contract.ts';
 import { HEALTH, healthOf, serving } from './health.ts';
 import { metricsServer, received, sent } from './metrics.ts';
 
-/** Within the stop_grace_period of compose.yaml, 2 s. */
-const STOP_DEADLINE_MS = 1_500;
+/** With the last spans it is within the stop_grace_period of compose.yaml, 2 s. */
+const STOP_DEADLINE_MS = 1_200;
 
 /** A call that is under way here; a call of the next hop is made on behalf of it. */
 export type Call = ServerUnaryCall<any, any>;
@@ -48,7 +50,8 @@ export async function serve(
 ): Promise<void> {
   const host = process.env.HOST ?? '0.0.0.0';
   const health = healthOf(service);
-  const server = new Server();
+  tracing.start();
+  const server = new Server({ interceptors: [tracing.grpcServer()] });
   const counted = Object.entries(methods).map(([name, work]) => [name, countedMethod(name, work)]);
   server.addService(definition, Object.fromEntries(counted));
   server.addService(HEALTH, health.methods);
@@ -58,15 +61,16 @@ export async function serve(
   const port = await bind(server, `${host}:${process.env.PORT ?? 50051}`);
   const stop = () => {
     health.stop();
-    server.tryShutdown(() => process.exit(0));
-    setTimeout(() => process.exit(0), STOP_DEADLINE_MS); // whoever is not done by then is cut off
+    const end = () => void tracing.stop().then(() => process.exit(0));
+    server.tryShutdown(end);
+    setTimeout(end, STOP_DEADLINE_MS); // whoever is not done by then is cut off
   };
   process.once('SIGTERM', stop).once('SIGINT', stop);
-  console.log(`${service} listens on port ${port}, its metrics on port ${(metrics.address() as AddressInfo).port}`);
+  log.info('listens', { serves: service, port, metrics: (metrics.address() as AddressInfo).port });
 
   for (const address of next) await serving(address);
   health.serve();
-  console.log(`${service} serves`);
+  log.info('serves', { serves: service });
 }
 
 const bind = (server: Server, address: string) =>
@@ -82,9 +86,12 @@ function countedMethod(name: string, work: Method): handleUnaryCall<any, any> {
   return async (call, done) => {
     const started = performance.now();
     let over = false;
-    const ended = (code: status) => {
-      if (!over) received.ended(name, code, started);
+    const ended = (code: status, why: Fields = {}) => {
+      if (over) return;
       over = true;
+      received.ended(name, code, started);
+      const level = code === status.OK ? 'info' : code === status.INTERNAL ? 'error' : 'warn';
+      log[level](name, { code: status[code], ms: round(performance.now() - started), ...why });
     };
     // Its caller has gone, or its time is up. A timer may come a millisecond early. Also after a call that went well.
     call.once('cancelled', () =>
@@ -96,20 +103,23 @@ function countedMethod(name: string, work: Method): handleUnaryCall<any, any> {
     } catch (error) {
       const { code, details } = answerTo(error);
       done({ code, details });
-      ended(code);
+      ended(code, error instanceof CallError ? { details } : { error });
     }
   };
 }
 
 function answerTo(error: unknown): { code: status; details: string } {
   if (error instanceof CallError) return { code: error.code, details: error.message };
-  console.error(error);
   return { code: status.INTERNAL, details: 'the function failed; its log says why' };
 }
+
+/** To whole microseconds. */
+const round = (ms: number) => Math.round(ms * 1000) / 1000;
 
 /** A function that is called by this one. */
 export function nextHop(definition: ServiceDefinition, address: string) {
   const client = clientOf(definition, address);
+  const interceptors = [tracing.grpcClient()];
   Object.keys(definition).forEach((method) => sent.know(method));
   return {
     /** On behalf of `parent`: it has what is left of its deadline, and is cancelled with it. */
@@ -121,7 +131,7 @@ export function nextHop(definition: ServiceDefinition, address: string) {
           if (error) reject(new CallError(error.code, error.details));
           else resolve(reply!);
         };
-        client[method]!(request, { parent }, done);
+        client[method]!(request, { parent, interceptors }, done);
       }),
   };
 }
