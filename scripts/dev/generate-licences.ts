@@ -1,8 +1,8 @@
 /**
  * sh scripts/run.sh dev/generate-licences: writes compose/images/licences.json anew. What is in it stays; for what is
- * new the licences are read from the module's own files and from those of each package that the programs use, so it
- * needs Go and, for modules that are not in its cache, the network. It compiles nothing. To have everything read again,
- * remove the file.
+ * new the licences are read from the module's own files and from those of each package that the programs use, and from
+ * the jars. So it needs Go and Maven and, for what is not in their caches, the network. It compiles nothing. To have
+ * everything read again, remove the file.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
@@ -13,9 +13,20 @@ import { main } from '../core/cli.ts';
 import { EXIT } from '../core/errors.ts';
 import { run } from '../core/exec.ts';
 import { IMAGES } from '../images/images.ts';
+import { unpackArtifact } from '../images/make.ts';
+import { createProgress } from '../report/progress.ts';
 import { faultOf, TABLE } from './licences/allowed.ts';
 import { BY_HAND } from './licences/by-hand.ts';
-import { componentsOf, filesNamed, readTable, requiredModules, type Table } from './licences/components.ts';
+import {
+  componentsOf,
+  filesNamed,
+  jarComponents,
+  jarNamed,
+  readTable,
+  requiredModules,
+  type Table,
+} from './licences/components.ts';
+import { licenceOfJar } from './licences/jars.ts';
 import { expressionOf, isLicenceFile } from './licences/texts.ts';
 
 /** name@version, folder of the module, folder of the package; nothing of the standard library. */
@@ -25,11 +36,19 @@ const PACKAGE_FORMAT =
 /** Old ways of writing a licence in a package.json. */
 const OLD_NAMES: Record<string, string> = { 'Apache 2.0': 'Apache-2.0' };
 
+const NOTHING: Table = { go: {}, npm: {}, jars: {} };
+
 await main(async (io) => {
-  const known: Table = existsSync(join(ROOT, TABLE)) ? readTable(ROOT) : { go: {}, npm: {} };
-  const table: Table = { go: await goLicences(known.go), npm: await npmLicences(known.npm) };
+  const known: Table = { ...NOTHING, ...(existsSync(join(ROOT, TABLE)) ? readTable(ROOT) : {}) };
+  const table: Table = {
+    go: await goLicences(known.go),
+    npm: await npmLicences(known.npm),
+    jars: await jarLicences(known.jars),
+  };
   writeFileSync(join(ROOT, TABLE), `${JSON.stringify(table, null, 2)}\n`);
-  io.stdout(`wrote ${TABLE}: ${Object.keys(table.go).length} modules, ${Object.keys(table.npm).length} npm packages`);
+  io.stdout(
+    `wrote ${TABLE}: ${Object.keys(table.go).length} modules, ${Object.keys(table.npm).length} npm packages, ${Object.keys(table.jars).length} jars`,
+  );
   const faults = componentsOf(ROOT, table).flatMap((component) => faultOf(component) ?? []);
   for (const fault of new Set(faults)) io.stdout(fault);
   return faults.length > 0 ? EXIT.invalid : EXIT.pass;
@@ -37,7 +56,7 @@ await main(async (io) => {
 
 /** Packages whose lock file does not say their licence: from where they are installed, else as the registry has it. */
 async function npmLicences(known: Table['npm']): Promise<Table['npm']> {
-  const unsaid = componentsOf(ROOT, { go: {}, npm: {} }).filter(
+  const unsaid = componentsOf(ROOT, NOTHING).filter(
     ({ requiredBy, licence }) => licence === null && basename(requiredBy) === 'package-lock.json',
   );
   const found: Table['npm'] = {};
@@ -79,6 +98,40 @@ async function goLicences(known: Table['go']): Promise<Table['go']> {
     return [key, BY_HAND[name]?.filesSay === filesSay ? BY_HAND[name].is : filesSay];
   });
   return sorted(Object.fromEntries(found));
+}
+
+async function jarLicences(known: Table['jars']): Promise<Table['jars']> {
+  const found: Table['jars'] = {};
+  for (const file of filesNamed(ROOT, 'pom.xml')) {
+    const jars = jarComponents(readFileSync(join(ROOT, file), 'utf8'), file, NOTHING);
+    const keys = jars.map(({ name, version }) => `${name}@${version}`);
+    const read = keys.every((key) => key in known) ? {} : await readJars(dirname(join(ROOT, file)));
+    for (const key of keys) found[key] = known[key] ?? read[key] ?? 'NONE';
+  }
+  return sorted(found);
+}
+
+async function readJars(folder: string): Promise<Table['jars']> {
+  const make = Object.values(IMAGES).find((image) => image.folder === folder)?.make;
+  if (make?.kind !== 'debian' || !make.maven) throw new TypeError(`no image is made from the pom.xml in ${folder}`);
+  const target = await mkdtemp(join(tmpdir(), 'mayfly-licences-'));
+  const progress = createProgress({ stream: process.stderr, quiet: false });
+  const step = progress.step(`fetch the jars of ${basename(folder)}`);
+  try {
+    await unpackArtifact(make.maven.sha256, { folder, target }, { env: process.env, step });
+    step.done();
+    const jars = readdirSync(target, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.jar'));
+    return Object.fromEntries(
+      jars.map((file) => {
+        const { name, version } = jarNamed(basename(file));
+        const saysOfItself = licenceOfJar(readFileSync(join(target, file)));
+        return [`${name}@${version}`, BY_HAND[name]?.filesSay === saysOfItself ? BY_HAND[name].is : saysOfItself];
+      }),
+    );
+  } finally {
+    progress.close();
+    await rm(target, { recursive: true, force: true });
+  }
 }
 
 /**

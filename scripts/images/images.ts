@@ -20,7 +20,12 @@ export type ImageName =
   | 'chromium'
   | 'perf'
   | 'postgresql'
-  | 'service';
+  | 'service'
+  | 'nats'
+  | 'rabbitmq'
+  | 'trigger'
+  | 'zipkin'
+  | 'haproxy';
 
 /** Programs of Go modules; go.mod in the image's folder pins the modules. */
 export interface GoMake {
@@ -39,11 +44,21 @@ export interface DebianMake {
   packages: string[];
   /** With the Node.js and npm that package.json in the image's folder pins. */
   node?: boolean;
+  /** With what pom.xml in the image's folder takes out of the artifact that it names. */
+  maven?: {
+    /** SHA-256 of the artifact. */
+    sha256: string;
+  };
 }
 
 /** The image's folder as it is. */
 export interface FolderMake {
   kind: 'folder';
+}
+
+/** The image's folder, with the npm packages that package-lock.json in it pins in its node_modules. */
+export interface NpmMake {
+  kind: 'npm';
 }
 
 /** No packages to build it from: it is pulled, or it is not there. */
@@ -57,7 +72,7 @@ export interface ImageSpec {
   pull: boolean;
   /** Absolute path of the folder with its Dockerfile. */
   folder: string;
-  make: GoMake | DebianMake | FolderMake | NoMake;
+  make: GoMake | DebianMake | FolderMake | NpmMake | NoMake;
   /** Images that the build starts from. */
   needs: ImageName[];
 }
@@ -189,6 +204,51 @@ export const IMAGES: Record<ImageName, ImageSpec> = {
     make: { kind: 'debian', suite: 'bookworm', packages: ['linux-perf'] },
     needs: [],
   },
+  nats: {
+    ref: 'nats:2.15.2',
+    pull: true,
+    folder: join(IMAGES_FOLDER, 'nats'),
+    make: {
+      kind: 'go',
+      programs: { 'nats-server': 'github.com/nats-io/nats-server/v2' },
+      tags: [],
+      variables: {},
+    },
+    needs: [],
+  },
+  rabbitmq: {
+    ref: 'rabbitmq:3.10.8',
+    pull: true,
+    folder: join(IMAGES_FOLDER, 'rabbitmq'),
+    make: { kind: 'debian', suite: 'bookworm', packages: ['rabbitmq-server'] },
+    needs: [],
+  },
+  haproxy: {
+    ref: 'haproxy:2.6',
+    pull: true,
+    folder: join(IMAGES_FOLDER, 'haproxy'),
+    make: { kind: 'debian', suite: 'bookworm', packages: ['haproxy'] },
+    needs: [],
+  },
+  trigger: {
+    ref: `mayfly/trigger:${folderHash(join(IMAGES_FOLDER, 'trigger'), NODE_REF)}`,
+    pull: false,
+    folder: join(IMAGES_FOLDER, 'trigger'),
+    make: { kind: 'npm' },
+    needs: ['node'],
+  },
+  zipkin: {
+    ref: 'openzipkin/zipkin:3.5.1',
+    pull: true,
+    folder: join(IMAGES_FOLDER, 'zipkin'),
+    make: {
+      kind: 'debian',
+      suite: 'bookworm',
+      packages: ['openjdk-17-jre-headless'],
+      maven: { sha256: '7ac633a6832647e71e50012a5e3e91fbc7054414955261724526030faf271d8d' },
+    },
+    needs: [],
+  },
   grafana: {
     ref: 'grafana/grafana:13.2.3',
     pull: true,
@@ -209,6 +269,12 @@ export const FLEET_NAMES: ImageName[] = ['memcached'];
 export const SERVICE_NAMES: ImageName[] = ['service'];
 /** Only a run of a benchmark that wants a profile by perf needs these. */
 export const PROFILE_NAMES: ImageName[] = ['perf'];
+/** Only a run of a benchmark that names a broker needs these: `trigger` and the one of its kind. */
+export const BROKER_NAMES: ImageName[] = ['nats', 'rabbitmq', 'trigger'];
+/** Only a run of a benchmark that names traces needs these. */
+export const TRACES_NAMES: ImageName[] = ['zipkin'];
+/** Only a run of a benchmark whose deployment names a balancer needs these. */
+export const BALANCER_NAMES: ImageName[] = ['haproxy'];
 /** Only the tests need these; a perf script uses vegeta, too. */
 export const TEST_NAMES: ImageName[] = ['chromium', 'postgresql', 'vegeta'];
 /** Only a perf script needs these. */
@@ -216,9 +282,17 @@ export const PERF_NAMES: ImageName[] = ['blocks'];
 /** What Mayfly needs on every machine. */
 export const IMAGE_NAMES = ALL_NAMES.filter(
   (name) =>
-    ![...OPTIONAL_NAMES, ...FLEET_NAMES, ...SERVICE_NAMES, ...PROFILE_NAMES, ...TEST_NAMES, ...PERF_NAMES].includes(
-      name,
-    ),
+    ![
+      ...OPTIONAL_NAMES,
+      ...FLEET_NAMES,
+      ...SERVICE_NAMES,
+      ...PROFILE_NAMES,
+      ...BROKER_NAMES,
+      ...TRACES_NAMES,
+      ...BALANCER_NAMES,
+      ...TEST_NAMES,
+      ...PERF_NAMES,
+    ].includes(name),
 );
 
 /** Names with all that they are built from, each after what it needs. */
@@ -242,14 +316,23 @@ export function isCurrent(spec: ImageSpec, labels: Record<string, string>): bool
   return labels[BUILT_LABEL] !== BUILT_VALUE || labels[RECIPE_LABEL] === recipeOf(spec);
 }
 
-/** 12 hexadecimal digits over the names and contents of a folder's files and one more text. */
+/**
+ * 12 hexadecimal digits over the names and contents of a folder's files and one more text. Packages that somebody has
+ * installed in it do not count: no image takes them.
+ */
 export function folderHash(folder: string, more: string): string {
   const hash = createHash('sha256').update(more);
   for (const file of readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
+    .filter((file) => !isInstalled(file.slice(folder.length)))
     .sort()) {
     hash.update(`\0${file.slice(folder.length)}\0`).update(readFileSync(file));
   }
   return hash.digest('hex').slice(0, 12);
+}
+
+/** Whether a path lies in a folder that `npm ci` makes. */
+export function isInstalled(path: string): boolean {
+  return path.split('/').includes('node_modules');
 }

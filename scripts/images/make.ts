@@ -1,8 +1,10 @@
 /** Builds an image from packages: fills a temporary folder with what its Dockerfile copies, then `docker build`. */
-import { existsSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync, statSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { InfrastructureError } from '../core/errors.ts';
 import { run, which } from '../core/exec.ts';
 import type { ProgressStep } from '../core/progress.ts';
@@ -13,6 +15,7 @@ import {
   type DebianMake,
   type GoMake,
   type ImageSpec,
+  isInstalled,
   RECIPE_LABEL,
   recipeOf,
 } from './images.ts';
@@ -37,7 +40,7 @@ const ARCHITECTURES: Record<string, Architecture> = {
 };
 
 /** Files in an image's folder that pin packages; the image itself does not need them. */
-const PINS = ['go.mod', 'go.sum', 'package.json', 'package-lock.json', '.npmrc'];
+const PINS = ['go.mod', 'go.sum', 'package.json', 'package-lock.json', '.npmrc', 'pom.xml'];
 
 /** Where systems keep the certificates that they trust, after what the environment says. */
 const CERTIFICATES = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/ca-bundle.crt', '/etc/ssl/cert.pem'];
@@ -54,6 +57,10 @@ export async function makeImage(spec: ImageSpec, options: MakeOptions): Promise<
   if (make.kind === 'folder') return dockerBuild(spec.ref, labels, spec.folder, options);
   await inTemporaryFolder(async (temporary) => {
     const context = join(temporary, 'context');
+    if (make.kind === 'npm') {
+      await addFolderWithPackages(spec, context, options);
+      return dockerBuild(spec.ref, labels, context, options);
+    }
     await cp(spec.folder, context, { recursive: true, filter: (path) => !PINS.includes(basename(path)) });
     await addSystemFiles(context, options.env, make.kind === 'go');
     const env = { ...options.env, TMPDIR: temporary };
@@ -138,8 +145,76 @@ async function addDebian(
   context: string,
   options: MakeOptions,
 ): Promise<void> {
+  if (make.maven) {
+    const where = { folder: spec.folder, target: join(context, basename(spec.folder)) };
+    await unpackArtifact(make.maven.sha256, where, options);
+  }
   await addRootFileSystem(make, context, options);
   if (make.node) await addNode(spec, temporary, context, options);
+}
+
+/** Of a Maven artifact what pom.xml in `folder` takes out of it, into `target`. */
+export async function unpackArtifact(
+  sha256: string,
+  where: { folder: string; target: string },
+  options: Omit<MakeOptions, 'architecture'>,
+): Promise<void> {
+  await needPrograms(['mvn', 'java'], ['maven', 'default-jre-headless'], options);
+  const pom = join(where.folder, 'pom.xml');
+  const work = await mkdtemp(join(options.env.TMPDIR ?? tmpdir(), 'mayfly-maven-')); // Maven writes beside its pom.xml
+  try {
+    await cp(pom, join(work, 'pom.xml'));
+    await run(
+      'mvn',
+      [
+        '--batch-mode',
+        '--no-transfer-progress',
+        `-Dmayfly.artifact=${work}`,
+        `-Dmayfly.unpacked=${where.target}`,
+        'process-resources',
+      ],
+      {
+        what: `fetching the Maven artifact of ${basename(where.folder)}`,
+        cwd: work,
+        env: options.env,
+        signal: options.signal,
+        onLine: (line) => options.step.update(line),
+      },
+    );
+    const found = createHash('sha256');
+    await pipeline(createReadStream(join(work, 'artifact.jar')), found);
+    const is = found.digest('hex');
+    if (is !== sha256)
+      throw new InfrastructureError(
+        `what Maven has fetched for ${pom} has the SHA-256 ${is}, but must have ${sha256}`,
+        {
+          hint: 'It is not what was published. Look at where Maven fetches from, remove it from ~/.m2/repository and run the command again.',
+        },
+      );
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** The folder whole, as its lock file is for all of it, and node_modules in it. */
+async function addFolderWithPackages(spec: ImageSpec, context: string, options: MakeOptions): Promise<void> {
+  await cp(spec.folder, context, {
+    recursive: true,
+    filter: (path) => !isInstalled(path.slice(spec.folder.length)),
+  });
+  await npmCi(context, `fetching the npm packages of ${spec.ref}`, ['--omit=dev'], options);
+}
+
+/** Into node_modules of a folder, for the engine's processor. No script of a package is run. */
+async function npmCi(folder: string, what: string, flags: string[], options: MakeOptions): Promise<void> {
+  const { node } = architectureOf(options);
+  await run('npm', ['ci', '--ignore-scripts', '--os=linux', `--cpu=${node}`, ...flags], {
+    what,
+    cwd: folder,
+    env: options.env,
+    signal: options.signal,
+    onLine: (line) => options.step.update(line),
+  });
 }
 
 async function addNode(spec: ImageSpec, temporary: string, context: string, options: MakeOptions): Promise<void> {
@@ -148,13 +223,7 @@ async function addNode(spec: ImageSpec, temporary: string, context: string, opti
   for (const file of PINS.filter((pin) => existsSync(join(spec.folder, pin))))
     await cp(join(spec.folder, file), join(packages, file));
   const { node } = architectureOf(options);
-  await run('npm', ['ci', '--ignore-scripts', '--os=linux', `--cpu=${node}`], {
-    what: 'fetching the npm packages node and npm',
-    cwd: packages,
-    env: options.env,
-    signal: options.signal,
-    onLine: (line) => options.step.update(line),
-  });
+  await npmCi(packages, 'fetching the npm packages node and npm', [], options);
   await mkdir(join(context, 'node', 'bin'), { recursive: true });
   await mkdir(join(context, 'node', 'lib', 'node_modules'), { recursive: true });
   await cp(join(packages, 'node_modules', `node-linux-${node}`, 'bin', 'node'), join(context, 'node', 'bin', 'node'));
@@ -162,7 +231,7 @@ async function addNode(spec: ImageSpec, temporary: string, context: string, opti
 }
 
 async function addRootFileSystem(make: DebianMake, context: string, options: MakeOptions): Promise<void> {
-  await needMmdebstrap(options);
+  await needPrograms(['mmdebstrap'], ['mmdebstrap'], options);
   const excluded = ['doc', 'man', 'info', 'locale'].map((folder) => `--dpkgopt=path-exclude=/usr/share/${folder}/*`);
   const included = make.packages.map((name) => `--include=${name}`);
   await run(
@@ -172,6 +241,8 @@ async function addRootFileSystem(make: DebianMake, context: string, options: Mak
       `--architectures=${architectureOf(options).debian}`,
       ...included,
       ...excluded,
+      // Java's packages put links into it, and fail where it is excluded.
+      '--essential-hook=mkdir -p "$1/usr/share/man/man1"',
       make.suite,
       join(context, 'rootfs.tar'),
     ],
@@ -184,15 +255,30 @@ async function addRootFileSystem(make: DebianMake, context: string, options: Mak
   );
 }
 
-async function needMmdebstrap(options: MakeOptions): Promise<void> {
-  if (which('mmdebstrap', options.env)) return;
+/** Programs of this host that a build needs: installed where that may be done, else an error that says how. */
+async function needPrograms(
+  programs: string[],
+  packages: string[],
+  options: Pick<MakeOptions, 'env' | 'step' | 'signal'>,
+): Promise<void> {
+  const missing = programs.filter((program) => !which(program, options.env));
+  if (missing.length === 0) return;
   const { root, debian } = thisSystem();
-  if (root && debian) return aptInstall(['mmdebstrap'], options);
-  throw new InfrastructureError('building it needs mmdebstrap, which is not installed', {
-    hint: debian
-      ? 'Run: sudo apt-get install mmdebstrap'
-      : 'Make the image reachable instead: set MAYFLY_REGISTRY to a registry that has it, or load it with `docker load`.',
-  });
+  if (root && debian) return aptInstall(packages, options);
+  throw new InfrastructureError(...missingPrograms(missing, packages, debian));
+}
+
+/** What is missing, and what to do; a value, so that it can be tested as one. */
+export function missingPrograms(missing: string[], packages: string[], debian: boolean): [string, { hint: string }] {
+  const instead = 'set MAYFLY_REGISTRY to a registry that has it, or load it with `docker load`.';
+  return [
+    `building it needs ${missing.join(' and ')}, which ${missing.length > 1 ? 'are' : 'is'} not installed`,
+    {
+      hint: debian
+        ? `Run: sudo apt-get install --no-install-recommends ${packages.join(' ')}`
+        : `Make the image reachable instead: ${instead}`,
+    },
+  ];
 }
 
 /** The certificates that the host trusts; on an empty image also the names of its users. */

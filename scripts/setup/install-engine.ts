@@ -9,6 +9,7 @@ import { inStep } from '../core/step.ts';
 import type { EngineError } from '../engine/connection.ts';
 import { connectEngine } from '../engine/engine.ts';
 import type { EngineFacts } from '../engine/engine-images.ts';
+import { engineSocket } from '../engine/socket.ts';
 import { aptInstall, type System, thisSystem } from '../images/debian.ts';
 
 export interface EngineFault {
@@ -75,7 +76,8 @@ export async function repairEngine(fault: EngineFault | undefined, options: Engi
     system,
     programs,
     socket: options.socket,
-    ownSocket: Boolean(options.env.DOCKER_HOST),
+    ownSocket: Boolean(options.env.DOCKER_HOST) || options.socket !== engineSocket({}),
+    ofContext: !options.env.DOCKER_HOST,
   });
   if (advice) throw new InfrastructureError(advice.message, { hint: advice.hint });
   if (!programs.client || (fault && !programs.daemon)) await install(programs, options);
@@ -88,7 +90,10 @@ export function engineAdvice(situation: {
   system: System;
   programs: { daemon: boolean; client: boolean };
   socket: string;
+  /** It is not the usual one. */
   ownSocket: boolean;
+  /** A Docker context names it, not DOCKER_HOST. */
+  ofContext?: boolean;
 }): { message: string; hint: string } | undefined {
   const { fault, system, programs, socket } = situation;
   if (fault?.code === 'EACCES') {
@@ -98,9 +103,12 @@ export function engineAdvice(situation: {
     };
   }
   if (fault && situation.ownSocket) {
+    const [who, other] = situation.ofContext
+      ? ['the Docker context in use', 'take the usual one: docker context use default']
+      : ['DOCKER_HOST', 'unset DOCKER_HOST'];
     return {
-      message: `no Docker engine answers at ${socket}, which DOCKER_HOST names (${fault.message})`,
-      hint: 'Start that engine, or unset DOCKER_HOST.',
+      message: `no Docker engine answers at ${socket}, which ${who} names (${fault.message})`,
+      hint: `Start that engine, or ${other}.`,
     };
   }
   const missing = !programs.client || (fault && !programs.daemon);

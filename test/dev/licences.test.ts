@@ -1,6 +1,7 @@
 /** What Mayfly builds or installs by itself is under the licences that docs/setup.md lists, and k6 is no part of it. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { deflateRawSync } from 'node:zlib';
 import t from 'tap';
 import { EXCEPTIONS, faultOf } from '../../scripts/dev/licences/allowed.ts';
 import { BY_HAND } from '../../scripts/dev/licences/by-hand.ts';
@@ -8,10 +9,12 @@ import {
   componentsOf,
   filesNamed,
   goComponents,
+  jarComponents,
   npmComponents,
   readTable,
   requiredModules,
 } from '../../scripts/dev/licences/components.ts';
+import { licenceOfJar } from '../../scripts/dev/licences/jars.ts';
 import { expressionOf, isLicenceFile } from '../../scripts/dev/licences/texts.ts';
 import { IMAGES, OPTIONAL_NAMES } from '../../scripts/images/images.ts';
 
@@ -19,7 +22,7 @@ const ROOT = join(import.meta.dirname, '../..');
 const table = readTable(ROOT);
 const components = componentsOf(ROOT, table);
 
-t.test('every npm package and every Go module has a licence on the list', async (t) => {
+t.test('every npm package, every Go module and every jar has a licence on the list', async (t) => {
   t.same(
     components.flatMap((component) => faultOf(component) ?? []),
     [],
@@ -27,11 +30,16 @@ t.test('every npm package and every Go module has a licence on the list', async 
 });
 
 t.test('none is left out', async (t) => {
-  const files = [...filesNamed(ROOT, 'package-lock.json'), ...filesNamed(ROOT, 'go.mod')];
+  const files = ['package-lock.json', 'go.mod', 'pom.xml'].flatMap((name) => filesNamed(ROOT, name));
   for (const { make, folder } of Object.values(IMAGES)) {
-    if (make.kind === 'go')
+    const pins = [
+      ...(make.kind === 'go' ? ['go.mod'] : []),
+      ...(make.kind === 'npm' ? ['package-lock.json'] : []),
+      ...(make.kind === 'debian' && make.maven ? ['pom.xml'] : []),
+    ];
+    for (const pin of pins)
       t.ok(
-        files.some((file) => join(ROOT, file) === join(folder, 'go.mod')),
+        files.some((file) => join(ROOT, file) === join(folder, pin)),
         folder,
       );
   }
@@ -41,6 +49,7 @@ t.test('none is left out', async (t) => {
     'compose/images/compose/go.mod',
     'benchmarks/shop/service/package-lock.json',
     'benchmarks/chain-sync/functions/package-lock.json',
+    'benchmarks/uploads/service/package-lock.json',
     'benchmarks/templates/grpc/service/package-lock.json',
     'benchmarks/caddy/image/health/go.mod',
   ])
@@ -56,13 +65,18 @@ t.test('none is left out', async (t) => {
   has('npm');
   has('github.com/prometheus/prometheus');
   has('github.com/thanos-io/thanos');
+  has('github.com/nats-io/nats-server/v2');
+  has('@nats-io/jetstream'); // in the trigger service
+  has('zipkin-lens');
   has('github.com/themihai/gomemcache'); // in the place of github.com/bradfitz/gomemcache
 });
 
 t.test('the table and the exceptions hold nothing that is gone', async (t) => {
   const wanted = new Set(components.map(({ name, version }) => `${name}@${version}`));
   t.same(
-    [...Object.keys(table.go), ...Object.keys(table.npm)].filter((key) => !wanted.has(key)),
+    Object.values(table)
+      .flatMap((part) => Object.keys(part))
+      .filter((key) => !wanted.has(key)),
     [],
   );
   t.same(
@@ -94,7 +108,7 @@ t.test('what is not on the list is named', async (t) => {
     npmComponents(
       lock({ 'node_modules/tap/node_modules/@x/thing': { version: '1.0.0', ...entry } }),
       'package-lock.json',
-      { go: {}, npm: { '@x/thing@1.0.0': 'NONE' } },
+      { go: {}, npm: { '@x/thing@1.0.0': 'NONE' }, jars: {} },
     ).map(faultOf);
   const bad = (licence: string) => [`@x/thing@1.0.0 (package-lock.json) is under ${licence}, which is not on the list`];
   t.same(npm({ license: 'AGPL-3.0-or-later' }), bad('AGPL-3.0-or-later'));
@@ -121,13 +135,79 @@ t.test('what is not on the list is named', async (t) => {
   };
   const goMod =
     'module x\n\nrequire example.org/busl v1.0.0\n\nrequire (\n\texample.org/bare v2.0.0 // indirect\n\texample.org/odd v3.0.0\n\texample.org/new v4.0.0\n)\n';
-  t.same(goComponents(goMod, 'x/go.mod', { go: modules, npm: {} }).map(faultOf), [
+  t.same(goComponents(goMod, 'x/go.mod', { go: modules, npm: {}, jars: {} }).map(faultOf), [
     'example.org/busl@v1.0.0 (x/go.mod) is under BUSL-1.1, which is not on the list',
     'example.org/bare@v2.0.0 (x/go.mod) has no licence',
     'example.org/odd@v3.0.0 (x/go.mod) has a licence that is not recognised: read it, and say in scripts/dev/licences/by-hand.ts what it is',
     'example.org/new@v4.0.0 (x/go.mod) is not in compose/images/licences.json: run `sh scripts/run.sh dev/generate-licences`, and look at what it adds',
   ]);
 });
+
+t.test('the jars of a pom.xml', async (t) => {
+  const pom = `<includes>
+    BOOT-INF/classes/**,
+    BOOT-INF/lib/log4j-slf4j2-impl-2.23.1.jar,
+    BOOT-INF/lib/netty-x-4.1.Final-linux-x86_64.jar
+  </includes>`;
+  const licences = { 'log4j-slf4j2-impl@2.23.1': 'EPL-2.0' };
+  t.same(jarComponents(pom, 'x/pom.xml', { go: {}, npm: {}, jars: licences }).map(faultOf), [
+    'log4j-slf4j2-impl@2.23.1 (x/pom.xml) is under EPL-2.0, which is not on the list',
+    'netty-x@4.1.Final-linux-x86_64 (x/pom.xml) is not in compose/images/licences.json: run `sh scripts/run.sh dev/generate-licences`, and look at what it adds',
+  ]);
+  t.throws(() => jarComponents('BOOT-INF/lib/**', 'x/pom.xml', table), /no name of a jar with its version: \*\*/);
+});
+
+t.test('what a jar says of its licence', async (t) => {
+  const apache = 'Licensed under the Apache License, Version 2.0';
+  const manifest = (licences: string) => [
+    'META-INF/MANIFEST.MF',
+    `Manifest-Version: 1.0\r\nBundle-License: ${licences}\r\n`,
+  ];
+  const pom = (...names: string[]) => [
+    'META-INF/maven/g/a/pom.xml',
+    `<project><licenses>${names.map((name) => `<license><name>${name}</name></license>`).join('')}</licenses></project>`,
+  ];
+  const cases: [string[][], string][] = [
+    [[['META-INF/LICENSE', apache]], 'Apache-2.0'],
+    [[manifest('https://www.apache.org/licen\r\n ses/LICENSE-2.0.txt')], 'Apache-2.0'],
+    [[manifest('"Apache-2.0";link="https://x"'), pom('The Apache Software License, Version 2.0')], 'Apache-2.0'],
+    [[manifest('https://opensource.org/licenses/BSD-2-Clause, https://x.org/mit-license.php')], 'BSD-2-Clause AND MIT'],
+    [[pom('Eclipse Public License - v 2.0'), ['META-INF/LICENSE', apache]], 'NOASSERTION'],
+    [[['META-INF/LICENSE', 'All rights reserved.']], 'NOASSERTION'],
+    [[['a/B.class', 'x']], 'NONE'],
+  ];
+  for (const [files, licence] of cases) t.equal(licenceOfJar(jarOf(files as [string, string][])), licence, licence);
+  t.throws(() => licenceOfJar(Buffer.from('no jar')), /no ZIP archive/);
+});
+
+/** A ZIP archive, every second file deflated. */
+function jarOf(files: [string, string][]): Buffer {
+  const parts: Buffer[] = [];
+  const directory: Buffer[] = [];
+  for (const [i, [name, text]] of files.entries()) {
+    const data = i % 2 === 0 ? deflateRawSync(text) : Buffer.from(text);
+    const at = parts.reduce((sum, part) => sum + part.length, 0);
+    const local = Buffer.alloc(30);
+    local.writeUInt32LE(0x04034b50);
+    local.writeUInt16LE(name.length, 26);
+    parts.push(local, Buffer.from(name), data);
+    const entry = Buffer.alloc(46);
+    entry.writeUInt32LE(0x02014b50);
+    entry.writeUInt16LE(i % 2 === 0 ? 8 : 0, 10);
+    entry.writeUInt32LE(data.length, 20);
+    entry.writeUInt16LE(name.length, 28);
+    entry.writeUInt32LE(at, 42);
+    directory.push(entry, Buffer.from(name));
+  }
+  const end = Buffer.alloc(22);
+  end.writeUInt32LE(0x06054b50);
+  end.writeUInt16LE(files.length, 10);
+  end.writeUInt32LE(
+    parts.reduce((sum, part) => sum + part.length, 0),
+    16,
+  );
+  return Buffer.concat([...parts, ...directory, end]);
+}
 
 t.test('the modules of a go.mod', async (t) => {
   const goMod = `module x

@@ -8,7 +8,7 @@ import { IMAGES } from '../../scripts/images/images.ts';
 t.test('every image of the stack is one that the set-up provides', async (t) => {
   const refs = Object.values(IMAGES).map((image: any) => image.ref as string);
   const files = readdirSync('compose', { recursive: true, encoding: 'utf8' }).filter((file) =>
-    /^(fleet\/)?[^/]+\.yaml$/.test(file),
+    /^(fleet\/|brokers\/)?[^/]+\.yaml$/.test(file),
   );
   t.ok(files.length >= 3, files.join());
   for (const file of files) {

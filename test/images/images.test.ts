@@ -3,12 +3,13 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { parse } from 'yaml';
 import { Interrupted } from '../../scripts/core/errors.ts';
 import { run, which } from '../../scripts/core/exec.ts';
 import { connectEngine } from '../../scripts/engine/engine.ts';
@@ -16,6 +17,7 @@ import { engineSocket } from '../../scripts/engine/socket.ts';
 import { aptInstall, thisSystem } from '../../scripts/images/debian.ts';
 import {
   BUILT_LABEL,
+  type DebianMake,
   IMAGE_NAMES,
   IMAGES,
   type ImageName,
@@ -271,6 +273,133 @@ t.test('an image of Debian packages', async (t) => {
     'the version that the tag says',
   );
   t.match(await docker('run', '--rm', '--network=none', ref, 'id', '--user', '--name'), 'memcache');
+});
+
+t.test('brokers: the versions that their tags say, and RabbitMQ is not root', async (t) => {
+  await setUp({ images: ['nats', 'rabbitmq'], progress: recorder().progress });
+  const { nats, rabbitmq } = IMAGES;
+  t.match(await docker('run', '--rm', '--network=none', nats.ref, '--version'), `v${nats.ref.split(':')[1]}`);
+  t.match(
+    await docker('run', '--rm', '--network=none', rabbitmq.ref, 'dpkg-query', '--show', 'rabbitmq-server'),
+    `\t${rabbitmq.ref.split(':')[1]}-`,
+  );
+  t.match(await docker('run', '--rm', '--network=none', rabbitmq.ref, 'id', '--user', '--name'), 'rabbitmq');
+});
+
+t.test('HAProxy: the version that its tag says, with metrics for Prometheus, and it is not root', async (t) => {
+  await setUp({ images: ['haproxy'], progress: recorder().progress });
+  const { ref } = IMAGES.haproxy;
+  const said = await docker('run', '--rm', '--network=none', ref, 'haproxy', '-vv');
+  t.match(said, `HAProxy version ${ref.split(':')[1]}.`);
+  t.match(said, /^Built with the Prometheus exporter as a service$/m);
+  t.match(await docker('run', '--rm', '--network=none', ref, 'id', '--user', '--name'), 'haproxy');
+  t.match(
+    await docker('run', '--rm', '--network=none', ref, 'perl', '-MIO::Socket::UNIX', '-e', 'print "there"'),
+    'there',
+  );
+});
+
+t.test('Zipkin: as the run stack has it, it takes spans and shows them, with its pages', async (t) => {
+  await setUp({ images: ['zipkin'], progress: recorder().progress });
+  const { environment, mem_limit } = parse(await readFile('compose/run.yaml', 'utf8')).services.zipkin;
+  const id = (
+    await docker(
+      'run',
+      '--detach',
+      '--init',
+      '--publish=127.0.0.1::9411',
+      '--cap-drop=ALL',
+      '--security-opt=no-new-privileges:true',
+      '--pids-limit=512',
+      `--memory=${mem_limit}`,
+      ...Object.entries(environment).map(([name, value]) => `--env=${name}=${value}`),
+      IMAGES.zipkin.ref,
+    )
+  ).trim();
+  t.teardown(() => docker('rm', '--force', id));
+  const base = `http://${(await docker('port', id, '9411/tcp')).trim()}`;
+  const begun = performance.now();
+  const isUp = () =>
+    fetch(`${base}/health`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  while (!(await isUp()) && performance.now() - begun < 120_000) await sleep(200);
+  t.comment(`ready after ${((performance.now() - begun) / 1000).toFixed(1)} s`);
+
+  const span = {
+    traceId: '463ac35c9f6413ad463ac35c9f6413ad',
+    id: '463ac35c9f6413ad',
+    name: 'place an order',
+    timestamp: Date.now() * 1000,
+    duration: 4100,
+    localEndpoint: { serviceName: 'consumer' },
+    tags: { 'mayfly.side': 'candidate' },
+  };
+  const taken = await fetch(`${base}/api/v2/spans`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify([span]),
+  });
+  t.equal(taken.status, 202);
+  const traces = async (side: string) =>
+    (await fetch(`${base}/api/v2/traces?annotationQuery=mayfly.side%3D${side}`)).json() as Promise<unknown[]>;
+  while ((await traces('candidate')).length === 0 && performance.now() - begun < 120_000) await sleep(200);
+  t.match(await traces('candidate'), [[{ ...span, localEndpoint: { serviceName: 'consumer' } }]]);
+  t.same(await traces('baseline'), []);
+  t.match(await (await fetch(`${base}/zipkin/`)).text(), /<div id="root">/);
+});
+
+t.test('what Maven fetches is held against its checksum', async (t) => {
+  const { zipkin } = IMAGES;
+  const make = { ...(zipkin.make as DebianMake), maven: { sha256: '0'.repeat(64) } };
+  const before = await tempFolders();
+  await t.rejects(
+    obtain({ ...zipkin, ref: `mayfly-test/zipkin:${process.pid}`, pull: false, make }, options('').options),
+    {
+      message:
+        /^image mayfly-test\/zipkin:\d+: what Maven has fetched for .*\/compose\/images\/zipkin\/pom\.xml has the SHA-256 [0-9a-f]{64}, but must have 0{64}$/,
+      hint: /remove it from ~\/\.m2\/repository and run the command again/,
+      exitCode: 4,
+    },
+  );
+  t.same(await tempFolders(), before, 'no temporary folder stays');
+});
+
+t.test('built with the npm packages that its lock file pins', async (t) => {
+  const spec: ImageSpec = {
+    ...(await tinyImage('npm', `FROM ${IMAGES.node.ref}\nWORKDIR /app\nCOPY . ./\nCMD ["node", "main.mjs"]\n`)),
+    pull: false,
+    make: { kind: 'npm' },
+  };
+  const greeting = { name: 'greeting', version: '1.0.0', type: 'module', exports: './index.js' };
+  const root = { name: 'npm', version: '1.0.0', dependencies: { greeting: 'file:vendor/greeting' } };
+  const files = {
+    'package.json': JSON.stringify(root),
+    'package-lock.json': JSON.stringify({
+      name: 'npm',
+      version: '1.0.0',
+      lockfileVersion: 3,
+      packages: {
+        '': root,
+        'node_modules/greeting': { resolved: 'vendor/greeting', link: true },
+        'vendor/greeting': { version: '1.0.0' },
+      },
+    }),
+    'main.mjs': "import { hello } from 'greeting';\nconsole.log(hello);\n",
+    'vendor/greeting/package.json': JSON.stringify(greeting),
+    'vendor/greeting/index.js': "export const hello = 'from a package';\n",
+  };
+  await mkdir(join(spec.folder, 'vendor', 'greeting'), { recursive: true });
+  for (const [name, text] of Object.entries(files)) await writeFile(join(spec.folder, name), text);
+  const recipe = recipeOf(spec);
+  await mkdir(join(spec.folder, 'node_modules', 'other'), { recursive: true });
+  await writeFile(join(spec.folder, 'node_modules', 'other', 'index.js'), '');
+  t.equal(recipeOf(spec), recipe, 'what somebody has installed in the folder is no part of the image');
+
+  t.equal(await obtain(spec, options('unused').options), 'built');
+  t.equal((await docker('run', '--rm', '--network=none', spec.ref)).trim(), 'from a package');
+  t.notMatch(await docker('run', '--rm', '--network=none', spec.ref, 'ls', 'node_modules'), 'other');
 });
 
 t.test('health checks have their wget', async (t) => {

@@ -1,10 +1,13 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { splitRef } from '../../scripts/engine/engine-images.ts';
-import { engineSocket } from '../../scripts/engine/socket.ts';
+import { engineSocket, farEngine } from '../../scripts/engine/socket.ts';
 import { isDebian } from '../../scripts/images/debian.ts';
 import {
+  BALANCER_NAMES,
+  BROKER_NAMES,
   BUILT_LABEL,
   BUILT_VALUE,
   FLEET_NAMES,
@@ -16,12 +19,14 @@ import {
   PERF_NAMES,
   PROFILE_NAMES,
   RECIPE_LABEL,
+  RUN_IMAGES,
   recipeOf,
   SERVICE_NAMES,
   TEST_NAMES,
+  TRACES_NAMES,
   withNeeds,
 } from '../../scripts/images/images.ts';
-import { goBuildArgs } from '../../scripts/images/make.ts';
+import { goBuildArgs, missingPrograms } from '../../scripts/images/make.ts';
 import { diagnose, diagnosisText, isComplete } from '../../scripts/setup/diagnosis.ts';
 import { BUILT_VERSION, isAtLeast, LEAST_VERSION } from '../../scripts/setup/install-compose.ts';
 import { engineAdvice } from '../../scripts/setup/install-engine.ts';
@@ -66,12 +71,21 @@ t.test('what is needed everywhere, for a fleet, and where it can be had', async 
       ...FLEET_NAMES,
       ...SERVICE_NAMES,
       ...PROFILE_NAMES,
+      ...BROKER_NAMES,
+      ...TRACES_NAMES,
+      ...BALANCER_NAMES,
       ...TEST_NAMES,
       ...PERF_NAMES,
       ...OPTIONAL_NAMES,
     ].sort(),
     Object.keys(IMAGES).sort(),
     'each image once',
+  );
+  t.notOk(
+    withNeeds([...IMAGE_NAMES, ...RUN_IMAGES]).some((name) =>
+      [...BROKER_NAMES, ...TRACES_NAMES, ...BALANCER_NAMES].includes(name),
+    ),
+    'who names no broker, no traces and no balancer gets nothing of them',
   );
 });
 
@@ -97,10 +111,64 @@ t.test('the recipe of an image', async (t) => {
 t.test('the socket of the engine', async (t) => {
   t.equal(engineSocket({}), '/var/run/docker.sock');
   t.equal(engineSocket({ DOCKER_HOST: 'unix:///run/user/1000/docker.sock' }), '/run/user/1000/docker.sock');
-  t.throws(() => engineSocket({ DOCKER_HOST: 'tcp://far:2375' }), {
-    message: 'DOCKER_HOST is tcp://far:2375, but Mayfly needs an engine on this host',
+  for (const far of ['tcp://far:2375', 'ssh://me@far'])
+    t.throws(() => engineSocket({ DOCKER_HOST: far }), {
+      message: `DOCKER_HOST is ${far}, but this command needs an engine on this host`,
+      hint: /^npm run bench measures on an engine of another host and brings the run home\. For the engine of this host: DOCKER_HOST=unix:\/\/\/path\/of\/docker\.sock\.$/,
+      exitCode: 4,
+    });
+});
+
+t.test('the engine of another host', async (t) => {
+  t.equal(farEngine({}), null);
+  t.equal(farEngine({ DOCKER_HOST: 'unix:///s' }), null);
+  t.strictSame(farEngine({ DOCKER_HOST: 'ssh://me@far' }), {
+    host: 'ssh://me@far',
+    named: 'DOCKER_HOST is ssh://me@far',
+  });
+});
+
+t.test('the socket of the engine: Docker contexts, in the order in which the client looks', async (t) => {
+  const meta = (name: string, host?: string) => ({
+    [createHash('sha256').update(name).digest('hex')]: {
+      'meta.json': JSON.stringify({ Name: name, Metadata: {}, Endpoints: host ? { docker: { Host: host } } : {} }),
+    },
+  });
+  const config = t.testdir({
+    'config.json': JSON.stringify({ currentContext: 'mine' }),
+    contexts: {
+      meta: { ...meta('mine', 'unix:///run/mine.sock'), ...meta('far', 'ssh://me@far'), ...meta('none') },
+    },
+  });
+  const env = { DOCKER_CONFIG: config };
+  t.equal(engineSocket(env), '/run/mine.sock', 'the one that is in use');
+  t.equal(engineSocket({ ...env, DOCKER_CONTEXT: 'default' }), '/var/run/docker.sock');
+  t.equal(engineSocket({ ...env, DOCKER_CONTEXT: 'far', DOCKER_HOST: 'unix:///s' }), '/s', 'DOCKER_HOST comes first');
+  t.throws(() => engineSocket({ ...env, DOCKER_CONTEXT: 'far' }), {
+    message:
+      'the Docker context "far" is ssh://me@far (DOCKER_CONTEXT names it), but this command needs an engine on this host',
+    hint: /npm run bench measures/,
     exitCode: 4,
   });
+  for (const name of ['none', 'unknown'])
+    t.throws(() => engineSocket({ ...env, DOCKER_CONTEXT: name }), {
+      message: `the Docker context "${name}" is not there, or names no engine (DOCKER_CONTEXT names it)`,
+      hint: '`docker context ls` lists those that are there; `docker context use default` takes the engine of this host.',
+    });
+  const home = t.testdir({
+    '.docker': {
+      'config.json': JSON.stringify({ currentContext: 'far' }),
+      contexts: { meta: meta('far', 'tcp://far:2376') },
+    },
+    broken: { 'config.json': '{' },
+    other: { 'config.json': '[]' },
+  });
+  t.throws(() => engineSocket({ HOME: home }), {
+    message:
+      'the Docker context "far" is tcp://far:2376 (`docker context use` has set it), but this command needs an engine on this host',
+  });
+  for (const folder of ['broken', 'other', 'missing'])
+    t.equal(engineSocket({ DOCKER_CONFIG: `${home}/${folder}` }), '/var/run/docker.sock', folder);
 });
 
 t.test('the pins in compose/images say the versions that the tags say', async (t) => {
@@ -119,6 +187,28 @@ t.test('the pins in compose/images say the versions that the tags say', async (t
   });
   t.match(read('node', 'Dockerfile'), `NODE_VERSION=${node} `);
   t.match(read('exporter', 'Dockerfile'), `FROM ${IMAGES.node.ref}\n`);
+  t.match(read('trigger', 'Dockerfile'), `FROM ${IMAGES.node.ref}\n`);
+  t.match(
+    read('nats', 'go.mod'),
+    new RegExp(`\\tgithub\\.com/nats-io/nats-server/v2 v${splitRef(IMAGES.nats.ref).tag} `),
+  );
+  t.match(
+    read('zipkin', 'pom.xml'),
+    new RegExp(`<artifactId>zipkin-server</artifactId>\\s+<version>${splitRef(IMAGES.zipkin.ref).tag}</version>`),
+  );
+});
+
+t.test('programs of this host that a build needs', async (t) => {
+  t.same(missingPrograms(['mvn', 'java'], ['maven', 'default-jre-headless'], true), [
+    'building it needs mvn and java, which are not installed',
+    { hint: 'Run: sudo apt-get install --no-install-recommends maven default-jre-headless' },
+  ]);
+  t.same(missingPrograms(['mvn'], ['maven', 'default-jre-headless'], false), [
+    'building it needs mvn, which is not installed',
+    {
+      hint: 'Make the image reachable instead: set MAYFLY_REGISTRY to a registry that has it, or load it with `docker load`.',
+    },
+  ]);
 });
 
 t.test('arguments of the compiler', async (t) => {
@@ -183,6 +273,10 @@ t.test('what the user is told about the engine', async (t) => {
   t.match(engineAdvice({ ...base, ownSocket: true }), {
     message: /which DOCKER_HOST names/,
     hint: /unset DOCKER_HOST/,
+  });
+  t.match(engineAdvice({ ...base, ownSocket: true, ofContext: true }), {
+    message: 'no Docker engine answers at /s, which the Docker context in use names (connect ECONNREFUSED)',
+    hint: 'Start that engine, or take the usual one: docker context use default.',
   });
   t.match(engineAdvice({ ...base, fault: undefined, programs: { daemon: true, client: false } }), {
     message: 'Docker is not installed on this machine',

@@ -29,6 +29,10 @@ export const EXCEPTIONS: Record<string, { licence: string; why: string }> = {
     licence: 'Artistic-2.0',
     why: "npm itself, which the node image holds as upstream's image of Node.js does: used as it is, nothing here is made from it",
   },
+  tweetnacl: {
+    licence: 'Unlicense',
+    why: "in the public domain; the client that NATS has for Node.js needs it for servers that ask for keys, which a run's does not",
+  },
 };
 
 /** A package or a module, for example `undici@7.30.2`, and the file that asks for it. */

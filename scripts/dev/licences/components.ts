@@ -1,10 +1,10 @@
-/** Every npm package and every Go module that an image, or Mayfly itself, is built from, with its licence. */
+/** Every npm package, Go module and jar that an image, or Mayfly itself, is built from, with its licence. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Component, TABLE } from './allowed.ts';
 
-/** `name@version` -> licence: of Go modules, and of npm packages whose lock file does not say it. */
-export type Table = Record<'go' | 'npm', Record<string, string>>;
+/** `name@version` -> licence: of Go modules, of npm packages whose lock file does not say it, and of jars. */
+export type Table = Record<'go' | 'npm' | 'jars', Record<string, string>>;
 
 interface LockedPackage {
   version: string;
@@ -34,6 +34,7 @@ export function componentsOf(root: string, table: Table): Component[] {
   return [
     ...filesNamed(root, 'package-lock.json').flatMap((file) => npmComponents(read(file), file, table)),
     ...filesNamed(root, 'go.mod').flatMap((file) => goComponents(read(file), file, table)),
+    ...filesNamed(root, 'pom.xml').flatMap((file) => jarComponents(read(file), file, table)),
   ];
 }
 
@@ -54,6 +55,21 @@ export function goComponents(goMod: string, requiredBy: string, table: Table): C
     requiredBy,
     licence: table.go[`${name}@${version}`] ?? null,
   }));
+}
+
+/** The jars that a pom.xml takes out of its artifact. Any other stays out of the image. */
+export function jarComponents(pom: string, requiredBy: string, table: Table): Component[] {
+  return [...pom.matchAll(/\bBOOT-INF\/lib\/([^\s,]+)/g)].map(([, file]) => {
+    const { name, version } = jarNamed(file!);
+    return { name, version, requiredBy, licence: table.jars[`${name}@${version}`] ?? null };
+  });
+}
+
+/** `netty-codec-4.1.121.Final.jar`: the version begins with the first digit after a hyphen. */
+export function jarNamed(file: string): Module {
+  const [, name, version] = /^([\w-]+?)-(\d[\w.-]*)\.jar$/.exec(file) ?? [];
+  if (!name) throw new TypeError(`no name of a jar with its version: ${file}`);
+  return { name, version: version! };
 }
 
 interface Module {
