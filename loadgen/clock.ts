@@ -24,3 +24,9 @@ const ms = ([seconds, nanoseconds]: [number, number]) => seconds * 1e3 + nanosec
 const OFFSET = offsetMs();
 
 export const clockMs = (): number => performance.now() + OFFSET;
+
+/**
+ * What makes Unix milliseconds, with a fraction, of this clock: the clock of performance.timeOrigin, as the services under
+ * test have it. It differs by microseconds from thread to thread, so one says it for all.
+ */
+export const unixOffsetMs = (): number => performance.timeOrigin - OFFSET;

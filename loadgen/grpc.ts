@@ -87,7 +87,7 @@ function importsOf(path: string, known = new Set<string>()): string[] {
 export function openGrpc(
   methods: ReadonlyMap<string, Method>,
   options: LoadOptions,
-  { url, target }: { url: string; target: string },
+  { url, target, via }: { url: string; target: string; via?: string | undefined },
 ): ServiceClients {
   const origin = new URL(url);
   const { tls = {} } = options;
@@ -103,7 +103,7 @@ export function openGrpc(
         rejectUnauthorized: tls.verify ?? true,
       })
     : credentials.createInsecure();
-  const client = new Client(origin.host, with_, channel);
+  const client = new Client(via === undefined ? origin.host : `unix:${via}`, with_, channel);
   const clients: ServiceClients = {
     methods,
     client,

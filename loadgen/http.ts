@@ -62,7 +62,13 @@ export interface SideHttp {
 
 export function openHttp(
   options: LoadOptions,
-  { url, target, maxInFlight, timeoutMs }: { url: string; target: string; maxInFlight: number; timeoutMs: number },
+  {
+    url,
+    target,
+    via,
+    maxInFlight,
+    timeoutMs,
+  }: { url: string; target: string; via?: string | undefined; maxInFlight: number; timeoutMs: number },
 ): SideHttp {
   const { http = {}, tls = {} } = options;
   const origin = new URL(url);
@@ -71,6 +77,7 @@ export function openHttp(
   const connect = {
     timeout: timeoutMs,
     lookup: lookupOnce(),
+    ...(via === undefined ? {} : { socketPath: via }),
     ...(secure
       ? {
           ...(isIP(named.hostname) ? {} : { servername: named.hostname }),
@@ -201,6 +208,8 @@ export class HttpRequest extends LatePromise<Answer> implements Answer {
   readonly #maxAnswer: number;
   #body: Uint8Array | null = null;
   #cut: Failure | null = null;
+  /** Bytes of its body: of one that is made as it is sent those that were taken so far. */
+  #sent = 0;
 
   constructor(iterating: Iterating, side: SideHttp, method: string, path: string, options: RequestOptions) {
     super();
@@ -232,8 +241,9 @@ export class HttpRequest extends LatePromise<Answer> implements Answer {
       content = JSON.stringify(json);
       sent = { ...sent, 'content-type': 'application/json' };
     } else if (this.#withBody) {
-      content = typeof body === 'function' ? body() : (body ?? null);
+      content = typeof body === 'function' ? this.#counted(body()) : (body ?? null);
     }
+    if (typeof content === 'string' || content instanceof Uint8Array) this.#sent += Buffer.byteLength(content);
     sent = withHeaders(sent, headers);
     this.#host = sent.host!;
     if (jar) {
@@ -248,6 +258,22 @@ export class HttpRequest extends LatePromise<Answer> implements Answer {
     } catch (error) {
       this.#end(failure('script', '', (error as Error).message)); // a header or a path that cannot be sent
     }
+  }
+
+  /** The same pieces: undici tells nobody what it has sent. */
+  #counted(body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
+    if (typeof body === 'string' || body instanceof Uint8Array) return body;
+    const count = (chunk: Uint8Array) => {
+      this.#sent += Buffer.byteLength(chunk);
+      return chunk;
+    };
+    return Symbol.asyncIterator in body
+      ? (async function* () {
+          for await (const chunk of body) yield count(chunk);
+        })()
+      : (function* () {
+          for (const chunk of body) yield count(chunk);
+        })();
   }
 
   #url(): string {
@@ -369,6 +395,7 @@ export class HttpRequest extends LatePromise<Answer> implements Answer {
     this.ended = true;
     this.failure = why?.kind ?? null;
     this.#controller = null;
+    if (this.#sent > 0) this.#iterating.sent(this.#sent);
     const type = this.#headers['content-type'] ?? '';
     this.#iterating.closed(this, this.#name, this.status, this.received, type, why && this.#named(why));
     this.tell();

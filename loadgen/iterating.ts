@@ -41,6 +41,8 @@ export interface Shared {
   onEarly?: (error: unknown) => void;
   /** Start of the window, milliseconds on the common clock. */
   windowMs: number;
+  /** What makes Unix milliseconds of that clock. */
+  epochMs: number;
   /** Of a closed model there is none. */
   scheduled: boolean;
 }
@@ -134,6 +136,10 @@ export class Iterating implements Iteration {
     return (this.#grpc ??= clients.of(this));
   }
 
+  get scheduledMs(): number {
+    return this.#place.dueMs + this.#shared.epochMs;
+  }
+
   /** Not drawn from the side: both sides of a pair make the same request. */
   get random(): () => number {
     return (this.#random ??= generator(
@@ -217,6 +223,11 @@ export class Iterating implements Iteration {
     return clockMs();
   }
 
+  /** Bytes of a body that were sent. */
+  sent(bytes: number): void {
+    this.#shared.recorder.sent(this.#place.phase, this.#state.index, bytes);
+  }
+
   /** A request has ended. `type`: Content-Type of its answer, empty where there is none. */
   closed(
     request: Expiring & { sentMs: number },
@@ -265,9 +276,9 @@ export class Iterating implements Iteration {
   #end(nowMs: number): void {
     if (this.#ended) return; // a request that was made after the end
     this.#ended = true;
-    const { recorder, scheduled } = this.#shared;
+    const { recorder } = this.#shared;
     const { phase, dueMs } = this.#place;
-    recorder.iterated(phase, this.#state.index, scheduled && !this.#failed ? (nowMs - dueMs) / 1000 : null);
+    recorder.iterated(phase, this.#state.index, this.#failed ? null : (nowMs - dueMs) / 1000);
     this.#onEnd(this);
   }
 }

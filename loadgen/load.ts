@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { parse } from 'csv-parse/sync';
-import { BENCHMARK_FOLDER, ScriptFault } from './faults.ts';
+import { BENCHMARK_FOLDER, placeIn, ScriptFault } from './faults.ts';
 import type { SideName } from './plan.ts';
 
 export type { SideName };
@@ -109,6 +109,11 @@ export interface Iteration<Data = unknown> {
   user: number;
   /** The row of the file of requests that this iteration is due for; undefined where there is no such file. */
   row: Readonly<Record<string, string>> | undefined;
+  /**
+   * When the iteration was due on its schedule, in Unix milliseconds with a fraction; of a closed model when it began. Sent
+   * along, it tells the last service of a chain how long an event was under way.
+   */
+  scheduledMs: number;
   /** From 0 up to but without 1. */
   random(): number;
   /** One of the values, each as likely as its weight says. A function is called, and what it returns is chosen. */
@@ -160,18 +165,31 @@ export interface LoadOptions<Data = unknown> {
 
 export type Iterate<Data = unknown> = (iteration: Iteration<Data>) => unknown;
 
+/** The function of each scenario, by the name that load/scenarios in benchmark.yaml gives it. */
+export type Scenarios<Data = unknown> = Readonly<Record<string, Iterate<Data>>>;
+
 export interface LoadScript<Data = any> {
   kind: 'mayfly.load-script/v1';
   options: LoadOptions<Data>;
-  iterate: Iterate<Data>;
+  iterate: Iterate<Data> | Scenarios<Data>;
+  /** Where in the benchmark's folder it was made: `load.ts:3`. */
+  place?: string | undefined;
 }
 
-/** A load script's default export: the function that makes the requests of one iteration, and options before it. */
-export function defineLoad<Data = undefined>(iterate: Iterate<Data>): LoadScript<Data>;
-export function defineLoad<Data = undefined>(options: LoadOptions<Data>, iterate: Iterate<Data>): LoadScript<Data>;
-export function defineLoad<Data>(...given: [Iterate<Data>] | [LoadOptions<Data>, Iterate<Data>]): LoadScript<Data> {
+/**
+ * A load script's default export: the function that makes the requests of one iteration, or one for each scenario, and
+ * options before it.
+ */
+export function defineLoad<Data = undefined>(iterate: Iterate<Data> | Scenarios<Data>): LoadScript<Data>;
+export function defineLoad<Data = undefined>(
+  options: LoadOptions<Data>,
+  iterate: Iterate<Data> | Scenarios<Data>,
+): LoadScript<Data>;
+export function defineLoad<Data>(
+  ...given: [Iterate<Data> | Scenarios<Data>] | [LoadOptions<Data>, Iterate<Data> | Scenarios<Data>]
+): LoadScript<Data> {
   const [options, iterate] = given.length === 1 ? [{}, given[0]] : given;
-  if (typeof iterate !== 'function')
+  if (typeof iterate !== 'function' && !areScenarios(iterate))
     throw new ScriptFault(
       'defineLoad needs the function that makes the requests of one iteration',
       "Write defineLoad(({ http }) => http.get('/')), or defineLoad({ ... }, ({ http }) => ...).",
@@ -187,8 +205,15 @@ export function defineLoad<Data>(...given: [Iterate<Data>] | [LoadOptions<Data>,
     throw new ScriptFault(`http.version must be 1 or 2, got ${options.http.version}`);
   if (options.tls?.ca !== undefined) pathOf(options.tls.ca);
   for (const proto of options.grpc?.protos ?? []) pathOf(proto);
-  return { kind: 'mayfly.load-script/v1', options, iterate };
+  return { kind: 'mayfly.load-script/v1', options, iterate, place: placeIn(new Error('here').stack ?? '') };
 }
+
+/** Options without a function after them are none. */
+const areScenarios = (given: unknown): boolean =>
+  typeof given === 'object' &&
+  given !== null &&
+  Object.keys(given).length > 0 &&
+  Object.entries(given).every(([name, iterate]) => typeof iterate === 'function' && name !== 'setUp');
 
 const LOAD_OPTIONS = ['setUp', 'http', 'tls', 'grpc', 'cookies'];
 const PARTS = {

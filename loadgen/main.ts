@@ -8,13 +8,13 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import type { Worker } from 'node:worker_threads';
-import { clockMs } from './clock.ts';
+import { clockMs, unixOffsetMs } from './clock.ts';
 import { faultOf, placeIn } from './faults.ts';
 import { LiveReader, newCells, serveMetrics } from './live.ts';
-import { type LoadPlan, PLAN_VARIABLE } from './plan.ts';
-import type { Recorded } from './recorder.ts';
+import { endsWithUsers, type LoadPlan, PLAN_VARIABLE, windowS } from './plan.ts';
 import { type LoadEvent, type LoadResultDocument, REQUESTS_FILE, RESULT_FOLDER } from './result.ts';
-import { keptRequests, sideResult } from './summary.ts';
+import { partsOf } from './schedule.ts';
+import { keptRequests, sideOfScenarios, sideResult } from './summary.ts';
 import { type FromSender, startSender, type ToSender, windowAfterMs } from './threads.ts';
 import { VERSION } from './version.ts';
 import { startWarmServers } from './warm.ts';
@@ -54,10 +54,20 @@ class Threads {
     this.#reader = reader;
     this.#script = plan.script;
     for (let index = 0; index < plan.workers; index++) {
-      const cells = newCells();
-      const worker = startSender({ sender: true, plan, index, cells, warm: { one: warm.one, two: warm.two }, tries });
-      const news = this.#reader.add(cells);
-      worker.on('message', (message: FromSender) => ('live' in message ? news(message) : this.#heard(message)));
+      const cells = partsOf(plan).map(() => newCells());
+      const worker = startSender({
+        sender: true,
+        plan,
+        index,
+        cells,
+        warm: { one: warm.one, two: warm.two },
+        tries,
+        epochMs: unixOffsetMs(),
+      });
+      const news = cells.map((own) => this.#reader.add(own));
+      worker.on('message', (message: FromSender) =>
+        'live' in message ? news[message.part]!(message) : this.#heard(message),
+      );
       worker.on('error', (error) => uncaught(error));
       worker.on('exit', () =>
         fail('usage', `${plan.script} ended a thread of the load generator: does it call process.exit()?`),
@@ -146,14 +156,10 @@ async function run(plan: LoadPlan): Promise<void> {
   const data = (await prepared)[0]!.data;
 
   const zeroMs = clockMs() + LEAD_MS;
-  const epochMs = Date.now() - clockMs(); // what the common clock is behind the wall clock
+  const epochMs = unixOffsetMs();
   const startMs = zeroMs + windowAfterMs(plan) + epochMs;
-  say({
-    event: 'window',
-    startMs,
-    endMs: startMs + (plan.model.kind === 'closed' ? plan.model.limitS : plan.model.durationS) * 1000,
-  });
-  const loadMs = windowAfterMs(plan) + (plan.model.kind === 'closed' ? plan.model.limitS : plan.model.durationS) * 1000;
+  say({ event: 'window', startMs, endMs: startMs + windowS(plan.model) * 1000 });
+  const loadMs = windowAfterMs(plan) + windowS(plan.model) * 1000;
   const ended = threads.next('ended', { withinMs: LEAD_MS + loadMs + plan.timeoutS * 1000 });
   threads.tell({ do: 'go', zeroMs, data });
   const parts = await ended;
@@ -161,9 +167,9 @@ async function run(plan: LoadPlan): Promise<void> {
   say({ event: 'ended', endMs });
   say({
     event: 'result',
-    result: await resultOf(plan, parts, {
+    result: await resultOf(plan, parts, epochMs, {
       startMs,
-      endMs: plan.model.kind === 'closed' ? endMs : startMs + plan.model.durationS * 1000,
+      endMs: endsWithUsers(plan.model) ? endMs : startMs + windowS(plan.model) * 1000,
     }),
   });
   if (plan.metrics === null) process.exit(0);
@@ -171,10 +177,11 @@ async function run(plan: LoadPlan): Promise<void> {
 
 async function resultOf(
   plan: LoadPlan,
-  parts: Extract<FromSender, { said: 'ended' }>[],
+  ended: Extract<FromSender, { said: 'ended' }>[],
+  epochMs: number,
   window: { startMs: number; endMs: number },
 ): Promise<LoadResultDocument> {
-  const threads: Recorded[] = parts.map(({ recorded }) => recorded);
+  const threads = ended.flatMap(({ parts }) => parts.map(({ recorded }) => recorded));
   const of = threads.reduce((sum, { rows }) => sum + rows.count, 0);
   const requests = keptRequests(
     threads,
@@ -192,23 +199,33 @@ async function resultOf(
     [METADATA.of]: String(of),
     ...(capped ? { [METADATA.cap]: String(plan.keepRows) } : {}),
   });
-  const due = (side: number, phase: 'warmup' | 'measure') =>
-    parts.reduce((sum, part) => sum + part.due[phase][side]!, 0);
+  /** Of a scenario, of all threads. */
+  const sentOf = (part: number, side: number) => {
+    const all = ended.map(({ parts }) => parts[part]!);
+    const count = (phase: 'warmup' | 'measure') => all.reduce((sum, { due }) => sum + due[phase][side]!, 0);
+    const lastMs = Math.max(...all.map(({ endedMs }) => endedMs[side]!));
+    return {
+      threads: all.map(({ recorded }) => recorded),
+      due: { warmup: count('warmup'), measure: count('measure') },
+      endedS: lastMs === 0 ? null : (lastMs + epochMs - window.startMs) / 1000,
+    };
+  };
+  const { model } = plan;
   return {
     schema: 'mayfly.load/v1',
     generator: `mayfly ${VERSION}`,
-    model: plan.model.kind,
+    model: model.kind,
     round: plan.round,
     seed: plan.seed,
     window,
     sides: plan.sides.map(({ name }, side) =>
-      sideResult(
-        threads,
-        side,
-        name,
-        { warmup: due(side, 'warmup'), measure: due(side, 'measure') },
-        plan.model.kind === 'open',
-      ),
+      model.kind === 'scenarios'
+        ? sideOfScenarios(
+            model.scenarios.map((scenario, part) => ({ scenario, ...sentOf(part, side) })),
+            side,
+            name,
+          )
+        : sideResult(threads, side, name, sentOf(0, side).due, model.kind === 'open'),
     ),
     kept: { rows, of, ...(capped ? { cap: plan.keepRows } : {}) },
   };

@@ -13,12 +13,36 @@ export interface Stage {
 /**
  * open: iterations start when they are due, whether or not those before have ended. `rate` is that of the warm-up and
  * of the start; without stages it stays for `durationS`. A file holds times and requests (docs/loadgen.md). closed:
- * each user makes its iterations one after the other, with `thinkS` between them.
+ * each user makes its iterations one after the other, with `thinkS` between them. scenarios: several of these.
  */
-export type Model =
+export type Model = SingleModel | { kind: 'scenarios'; durationS: number; scenarios: Scenario[] };
+
+/** A model without others beside it. */
+export type SingleModel =
+  | ScenarioModel
+  | { kind: 'open'; arrivals: 'file'; file: string; rate: number; durationS: number };
+
+export type ScenarioModel =
   | { kind: 'open'; arrivals: 'constant' | 'poisson'; rate: number; durationS: number; stages?: Stage[] }
-  | { kind: 'open'; arrivals: 'file'; file: string; rate: number; durationS: number }
   | { kind: 'closed'; users: number; iterations: number; thinkS: number; limitS: number };
+
+/** One kind of users with a model of its own, beside others in the same window. */
+export interface Scenario {
+  /** The script's function of this name makes its iterations. */
+  name: string;
+  /** Seconds from the start of the window to the start of its model. */
+  startS: number;
+  /** Its iterations of a side that may be under way at once. */
+  maxInFlight: number;
+  model: ScenarioModel;
+}
+
+/** Seconds of the window; of closed models alone the most that it may take. */
+export const windowS = (model: Model): number => (model.kind === 'closed' ? model.limitS : model.durationS);
+
+/** Whether the window ends when the last user has done. */
+export const endsWithUsers = (model: Model): boolean =>
+  model.kind === 'scenarios' ? model.scenarios.every((one) => endsWithUsers(one.model)) : model.kind === 'closed';
 
 export interface SideTarget {
   name: SideName;
@@ -34,6 +58,8 @@ export interface LoadPlan {
   /** URL as the benchmark writes it: its host is the `Host` of every request, on both sides. */
   target: string;
   sides: SideTarget[];
+  /** Path of a unix socket that every connection to the sides goes through; absent: they are reached directly. */
+  via?: string;
   model: Model;
   /** Seconds of load before the window, and of silence between both. */
   warmupS: number;
@@ -60,3 +86,19 @@ export interface LoadPlan {
 }
 
 export const PLAN_VARIABLE = 'MAYFLY_LOAD';
+
+/** What the gate (loadgen/gate.ts) is told: one JSON text in the environment variable MAYFLY_GATE. */
+export interface GatePlan {
+  /** Where its connections go. */
+  host: string;
+  port: number;
+  /** Path of the unix socket that it takes connections on. */
+  socket: string;
+  /** Connections at once; one more is ended as it comes. */
+  connections: number;
+}
+
+export const GATE_VARIABLE = 'MAYFLY_GATE';
+
+/** What it says on standard output, a line of JSON. */
+export type GateEvent = { event: 'open'; address: string } | { event: 'fault'; message: string };

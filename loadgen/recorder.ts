@@ -66,7 +66,10 @@ export interface Recorded {
   names: string[];
   kinds: string[];
   rows: Rows;
-  /** By side: response times and start lags of the iterations, seconds. */
+  /**
+   * By side, seconds: of iterations in which nothing failed, from when they were due (of a closed model from their start)
+   * to their end; start lags.
+   */
   response: Float32Array[];
   startLag: Float32Array[];
   /** By side. */
@@ -75,6 +78,7 @@ export interface Recorded {
   requests: number[];
   failed: number[];
   bytes: number[];
+  bytesSent: number[];
   journeys: Journeys[];
   answers: Answers[];
   failures: (Failures & { side: number })[];
@@ -107,6 +111,7 @@ class Growing<A extends Float64Array | Float32Array | Int32Array | Uint16Array |
 export class Recorder {
   readonly #live: LiveWriter;
   readonly #keepRows: number;
+  readonly #scheduled: boolean;
   readonly #names = new Map<string, number>();
   readonly #kinds = new Map<string, number>();
   #rows = 0;
@@ -125,6 +130,7 @@ export class Recorder {
   readonly #requests: number[];
   readonly #failed: number[];
   readonly #bytes: number[];
+  readonly #bytesSent: number[];
   readonly #journeys = new Map<
     string,
     { side: number; name: string; durations: Growing<Float32Array>; count: number; failed: number }
@@ -132,11 +138,15 @@ export class Recorder {
   readonly #answers = new Map<number, Answers>();
   readonly #failures = new Map<string, Failures & { side: number }>();
 
-  /** `keepRows`: rows beyond it are counted, and kept as values, but not one by one in the file. */
-  constructor(sideCount: number, live: LiveWriter, keepRows: number) {
+  /**
+   * `keepRows`: rows beyond it are counted, and kept as values, but not one by one in the file. `scheduled`: no closed
+   * model.
+   */
+  constructor(sideCount: number, live: LiveWriter, keepRows: number, scheduled = true) {
     const each = <T>(make: () => T) => Array.from({ length: sideCount }, make);
     this.#live = live;
     this.#keepRows = keepRows;
+    this.#scheduled = scheduled;
     this.#response = each(() => new Growing((n) => new Float32Array(n)));
     this.#startLag = each(() => new Growing((n) => new Float32Array(n)));
     this.#iterations = each(() => 0);
@@ -144,6 +154,7 @@ export class Recorder {
     this.#requests = each(() => 0);
     this.#failed = each(() => 0);
     this.#bytes = each(() => 0);
+    this.#bytesSent = each(() => 0);
   }
 
   /** Number of a name; beyond the cap all are one: a name that holds an id would fill the memory, and Prometheus. */
@@ -172,12 +183,16 @@ export class Recorder {
     this.#dropped[side]![phase === MEASURE ? 'measure' : 'warmup']++;
   }
 
-  /** `responseS`: from the scheduled start; null in a closed model, and where something failed. */
-  iterated(phase: Phase, side: number, responseS: number | null): void {
-    this.#live.iterated(phase, side, responseS);
+  /** `durationS`: from when it was due, in a closed model from its start; null where something failed. */
+  iterated(phase: Phase, side: number, durationS: number | null): void {
+    this.#live.iterated(phase, side, this.#scheduled ? durationS : null);
     if (phase !== MEASURE) return;
     this.#iterations[side]!++;
-    if (responseS !== null) this.#response[side]!.push(responseS);
+    if (durationS !== null) this.#response[side]!.push(durationS);
+  }
+
+  sent(phase: Phase, side: number, bytes: number): void {
+    if (phase === MEASURE) this.#bytesSent[side]! += bytes;
   }
 
   requested(
@@ -334,6 +349,7 @@ export class Recorder {
       requests: this.#requests,
       failed: this.#failed,
       bytes: this.#bytes,
+      bytesSent: this.#bytesSent,
       journeys: [...this.#journeys.values()].map(({ durations, ...one }) => ({ ...one, durations: durations.whole() })),
       answers: [...this.#answers.values()],
       failures: [...this.#failures.values()],

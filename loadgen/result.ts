@@ -73,6 +73,8 @@ export interface SideResult {
   failed: number;
   /** Bytes of answers, without headers. */
   bytesReceived: number;
+  /** Bytes of the requests' bodies. */
+  bytesSent?: number;
   /** From sending a request to the end of its answer, of those that did not fail; null where there is none. */
   latency: Times | null;
   /**
@@ -81,6 +83,10 @@ export interface SideResult {
    */
   response: Times | null;
   startLag: Times | null;
+  /** Of a closed model: from the start of an iteration to its end, of those in which nothing failed. */
+  duration?: Times | null;
+  /** Of a load with scenarios: each by itself. */
+  scenarios?: ScenarioResult[];
   /** The same by name of request. */
   names: { name: string; requests: number; failed: number; latency: Times | null; answers?: Answers[] }[];
   /** Journeys, by name: several requests timed as one; `duration`: of those in which nothing failed. */
@@ -88,12 +94,36 @@ export interface SideResult {
   failures: Failures[];
 }
 
+/** One scenario of one side over the measured window. */
+export interface ScenarioResult {
+  name: string;
+  model: 'open' | 'closed';
+  /** Iterations that were due; that ended; that were due and never started. */
+  due: number;
+  iterations: number;
+  dropped: { warmup: number; measure: number };
+  /** Iterations that ended and in which nothing failed; those that were begun and are not among them. */
+  done: number;
+  failed: number;
+  requests: number;
+  bytesSent: number;
+  /**
+   * Of iterations that are done, from when they were due, of a closed model from their start, to their end; null where
+   * there is none.
+   */
+  duration: Times | null;
+  /** Null of a closed model. */
+  startLag: Times | null;
+  /** Of a closed model: when its last iteration ended, seconds from the start of the window; else null. */
+  endedS: number | null;
+}
+
 /** schema mayfly.load/v1 */
 export interface LoadResultDocument {
   schema: 'mayfly.load/v1';
   /** What made the load: this generator's version, or another one's image. */
   generator: string;
-  model: 'open' | 'closed';
+  model: 'open' | 'closed' | 'scenarios';
   round: number;
   seed: number;
   window: { startMs: number; endMs: number };

@@ -1,5 +1,24 @@
 /** Who gets which iteration, and when: known before the first request. Pure. */
-import type { Model, Stage } from './plan.ts';
+import type { LoadPlan, Model, SingleModel, Stage } from './plan.ts';
+
+/** What one scenario sends: the plan with its own model. Of a load without scenarios the plan itself. */
+export interface Part {
+  /** Of the scenario. */
+  name: string | null;
+  startS: number;
+  plan: LoadPlan & { model: SingleModel };
+}
+
+/** What is drawn differs from scenario to scenario. */
+export function partsOf(plan: LoadPlan): Part[] {
+  const { model } = plan;
+  if (model.kind !== 'scenarios') return [{ name: null, startS: 0, plan: { ...plan, model } }];
+  return model.scenarios.map(({ name, startS, maxInFlight, model: own }) => ({
+    name,
+    startS,
+    plan: { ...plan, model: own, maxInFlight, seed: hash(plan.seed, textSeed(name)) },
+  }));
+}
 
 /**
  * The side of an iteration by its number, 0 or 1. Two sides meet as A B B A or B A A B; which of the two is drawn anew

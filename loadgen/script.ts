@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { pathInBenchmark, ScriptFault } from './faults.ts';
-import { dataFiles, type LoadScript, pathOf } from './load.ts';
+import { dataFiles, type Iterate, type LoadScript, pathOf, type Scenarios } from './load.ts';
 import { requestOf } from './rows.ts';
 
 const LIBRARY = new URL('./load.ts', import.meta.url).href;
@@ -86,10 +86,10 @@ function typed<R extends { url: string; format?: string | null | undefined }>(re
 }
 
 /**
- * The script's default export. ScriptFault where there is none that defineLoad made. `script`: path from the
- * benchmark's folder; null: requests of the file of requests.
+ * The script's default export. ScriptFault where there is none that defineLoad made, or none for these scenarios.
+ * `script`: path from the benchmark's folder; null: requests of the file of requests.
  */
-export async function loadScript(script: string | null): Promise<LoadScript> {
+export async function loadScript(script: string | null, scenarios: readonly string[] = []): Promise<LoadScript> {
   if (script === null) return { kind: 'mayfly.load-script/v1', options: {}, iterate: requestOf };
   hook();
   const { default: found } = await import(pathToFileURL(pathOf(script)).href);
@@ -103,7 +103,53 @@ export async function loadScript(script: string | null): Promise<LoadScript> {
       `${script}:1 its default export is not made by defineLoad of mayfly/load`,
       "Write import { defineLoad } from 'mayfly/load'; export default defineLoad(({ http }) => http.get('/')).",
     );
+  mustFit(found, script, scenarios);
   return found;
+}
+
+/** The function of a scenario; of a load without scenarios the script's. It is there: loadScript has seen to that. */
+export const iterateOf = ({ iterate }: LoadScript, scenario: string | null): Iterate<any> =>
+  scenario === null ? (iterate as Iterate) : (iterate as Scenarios)[scenario]!;
+
+/** One function where the load has no scenarios, else one for each. */
+function mustFit({ iterate, place }: LoadScript, script: string, scenarios: readonly string[]): void {
+  const at = place ?? `${script}:1`;
+  const wanted = scenarios.join(', ');
+  if (typeof iterate === 'function') {
+    if (scenarios.length === 0) return;
+    throw new ScriptFault(
+      `${at} there is one function, and the load has the scenarios ${wanted}`,
+      `Write one for each: defineLoad({ ${scenarios.map((name) => `${name}: ({ http }) => ...`).join(', ')} }).`,
+    );
+  }
+  const names = Object.keys(iterate);
+  if (scenarios.length === 0)
+    throw new ScriptFault(
+      `${at} there are functions for the scenarios ${names.join(', ')}, and the load has none`,
+      'Name them under load/scenarios in benchmark.yaml, or write one function: defineLoad(({ http }) => ...).',
+    );
+  const missing = scenarios.find((name) => !Object.hasOwn(iterate, name));
+  if (missing !== undefined)
+    throw new ScriptFault(
+      `${at} there is no function for the scenario ${missing}`,
+      `The script has ${names.join(', ')}; load/scenarios in benchmark.yaml has ${wanted}.`,
+    );
+  const unknown = names.find((name) => !scenarios.includes(name));
+  if (unknown !== undefined)
+    throw new ScriptFault(
+      `${lineOf(unknown, at)} the function ${unknown} is for no scenario`,
+      `load/scenarios in benchmark.yaml has ${wanted}.`,
+    );
+}
+
+/** Where a function of the script stands, from the call of defineLoad on; that call where it is not found. */
+function lineOf(name: string, at: string): string {
+  const [, file, line] = /^(.*):(\d+)$/.exec(at)!;
+  const after = readFileSync(pathOf(file!), 'utf8')
+    .split('\n')
+    .slice(Number(line) - 1);
+  const found = after.findIndex((text) => new RegExp(`(^|[\\s{,'"])${name}['"]?\\s*[:(,}]`).test(text));
+  return found < 0 ? at : `${file}:${Number(line) + found}`;
 }
 
 /** What the script was made of so far: modules of the benchmark's folder and data files, path -> SHA-256. */

@@ -11,13 +11,13 @@ import { faultOf, ScriptFault } from './faults.ts';
 import { openHttp } from './http.ts';
 import { Iterating, type Place, type Shared, type SideState } from './iterating.ts';
 import { LiveWriter, newCells } from './live.ts';
-import type { LoadScript } from './load.ts';
-import type { LoadPlan, Model } from './plan.ts';
+import type { Iterate, LoadScript } from './load.ts';
+import type { LoadPlan, SingleModel } from './plan.ts';
 import { MEASURE, type Phase, type Recorded, Recorder, WARMUP } from './recorder.ts';
 import { type Row, type Rows, readRows } from './rows.ts';
-import { dueTimes, dueTimesOfRows, pairOf, sideIndexOf, warmupTimes } from './schedule.ts';
-import { filesOfScript, loadScript } from './script.ts';
-import { type FromSender, type SenderData, type ToSender, windowAfterMs } from './threads.ts';
+import { dueTimes, dueTimesOfRows, type Part, pairOf, partsOf, sideIndexOf, warmupTimes } from './schedule.ts';
+import { filesOfScript, iterateOf, loadScript } from './script.ts';
+import { type FromSender, type SenderData, type Sent, type ToSender, windowAfterMs } from './threads.ts';
 import { Timer, withoutTimerSlack } from './timer.ts';
 
 /** Rows of memory for what is tried only. */
@@ -45,9 +45,20 @@ const LOOK_MS = 50;
 
 const tell = (message: FromSender, transfer: ArrayBuffer[] = []) => parentPort!.postMessage(message, transfer);
 
+/** A scenario in this thread, with users and connections of its own. Of a load without scenarios there is one. */
+interface Lane {
+  part: Part;
+  iterate: Iterate<any>;
+  states: SideState[];
+  shared: Shared;
+  /** Of an open model. */
+  timer: Timer | null;
+}
+
 async function run(data: SenderData): Promise<void> {
   const { plan, index, cells } = data;
-  const timer = plan.model.kind === 'open' && data.tries === Infinity ? new Timer() : null;
+  const parts = partsOf(plan);
+  const timers = parts.map((part) => (part.plan.model.kind === 'open' && data.tries === Infinity ? new Timer() : null));
   globalThis.console = new Console(process.stderr, process.stderr);
   process.once('beforeExit', () =>
     tell({
@@ -57,7 +68,10 @@ async function run(data: SenderData): Promise<void> {
       hint: 'Is there an await at its top level?',
     }),
   ); // nothing is left to do, and it is not loaded
-  const script = await loadScript(plan.script);
+  const script = await loadScript(
+    plan.script,
+    parts.flatMap(({ name }) => name ?? []),
+  );
   // Packages that a script needs only where it says so are loaded only then: each costs memory, and time before the
   // start.
   const grpc = script.options.grpc ? await import('./grpc.ts') : null;
@@ -68,7 +82,7 @@ async function run(data: SenderData): Promise<void> {
       ? readRows(plan.model.file, plan.model.durationS)
       : null;
   const timeoutMs = plan.timeoutS * 1000;
-  const openSides = (urls: { http: string; grpc: string }[]): SideState[] =>
+  const openSides = (maxInFlight: number, urls: { http: string; grpc: string }[], via?: string): SideState[] =>
     plan.sides.map((side, i) => ({
       index: i,
       name: side.name,
@@ -79,64 +93,100 @@ async function run(data: SenderData): Promise<void> {
       http: openHttp(script.options, {
         url: urls[i]!.http,
         target: plan.target,
-        maxInFlight: plan.maxInFlight,
+        via,
+        maxInFlight,
         timeoutMs,
       }),
-      grpc: grpc ? grpc.openGrpc(methods!, script.options, { url: urls[i]!.grpc, target: plan.target }) : null,
+      grpc: grpc ? grpc.openGrpc(methods!, script.options, { url: urls[i]!.grpc, target: plan.target, via }) : null,
     }));
-  const sharedBy = (recorder: Recorder, trying: boolean): Shared => ({
+  const sharedBy = ({ plan: { seed, model } }: Part, recorder: Recorder, trying: boolean): Shared => ({
     recorder,
-    seed: plan.seed,
+    seed,
     timeoutMs,
     newJar: cookies,
     open: new Set(),
     trying,
     windowMs: 0,
-    scheduled: plan.model.kind === 'open',
+    epochMs: data.epochMs,
+    scheduled: model.kind === 'open',
+  });
+  const laneOf = (part: Part, i: number, states: SideState[], recorder: Recorder, trying: boolean): Lane => ({
+    part,
+    iterate: iterateOf(script, part.name),
+    states,
+    shared: sharedBy(part, recorder, trying),
+    timer: timers[i]!,
   });
 
-  const warming = openSides(
-    plan.sides.map(() => ({
-      http: `http://127.0.0.1:${script.options.http?.version === 2 ? data.warm.two : data.warm.one}`,
-      grpc: `http://127.0.0.1:${data.warm.two}`,
-    })),
+  const warming = parts.map((part, i) =>
+    laneOf(
+      part,
+      i,
+      openSides(
+        part.plan.maxInFlight,
+        plan.sides.map(() => ({
+          http: `http://127.0.0.1:${script.options.http?.version === 2 ? data.warm.two : data.warm.one}`,
+          grpc: `http://127.0.0.1:${data.warm.two}`,
+        })),
+      ),
+      new Recorder(plan.sides.length, new LiveWriter(newCells(), () => {}), TRIED_ROWS),
+      true,
+    ),
   );
-  await warmUp(
-    { ...sharedBy(new Recorder(plan.sides.length, new LiveWriter(newCells(), () => {}), TRIED_ROWS), true) },
-    warming,
-    script,
-    data,
-    rows,
-    timer,
-  );
-  for (const { http, grpc } of warming) {
+  await warmUp(warming, script, data, rows);
+  for (const { http, grpc } of warming.flatMap(({ states }) => states)) {
     void http.close();
     grpc?.close();
   }
 
-  const states = openSides(plan.sides.map(({ url }) => ({ http: url, grpc: url })));
-  const shared = sharedBy(
-    new Recorder(plan.sides.length, new LiveWriter(cells, tell), Math.ceil(plan.keepRows / plan.workers)),
-    false,
+  const lanes = parts.map((part, i) =>
+    laneOf(
+      part,
+      i,
+      openSides(
+        part.plan.maxInFlight,
+        plan.sides.map(({ url }) => ({ http: url, grpc: url })),
+        plan.via,
+      ),
+      new Recorder(
+        plan.sides.length,
+        new LiveWriter(cells[i]!, (news) => tell({ ...news, part: i })),
+        Math.ceil(plan.keepRows / (plan.workers * parts.length)),
+        part.plan.model.kind === 'open',
+      ),
+      false,
+    ),
   );
+  const given = (all: readonly unknown[]) =>
+    lanes.forEach(({ states }) => states.forEach((state, side) => (state.data = all[side])));
   withoutTimerSlack();
-  const looking = setInterval(() => expire(shared), LOOK_MS);
+  const looking = setInterval(() => lanes.forEach(({ shared }) => expire(shared)), LOOK_MS);
   parentPort!.on('message', async (message: ToSender) => {
     try {
-      if (message.do === 'set-up') return tell({ said: 'set-up', data: await setUp(script, shared, states, plan) });
-      if (message.data) states.forEach((state, i) => (state.data = message.data![i]));
-      shared.windowMs = message.zeroMs + windowAfterMs(plan);
-      const { model } = plan;
-      const due =
-        model.kind === 'closed'
-          ? await sendClosed(model, shared, states, script, plan, index)
-          : await sendOpen(model, shared, states, script, plan, index, message.zeroMs, rows, timer!);
+      if (message.do === 'set-up') {
+        const [{ shared, states }] = lanes as [Lane];
+        const made = await setUp(script, shared, states, plan);
+        given(states.map((state) => state.data));
+        return tell({ said: 'set-up', data: made });
+      }
+      if (message.data) given(message.data);
+      for (const { shared } of lanes) shared.windowMs = message.zeroMs + windowAfterMs(plan);
+      const sent = await Promise.all(
+        lanes.map(({ part: { plan: own, startS }, shared, states, iterate, timer }) =>
+          own.model.kind === 'closed'
+            ? sendClosed(own.model, shared, states, iterate, own, index, startS)
+            : sendOpen(own.model, shared, states, iterate, own, index, message.zeroMs, startS, rows, timer!),
+        ),
+      );
       const endMs = clockMs();
       clearInterval(looking);
-      await timer?.close();
-      await Promise.all(states.map(({ http }) => http.close()));
-      const recorded = shared.recorder.recorded();
-      tell({ said: 'ended', recorded, due, endMs }, buffersOf(recorded));
+      await Promise.all(timers.map((timer) => timer?.close()));
+      await Promise.all(lanes.flatMap(({ states }) => states.map(({ http }) => http.close())));
+      const recorded = lanes.map(({ shared }) => shared.recorder.recorded());
+      tell(
+        { said: 'ended', parts: sent.map((one, i) => ({ ...one, recorded: recorded[i]! })), endMs },
+        recorded.flatMap(buffersOf),
+      );
     } catch (error) {
       tell({ said: 'fault', kind: error instanceof ScriptFault ? 'usage' : 'generator', ...faultOf(error) });
     }
@@ -159,60 +209,75 @@ const buffersOf = ({ rows, response, startLag, journeys }: Recorded): ArrayBuffe
 
 /** Runs the script's and the generator's own paths until Node.js has compiled them; the script's faults show here. */
 async function warmUp(
-  shared: Shared,
-  states: SideState[],
+  lanes: readonly Lane[],
   script: LoadScript,
   { plan, tries, index }: SenderData,
   rows: Rows | null,
-  timer: Timer | null,
 ): Promise<void> {
   let fault: ScriptFault | undefined;
-  shared.onFault = (error) => (fault ??= error);
-  const early: unknown[] = [];
-  shared.onEarly = (error) => early.push(error);
-  const looking = setInterval(() => expire(shared), LOOK_MS);
+  const early = lanes.map((): unknown[] => []);
+  lanes.forEach(({ shared }, i) => {
+    shared.onFault = (error) => (fault ??= error);
+    shared.onEarly = (error) => early[i]!.push(error);
+  });
+  const looking = setInterval(() => lanes.forEach(({ shared }) => expire(shared)), LOOK_MS);
   try {
     const { setUp: work } = script.options;
-    if (work)
+    const [{ shared: first, states: sides }] = lanes as readonly [Lane];
+    if (work) {
       await Promise.race([
-        Promise.all(states.map(async (state) => (state.data = await once(work, shared, state).catch(ignoreButFaults)))),
+        Promise.all(sides.map(async (state) => (state.data = await once(work, first, state).catch(ignoreButFaults)))),
         sleep(PATIENCE_MS, undefined, { ref: false }),
       ]);
+      for (const { states } of lanes) states.forEach((state, side) => (state.data = sides[side]!.data));
+    }
     const endMs = clockMs() + plan.warmS * 1000;
-    let made = 0;
-    const another = () => !fault && made < tries && (clockMs() < endMs || tries < Infinity);
+    let all = 0;
+    const made = lanes.map(() => 0);
+    const another = () => !fault && all < tries && (clockMs() < endMs || tries < Infinity);
     const loop = async () => {
       while (another()) {
-        const n = made++;
+        const turn = all++ % lanes.length; // the scenarios in turn
+        const { shared, states, iterate, part } = lanes[turn]!;
+        const n = made[turn]!++;
         await new Promise<void>((resolve) =>
-          start(n, WARMUP, clockMs(), shared, states, script, plan, rows?.rows ?? null, resolve),
+          start(n, WARMUP, clockMs(), shared, states, iterate, part.plan, rows?.rows ?? null, resolve),
         );
       }
     };
     const over = sleep(plan.warmS * 1000 + PATIENCE_MS, undefined, { ref: false });
     await Promise.race([Promise.all(Array.from({ length: Math.min(WARM_AT_ONCE, plan.maxInFlight) }, loop)), over]);
     if (fault) throw fault;
-    const setUpFailed = work && states.some(({ data }) => data === undefined);
-    if (early.length > 0 && early.length === made && !setUpFailed) throw early[0];
-    if (timer && plan.model.kind === 'open') {
-      await timer.up;
-      const paced = {
-        ...plan,
-        warmupS: 0,
-        gapS: 0.02,
-        model: {
-          kind: 'open',
-          arrivals: 'constant',
-          rate: Math.max(100, Math.min(2000, plan.model.rate)),
-          durationS: PACED_MS / 1000,
-        } as const,
-      };
-      await sendOpen(paced.model, shared, states, script, paced, index, clockMs(), rows, timer, PACED_PATIENCE_MS);
-    }
+    const setUpFailed = work && sides.some(({ data }) => data === undefined);
+    for (const [i, errors] of early.entries())
+      if (errors.length > 0 && errors.length === made[i] && !setUpFailed) throw errors[0];
+    await Promise.all(lanes.map((lane) => pace(lane, index, rows)));
     if (fault) throw fault;
   } finally {
     clearInterval(looking);
   }
+}
+
+/** An open model on a schedule: the timer's thread is up, and its way to this one is run warm. */
+async function pace(
+  { part: { plan }, shared, states, iterate, timer }: Lane,
+  index: number,
+  rows: Rows | null,
+): Promise<void> {
+  if (!timer || plan.model.kind !== 'open') return;
+  await timer.up;
+  const paced = {
+    ...plan,
+    warmupS: 0,
+    gapS: 0.02,
+    model: {
+      kind: 'open',
+      arrivals: 'constant',
+      rate: Math.max(100, Math.min(2000, plan.model.rate)),
+      durationS: PACED_MS / 1000,
+    } as const,
+  };
+  await sendOpen(paced.model, shared, states, iterate, paced, index, clockMs(), 0, rows, timer, PACED_PATIENCE_MS);
 }
 
 /** The generator's own server does not answer as the service does. */
@@ -274,7 +339,7 @@ function start(
   dueMs: number,
   shared: Shared,
   states: SideState[],
-  script: LoadScript,
+  iterate: Iterate<any>,
   plan: LoadPlan,
   rows: readonly Row[] | null,
   onEnd?: () => void,
@@ -294,7 +359,7 @@ function start(
   new Iterating(shared, state, place, () => {
     recorder.inFlight(state.index, --state.inFlight);
     onEnd?.();
-  }).run(script.iterate);
+  }).run(iterate);
 }
 
 interface Share {
@@ -318,24 +383,25 @@ const perSide = ({ numbers }: Share, sides: number, seed: number): number[] => {
 };
 
 async function sendOpen(
-  model: Extract<Model, { kind: 'open' }>,
+  model: Extract<SingleModel, { kind: 'open' }>,
   shared: Shared,
   states: SideState[],
-  script: LoadScript,
+  iterate: Iterate<any>,
   whole: LoadPlan,
   index: number,
   zeroMs: number,
+  startS: number,
   rows: Rows | null,
   timer: Timer,
   patienceMs = shared.timeoutMs + SLACK_MS,
-): Promise<{ warmup: number[]; measure: number[] }> {
+): Promise<Sent> {
   const sides = states.length;
   // Each thread may have its share under way.
   const plan = { ...whole, maxInFlight: Math.max(1, Math.floor((whole.maxInFlight + index) / whole.workers)) };
   const warmup = shareOf(warmupTimes(model.rate, plan.warmupS, sides, plan.seed), zeroMs, index, plan.workers);
   const measure = shareOf(
     model.arrivals === 'file' ? dueTimesOfRows(rows!.at, sides) : dueTimes(model, sides, plan.seed),
-    zeroMs + windowAfterMs(plan),
+    zeroMs + windowAfterMs(plan) + startS * 1000,
     index,
     plan.workers,
   );
@@ -361,7 +427,7 @@ async function sendOpen(
       const inWindow = sent >= warmCount;
       const n = inWindow ? measure.numbers[sent - warmCount]! : warmup.numbers[sent]!;
       underWay++;
-      start(n, inWindow ? MEASURE : WARMUP, due[sent]!, shared, states, script, plan, rows?.rows ?? null, ended);
+      start(n, inWindow ? MEASURE : WARMUP, due[sent]!, shared, states, iterate, plan, rows?.rows ?? null, ended);
       sent++;
     }
     if (sent < dueNow) await nextTurn();
@@ -373,7 +439,10 @@ async function sendOpen(
     states,
     patienceMs,
   );
-  return { warmup: perSide(warmup, sides, plan.seed), measure: perSide(measure, sides, plan.seed) };
+  return {
+    due: { warmup: perSide(warmup, sides, plan.seed), measure: perSide(measure, sides, plan.seed) },
+    endedMs: states.map(() => 0),
+  };
 }
 
 /** Each request ends by its time-out; an iteration that goes on all the same is cut off here. */
@@ -403,17 +472,20 @@ const endless = (afterMs: number) =>
 
 /** N users make their iterations one after the other, on each side. */
 async function sendClosed(
-  model: Extract<Model, { kind: 'closed' }>,
+  model: Extract<SingleModel, { kind: 'closed' }>,
   shared: Shared,
   states: SideState[],
-  script: LoadScript,
+  iterate: Iterate<any>,
   plan: LoadPlan,
   index: number,
-): Promise<{ warmup: number[]; measure: number[] }> {
+  startS: number,
+): Promise<Sent> {
+  const startMs = shared.windowMs + startS * 1000;
   // a timer may be a millisecond early
-  while (clockMs() < shared.windowMs) await sleep(Math.ceil(shared.windowMs - clockMs()));
+  while (clockMs() < startMs) await sleep(Math.ceil(startMs - clockMs()));
   const endMs = clockMs() + model.limitS * 1000;
   const due = states.map(() => 0);
+  const endedMs = states.map(() => 0);
   const users: Promise<void>[] = [];
   for (let user = 0; user < model.users; user++) {
     if (user % plan.workers !== index) continue;
@@ -421,20 +493,22 @@ async function sendClosed(
     const order = states.length === 2 && sideIndexOf(user * 2, 2, plan.seed) === 1 ? states.toReversed() : states;
     for (const state of order) {
       due[state.index]! += model.iterations;
-      users.push(oneUser(user, state, model, shared, script, endMs));
+      const onEnd = () => (endedMs[state.index] = clockMs());
+      users.push(oneUser(user, state, model, shared, iterate, endMs, onEnd));
     }
   }
   await Promise.all(users);
-  return { warmup: states.map(() => 0), measure: due };
+  return { due: { warmup: states.map(() => 0), measure: due }, endedMs };
 }
 
 async function oneUser(
   user: number,
   state: SideState,
-  { iterations, thinkS }: Extract<Model, { kind: 'closed' }>,
+  { iterations, thinkS }: Extract<SingleModel, { kind: 'closed' }>,
   shared: Shared,
-  script: LoadScript,
+  iterate: Iterate<any>,
   endMs: number,
+  onEnd: () => void,
 ): Promise<void> {
   const { recorder } = shared;
   const jar = shared.newJar?.();
@@ -450,8 +524,9 @@ async function oneUser(
     recorder.inFlight(state.index, ++state.inFlight);
     const ended = await new Promise<boolean>((resolve) => {
       cut = () => void cutOff(shared).then(() => resolve(false));
-      new Iterating(shared, state, place, () => resolve(true)).run(script.iterate);
+      new Iterating(shared, state, place, () => resolve(true)).run(iterate);
     });
+    onEnd();
     recorder.inFlight(state.index, --state.inFlight);
     if (ended) continue;
     recorder.threw(MEASURE, state.index, endless(patienceMs));

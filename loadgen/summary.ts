@@ -1,9 +1,9 @@
 /** From what the threads have recorded to the result. Pure. */
 
-import type { SideName } from './plan.ts';
+import type { Scenario, SideName } from './plan.ts';
 import type { Recorded } from './recorder.ts';
 import type { RequestColumns } from './requests-file.ts';
-import type { Answers, Failures, SideResult, Times } from './result.ts';
+import type { Answers, Failures, ScenarioResult, SideResult, Times } from './result.ts';
 
 /** Exact figures of values in seconds; null of none. Sorts them. */
 export function timesOf(values: Float32Array): Times | null {
@@ -101,9 +101,11 @@ export function sideResult(
     requests: of((thread) => thread.requests),
     failed: of((thread) => thread.failed),
     bytesReceived: of((thread) => thread.bytes),
+    bytesSent: of((thread) => thread.bytesSent),
     latency: timesOf(joined([...named.values()].map(({ latency }) => latency))),
-    response: scheduled ? timesOf(joined(threads.map((thread) => thread.response[side]!))) : null,
-    startLag: scheduled ? timesOf(joined(threads.map((thread) => thread.startLag[side]!))) : null,
+    response: scheduled ? durationsOf(threads, side) : null,
+    startLag: scheduled ? lagsOf(threads, side) : null,
+    ...(scheduled ? {} : { duration: durationsOf(threads, side) }),
     names: [...named].map(([one, { requests, latency, failed }]) => ({
       name: one,
       requests,
@@ -113,6 +115,69 @@ export function sideResult(
     })),
     journeys: journeysOf(threads, side),
     failures: failuresOf(threads, side),
+  };
+}
+
+const durationsOf = (threads: readonly Recorded[], side: number) =>
+  timesOf(joined(threads.map((thread) => thread.response[side]!)));
+const lagsOf = (threads: readonly Recorded[], side: number) =>
+  timesOf(joined(threads.map((thread) => thread.startLag[side]!)));
+
+/** What was sent of one scenario to one side. */
+interface ScenarioSent {
+  scenario: Scenario;
+  threads: readonly Recorded[];
+  due: { warmup: number; measure: number };
+  /** Of a closed model: when its last iteration ended, seconds from the start of the window; null where none did. */
+  endedS: number | null;
+}
+
+/** All scenarios together, and each by itself. What counts from a schedule is of those that have one. */
+export function sideOfScenarios(sent: readonly ScenarioSent[], side: number, name: SideName): SideResult {
+  const due = (phase: 'warmup' | 'measure') => total(sent.map((one) => one.due[phase]));
+  const {
+    duration: _mixed,
+    names,
+    journeys,
+    failures,
+    ...all
+  } = sideResult(
+    sent.flatMap(({ threads }) => threads),
+    side,
+    name,
+    { warmup: due('warmup'), measure: due('measure') },
+    false,
+  );
+  const scheduled = sent.filter(({ scenario }) => scenario.model.kind === 'open').flatMap(({ threads }) => threads);
+  return {
+    ...all,
+    response: durationsOf(scheduled, side),
+    startLag: lagsOf(scheduled, side),
+    scenarios: sent.map((one) => scenarioResult(one, side)),
+    names,
+    journeys,
+    failures,
+  };
+}
+
+function scenarioResult({ scenario, threads, due, endedS }: ScenarioSent, side: number): ScenarioResult {
+  const of = (pick: (thread: Recorded) => number[]) => total(threads.map((thread) => pick(thread)[side]!));
+  const dropped = (phase: 'warmup' | 'measure') => total(threads.map((thread) => thread.dropped[side]![phase]));
+  const duration = durationsOf(threads, side);
+  const done = duration?.count ?? 0;
+  return {
+    name: scenario.name,
+    model: scenario.model.kind,
+    due: due.measure,
+    iterations: of((thread) => thread.iterations),
+    dropped: { warmup: dropped('warmup'), measure: dropped('measure') },
+    done,
+    failed: due.measure - dropped('measure') - done,
+    requests: of((thread) => thread.requests),
+    bytesSent: of((thread) => thread.bytesSent),
+    duration,
+    startLag: scenario.model.kind === 'open' ? lagsOf(threads, side) : null,
+    endedS,
   };
 }
 

@@ -12,23 +12,33 @@ export interface SenderData {
   plan: LoadPlan;
   /** Number of this thread. */
   index: number;
-  cells: LiveCells;
+  /** One for each scenario; of a load without scenarios one. */
+  cells: LiveCells[];
   /** Ports of the servers to warm up against. */
   warm: { one: number; two: number };
   /** Iterations to try while warming: all that there is time for, or so many. */
   tries: number;
+  /** What makes Unix milliseconds of the common clock. */
+  epochMs: number;
 }
 
 /** From the thread that starts it. */
 export type ToSender = { do: 'set-up' } | { do: 'go'; zeroMs: number; data: unknown[] | null };
 
-/** To it. */
+/** What a thread has sent of one scenario. By side. */
+export interface Sent {
+  due: { warmup: number[]; measure: number[] };
+  /** Of a closed model: when its last iteration has ended, milliseconds on the common clock; 0 where none has. */
+  endedMs: number[];
+}
+
+/** To it. `part`: number of the scenario. */
 export type FromSender =
   | { said: 'ready'; files: Record<string, string> }
   | { said: 'set-up'; data: unknown[] | null }
   | { said: 'fault'; kind: 'usage' | 'generator'; message: string; hint?: string }
-  | { said: 'ended'; recorded: Recorded; due: { warmup: number[]; measure: number[] }; endMs: number }
-  | LiveNews;
+  | { said: 'ended'; parts: (Sent & { recorded: Recorded })[]; endMs: number }
+  | (LiveNews & { part: number });
 
 /** Megabytes of young objects of a thread before they are looked through; 24 were no faster. */
 const YOUNG_MB = 8;

@@ -30,6 +30,25 @@ const BY_USER = script(
   '({ http, user, pair, random }) => http.get(`/${user}/${pair}/${random()}`, { name: `user ${user}` })',
 );
 
+t.test('of a closed model an iteration is due when it begins', async (t) => {
+  const begun: number[] = [];
+  const url = await serve(t, (request, response) => {
+    begun.push(Number(request.headers.scheduled), performance.timeOrigin + performance.now());
+    response.end();
+  });
+  const { window } = await measure(
+    t,
+    script('({ http, scheduledMs }) => http.get("/", { headers: { scheduled: String(scheduledMs) } })'),
+    planFor([url], { model: closed(1, 3, 0.02) }),
+  );
+  t.equal(begun.length, 6);
+  // each is before it is seen, and after that before it has ended; the clocks of two processes agree within 1 ms
+  t.ok(
+    [window.startMs, ...begun].every((at, i, all) => i === 0 || at > all[i - 1]! - 1),
+    begun.map((at) => at - window.startMs).join(),
+  );
+});
+
 t.test('users make their iterations one after the other, on each side, the same on both', async (t) => {
   const servers = [await slow(t, 20), await slow(t, 20)];
   const { result, sides, rows, window, events } = await measure(

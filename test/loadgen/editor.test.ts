@@ -6,7 +6,8 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { folder, planFor, start } from './generator.ts';
+import type { Model, ScenarioModel } from '../../loadgen/plan.ts';
+import { closed, folder, planFor, start } from './generator.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PAGE = readFileSync(join(ROOT, 'docs/loadgen.md'), 'utf8');
@@ -81,6 +82,14 @@ t.test('in a package of CommonJS, without what the page says to leave out; and f
   t.same(compiled(t, { 'load.ts': SCRIPTS[0]! }, { tsconfig: JSON.stringify(bundler) }), []);
 });
 
+/** Of a script that has a function for each: scenarios of these names. */
+function modelOf(text: string): { model?: Model } {
+  const names = [...text.matchAll(/^ {2}(\w+): (?:async )?\(\{/gm)].map(([, name]) => name!);
+  if (!/^export default defineLoad\((\{.*\}, )?\{$/m.test(text) || /setUp/.test(text)) return {};
+  const scenarios = names.map((name) => ({ name, startS: 0, maxInFlight: 1, model: closed(1, 1) as ScenarioModel }));
+  return { model: { kind: 'scenarios', durationS: 30, scenarios } };
+}
+
 t.test('every script of the page loads, and its requests are ones that there are', async (t) => {
   const left = [...SCRIPTS];
   const check = async () => {
@@ -88,7 +97,7 @@ t.test('every script of the page loads, and its requests are ones that there are
       const { code, events, stderr } = await start(
         t,
         { ...FILES, 'load.ts': text },
-        planFor(['http://127.0.0.1:1']),
+        planFor(['http://127.0.0.1:1'], modelOf(text)),
         'check',
       ).ended;
       t.match({ code, events }, { code: 0, events: [{ event: 'checked' }] }, `${text}\n${stderr}`);

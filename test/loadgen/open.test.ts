@@ -159,6 +159,34 @@ t.test('one side, stages and Poisson arrivals: due when the schedule says', asyn
   t.equal(seen.length, due.length);
 });
 
+t.test('an iteration knows when it was due, in Unix milliseconds, the same in every thread', async (t) => {
+  const servers = [await remember(t), await remember(t)];
+  const { window } = await measure(
+    t,
+    `import { defineLoad } from 'mayfly/load';
+     export default defineLoad(({ http, pair, scheduledMs }) => http.get('/' + pair, { headers: { scheduled: String(scheduledMs) } }));`,
+    planFor(
+      servers.map(({ url }) => url),
+      { model: open(40, 0.5), warmupS: 0.2, workers: 2 },
+    ),
+  );
+  const schedule = dueTimes(open(40, 0.5) as Parameters<typeof dueTimes>[0], 2, 5);
+  for (const [i, { seen }] of servers.entries()) {
+    const scheduled = seen.map(({ path, headers }) => ({ path, at: Number(headers.scheduled) }));
+    const inWindow = scheduled.filter(({ at }) => at >= window.startMs);
+    t.equal(inWindow.length, 20, 'that of the first iteration is not before the window');
+    for (const { path, at } of inWindow) {
+      const n = 2 * Number(path.slice(1));
+      const due = schedule[SIDES[sideIndexOf(n, 2, 5)] === SIDES[i] ? n : n + 1]!;
+      t.ok(Math.abs(at - window.startMs - due) < 1e-3, `${path}: ${at - window.startMs} ms, by the schedule ${due} ms`);
+    }
+    t.ok(
+      seen.every(({ atMs, headers }) => atMs + 1 >= Number(headers.scheduled)),
+      'and by the clock of who is asked it was before',
+    );
+  }
+});
+
 t.test('beyond the cap requests are counted and measured, and not kept; the file says so', async (t) => {
   const { url } = await remember(t);
   const { result, sides, rows, dir } = await measure(
