@@ -20,6 +20,10 @@ export type Profile =
         path: string;
       };
     };
+/**
+ * A second Compose file of the benchmark's folder, which is laid over `services` as `docker compose -f services -f compose` does. It says only what is different; the same is allowed in it.
+ */
+export type Compose = string;
 
 /**
  * A benchmark: how its services are built and started, the load they get, and what is measured. Defaults are filled in.
@@ -52,6 +56,22 @@ export interface BenchmarkSpec {
    * Services that write telemetry files ([telemetry.md](telemetry.md)): each gets a folder of its own, which is memory and limited, and its path in `MAYFLY_TELEMETRY`. What they write is taken out while the round goes on, summed up by label after it, and kept in the archive beside what was scraped.
    */
   telemetry: Telemetry[];
+  broker?: Broker;
+  traces?: Traces;
+  replicas?: Replicas;
+  compose?: Compose;
+  balancer?: Balancer;
+  autoscale?: Autoscale;
+  /**
+   * Deployments of the same services, by name ([deployments.md](deployments.md)). What a variant names stands in place of what the top of the file names: `replicas`, `compose`, `balancer` and `autoscale`, each as a whole. Chosen by `--variant` and `--against-variant`.
+   */
+  variants: {
+    [k: string]: Variant;
+  };
+  /**
+   * What is done to the services in the window of every round, to both sides at the same time ([deployments.md](deployments.md#disturbances)).
+   */
+  disturbances: Disturbance[];
   /**
    * Valid rounds of a run of one commit. Each starts fresh containers, warms up and measures one window. Overridden by `--rounds`. A comparison takes as many as it needs: see `comparison`.
    */
@@ -61,7 +81,7 @@ export interface BenchmarkSpec {
    */
   retries: number;
   /**
-   * Built-in metrics that are judged in a special way, by name alone, and metrics of the benchmark's own, with PromQL or of telemetry. Built-in metrics that are not listed are measured too.
+   * Built-in metrics that are judged in a special way, by name alone, and metrics of the benchmark's own, with PromQL, of telemetry, of a service's CPU time or of traces. Built-in metrics that are not listed are measured too.
    */
   metrics: Metric[];
   comparison: Comparison;
@@ -128,7 +148,7 @@ export interface Git {
   builder: 'classic' | 'buildkit';
 }
 /**
- * The load. As an open model, with `rate`, `stages` or `schedule`, an iteration starts when it is due, whether or not those before it have ended. As a closed model, with `users`, each user starts its next iteration when the one before has ended.
+ * The load. As an open model, with `rate`, `stages` or `schedule`, an iteration starts when it is due, whether or not those before it have ended. As a closed model, with `users`, each user starts its next iteration when the one before has ended. With `scenarios` there are several models side by side.
  */
 export interface Load {
   /**
@@ -181,11 +201,11 @@ export interface Load {
    */
   rate?: number;
   /**
-   * Length of the measured window, at least 1 s. It cuts a `schedule` that is longer; with `users` it is the most that the window may take. Overridden by `--duration`.
+   * Length of the measured window, at least 1 s. It cuts a `schedule` that is longer; with `users` it is the most that the window may take, and so it is with `scenarios` that all have `users`. Overridden by `--duration`.
    */
   duration?: string;
   /**
-   * Load before the window, at the rate with which the window begins (of a `schedule` at its mean rate); not measured. One of 2 s or more climbs to that rate in its first second. With `users` there is none. Overridden by `--warmup`.
+   * Load before the window, at the rate with which the window begins (of a `schedule` at its mean rate); not measured. One of 2 s or more climbs to that rate in its first second. With `users` there is none; of `scenarios` those with a rate have one. Overridden by `--warmup`.
    */
   warmup?: string;
   /**
@@ -204,6 +224,12 @@ export interface Load {
    * Iterations of each user.
    */
   iterations?: number;
+  /**
+   * Several models side by side in one window of `duration`, by name: a steady rate beside users who do something once. The script has a function for each ([loadgen.md](loadgen.md#scenarios)), the report a row, and there are metrics of each: `<name>_p95` and others.
+   */
+  scenarios?: {
+    [k: string]: Scenario;
+  };
   /**
    * Time that a user waits between two iterations.
    */
@@ -233,6 +259,47 @@ export interface Stage {
    * Length of the stage. `0s` is a jump to its rate.
    */
   duration: string;
+}
+/**
+ * One kind of users, with a model of its own: a closed one with `users`, an open one with `rate` or `stages`.
+ */
+export interface Scenario {
+  /**
+   * Users of a closed model, on each side.
+   */
+  users?: number;
+  /**
+   * Iterations of each user, one after the other.
+   */
+  iterations?: number;
+  /**
+   * Time that a user waits between two iterations.
+   */
+  think?: string;
+  /**
+   * Iterations per second of an open model, for each side. With `stages` it is the rate from which the first stage moves.
+   */
+  rate?: number;
+  /**
+   * How long a `rate` is kept, at least 1 s.
+   */
+  duration?: string;
+  /**
+   * Stages of an open model, as in `load/stages`.
+   */
+  stages?: Stage[];
+  /**
+   * When the iterations of an open model are due, as in `load/arrivals`.
+   */
+  arrivals?: 'constant' | 'poisson';
+  /**
+   * When it begins, from the start of the window.
+   */
+  start?: string;
+  /**
+   * Iterations of an open model that may be under way at once on a side. One that is due beyond it is dropped, and the round INVALID.
+   */
+  max_in_flight?: number;
 }
 /**
  * One port of one service.
@@ -270,11 +337,159 @@ export interface Telemetry {
   profile?: Profile;
 }
 /**
+ * What makes a chain asynchronous: a broker, and the trigger service beside it, in each side ([events.md](events.md)). They are the services `broker` and `trigger` there. Every service finds where it sends its events in `K_SINK`.
+ */
+export interface Broker {
+  /**
+   * `nats` (JetStream), `rabbitmq`, or a Compose file of the benchmark's folder with one service, `broker`, and its address in `x-mayfly: {url: nats://broker:4222}` or `amqp://...`.
+   */
+  kind: string;
+  /**
+   * The triggers, from the benchmark's folder: which events go to which service ([triggers.yaml](#triggersyaml)).
+   */
+  triggers: string;
+  /**
+   * After the load has ended, every event must have been delivered or dead-lettered within this time. From 0s to 1h.
+   */
+  drain: string;
+  /**
+   * A round in which that did not happen is INVALID (`invalid`), or also counts as a failure of its side (`failure`): where it is the candidate alone, the run fails, as it does with one that dies under the load.
+   */
+  not_drained: 'invalid' | 'failure';
+  /**
+   * What fits in the folder in which each service, the trigger service too, records what happens to events, from 1MiB to 4GiB. It is memory. A round whose folder is full is INVALID, since its events cannot be accounted for.
+   */
+  records: string;
+}
+/**
+ * Spans of the services, gathered by a Zipkin in the run stack. Every service finds the sampling rate, and where its spans go, in the `OTEL_` variables of OpenTelemetry. Overridden by `--traces` and `--no-traces`.
+ */
+export interface Traces {
+  /**
+   * Share of traces that are recorded, above 0.
+   */
+  sampling: number | string;
+  /**
+   * The slowest traces of each side and round that are kept with the run; as many of a fair sample are kept beside them.
+   */
+  keep: number;
+}
+/**
+ * How many containers there are of a service, by its name. More than one of the service that gets the load need a `balancer`. A one-shot service, and one whose count stands in the Compose file, is not named here.
+ */
+export interface Replicas {
+  [k: string]: number;
+}
+/**
+ * HAProxy in front of the replicas of a service, as the service `balancer` of the side. It answers under the name of the service, so the load script stays as it is.
+ */
+export interface Balancer {
+  /**
+   * A service of the Compose file.
+   */
+  service: string;
+  /**
+   * Container port of the service; the balancer listens on the same one.
+   */
+  port: number;
+  /**
+   * `cookie`: a session stays at the replica that had it first, by the cookie `MAYFLY`. `none`: every request goes to the next one.
+   */
+  sticky: 'cookie' | 'none';
+  /**
+   * Path that a replica answers with 200 where it is well. It is asked every 250 ms.
+   */
+  health: string;
+  /**
+   * A replica that is taken away gets no new request, and has this time to end what is under way. From 0s to 1h.
+   */
+  drain: string;
+}
+/**
+ * How many replicas of a service there are while the load goes on, by the formula of the horizontal autoscaler of Kubernetes. Needs a `balancer` for the service, and a request of its memory (or CPU) in the Compose file: `deploy.resources.reservations`. It starts with `replicas` of the service, else with `min`.
+ */
+export interface Autoscale {
+  /**
+   * A service of the Compose file.
+   */
+  service: string;
+  /**
+   * What its utilisation is of: use / request, the sums over all replicas.
+   */
+  metric: 'memory' | 'cpu';
+  /**
+   * Utilisation that is aimed at, above 0 and at most 1.
+   */
+  target: number | string;
+  /**
+   * Least replicas.
+   */
+  min: number;
+  /**
+   * Most replicas.
+   */
+  max: number;
+  /**
+   * There are fewer replicas only where none of this time wanted more: the stabilisation window. From 0s to 1h.
+   */
+  cooldown: string;
+}
+/**
+ * A deployment of the benchmark's services. An empty one is what the top of the file says.
+ */
+export interface Variant {
+  replicas?: Replicas;
+  compose?: Compose;
+  balancer?: Balancer;
+  autoscale?: Autoscale;
+}
+/**
+ * One disturbance. Which fields there are depends on `kind`.
+ */
+export interface Disturbance {
+  /**
+   * When it begins, from the start of the window.
+   */
+  at: string;
+  /**
+   * `rolling-update`: one replica more, then one less, until all are new. `kill-replica`: one is killed, and stays dead. `restart`: one is stopped and started. `pause`: all processes of one stand still. `memory-pressure`: memory of its limit is taken. `network-delay`, `network-loss`: what it sends is late, or lost.
+   */
+  kind: 'rolling-update' | 'kill-replica' | 'restart' | 'pause' | 'memory-pressure' | 'network-delay' | 'network-loss';
+  /**
+   * A service of the Compose file. `rolling-update` and `kill-replica` need a `balancer` for it.
+   */
+  service: string;
+  /**
+   * How long it lasts; of `pause`, `memory-pressure`, `network-delay` and `network-loss`. It must end within the window.
+   */
+  for?: string;
+  /**
+   * Of `rolling-update`: which commit the new replicas have. `own`: the side's own once more. `candidate`: that of the candidate, so that on the other side both serve at once.
+   */
+  to?: 'own' | 'candidate';
+  /**
+   * Of `rolling-update`: how long a replica has to end what is under way.
+   */
+  drain?: string;
+  /**
+   * Of `memory-pressure`: how much memory is taken; less than the memory limit of the service.
+   */
+  bytes?: string;
+  /**
+   * Of `network-delay`: how late each packet is.
+   */
+  delay?: string;
+  /**
+   * Of `network-loss`: share of the packets that are lost.
+   */
+  loss?: number | string;
+}
+/**
  * A metric of the run.
  */
 export interface Metric {
   /**
-   * A built-in metric, or a new name for one with `promql` or `telemetry`.
+   * A built-in metric, or a new name for one with `promql`, `telemetry`, `cpu` or `trace`.
    */
   name: string;
   /**
@@ -282,8 +497,10 @@ export interface Metric {
    */
   promql?: string;
   telemetry?: OfTelemetry;
+  cpu?: OfCpu;
+  trace?: OfTrace;
   /**
-   * Unit of the value: `s`, `bytes`, `ratio` (0 to 1), `1/s`, `count`, or any other short word. Known for a built-in metric, and of `telemetry` for a duration and for a label that ends in `_seconds`, `_bytes`, `_ratio` or `_count`.
+   * Unit of the value: `s`, `bytes`, `ratio` (0 to 1), `1/s`, `count`, or any other short word. Known for a built-in metric, of `cpu` and `trace`, and of `telemetry` for a duration and for a label that ends in `_seconds`, `_bytes`, `_ratio` or `_count`.
    */
   unit?: string;
   /**
@@ -319,6 +536,28 @@ export interface OfTelemetry {
    * `count`: its samples. `rate`: its samples per second. The others are of their values: in seconds of a duration, else in the unit that the label ends in.
    */
   value: 'count' | 'rate' | 'sum' | 'mean' | 'min' | 'p50' | 'p90' | 'p95' | 'p99' | 'max';
+}
+/**
+ * Instead of `promql`: the CPU time of one service per request.
+ */
+export interface OfCpu {
+  /**
+   * A service of the Compose file; with `broker` also `broker` or `trigger`.
+   */
+  service: string;
+}
+/**
+ * Instead of `promql`: what the traces say of one hop. Needs `traces` at the top of the file.
+ */
+export interface OfTrace {
+  /**
+   * The hop: what the tag `mayfly.hop` of its spans says, else the name of the service.
+   */
+  hop: string;
+  /**
+   * Of the time that the hop spends itself, without those that it calls: `self_avg` its mean, `self_p95` its 95th percentile; `path_avg`: the mean time of the critical path that is the hop's; `share`: the share of the critical path that is the hop's.
+   */
+  value: 'self_avg' | 'self_p95' | 'path_avg' | 'share';
 }
 /**
  * How two commits are compared. The number of rounds is not set: rounds are added while the verdict is open.
@@ -363,6 +602,10 @@ export interface Allow {
    */
   failed_requests: number | string;
   /**
+   * With `disturbances`: share of the requests of a round that may fail, in place of `failed_requests`. What fails is counted all the same.
+   */
+  disturbed_failures?: number | string;
+  /**
    * Share of the scheduler's periods in which a service may hit its CPU limit.
    */
   throttled: number | string;
@@ -382,6 +625,14 @@ export interface Allow {
    * Share of the CPU time of the services' CPUs (of the whole host, where they share it with the load generator) that a round with both sides up may use: near the limit a slow side slows the other.
    */
   saturation: number | string;
+  /**
+   * With `broker`: share of the deliveries of a drained round that may be missing.
+   */
+  lost_events: number | string;
+  /**
+   * With `broker`: share of the deliveries that may have been given up after all their attempts.
+   */
+  dead_lettered: number | string;
   /**
    * Names of requests whose answers may differ between the sides in status or size. Of others a difference is said first, and is no IMPROVEMENT. A name may end with `*`; `*` alone is every name.
    */

@@ -4,11 +4,21 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import type { BenchmarkSpec, Metric as MetricSpec } from './benchmark.types.ts';
-import { BUILTIN_METRICS, builtinMetric, isOwn, needsSchedule, telemetryUnit } from './metric-defaults.ts';
+import { BROKER_SERVICES } from './broker.ts';
+import {
+  type BuiltinMetric,
+  builtinMetric,
+  builtinMetrics,
+  isOwn,
+  needsSchedule,
+  scenarioMetrics,
+  unitOf,
+  WAYS,
+} from './metric-defaults.ts';
 import { didYouMean } from './nearest.ts';
 import { parseLimit } from './objectives.ts';
 import { ownLabelFault } from './own-labels.ts';
-import { parseDuration } from './quantities.ts';
+import { parseDuration, parseShare } from './quantities.ts';
 import { holdsSecret, isUrl } from './repository.ts';
 import { shown } from './schema.ts';
 import { checkTelemetry, checkTelemetryMetric } from './telemetry-check.ts';
@@ -40,6 +50,7 @@ export function checkSpec(spec: BenchmarkSpec, around: Surroundings, say: Say): 
     ...spec.scrape.flatMap((scrape, i) => checkService(['scrape', i, 'service'], scrape.service, around, say)),
     ...checkTelemetry(spec, around.mounts, say),
     ...spec.telemetry.flatMap(({ service }, i) => checkStays(['telemetry', i, 'service'], service, around, say)),
+    ...checkTraces(spec, say),
     ...spec.metrics.flatMap((metric, i) => checkMetric(metric, i, spec, around, say)),
     ...Object.entries(spec.objectives).flatMap(([name, limit]) => checkObjective(name, limit, spec, say)),
     ...checkComparison(spec, say),
@@ -95,7 +106,7 @@ function checkBuild(path: YamlPath, build: BenchmarkSpec['build'][string], { roo
 const leaves = (name: string, dir: string) => isAbsolute(name) || !`${resolve(dir, name)}/`.startsWith(`${dir}/`);
 
 /** A file of the benchmark's folder: there, a file, and not outside. */
-function checkFile(path: YamlPath, name: string, { dir }: Surroundings, say: Say): Fault[] {
+export function checkFile(path: YamlPath, name: string, { dir }: Pick<Surroundings, 'dir'>, say: Say): Fault[] {
   const file = resolve(dir, name);
   if (leaves(name, dir)) return [say(path, `must be a file in the benchmark's folder, got ${shown(name)}`)];
   if (!existsSync(file)) return [say(path, `is not there: ${name}, counted from the benchmark's folder`)];
@@ -131,8 +142,13 @@ function checkLoadFile(path: YamlPath, name: string, around: Surroundings, say: 
 
 /** Fields of `load` that another one rules out, and why. */
 const RULED_OUT: readonly [by: keyof LoadSpec, fields: readonly (keyof LoadSpec)[], why: string][] = [
-  ['image', ['stages', 'users'], 'another load generator gets a constant rate'],
+  ['image', ['stages', 'users', 'scenarios'], 'another load generator gets a constant rate'],
   ['image', ['timeout', 'workers'], 'they are those of the generator of Mayfly; give another one its own in command'],
+  [
+    'scenarios',
+    ['rate', 'users', 'iterations', 'think', 'stages', 'arrivals', 'schedule', 'max_in_flight'],
+    'each scenario has its own',
+  ],
   ['users', ['rate', 'stages', 'arrivals', 'schedule'], 'in a closed model a user goes on when it has its answer'],
   ['schedule', ['rate', 'stages', 'arrivals'], 'the file says when each request is due'],
   ['stages', ['duration'], 'the window is as long as they are together'],
@@ -157,10 +173,94 @@ function checkModel(load: LoadSpec, say: Say): Fault[] {
 const isWithin = (value: number, least: number, most: number) => value >= least && value <= most;
 
 function checkAmount(load: LoadSpec, say: Say): Fault[] {
+  if (load.scenarios !== undefined) return checkScenarios(load, say);
   if (load.users !== undefined) return [...checkUsers(load, say), ...checkWindow(load, say)];
   if (load.schedule !== undefined) return checkWindow(load, say);
   return load.stages === undefined ? checkConstant(load, say) : checkStages(load, say);
 }
+
+/** Each is in the window, and has a model of its own. */
+function checkScenarios(load: LoadSpec, say: Say): Fault[] {
+  const { scenarios, duration, warmup } = load;
+  if (duration === undefined)
+    return [say(['load'], 'needs duration, the length of the window in which its scenarios are')];
+  const windowS = parseDuration(duration)!;
+  const faults = Object.entries(scenarios!).flatMap(([name, scenario]) => [
+    ...checkScenario(['load', 'scenarios', name], scenario, { windowS, warmup }, say),
+    ...checkScenarioName(name, say),
+  ]);
+  if (warmup !== undefined && parseDuration(warmup) !== 0 && !hasOpenModel(load))
+    faults.push(
+      say(
+        ['load', 'warmup'],
+        `must be 0s or left out where all scenarios have users: they are measured from the first iteration on; got ${warmup}`,
+      ),
+    );
+  return [...checkWindow(load, say), ...faults];
+}
+
+type ScenarioSpec = NonNullable<LoadSpec['scenarios']>[string];
+
+/** The same as RULED_OUT, of a scenario. */
+const RULED_OUT_OF_SCENARIO: readonly [by: keyof ScenarioSpec, fields: readonly (keyof ScenarioSpec)[], why: string][] =
+  [
+    [
+      'users',
+      ['rate', 'stages', 'arrivals', 'duration', 'max_in_flight'],
+      'in a closed model a user goes on when it has its answer',
+    ],
+    ['stages', ['duration'], 'it is as long as they are together'],
+  ];
+
+function checkScenario(
+  path: YamlPath,
+  scenario: ScenarioSpec,
+  { windowS, warmup = '5s' }: { windowS: number; warmup?: string | undefined },
+  say: Say,
+): Fault[] {
+  const { users, rate, stages, duration, start } = scenario;
+  const ruledOut = RULED_OUT_OF_SCENARIO.filter(([by]) => scenario[by] !== undefined).flatMap(([by, fields, why]) =>
+    fields
+      .filter((field) => scenario[field] !== undefined)
+      .map((field) => say([...path, field], `must not be given with ${by}: ${why}`)),
+  );
+  if (ruledOut.length > 0) return ruledOut;
+  if (users === undefined && rate === undefined && stages === undefined)
+    return [say(path, 'needs users (a closed model), or rate or stages (an open one)')];
+  const startS = parseDuration(start ?? '0s')!;
+  if (startS >= windowS)
+    return [
+      say([...path, 'start'], `must be within the window, which lasts ${windowS} s (load/duration); got ${start}`),
+    ];
+  if (users !== undefined) return [];
+  if (stages !== undefined) {
+    const faults = checkStages({ ...scenario, target: '', warmup }, say, [...path, 'stages']);
+    return faults.length > 0
+      ? faults
+      : endsWithin([...path, 'stages'], startS + sumOfStages(scenario).durationS, windowS, say);
+  }
+  const lengthS = duration === undefined ? windowS - startS : parseDuration(duration)!;
+  const at = duration === undefined ? path : [...path, 'duration'];
+  const amount = loadFault(rate!, lengthS);
+  return amount ? [say(at, amount)] : endsWithin(at, startS + lengthS, windowS, say);
+}
+
+const endsWithin = (path: YamlPath, endS: number, windowS: number, say: Say): Fault[] =>
+  endS <= windowS + 1e-6
+    ? []
+    : [say(path, `must end within the window, which lasts ${windowS} s (load/duration); it ends after ${endS} s`)];
+
+/** Its metrics begin with its name: `latency` would have latency_avg once more. */
+function checkScenarioName(name: string, say: Say): Fault[] {
+  const taken = scenarioMetrics([name]).find((metric) => builtinMetric(metric.name));
+  return taken
+    ? [say(['load', 'scenarios', name], `must have another name: ${taken.name} is a metric of every benchmark already`)]
+    : [];
+}
+
+/** Whether anything of it is due at a time; only that has a warm-up. */
+export const hasOpenModel = ({ users, scenarios }: LoadSpec): boolean =>
+  scenarios ? Object.values(scenarios).some((one) => one.users === undefined) : users === undefined;
 
 function checkWindow({ duration }: LoadSpec, say: Say): Fault[] {
   const fault = duration === undefined ? null : windowFault(parseDuration(duration)!);
@@ -181,7 +281,11 @@ function checkUsers({ users, warmup, max_in_flight }: LoadSpec, say: Say): Fault
   return faults;
 }
 
-const INSTEAD = { rate: 'schedule or users', duration: 'stages', both: 'stages, schedule or users' } as const;
+const INSTEAD = {
+  rate: 'schedule, users or scenarios',
+  duration: 'stages',
+  both: 'stages, schedule, users or scenarios',
+} as const;
 
 function checkConstant({ rate, duration, image }: LoadSpec, say: Say): Fault[] {
   if (rate === undefined || duration === undefined) {
@@ -193,19 +297,21 @@ function checkConstant({ rate, duration, image }: LoadSpec, say: Say): Fault[] {
   return amount ? [say(['load', 'duration'], amount)] : [];
 }
 
-function checkStages(load: LoadSpec, say: Say): Fault[] {
-  const path = ['load', 'stages'];
+function checkStages(load: LoadSpec, say: Say, path: YamlPath = ['load', 'stages']): Fault[] {
   const { iterations, durationS } = sumOfStages(load);
   if (load.stages!.every(({ rate }) => rate === 0)) return [say(path, 'must have a rate above 0 in one of them')];
   if (durationS < 1) return [say(path, `must last 1s or longer together, got ${durationS * 1000}ms`)];
   if (iterations < 1) return [say(path, `must be long enough for one request together, got ${iterations} of one`)];
   if (load.rate === undefined && load.stages![0]!.rate === 0 && parseDuration(load.warmup ?? '5s')! > 0)
-    return [say(['load'], 'needs rate, that of the warm-up, since the first stage has 0; or warmup: 0s')];
+    return [say(path.slice(0, -1), 'needs rate, that of the warm-up, since the first stage has 0; or warmup: 0s')];
   return [];
 }
 
 /** What the stages come to: the rate moves evenly, so each sends the mean of its two ends. */
-export function sumOfStages({ rate, stages = [] }: LoadSpec): { iterations: number; durationS: number } {
+export function sumOfStages({ rate, stages = [] }: Pick<LoadSpec, 'rate' | 'stages'>): {
+  iterations: number;
+  durationS: number;
+} {
   const lengths = stages.map(({ duration }) => parseDuration(duration)!);
   const from = [rate ?? stages[0]!.rate, ...stages.map((stage) => stage.rate)];
   const iterations = lengths.reduce((sum, seconds, i) => sum + ((from[i]! + from[i + 1]!) / 2) * seconds, 0);
@@ -245,7 +351,13 @@ function checkTarget({ target, image }: LoadSpec, around: Surroundings, say: Say
 /** Services of compose/run.yaml: a generator that is an image is in their network too. */
 const RUN_STACK = ['prometheus', 'exporter'];
 
-function checkService(path: YamlPath, name: string, around: Surroundings, say: Say): Fault[] {
+/** A service of the Compose file that is there while the load goes on. */
+export function checkService(
+  path: YamlPath,
+  name: string,
+  around: Pick<Surroundings, 'services' | 'oneShots'>,
+  say: Say,
+): Fault[] {
   const { services } = around;
   if (!services || services.includes(name)) return checkStays(path, name, around, say);
   return [
@@ -257,7 +369,7 @@ function checkService(path: YamlPath, name: string, around: Surroundings, say: S
 }
 
 /** Nothing can be measured of a service that has ended. */
-function checkStays(path: YamlPath, name: string, { oneShots }: Surroundings, say: Say): Fault[] {
+function checkStays(path: YamlPath, name: string, { oneShots }: Pick<Surroundings, 'oneShots'>, say: Say): Fault[] {
   const waiting = oneShots.get(name);
   if (waiting === undefined) return [];
   return [
@@ -275,27 +387,63 @@ function checkMetric(metric: MetricSpec, index: number, spec: BenchmarkSpec, aro
     faults.push(say([...path, 'name'], `is there twice: ${metric.name}`));
   if (metric.name === 'capacity' || metric.name in {})
     return [say([...path, 'name'], `must not be ${metric.name}: that name is taken`)];
-  const known = builtinMetric(metric.name);
-  if (known) return [...faults, ...checkBuiltin(metric, path, spec, say)];
-  if (metric.promql !== undefined && metric.telemetry !== undefined)
-    return [...faults, say([...path, 'telemetry'], 'must not be given with promql: a metric is read in one way')];
+  const names = builtinMetrics(spec).map(({ name }) => name);
+  if (names.includes(metric.name)) return [...faults, ...checkBuiltin(metric, path, spec, say)];
+  const [way, second] = WAYS.filter((one) => metric[one] !== undefined);
+  if (second !== undefined)
+    return [...faults, say([...path, second], `must not be given with ${way}: a metric is read in one way`)];
   if (metric.telemetry !== undefined)
     return [...faults, ...checkTelemetryMetric({ ...metric, telemetry: metric.telemetry }, path, spec, say)];
-  if (metric.promql === undefined) {
-    const names = BUILTIN_METRICS.map(({ name }) => name);
-    return [
-      ...faults,
-      say(
-        [...path, 'name'],
-        `${shown(metric.name)} is not built in${didYouMean(metric.name, names)} and has neither promql nor telemetry; built in are ${names.join(', ')}`,
-      ),
-    ];
-  }
-  return [...faults, ...checkPromql([...path, 'promql'], metric.promql, around, say)];
+  if (metric.cpu !== undefined)
+    return [...faults, ...checkCpuMetric(metric.cpu.service, path, spec, around, say), ...checkUnit(metric, path, say)];
+  if (metric.trace !== undefined)
+    return [...faults, ...checkTraceMetric(path, spec, say), ...checkUnit(metric, path, say)];
+  if (metric.promql !== undefined) return [...faults, ...checkPromql([...path, 'promql'], metric.promql, around, say)];
+  return [
+    ...faults,
+    say(
+      [...path, 'name'],
+      builtinMetric(metric.name)
+        ? `${metric.name} is of events, so it needs broker at the top of the file`
+        : `${shown(metric.name)} is not built in${didYouMean(metric.name, names)} and has none of ${WAYS.join(', ')}; built in are ${names.join(', ')}`,
+    ),
+  ];
+}
+
+/** A metric whose unit follows from what it is. */
+function checkUnit(metric: MetricSpec, path: YamlPath, say: Say): Fault[] {
+  const unit = unitOf(metric);
+  if (metric.unit === undefined || metric.unit === unit) return [];
+  return [
+    say(
+      [...path, 'unit'],
+      `must be ${unit} or left out, since that is what this value is in; got ${shown(metric.unit)}`,
+    ),
+  ];
+}
+
+function checkCpuMetric(
+  service: string,
+  path: YamlPath,
+  { broker }: BenchmarkSpec,
+  around: Surroundings,
+  say: Say,
+): Fault[] {
+  if (broker && (BROKER_SERVICES as readonly string[]).includes(service)) return [];
+  const services = around.services && [...around.services, ...(broker ? BROKER_SERVICES : [])];
+  return checkService([...path, 'cpu', 'service'], service, { ...around, services }, say);
+}
+
+const checkTraceMetric = (path: YamlPath, { traces }: BenchmarkSpec, say: Say): Fault[] =>
+  traces ? [] : [say([...path, 'trace'], 'needs traces at the top of the file too: traces: {sampling: 10%}')];
+
+function checkTraces({ traces }: BenchmarkSpec, say: Say): Fault[] {
+  if (!traces || parseShare(traces.sampling) > 0) return [];
+  return [say(['traces', 'sampling'], `must be above 0, got ${shown(traces.sampling)}; leave traces out for none`)];
 }
 
 function checkBuiltin(metric: MetricSpec, path: YamlPath, spec: BenchmarkSpec, say: Say): Fault[] {
-  const faults = (['promql', 'telemetry', 'unit', 'better'] as const)
+  const faults = ([...WAYS, 'unit', 'better'] as const)
     .filter((field) => metric[field] !== undefined)
     .map((field) =>
       say(
@@ -303,7 +451,7 @@ function checkBuiltin(metric: MetricSpec, path: YamlPath, spec: BenchmarkSpec, s
         `must not be given, since ${metric.name} is built in; only primary and margin may be; take another name for a metric of your own`,
       ),
     );
-  if (metric.primary && spec.load.image !== undefined && builtinMetric(metric.name)!.ownOnly) {
+  if (metric.primary && spec.load.image !== undefined && builtinMetric(metric.name)?.ownOnly) {
     faults.push(
       say(
         [...path, 'primary'],
@@ -311,11 +459,11 @@ function checkBuiltin(metric: MetricSpec, path: YamlPath, spec: BenchmarkSpec, s
       ),
     );
   }
-  if (metric.primary && spec.load.users !== undefined && needsSchedule(metric.name)) {
+  if (metric.primary && !hasOpenModel(spec.load) && needsSchedule(metric.name)) {
     faults.push(
       say(
         [...path, 'primary'],
-        `cannot be true, since ${metric.name} counts from a schedule, which a closed model (load/users) has not`,
+        `cannot be true, since ${metric.name} counts from a schedule, which a closed model (${spec.load.scenarios ? 'users of load/scenarios' : 'load/users'}) has not`,
       ),
     );
   }
@@ -323,7 +471,7 @@ function checkBuiltin(metric: MetricSpec, path: YamlPath, spec: BenchmarkSpec, s
 }
 
 function checkObjective(name: string, limit: number | string, spec: BenchmarkSpec, say: Say): Fault[] {
-  const metrics = [...BUILTIN_METRICS, ...spec.metrics.filter(isOwn)];
+  const metrics: (BuiltinMetric | MetricSpec)[] = [...builtinMetrics(spec), ...spec.metrics.filter(isOwn)];
   const metric = metrics.find((one) => one.name === name);
   if (!metric)
     return [
@@ -342,8 +490,7 @@ function checkObjective(name: string, limit: number | string, spec: BenchmarkSpe
         `cannot be kept to, since no direction of ${name} is better (better: neither); say lower or higher there`,
       ),
     ];
-  const unit =
-    metric.unit ?? ('telemetry' in metric && metric.telemetry ? telemetryUnit(metric.telemetry) : null) ?? 'count';
+  const unit = metric.unit ?? unitOf(metric as MetricSpec) ?? 'count';
   if (parseLimit(limit, unit) !== null) return [];
   const form =
     unit === 's'

@@ -145,42 +145,86 @@ function mountsOf(service: unknown): string[] {
 
 /**
  * Every fault of a Compose file.
- * `dir`: absolute path of the benchmark's folder. `images`: the names under `build` in benchmark.yaml.
+ * `dir`: absolute path of the benchmark's folder. `images`: the names under `build` in benchmark.yaml. `needsHealth`:
+ * whether each service must have a health check. `whole`: of a file that is laid over another one, both together.
  */
-export function checkCompose(file: YamlFile, dir: string, images: string[]): Fault[] {
+export function checkCompose(
+  file: YamlFile,
+  dir: string,
+  images: string[],
+  needsHealth = true,
+  whole: unknown = file.value,
+): Fault[] {
   if (file.faults.length > 0) return file.faults;
   const { value } = file;
   if (!isMap(value) || !isMap(value.services) || Object.keys(value.services).length === 0) {
     return [file.fault(['services'], 'must be a map with at least one service')];
   }
-  const oneShots = oneShotsOf(value.services);
+  const all = servicesOf(whole);
+  const oneShots = oneShotsOf(all);
   return [
     ...keyFaults(file, value, [], ALLOWED.top),
     ...Object.entries(value.services).flatMap(([name, service]) =>
-      checkService(file, ['services', name], service, dir, oneShots),
+      checkService(file, ['services', name], service, all[name], dir, oneShots, needsHealth),
     ),
     ...entries(value.volumes).flatMap(([name, volume]) => checkVolume(file, ['volumes', name], volume)),
     ...(['configs', 'secrets'] as const).flatMap((kind) =>
       entries(value[kind]).flatMap(([name, source]) => checkFileSource(file, [kind, name], source, dir)),
     ),
-    ...checkVariables(file, value, images),
+    ...checkVariables(file, value, images, whole),
   ];
+}
+
+/**
+ * A Compose file with another one laid over it, as far as it matters here: maps are one, lists one after the other, and
+ * of all else the other file's counts. What is started is what Compose itself makes of both.
+ */
+export function layOver(below: unknown, above: unknown): unknown {
+  if (above === undefined || above === null) return below;
+  if (Array.isArray(below) && Array.isArray(above)) return [...below, ...above];
+  if (!isMap(below) || !isMap(above)) return above;
+  const names = [...new Set([...Object.keys(below), ...Object.keys(above)])];
+  return Object.fromEntries(names.map((name) => [name, layOver(below[name], above[name])]));
+}
+
+/** The services of a Compose file's content by their names, as they are written. */
+export const servicesOf = (value: unknown): Record<string, unknown> =>
+  isMap(value) && isMap(value.services) ? value.services : {};
+
+/** How many containers a service of a Compose file says that it has; undefined where it says nothing. */
+export function countOf(service: unknown): number | undefined {
+  if (!isMap(service)) return undefined;
+  const count = (isMap(service.deploy) ? service.deploy.replicas : undefined) ?? service.scale;
+  return count === undefined || count === null ? undefined : Number(count);
+}
+
+/** Whether a service of a Compose file says how much it needs, by which its utilisation is counted. */
+export function hasRequest(service: unknown, metric: 'memory' | 'cpu'): boolean {
+  if (!isMap(service)) return false;
+  const resources = isMap(service.deploy) && isMap(service.deploy.resources) ? service.deploy.resources : {};
+  const reservations = isMap(resources.reservations) ? resources.reservations : {};
+  const request = metric === 'cpu' ? reservations.cpus : (reservations.memory ?? service.mem_reservation);
+  return request !== undefined && request !== null && Number.parseFloat(String(request)) > 0;
 }
 
 function checkService(
   file: YamlFile,
   path: YamlPath,
   service: unknown,
+  whole: unknown,
   dir: string,
   oneShots: ReadonlyMap<string, string>,
+  needsHealth: boolean,
 ): Fault[] {
-  if (!isMap(service)) return [file.fault(path, 'must be a map that describes the service')];
+  if (!isMap(service) || !isMap(whole)) return [file.fault(path, 'must be a map that describes the service')];
   const waiting = oneShots.get(String(path.at(-1)));
   return [
     ...keyFaults(file, service, path, ALLOWED.service),
-    ...checkImage(file, path, service.image),
+    ...checkImage(file, path, whole.image),
     ...(waiting === undefined
-      ? checkHealth(file, path, service.healthcheck)
+      ? needsHealth || whole.healthcheck !== undefined
+        ? checkHealth(file, path, whole.healthcheck)
+        : []
       : checkOneShot(file, path, service, waiting)),
     ...checkDependencies(file, [...path, 'depends_on'], service.depends_on, oneShots),
     ...list(service.cap_add).flatMap((name, i) => checkCapability(file, [...path, 'cap_add', i], name)),
@@ -188,6 +232,7 @@ function checkService(
     ...checkEnvFiles(file, [...path, 'env_file'], service.env_file, dir),
     ...checkEnvironment(file, [...path, 'environment'], service.environment),
     ...checkDeploy(file, [...path, 'deploy'], service.deploy),
+    ...(['mem_limit', 'mem_reservation'] as const).flatMap((key) => checkMemory(file, [...path, key], service[key])),
   ];
 }
 
@@ -361,7 +406,26 @@ function checkDeploy(file: YamlFile, path: YamlPath, deploy: unknown): Fault[] {
   if (!isMap(deploy)) return [];
   const resources = isMap(deploy.resources) ? deploy.resources : {};
   const keys = entries(resources.reservations).map(([key]) => key);
-  return keys.includes('devices') ? [file.fault([...path, 'resources', 'reservations', 'devices'], NO_PRIVILEGE)] : [];
+  const memory = (['reservations', 'limits'] as const).flatMap((kind) => {
+    const one = resources[kind];
+    return isMap(one) ? checkMemory(file, [...path, 'resources', kind, 'memory'], one.memory) : [];
+  });
+  return [
+    ...memory,
+    ...(keys.includes('devices') ? [file.fault([...path, 'resources', 'reservations', 'devices'], NO_PRIVILEGE)] : []),
+  ];
+}
+
+/** Engines take no smaller limit and no smaller reservation (moby, daemon/daemon_unix.go: linuxMinMemory). */
+const LEAST_MEMORY = 6 * 2 ** 20;
+const UNITS: Record<string, number> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
+
+/** One that is written out, in the units of Compose; what it does not understand is Compose's to refuse. */
+function checkMemory(file: YamlFile, path: YamlPath, size: unknown): Fault[] {
+  const [, number, unit] = /^(\d+(?:\.\d+)?) ?([kmgt]?)i?b?$/i.exec(String(size)) ?? [];
+  if (number === undefined || Number(number) * UNITS[unit!.toLowerCase()]! >= LEAST_MEMORY || Number(number) === 0)
+    return [];
+  return [file.fault(path, `must be at least 6M: the engine takes no less, got ${shown(size)}`)];
 }
 
 /** A fault where a path of the host is not in the benchmark's folder, also by way of a symbolic link. */
@@ -389,12 +453,11 @@ function real(path: string): string {
 }
 
 /** Variables are the images of the builds and nothing else; each build is used. */
-function checkVariables(file: YamlFile, value: unknown, images: string[]): Fault[] {
+function checkVariables(file: YamlFile, value: unknown, images: string[], whole: unknown): Fault[] {
   const known = images.map(imageVariable);
-  const used = new Set<string>();
+  const used = new Set([...texts(whole, [])].flatMap(({ text }) => variables(text)));
   const faults = [...texts(value, [])].flatMap(({ path, text }) =>
     variables(text).flatMap((name) => {
-      used.add(name);
       if (known.includes(name)) return [];
       return file.fault(
         path,

@@ -2,11 +2,22 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { UsageError } from '../core/errors.ts';
+import type { Metric } from '../documents/run.ts';
 import type { BenchmarkSpec, Build } from './benchmark.types.ts';
 import { isBranch } from './branch.ts';
+import { checkAdded, checkTraced, readBroker, ZIPKIN } from './broker.ts';
 import { checkSpec } from './check.ts';
 import { checkCompose, composeMounts, composeServices, oneShotsOf } from './compose-check.ts';
-import { HELP, minutesFlag, wholeFlag } from './flag-values.ts';
+import { asDeployed, labelOf, targetOf } from './deployed.ts';
+import {
+  checkDeployments,
+  checkInWindow,
+  chooseDeployments,
+  chooseDisturbances,
+  type DeploymentFiles,
+  overlaysOf,
+} from './deployments.ts';
+import { HELP, minutesFlag, shareFlag, wholeFlag } from './flag-values.ts';
 import { type BenchFlags, parseLabels } from './flags.ts';
 import { type Identity, identify, type Known } from './identity.ts';
 import { chooseLoad } from './load-config.ts';
@@ -14,9 +25,19 @@ import { allMetrics } from './metric-defaults.ts';
 import { didYouMean } from './nearest.ts';
 import { parseObjectives } from './objectives.ts';
 import { pathFaults } from './path-patterns.ts';
+import { protoFaults } from './proto-check.ts';
 import { parseDuration, parseShare, parseSize } from './quantities.ts';
 import { checkBenchmark, shown } from './schema.ts';
-import { AGAINST, type BuildRecipe, type ComparisonConfig, type Config, MOST, type TelemetryFolder } from './types.ts';
+import {
+  AGAINST,
+  type BrokerConfig,
+  type BuildRecipe,
+  type ComparisonConfig,
+  type Config,
+  MOST,
+  type TelemetryFolder,
+  type TracesConfig,
+} from './types.ts';
 import { readYamlFile, throwFaults, type YamlFile } from './yaml-file.ts';
 
 export { type BenchFlags, benchFlags, parseBenchArgs } from './flags.ts';
@@ -32,6 +53,8 @@ export interface ConfigEnv {
 
 /** What a run is asked for: the flags of `npm run bench`, or part of them. */
 export interface BenchOptions extends Partial<Omit<BenchFlags, 'verdict' | 'help'>> {
+  /** The variants with which the run was begun that is gone on with. */
+  begun?: Pick<BenchFlags, 'variant' | 'againstVariant'>;
   /** Besides those in `label`. */
   labels?: Record<string, string>;
 }
@@ -48,27 +71,53 @@ const NONE = {
 
 /** Seconds of a block of Prometheus: a longer run ships its finished blocks while it goes on. */
 const BLOCK_S = 2 * 3600;
+/** Traces that are kept where only a flag asks for them; as the schema has it. */
+const KEPT_TRACES = 20;
 const HELP_FILE = 'The fields of benchmark.yaml are in docs/benchmark.md.';
 
 /**
  * Lays what is asked for over the benchmark's file.
  * Throws a UsageError that holds every fault of the files, one a line, or the first wrong flag.
  */
-export async function loadConfig({ labels = {}, ...options }: BenchOptions, env: ConfigEnv): Promise<Config> {
+export async function loadConfig({ labels = {}, begun, ...options }: BenchOptions, env: ConfigEnv): Promise<Config> {
   const flags = { ...NONE, ...options };
+  const target = targetOf(flags);
   const dir = chooseFolder(flags.benchmark, env);
-  const spec = readBenchmark(dir, env);
+  const { spec, broker, services, files } = readFolder(dir, env);
+  if (typeof flags.traces === 'string' && services?.includes(ZIPKIN))
+    throw new UsageError(
+      `--traces cannot be given: the benchmark has a service that is called ${ZIPKIN}, which is where Mayfly gathers them`,
+      {
+        hint: 'Give it another name in the Compose file.',
+      },
+    );
+  throwFaults(
+    await protoFaults(dir, (file) => relative(env.cwd, file) || file),
+    'Nothing was built. The contracts of the functions, and those that the load script names, are read first.',
+  );
   const { name, elsewhere, note } = await identityOf(dir, spec, env);
+  const deployments = chooseDeployments(spec, begun ?? flags, files, begun && 'the run that is resumed has');
+  const made = makeConfig(name, dir, spec, target === null ? flags : { ...flags, commit: labelOf(flags) }, env);
   const config = {
-    ...makeConfig(name, dir, spec, flags, env),
+    ...made,
+    deployments,
+    broker,
     ...(elsewhere ? { elsewhere } : {}),
     ...(note === undefined ? {} : { nameNote: note }),
   };
-  return { ...config, labels: { ...config.labels, ...labels } };
+  const whole = { ...config, labels: { ...config.labels, ...labels } };
+  throwFaults(checkInWindow(spec, whole, files, flags.duration), HELP_FILE);
+  if (target === null) return whole;
+  return asDeployed(whole, target, { load: chooseLoad(spec.load, dir, {}, env.cwd), rounds: spec.rounds });
 }
 
 /** Reads and checks a benchmark's folder; defaults are filled in. */
-export function readBenchmark(dir: string, env: ConfigEnv): BenchmarkSpec {
+export const readBenchmark = (dir: string, env: ConfigEnv): BenchmarkSpec => readFolder(dir, env).spec;
+
+function readFolder(
+  dir: string,
+  env: ConfigEnv,
+): { spec: BenchmarkSpec; broker: BrokerConfig | null; services: string[] | null; files: DeploymentFiles } {
   const named = (file: string) => readYamlFile(file, relative(env.cwd, file) || file);
   const file = named(join(dir, 'benchmark.yaml'));
   throwFaults(file.faults);
@@ -85,14 +134,21 @@ export function readBenchmark(dir: string, env: ConfigEnv): BenchmarkSpec {
   const services = compose && composeServices(compose);
   const mounts = compose && composeMounts(compose);
   const oneShots = oneShotsOf(services && (compose!.value as { services: unknown }).services);
+  const around = { root: env.root, dir, services, mounts, oneShots };
+  const files: DeploymentFiles = { dir, say: file.fault, compose, read: named };
+  const read = spec.broker ? readBroker(spec.broker, { ...around, read: named }, file.fault) : { broker: null };
   throwFaults(
     [
-      ...checkSpec(spec, { root: env.root, dir, services, mounts, oneShots }, file.fault),
+      ...checkSpec(spec, around, file.fault),
       ...(compose ? checkCompose(compose, dir, Object.keys(spec.build)) : []),
+      ...(compose && spec.broker ? checkAdded(compose) : []),
+      ...(compose && spec.traces ? checkTraced(compose) : []),
+      ...('faults' in read ? read.faults : []),
+      ...checkDeployments(spec, files),
     ],
     HELP_FILE,
   );
-  return spec;
+  return { spec, broker: (read as { broker: BrokerConfig | null }).broker, services, files };
 }
 
 /** The Compose file, where there is one to read; that it is missing is found by checkSpec. */
@@ -164,24 +220,35 @@ export function listBenchmarks(root: string): string[] {
     .sort();
 }
 
-function makeConfig(benchmark: string, dir: string, spec: BenchmarkSpec, flags: BenchFlags, env: ConfigEnv): Config {
+function makeConfig(
+  benchmark: string,
+  dir: string,
+  spec: BenchmarkSpec,
+  flags: BenchFlags,
+  env: ConfigEnv,
+): Omit<Config, 'broker' | 'deployments'> {
   const builds = Object.fromEntries(Object.entries(spec.build).map(([name, build]) => [name, recipe(build)]));
   const fromGit = Object.values(builds).some(({ kind }) => kind === 'git');
   const load = chooseLoad(spec.load, dir, flags, env.cwd);
   const rounds = wholeFlag('rounds', flags.rounds, 'rounds');
   const comparison = chooseComparison(spec, flags, rounds);
-  const longest = longestRun(flags, comparison, rounds ?? spec.rounds);
+  const traces = chooseTraces(spec, flags);
+  const metrics = chooseMetrics(spec, traces);
+  const commit = chooseCommit(flags.commit, benchmark, fromGit);
+  const against = chooseOther(flags, commit, fromGit);
+  const longest = longestRun({ ...flags, against }, comparison, rounds ?? spec.rounds);
+  const overlays = overlaysOf(spec, dir);
   return {
     benchmark,
     description: spec.description,
     dir,
     file: join(dir, 'benchmark.yaml'),
-    commit: chooseCommit(flags.commit, benchmark, fromGit),
-    ...(flags.against === undefined ? {} : { against: chooseAgainst(flags.against, fromGit) }),
+    commit,
+    ...(against === undefined ? {} : { against }),
     ...(flags.branch === undefined ? {} : { branch: chooseBranch(flags.branch, fromGit) }),
     ...(flags.paths === undefined ? {} : { paths: choosePaths(flags.paths, fromGit) }),
     comparison,
-    objectives: parseObjectives(spec.objectives, allMetrics(spec)),
+    objectives: parseObjectives(spec.objectives, metrics),
     master: flags.master,
     ...(flags.resume === undefined ? {} : { resume: checkResume(flags) }),
     builds,
@@ -189,15 +256,22 @@ function makeConfig(benchmark: string, dir: string, spec: BenchmarkSpec, flags: 
     load,
     scrape: spec.scrape,
     telemetry: chooseTelemetry(spec, flags),
-    metrics: allMetrics(spec),
+    traces,
+    ...(flags.logFormat === undefined ? {} : { logFormat: chooseLogFormat(flags.logFormat) }),
+    ...(overlays.length > 0 ? { overlays } : {}),
+    disturbances: chooseDisturbances(spec),
+    metrics,
     rounds: rounds ?? spec.rounds,
     retries: spec.retries,
     allow: {
       failedRequests: parseShare(spec.allow.failed_requests),
+      disturbedFailures: parseShare(spec.allow.disturbed_failures ?? spec.allow.failed_requests),
       throttledPeriods: parseShare(spec.allow.throttled),
       steal: parseShare(spec.allow.steal),
       outsideLoad: parseShare(spec.allow.outside_load),
       saturation: parseShare(spec.allow.saturation),
+      lostEvents: parseShare(spec.allow.lost_events),
+      deadLettered: parseShare(spec.allow.dead_lettered),
       answersDiffer: spec.allow.answers_differ,
       startLagMs: Math.round(parseDuration(spec.allow.start_lag)! * 1e6) / 1e3,
     },
@@ -220,6 +294,26 @@ function longestRun(
   const observations =
     fixed === undefined ? (max ?? (pairing === 'alternating' ? MOST.alternating : MOST.interleaved)) : alone;
   return pairing === 'alternating' ? 4 * observations : observations;
+}
+
+/** What is compared with: two variants of one commit where only the other variant is named. */
+function chooseOther(
+  { against, variant, againstVariant, master }: BenchFlags,
+  commit: string,
+  fromGit: boolean,
+): string | undefined {
+  if (againstVariant === undefined) return against === undefined ? undefined : chooseAgainst(against, fromGit);
+  if (against === 'none' || against === 'master-set')
+    throw new UsageError(
+      `--against-variant cannot be given with --against=${against}: there is no other side that could be deployed`,
+      { hint: 'Leave one of them out.' },
+    );
+  if (master && againstVariant !== variant)
+    throw new UsageError(
+      '--against-variant cannot be given with --master: the history of the default branch is kept for each variant by itself',
+      { hint: 'Leave one of them out.' },
+    );
+  return against === undefined ? commit : chooseAgainst(against, fromGit);
 }
 
 /** Names that mean no commit are kept as they are. */
@@ -264,6 +358,38 @@ function chooseTelemetry({ telemetry }: BenchmarkSpec, flags: BenchFlags): Telem
   }));
 }
 
+/** `--traces` asks for spans also where the file does not. */
+function chooseTraces({ traces }: BenchmarkSpec, flags: BenchFlags): TracesConfig | null {
+  if (flags.traces === false) return null;
+  const sampling = shareFlag('traces', flags.traces);
+  if (!traces && sampling === undefined) return null;
+  return { sampling: sampling ?? parseShare(traces!.sampling), keep: traces?.keep ?? KEPT_TRACES };
+}
+
+/** Without traces nothing is known of a hop. */
+function chooseMetrics(spec: BenchmarkSpec, traces: TracesConfig | null): Metric[] {
+  const all = allMetrics(spec);
+  const left = all.filter(({ trace }) => trace === undefined);
+  if (traces || left.length === all.length) return all;
+  const needed = all.find(({ name, trace, primary }) => trace && (primary || Object.hasOwn(spec.objectives, name)));
+  if (needed)
+    throw new UsageError(
+      `--no-traces cannot be given: ${needed.name} is ${needed.primary ? 'a primary metric' : 'among the objectives'}, and is read from traces`,
+      { hint: 'Leave the flag out, or change the metric in benchmark.yaml.' },
+    );
+  return left;
+}
+
+function chooseLogFormat(asked: string): 'logfmt' | 'json' {
+  if (asked === 'logfmt' || asked === 'json') return asked;
+  throw new UsageError(
+    `--log-format must be logfmt or json, got ${shown(asked)}${didYouMean(asked, ['logfmt', 'json'])}`,
+    {
+      hint: HELP,
+    },
+  );
+}
+
 function chooseComparison(
   { comparison }: BenchmarkSpec,
   flags: BenchFlags,
@@ -296,11 +422,29 @@ function chooseComparison(
 /** What was agreed for a run that is gone on with stays: flags that would change it are refused. */
 function checkResume(flags: BenchFlags): string {
   const given = (
-    ['commit', 'against', 'branch', 'paths', 'rate', 'duration', 'warmup', 'rounds', 'pairing', 'maxRounds'] as const
+    [
+      'commit',
+      'against',
+      'variant',
+      'againstVariant',
+      'branch',
+      'paths',
+      'rate',
+      'duration',
+      'warmup',
+      'rounds',
+      'pairing',
+      'maxRounds',
+    ] as const
   ).find((name) => flags[name] !== undefined);
+  if (flags.traces !== undefined)
+    throw new UsageError(
+      `--resume goes on with a run as it was begun, so --${flags.traces === false ? 'no-traces' : 'traces'} cannot be given with it`,
+      { hint: 'Leave it out, or begin a new run.' },
+    );
   if (given || flags.master || flags.label.length > 0) {
     throw new UsageError(
-      `--resume goes on with a run as it was begun, so --${given?.replace('maxRounds', 'max-rounds') ?? (flags.master ? 'master' : 'label')} cannot be given with it`,
+      `--resume goes on with a run as it was begun, so --${given?.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`) ?? (flags.master ? 'master' : 'label')} cannot be given with it`,
       { hint: 'Leave it out, or begin a new run.' },
     );
   }

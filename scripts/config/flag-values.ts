@@ -1,6 +1,6 @@
 /** Numbers and durations in the flags of `npm run bench`. Pure; what is wrong is a UsageError that names the flag. */
 import { UsageError } from '../core/errors.ts';
-import { parseDuration } from './quantities.ts';
+import { parseDuration, parseShare } from './quantities.ts';
 import { shown } from './schema.ts';
 
 export const HELP = 'see npm run bench -- --help';
@@ -45,6 +45,16 @@ export function durationFlag(flag: string, text: string | undefined): number | u
       hint: HELP,
     });
   return seconds;
+}
+
+/** A share above 0, such as 0.1 or 10%. */
+export function shareFlag(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const share = text.endsWith('%') ? decimal(text.slice(0, -1).trim()) : decimal(text);
+  const value = share === null ? null : parseShare(text.endsWith('%') ? `${share}%` : share);
+  if (value === null || !(value > 0) || value > 1)
+    throw new UsageError(`--${flag} must be a share above 0, such as 10% or 0.1, got ${shown(text)}`, { hint: HELP });
+  return value;
 }
 
 /** Plain decimal numbers only: no hexadecimal, no exponent, no spaces. */

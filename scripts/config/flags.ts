@@ -41,6 +41,16 @@ export const FLAGS: readonly Flag[] = [
     help: 'what it is compared with, in the same rounds: a commit, merge-base (the default for a commit that is not on the default branch), anchor (of the default branch: the first commit after its last change), master-set (the stored runs of the default branch; nothing else is measured) or none',
   },
   {
+    name: 'variant',
+    value: 'NAME',
+    help: 'the deployment that is measured, one of variants in benchmark.yaml; default what the top of the file says (docs/deployments.md)',
+  },
+  {
+    name: 'against-variant',
+    value: 'NAME',
+    help: 'the deployment that it is compared with; default the same one. Without --against it is the same commit in both',
+  },
+  {
     name: 'branch',
     value: 'NAME',
     help: 'the branch that the commit is for, where that is not the default one: merge-base, anchor and master set are taken of it',
@@ -50,6 +60,15 @@ export const FLAGS: readonly Flag[] = [
     value: 'PATTERN',
     many: true,
     help: 'compare only where files under it differ, such as src/**, or !docs/** to take out again; may be given many times, the last one that is for a file decides',
+  },
+  {
+    name: 'target',
+    value: 'URL',
+    help: 'measure what is deployed at this address already, in place of a service that is started here: http or https, host and port; one side, a bounded load, with --commit=LABEL as the version (docs/deployments.md)',
+  },
+  {
+    name: 'i-own-this-target',
+    help: 'the address of --target is yours, or its owner knows; without it --target is refused',
   },
   { name: 'pairing', value: 'HOW', help: 'how two sides meet: auto, interleaved or alternating' },
   {
@@ -92,6 +111,17 @@ export const FLAGS: readonly Flag[] = [
     help: 'profile every service with telemetry, by its own library where benchmark.yaml says nothing else, in one more round that does not count',
   },
   { name: 'no-profile', help: 'leave out the round that profiles the services' },
+  {
+    name: 'traces',
+    value: 'SHARE',
+    help: 'record this share of the traces, such as 10%, also where benchmark.yaml names none',
+  },
+  { name: 'no-traces', help: 'record no traces; metrics that are read from them are left out' },
+  {
+    name: 'log-format',
+    value: 'FORMAT',
+    help: 'what the services log in, and the lines that Mayfly keeps of itself: logfmt or json',
+  },
   { name: 'keep', help: 'leave the stack up at the end, to look at it' },
   ...VERDICT_FLAGS,
   {
@@ -107,8 +137,13 @@ export interface BenchFlags {
   benchmark?: string;
   commit?: string;
   against?: string;
+  variant?: string;
+  againstVariant?: string;
   branch?: string;
   paths?: string[];
+  /** Address of what is deployed already. */
+  target?: string;
+  ownsTarget?: boolean;
   pairing?: string;
   maxRounds?: string;
   maxMinutes?: string;
@@ -124,6 +159,9 @@ export interface BenchFlags {
   keep: boolean;
   /** Whether the services are profiled; absent: as benchmark.yaml says. */
   profile?: boolean;
+  /** Share of traces that are recorded; false: none. Absent: as benchmark.yaml says. */
+  traces?: string | false;
+  logFormat?: string;
   json: boolean;
   quiet: boolean;
   verdict: VerdictOutputs;
@@ -151,8 +189,12 @@ export function benchFlags(all: GivenFlags['values'], passed: readonly string[] 
     benchmark: text('benchmark'),
     commit: text('commit'),
     against: text('against'),
+    variant: text('variant'),
+    againstVariant: text('against-variant'),
     branch: text('branch'),
     paths: values.paths,
+    target: text('target'),
+    ownsTarget: on('i-own-this-target'),
     pairing: text('pairing'),
     maxRounds: text('max-rounds'),
     maxMinutes: text('max-minutes'),
@@ -168,6 +210,8 @@ export function benchFlags(all: GivenFlags['values'], passed: readonly string[] 
     live: on('live'),
     keep: on('keep'),
     profile: chooseProfile(on),
+    traces: chooseTraces(text('traces'), on('no-traces')),
+    logFormat: text('log-format'),
     json: on('json'),
     quiet: on('quiet'),
     help: on('help') ? benchHelp() : undefined,
@@ -178,6 +222,12 @@ function chooseProfile(on: (name: string) => boolean): boolean | undefined {
   if (on('profile') && on('no-profile'))
     throw new UsageError('--profile and --no-profile contradict each other', { hint: 'Leave one of them out.' });
   return on('profile') || (on('no-profile') ? false : undefined);
+}
+
+function chooseTraces(share: string | undefined, none: boolean): string | false | undefined {
+  if (share !== undefined && none)
+    throw new UsageError('--traces and --no-traces contradict each other', { hint: 'Leave one of them out.' });
+  return none ? false : share;
 }
 
 /** What a command that gives a verdict does with it. */
@@ -281,8 +331,10 @@ export function benchHelp(): string {
       'Examples:',
       '  npm run bench -- --commit=HEAD',
       '  npm run bench -- --commit=my-branch --against=main',
+      '  npm run bench -- --benchmark=uploads --variant=scaled --against-variant=single',
       '  npm run bench -- --commit=HEAD --max-minutes=10 --markdown=comment.md --junit=report.xml',
       '  npm run bench -- --benchmark=caddy --commit=v2.10.0',
+      '  npm run bench -- --target=https://staging.example.org --i-own-this-target --commit=v41 --rate=20',
       '',
       'Exit codes: 0 PASS, IMPROVEMENT, INCONCLUSIVE, or measured alone; 1 REGRESSION; 2 wrong flags or files; 3 INVALID: too few valid rounds; 4 engine, build or stack failed; 130 interrupted.',
       'The fields of benchmark.yaml: docs/benchmark.md. The printed document: docs/run.md.',

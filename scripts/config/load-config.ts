@@ -4,10 +4,10 @@
  */
 import { readFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
-import type { Model } from '../../loadgen/plan.ts';
+import type { Model, Scenario, ScenarioModel } from '../../loadgen/plan.ts';
 import { UsageError } from '../core/errors.ts';
 import type { BenchmarkSpec } from './benchmark.types.ts';
-import { loadFault, sumOfStages, windowFault } from './check.ts';
+import { hasOpenModel, loadFault, sumOfStages, windowFault } from './check.ts';
 import { durationFlag, HELP, rateFlag } from './flag-values.ts';
 import type { BenchFlags } from './flags.ts';
 import { parseDuration } from './quantities.ts';
@@ -44,6 +44,7 @@ export function chooseLoad(spec: LoadSpec, dir: string, flags: LoadFlags, cwd: s
 }
 
 function choose(spec: LoadSpec, dir: string, flags: LoadFlags, cwd: string): Chosen {
+  if (spec.scenarios !== undefined) return ofScenarios(spec, spec.scenarios, flags);
   if (spec.users !== undefined) return ofUsers(spec, flags);
   if (spec.schedule !== undefined) return ofSchedule(resolve(dir, spec.schedule), spec, flags, cwd);
   if (spec.stages !== undefined) return ofStages(spec, flags);
@@ -78,6 +79,57 @@ function ofUsers(spec: LoadSpec, flags: LoadFlags): Chosen {
     durationS: limitS,
     inFlight: users,
   };
+}
+
+function ofScenarios(spec: LoadSpec, given: NonNullable<LoadSpec['scenarios']>, flags: LoadFlags): Chosen {
+  refuse(
+    ['rate', 'duration'],
+    flags,
+    `load has the scenarios ${Object.keys(given).join(', ')}, each with a rate or users and a time of its own`,
+  );
+  const durationS = parseDuration(spec.duration!)!;
+  const scenarios = Object.entries(given).map(([name, one]) => scenarioOf(name, one, durationS));
+  const due = scenarios.reduce((sum, { model }) => sum + dueIn(model), 0);
+  return {
+    model: { kind: 'scenarios', durationS, scenarios },
+    rate: due / durationS,
+    durationS,
+    inFlight: scenarios.reduce((sum, { maxInFlight }) => sum + maxInFlight, 0),
+  };
+}
+
+type ScenarioSpec = NonNullable<LoadSpec['scenarios']>[string];
+
+function scenarioOf(name: string, spec: ScenarioSpec, windowS: number): Scenario {
+  const startS = parseDuration(spec.start ?? '0s')!;
+  const leftS = Math.round((windowS - startS) * 1e6) / 1e6;
+  if (spec.users !== undefined) {
+    const { users, iterations = 1, think = '0s' } = spec;
+    const model = { kind: 'closed', users, iterations, thinkS: parseDuration(think)!, limitS: leftS } as const;
+    return { name, startS, maxInFlight: users, model };
+  }
+  const arrivals = spec.arrivals ?? 'constant';
+  const stages = spec.stages?.map(({ rate, duration }) => ({ rate, durationS: parseDuration(duration)! }));
+  const rate = spec.rate ?? stages![0]!.rate;
+  const durationS = stages
+    ? sumOfStages(spec).durationS
+    : spec.duration === undefined
+      ? leftS
+      : parseDuration(spec.duration)!;
+  return {
+    name,
+    startS,
+    maxInFlight: spec.max_in_flight ?? aQuarter(Math.max(rate, ...(stages ?? []).map((stage) => stage.rate))),
+    model: { kind: 'open', arrivals, rate, durationS, ...(stages ? { stages } : {}) },
+  };
+}
+
+/** Iterations of an open model, for each side; of a closed one there is no rate. */
+function dueIn(model: ScenarioModel): number {
+  if (model.kind === 'closed') return 0;
+  if (!model.stages) return model.rate * model.durationS;
+  const from = [model.rate, ...model.stages.map(({ rate }) => rate)];
+  return model.stages.reduce((sum, { rate, durationS }, i) => sum + ((from[i]! + rate) / 2) * durationS, 0);
 }
 
 function ofSchedule(file: string, spec: LoadSpec, flags: LoadFlags, cwd: string): Chosen {
@@ -132,10 +184,10 @@ function refuse(names: (keyof LoadFlags)[], flags: LoadFlags, why: string): void
 
 function chooseWarmup(spec: LoadSpec, flags: LoadFlags): number {
   const warmupS = durationFlag('warmup', flags.warmup);
-  if (spec.users === undefined) return warmupS ?? parseDuration(spec.warmup ?? '5s')!;
+  if (hasOpenModel(spec)) return warmupS ?? parseDuration(spec.warmup ?? '5s')!;
   if (warmupS)
     throw new UsageError(
-      '--warmup must be 0s: load has users, and everybody does this once, measured from the first iteration on',
+      `--warmup must be 0s: ${spec.scenarios ? 'all scenarios of load have' : 'load has'} users, and everybody does this once, measured from the first iteration on`,
       { hint: 'Leave the flag out, or change load in benchmark.yaml.' },
     );
   return 0;

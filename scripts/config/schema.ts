@@ -5,6 +5,8 @@ import type { BenchmarkSpec } from './benchmark.types.ts';
 import { didYouMean } from './nearest.ts';
 import serviceSchema from './service.schema.json' with { type: 'json' };
 import type { ServiceSpec } from './service.types.ts';
+import triggersSchema from './triggers.schema.json' with { type: 'json' };
+import type { TriggersSpec } from './triggers.types.ts';
 import type { YamlPath } from './yaml-file.ts';
 
 /** What is wrong at one place of the data. */
@@ -29,6 +31,9 @@ export const checkBenchmark = checker<BenchmarkSpec>(schema);
 
 /** The same for a mayfly.yaml. */
 export const checkService = checker<ServiceSpec>(serviceSchema);
+
+/** The same for a triggers.yaml. */
+export const checkTriggers = checker<TriggersSpec>(triggersSchema);
 
 function checker<T>(schemaObject: object): (value: unknown) => Checked<T> {
   let compiled: ValidateFunction | undefined;
@@ -81,9 +86,17 @@ function textOf({ keyword, params, data, parentSchema }: ErrorObject): string {
   // The form of a field says more than one of its bounds.
   const form =
     rules['x-form'] &&
-    ['type', 'minimum', 'maximum', 'pattern', 'minLength', 'minItems', 'minProperties', 'maxProperties'].includes(
-      keyword,
-    );
+    [
+      'type',
+      'minimum',
+      'maximum',
+      'pattern',
+      'minLength',
+      'minItems',
+      'maxItems',
+      'minProperties',
+      'maxProperties',
+    ].includes(keyword);
   if (form) return `must be ${rules['x-form']}${got}`;
   switch (keyword) {
     case 'additionalProperties': {

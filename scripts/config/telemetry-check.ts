@@ -56,7 +56,7 @@ const noService = (name: string, mounts: Record<string, string[]>) => {
 };
 
 /** One is the other, or lies in it. */
-function overlap(one: string, other: string): boolean {
+export function overlap(one: string, other: string): boolean {
   const [a, b] = [one, other].map((path) => `${path.replace(/\/+/g, '/').replace(/\/$/, '')}/`);
   return a!.startsWith(b!) || b!.startsWith(a!);
 }

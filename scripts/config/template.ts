@@ -106,8 +106,12 @@ const isPlain = (text: string) => /^[\w./-]+$/.test(text);
 const inYaml = (text: string) => (isPlain(text) ? text : JSON.stringify(text));
 const inShell = (text: string) => (isPlain(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
+/** The file of the service that a first change is tried in. */
+const firstChanged = (files: string[]) =>
+  files.includes('service/consumer.ts') ? 'service/consumer.ts' : 'service/server.ts';
+
 /** What to do next, as lines that a shell takes as they are, called from the root of the checkout. */
-export function nextSteps({ name, dir, benchmark, repository }: Made): string {
+export function nextSteps({ name, dir, files, benchmark, repository }: Made): string {
   const top = inShell(repository ?? dir);
   const path = repository === null ? '--all' : inShell(relative(repository, dir));
   const bench = `npm run bench -- --benchmark=${inShell(benchmark)}`;
@@ -118,7 +122,7 @@ export function nextSteps({ name, dir, benchmark, repository }: Made): string {
     `git -C ${top} commit --quiet --message=${inShell(`Benchmark ${name}`)}${repository === null ? '' : ` -- ${path}`}`,
     '# measure it once',
     `${bench} --against=none --rounds=1`,
-    `# change ${basename(dir)}/service/server.ts, then compare what is not committed with what is`,
+    `# change ${basename(dir)}/${firstChanged(files)}, then compare what is not committed with what is`,
     `${bench} --commit=worktree --against=HEAD`,
   ].join('\n');
 }

@@ -1,7 +1,7 @@
 /** Config: the benchmark's file, with the flags laid over it and every default filled in, and what it is made of. */
 import type { Model } from '../../loadgen/plan.ts';
 import type { KnownBenchmark } from '../documents/benchmark.ts';
-import type { Metric } from '../documents/run.ts';
+import type { Metric, SideName } from '../documents/run.ts';
 
 /** A container port that Prometheus scrapes, on each replica of the service. */
 export interface ScrapeTarget {
@@ -20,6 +20,109 @@ export interface TelemetryFolder {
   /** How its profile is taken; absent: it is not. */
   profile?: 'cpu' | 'perf' | { pprof: { port: number; path: string } };
 }
+
+/** Which events go to which service (triggers.yaml). */
+export interface Trigger {
+  name: string;
+  /** Attribute -> its value; an event must have all of them. Empty: every event. */
+  filter: Record<string, string>;
+  /** URL; its host is a service of the Compose file. */
+  subscriber: string;
+  /** Attempts after the first. */
+  retries: number;
+  /** Seconds before the second attempt; twice as many before each further one. */
+  backoffS: number;
+  /** Seconds that an attempt may take. */
+  timeoutS: number;
+  /** Events that may be under way to the subscriber at once. */
+  maxInFlight: number;
+}
+
+/** The broker of each side, and what is done with it. */
+export interface BrokerConfig {
+  /** As the benchmark names it: nats, rabbitmq, or a file of its folder. */
+  kind: string;
+  /** Absolute path of its Compose file. */
+  file: string;
+  /** Where the trigger service finds it: nats://broker:4222, amqp://broker:5672. */
+  url: string;
+  triggers: Trigger[];
+  /** Services of the benchmark's Compose file that record what happens to events: all but one-shot ones. */
+  services: string[];
+  /** Seconds after the end of the load in which the backlog must be gone. */
+  drainS: number;
+  /** What a round is whose backlog is not. */
+  notDrained: 'invalid' | 'failure';
+  /** What fits in the folder in which a service records what happens to events. */
+  recordsBytes: number;
+}
+
+/** Spans of the services, and how many of their traces are kept. */
+export interface TracesConfig {
+  /** Share of traces that are recorded, above 0. */
+  sampling: number;
+  /** The slowest of each side and round, and as many of a fair sample. */
+  keep: number;
+}
+
+/** HAProxy in front of the replicas of a service. */
+export interface BalancerConfig {
+  service: string;
+  /** On which the service listens, and the balancer in its place. */
+  port: number;
+  /** cookie: a session stays at one replica. */
+  sticky: 'cookie' | 'none';
+  /** Path that answers 200 where a replica is well. */
+  health: string;
+  /** Seconds that a replica has to end what is under way once it takes no new request. */
+  drainS: number;
+}
+
+/** How many replicas a service has while the load goes on (docs/deployments.md). */
+export interface AutoscaleConfig {
+  service: string;
+  metric: 'memory' | 'cpu';
+  /** Utilisation that is aimed at: use / request, of all replicas; 0 to 1. */
+  target: number;
+  min: number;
+  max: number;
+  /** Seconds in which the greatest count wanted decides before there may be fewer. */
+  cooldownS: number;
+}
+
+/** How the services of a side are started. */
+export interface Deployment {
+  /** Null: what the benchmark's file says outside of its variants. */
+  variant: string | null;
+  /** Service -> replicas, where the benchmark's file names them. */
+  replicas: Record<string, number>;
+  /** Absolute path of a Compose file that is laid over that of the services. */
+  compose: string | null;
+  balancer: BalancerConfig | null;
+  autoscale: AutoscaleConfig | null;
+}
+
+/** What is done to a service in the window, of both sides at the same time. */
+export type Disturbance = {
+  /** Seconds from the start of the window. */
+  atS: number;
+  service: string;
+} & (
+  | {
+      kind: 'rolling-update';
+      /** own: the side's own commit once more. */
+      to: 'own' | 'candidate';
+      /** Seconds that a replica has to end what is under way. */
+      drainS: number;
+    }
+  | { kind: 'kill-replica' }
+  | { kind: 'restart' }
+  | { kind: 'pause'; forS: number }
+  | { kind: 'memory-pressure'; forS: number; bytes: number }
+  | { kind: 'network-delay'; forS: number; delayS: number }
+  /** `loss`: share of the packets, 0 to 1. */
+  | { kind: 'network-loss'; forS: number; loss: number }
+);
 
 export type BuildRecipe =
   | {
@@ -79,6 +182,8 @@ export interface Load {
 export interface Allowances {
   /** Share of requests that may fail, 0 to 1. */
   failedRequests: number;
+  /** The same of a benchmark that names disturbances, in its place. */
+  disturbedFailures: number;
   /** Share of CFS periods in which a service may be throttled, 0 to 1. */
   throttledPeriods: number;
   /** Share of the host's CPU time that the hypervisor may steal, 0 to 1. */
@@ -89,6 +194,10 @@ export interface Allowances {
   startLagMs: number;
   /** Share of the services' CPU time that a round with both sides up may use, 0 to 1. */
   saturation: number;
+  /** Share of the deliveries of a drained round that may be missing, 0 to 1. */
+  lostEvents: number;
+  /** Share of the deliveries that may have been given up, 0 to 1. */
+  deadLettered: number;
   /** Names of requests whose answers may differ between the sides; one that ends with * stands for all that begin so. */
   answersDiffer: string[];
 }
@@ -128,7 +237,21 @@ export interface Config {
   services: string;
   load: Load;
   scrape: ScrapeTarget[];
+  /** As the file lists it; foldersOf of stack/telemetry.ts has those of records too. */
   telemetry: TelemetryFolder[];
+  /** Null where the benchmark names none: no container, no image, no second. */
+  broker: BrokerConfig | null;
+  traces: TracesConfig | null;
+  /** What services are told to log in; absent: what they like. */
+  logFormat?: 'logfmt' | 'json';
+  /** Of each side; of a run without a baseline that of the candidate counts. */
+  deployments: Record<SideName, Deployment>;
+  /** Absolute paths of the Compose files that a variant of the benchmark may lay over that of its services. */
+  overlays?: string[];
+  /** In the order of their times. */
+  disturbances: Disturbance[];
+  /** Where the service is deployed already, so that nothing of it is started; what has to be said of it. */
+  deployed?: { url: string; notes: string[] };
   metrics: Metric[];
   /** Valid rounds asked for. */
   rounds: number;

@@ -37,6 +37,13 @@ t.test('a small file, with every default filled in', async (t) => {
     },
     scrape: [{ service: 'shop', port: 8080, path: '/metrics' }],
     telemetry: [],
+    broker: null,
+    deployments: {
+      candidate: { variant: null, replicas: {}, compose: null, balancer: null, autoscale: null },
+      baseline: { variant: null, replicas: {}, compose: null, balancer: null, autoscale: null },
+    },
+    disturbances: [],
+    traces: null,
     rounds: 3,
     retries: 2,
     comparison: { pairing: 'auto', min: 6 },
@@ -44,11 +51,14 @@ t.test('a small file, with every default filled in', async (t) => {
     master: false,
     allow: {
       failedRequests: 0,
+      disturbedFailures: 0,
       throttledPeriods: 0.01,
       steal: 0.1,
       outsideLoad: 0.5,
       startLagMs: 5,
       saturation: 0.85,
+      lostEvents: 0,
+      deadLettered: 0,
       answersDiffer: [],
     },
     readyTimeoutS: 60,
@@ -216,14 +226,14 @@ const wrong: [what: string, from: string, to: string, sentence: string][] = [
     'a key that is misspelt',
     'duration: 20s',
     'duration: 20s\n  warmpu: 1s',
-    ':12 load/warmpu is not known (did you mean warmup?); allowed here: script, schedule, image, command, scrape, requests, failed, dropped, target, rate, duration, warmup, stages, arrivals, users, iterations, think, max_in_flight, timeout, workers',
+    ':12 load/warmpu is not known (did you mean warmup?); allowed here: script, schedule, image, command, scrape, requests, failed, dropped, target, rate, duration, warmup, stages, arrivals, users, iterations, scenarios, think, max_in_flight, timeout, workers',
   ],
   ['a field that is missing', '  duration: 20s\n', '', ':7 load needs duration; instead it may have stages'],
   [
     'an unknown key at the top',
     'description:',
     'desciption:',
-    ':1 desciption is not known (did you mean description?); allowed here: name, description, build, services, load, scrape, telemetry, rounds, retries, metrics, comparison, jobs, objectives, allow, ready_timeout, disk_limit',
+    ':1 desciption is not known (did you mean description?); allowed here: name, description, build, services, load, scrape, telemetry, broker, traces, replicas, compose, balancer, autoscale, variants, disturbances, rounds, retries, metrics, comparison, jobs, objectives, allow, ready_timeout, disk_limit',
   ],
   [
     'a name of npm run capacity',
@@ -457,7 +467,7 @@ const metric = (text: string) => `${BENCHMARK}metrics:\n  - ${text}\n`;
 const wrongMetrics: [text: string, sentence: string][] = [
   [
     '{name: latency_p50}',
-    ':16 metrics/0/name "latency_p50" is not built in (did you mean latency_med?) and has neither promql nor telemetry; built in are latency_avg, latency_min, latency_med',
+    ':16 metrics/0/name "latency_p50" is not built in (did you mean latency_med?) and has none of promql, telemetry, cpu, trace; built in are latency_avg, latency_min, latency_med',
   ],
   [
     '{name: latency_p95, promql: "x{$selector}", unit: s}',

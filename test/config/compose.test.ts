@@ -37,6 +37,11 @@ const wrong: [lines: string, sentence: string][] = [
   ],
   ['cap_add: [ALL]', ':6 services/shop/cap_add/0 must be one of'],
   [
+    'deploy: {resources: {reservations: {memory: 4M}}}',
+    ':6 services/shop/deploy/resources/reservations/memory must be at least 6M: the engine takes no less, got "4M"',
+  ],
+  ['mem_limit: 5mb', ':6 services/shop/mem_limit must be at least 6M: the engine takes no less, got "5mb"'],
+  [
     'deploy: {resources: {reservations: {devices: [{driver: x}]}}}',
     ':6 services/shop/deploy/resources/reservations/devices is not allowed',
   ],

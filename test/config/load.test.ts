@@ -114,6 +114,108 @@ t.test('users', async (t) => {
   });
 });
 
+const SCENARIOS = `duration: 30s
+scenarios:
+  migrations: {users: 30, start: 2s}
+  uploads: {users: 10, iterations: 2, think: 500ms}
+  browse: {rate: 50, duration: 20s, arrivals: poisson, start: 1s}
+  orders: {stages: [{rate: 10, duration: 10s}], max_in_flight: 3}`;
+
+t.test('scenarios', async (t) => {
+  const { load: mixed, metrics } = await load(t, withLoad(SCENARIOS), COMPOSE);
+  t.strictSame(mixed, {
+    generator: { kind: 'mayfly', script: `${t.testdirName}/benchmarks/shop/load.ts` },
+    target: 'http://shop:8080',
+    model: {
+      kind: 'scenarios',
+      durationS: 30,
+      scenarios: [
+        {
+          name: 'migrations',
+          startS: 2,
+          maxInFlight: 30,
+          model: { kind: 'closed', users: 30, iterations: 1, thinkS: 0, limitS: 28 },
+        },
+        {
+          name: 'uploads',
+          startS: 0,
+          maxInFlight: 10,
+          model: { kind: 'closed', users: 10, iterations: 2, thinkS: 0.5, limitS: 30 },
+        },
+        {
+          name: 'browse',
+          startS: 1,
+          maxInFlight: 13,
+          model: { kind: 'open', arrivals: 'poisson', rate: 50, durationS: 20 },
+        },
+        {
+          name: 'orders',
+          startS: 0,
+          maxInFlight: 3,
+          model: {
+            kind: 'open',
+            arrivals: 'constant',
+            rate: 10,
+            durationS: 10,
+            stages: [{ rate: 10, durationS: 10 }],
+          },
+        },
+      ],
+    },
+    rate: (50 * 20 + 10 * 10) / 30,
+    durationS: 30,
+    warmupS: 5,
+    maxInFlight: 56,
+    timeoutS: 30,
+    workers: 1,
+  });
+  t.match(
+    metrics.filter(({ name }) => name.startsWith('uploads_')),
+    ['avg', 'min', 'med', 'max', 'p90', 'p95', 'done', 'failed'].map((statistic) => ({
+      name: `uploads_${statistic}`,
+      primary: false,
+      better: statistic === 'done' ? 'higher' : 'lower',
+      unit: ['done', 'failed'].includes(statistic) ? 'count' : 's',
+      margin: ['max', 'p90', 'p95'].includes(statistic) ? 0.03 : 0.01,
+      margin_from: 'default',
+    })),
+    'each has metrics of its own',
+  );
+  const gated = `${withLoad('duration: 9s\nscenarios: {uploads: {users: 10}}')}metrics: [{name: uploads_p95, primary: true, margin: 10%}, {name: uploads_failed, primary: true}]\n`;
+  const users = await load(t, gated, COMPOSE);
+  t.match(users.load, { rate: 0, warmupS: 0, maxInFlight: 10 }, 'users are not warmed up');
+  t.match(
+    users.metrics.filter(({ primary }) => primary),
+    [
+      { name: 'uploads_p95', margin: 0.1 },
+      { name: 'uploads_failed', better: 'lower' },
+    ],
+    'they gate like any other',
+  );
+  const closed = (await load(t, withLoad('users: 5'), COMPOSE)).metrics.map(({ name }) => name);
+  t.ok(closed.includes('iteration_p95') && closed.includes('iteration_done'), 'a closed model alone has them too');
+  t.notOk((await load(t, BENCHMARK, COMPOSE)).metrics.some(({ name }) => name.startsWith('iteration')));
+});
+
+t.test('a metric of a scenario that there is not', async (t) => {
+  const file = `${withLoad('duration: 30s\nscenarios: {uploads: {users: 1}}')}metrics: [{name: upload_p95, primary: true}]\n`;
+  const [fault] = await faults(t, file, COMPOSE);
+  t.match(fault, /:15 metrics\/0\/name "upload_p95" is not built in \(did you mean uploads_p95\?\)/);
+  t.match(fault, /uploads_done, uploads_failed$/);
+});
+
+t.test('flags that would change scenarios', async (t) => {
+  const said = (flag: string, fields = SCENARIOS) => faults(t, withLoad(fields), COMPOSE, [flag]);
+  const why =
+    'load has the scenarios migrations, uploads, browse, orders, each with a rate or users and a time of its own';
+  t.match(await said('--rate=5'), [`--rate cannot be given: ${why}`]);
+  t.match(await said('--duration=5s'), [`--duration cannot be given: ${why}`]);
+  t.equal((await load(t, withLoad(SCENARIOS), COMPOSE, ['--warmup=1s'])).load.warmupS, 1);
+  t.match(await said('--warmup=1s', 'duration: 9s\nscenarios: {uploads: {users: 10}}'), [
+    '--warmup must be 0s: all scenarios of load have users, and everybody does this once, measured from the first iteration on',
+  ]);
+});
+
 t.test('another load generator', async (t) => {
   t.match(
     (await load(t, image(swap(BENCHMARK, 'rate: 200', 'rate: 200\n  arrivals: constant\n  max_in_flight: 7')), COMPOSE))
@@ -161,8 +263,12 @@ const wrong: [what: string, file: string, sentence: string][] = [
     withLoad('schedule: log.jsonl'),
     ":10 load/schedule is not there: log.jsonl, counted from the benchmark's folder",
   ],
-  ['no amount', withLoad(''), ':7 load needs rate and duration; instead it may have stages, schedule or users'],
-  ['no rate', withLoad('duration: 20s'), ':7 load needs rate; instead it may have schedule or users'],
+  [
+    'no amount',
+    withLoad(''),
+    ':7 load needs rate and duration; instead it may have stages, schedule, users or scenarios',
+  ],
+  ['no rate', withLoad('duration: 20s'), ':7 load needs rate; instead it may have schedule, users or scenarios'],
   ['no duration', withLoad('rate: 20'), ':7 load needs duration; instead it may have stages'],
   ['no amount for another generator', image(withLoad('')), ':7 load needs rate and duration'],
   ['no rate for another generator', image(withLoad('duration: 20s')), ':7 load needs rate'],
@@ -289,6 +395,101 @@ const wrong: [what: string, file: string, sentence: string][] = [
     'a metric from a schedule that there is not',
     `${withLoad('users: 5')}metrics: [{name: response_p95, primary: true}]\n`,
     ':14 metrics/0/primary cannot be true, since response_p95 counts from a schedule, which a closed model (load/users) has not',
+  ],
+  ...(
+    [
+      ['nothing', 'a: {start: 1s}', '/a needs users (a closed model), or rate or stages (an open one)'],
+      ['users and a rate', 'a: {users: 1, rate: 2}', `/a/rate must not be given with users: ${CLOSED}`],
+      [
+        'users and a limit',
+        'a: {users: 1, max_in_flight: 2}',
+        `/a/max_in_flight must not be given with users: ${CLOSED}`,
+      ],
+      [
+        'stages and a duration',
+        `a: {stages: ${ONE}, duration: 2s}`,
+        '/a/duration must not be given with stages: it is as long as they are together',
+      ],
+      ['iterations of nobody', 'a: {rate: 1, iterations: 2}', '/a has iterations, so it needs users too'],
+      [
+        'an unknown field',
+        'a: {user: 1}',
+        '/a/user is not known (did you mean users?); allowed here: users, iterations, think, rate, duration, stages, arrivals, start, max_in_flight',
+      ],
+      [
+        'a start after the window',
+        'a: {users: 1, start: 30s}',
+        '/a/start must be within the window, which lasts 30 s (load/duration); got 30s',
+      ],
+      [
+        'an end after the window',
+        'a: {rate: 1, start: 11s, duration: 20s}',
+        '/a/duration must end within the window, which lasts 30 s (load/duration); it ends after 31 s',
+      ],
+      [
+        'stages that end after the window',
+        'a: {start: 29s, stages: [{rate: 9, duration: 2s}]}',
+        '/a/stages must end within the window, which lasts 30 s (load/duration); it ends after 31 s',
+      ],
+      [
+        'a rate of nothing',
+        'a: {rate: 0.1, duration: 5s}',
+        '/a/duration must be long enough for one request: at 0.1 requests per second that is 10s',
+      ],
+      ['no time left', 'a: {rate: 10, start: 29500ms}', '/a must be >= 1s, got 500ms'],
+      [
+        'stages whose warm-up has no rate',
+        'a: {stages: [{rate: 0, duration: 1s}, {rate: 9, duration: 2s}]}',
+        '/a needs rate, that of the warm-up, since the first stage has 0; or warmup: 0s',
+      ],
+      [
+        'a name of metrics that are there',
+        'latency: {users: 1}',
+        '/latency must have another name: latency_avg is a metric of every benchmark already',
+      ],
+      [
+        'a name that is none',
+        'Up-load: {users: 1}',
+        '/Up-load must be named with lower-case letters, digits and _, starting with a letter, at most 40',
+      ],
+      ['none', '', ' must be a map of 1 to 10 names to scenarios, got an empty map'],
+    ] as const
+  ).map(([what, scenario, sentence]): [string, string, string] => [
+    `scenario: ${what}`,
+    withLoad(`duration: 30s\nscenarios: {${scenario}}`),
+    `:11 load/scenarios${sentence}`,
+  ]),
+  [
+    'scenarios without a window',
+    withLoad('scenarios: {a: {users: 1}}'),
+    ':7 load needs duration, the length of the window in which its scenarios are',
+  ],
+  [
+    'scenarios in no window',
+    withLoad('duration: 100ms\nscenarios: {a: {users: 1}}'),
+    ':10 load/duration must be >= 1s, got 100ms',
+  ],
+  ...(['rate: 9', 'users: 9', 'schedule: requests.csv', 'max_in_flight: 9'] as const).map(
+    (field): [string, string, string] => [
+      `scenarios beside ${field}`,
+      withLoad(`duration: 30s\n${field}\nscenarios: {a: {users: 1}}`),
+      `:11 load/${field.split(':')[0]} must not be given with scenarios: each scenario has its own`,
+    ],
+  ),
+  [
+    'users of scenarios and a warm-up',
+    withLoad('duration: 30s\nwarmup: 2s\nscenarios: {a: {users: 1}}'),
+    ':11 load/warmup must be 0s or left out where all scenarios have users: they are measured from the first iteration on; got 2s',
+  ],
+  [
+    'scenarios of users and a metric from a schedule',
+    `${withLoad('duration: 30s\nscenarios: {a: {users: 1}}')}metrics: [{name: response_p95, primary: true}]\n`,
+    ':15 metrics/0/primary cannot be true, since response_p95 counts from a schedule, which a closed model (users of load/scenarios) has not',
+  ],
+  [
+    'another generator and scenarios',
+    image(withLoad('duration: 9s\nscenarios: {a: {users: 1}}')),
+    `:13 load/scenarios must not be given with image: ${CONSTANT}`,
   ],
   [
     'another generator and stages',

@@ -96,8 +96,8 @@ t.test('paths that cannot be meant are refused at the start, with their place', 
   const refused = (fields: string, message: string) => t.throws(() => repository(t, fields), { exitCode: 2, message });
   const of = 'mayfly.yaml:4 repositories/octo/shop/paths';
   const form = 'must be a path from the root of the repository such as src/** or !**/*.md';
-  refused('    paths: []\n', `${of} must be a list of at least one path, got a list of 0`);
-  refused('    paths: src/**\n', `${of} must be a list of at least one path, got "src/**"`);
+  refused('    paths: []\n', `${of} must be a list of 1 to 100 paths, got a list of 0`);
+  refused('    paths: src/**\n', `${of} must be a list of 1 to 100 paths, got "src/**"`);
   refused('    paths: [7]\n', `${of}/0 must be a text, got 7`);
   refused('    paths: [/src/**]\n', `${of}/0 ${form}, without a slash before it, got "/src/**"`);
   refused('    paths: [src/**, ../other/**]\n', `${of}/1 ${form}, without . and .. in it, got "../other/**"`);

@@ -75,12 +75,13 @@ t.test('--help has the templates that there are', async (t) => {
   const { status, stdout } = command(ROOT, '--help');
   t.equal(status, 0);
   t.match(stdout, `--template=${NAMES.join('|')}`);
-  t.ok(NAMES.includes('http') && NAMES.includes('grpc'));
+  t.strictSame(NAMES, ['event', 'grpc', 'http']);
   t.notOk(listBenchmarks(ROOT).includes('templates'), 'the folder of the templates is no benchmark');
 });
 
 for (const template of NAMES) {
   t.test(`${template}: a benchmark by the rules, in a repository`, async (t) => {
+    const events = template === 'event';
     const top = join(place(t), "team's:#shop"); // what YAML and a shell want in quotes
     mkdirSync(join(top, 'perf'), { recursive: true });
     execFileSync('git', ['init', '--quiet', top]);
@@ -92,12 +93,16 @@ for (const template of NAMES) {
     t.match(config, {
       benchmark: 'perf-search-two',
       builds: { 'search-two': { kind: 'git', repository: top, context: 'perf/search-two/service' } },
-      load: { target: /^http:\/\/search-two:\d+$/ },
-      scrape: [{ service: 'search-two' }],
+      load: { target: events ? 'http://producer:8080' : /^http:\/\/search-two:\d+$/ },
+      scrape: events ? [] : [{ service: 'search-two' }],
     });
+    const what = events ? 'delivery' : 'latency';
     t.strictSame(
-      config.metrics.filter(({ primary }) => primary).map(({ name }) => name),
-      ['latency_med', 'latency_p95', 'cpu_seconds_per_request'],
+      config.metrics
+        .filter(({ primary }) => primary)
+        .map(({ name }) => name)
+        .sort(),
+      ['cpu_seconds_per_request', `${what}_med`, `${what}_p95`],
       'what gates',
     );
     const files = readdirSync(dir, { recursive: true, encoding: 'utf8' });
@@ -115,7 +120,7 @@ git -C ${inShell(top)} add perf/search-two
 git -C ${inShell(top)} commit --quiet --message='Benchmark search-two' -- perf/search-two
 # measure it once
 npm run bench -- --benchmark=${inShell(dir)} --against=none --rounds=1
-# change search-two/service/server.ts, then compare what is not committed with what is
+# change search-two/service/${events ? 'consumer' : 'server'}.ts, then compare what is not committed with what is
 npm run bench -- --benchmark=${inShell(dir)} --commit=worktree --against=HEAD
 `,
     );
