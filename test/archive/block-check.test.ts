@@ -26,6 +26,7 @@ import {
   restoreMeta,
 } from '../../scripts/archive/block-check.ts';
 import { IMAGES } from '../../scripts/images/images.ts';
+import { type KeptLine, writeLogFile } from '../../scripts/logs/kept.ts';
 import { run } from '../e2e/helpers.ts';
 
 const LABELS = { run_id: '01JZZZZZZZZZZZZZZZZZZZZZZA', benchmark: 'shop', host: 'h0st' };
@@ -196,6 +197,39 @@ t.test('a lost meta.json is made anew, as it was, unless the rest is damaged', a
   truncateSync(join(dir, 'index'), 4000);
   await t.rejects(restoreMeta(dir, LABELS), { message: /cannot be made anew: index/ });
   t.notOk(existsSync(join(dir, 'meta.json')));
+});
+
+t.test('log files beside the chunks belong to a block, and are read whole', async (t) => {
+  const dir = copy(t);
+  const file = join(dir, 'chunks', 'logs-3.gz');
+  const lines = Array.from(
+    { length: 500 },
+    (_, i): KeptLine => ({
+      time: '2026-11-28T22:00:00.000000000Z',
+      stream: 'o',
+      side: 'candidate',
+      service: 'shop',
+      replica: 1,
+      text: `line ${Math.sin(i)}`,
+    }),
+  );
+  await writeLogFile(join(dir, 'chunks'), 'logs-3.gz', lines);
+  unlinkSync(join(dir, 'meta.json'));
+  await restoreMeta(dir, LABELS);
+  const listed = JSON.parse(readFileSync(join(dir, 'meta.json'), 'utf8')).thanos.files;
+  t.ok(
+    listed.some((one: { rel_path: string }) => one.rel_path === 'chunks/logs-3.gz'),
+    'in what a repair writes too',
+  );
+  t.strictSame(await faultsOf(dir), []);
+  const bytes = readFileSync(file);
+  bytes[bytes.length - 6]! ^= 1;
+  writeFileSync(file, bytes);
+  t.strictSame(await faultsOf(dir), ['chunks/logs-3.gz is damaged: incorrect data check']);
+  truncateSync(file, 100);
+  t.strictSame(await faultsOf(dir), [`chunks/logs-3.gz has 100 bytes; meta.json says ${bytes.length}`]);
+  unlinkSync(file);
+  t.strictSame(await faultsOf(dir), ['chunks/logs-3.gz is missing']);
 });
 
 t.test('marks and tombstones belong to a block; tombstones are checked', async (t) => {

@@ -34,6 +34,13 @@ const ctx = {
 const textOf = (run: RunDocument) => openMetrics(runSamples(run));
 const spoilt: RoundDocument['reasons'] = [{ code: 'host-load', message: 'the host was busy' }];
 
+t.test('of what was deployed already the trend has that it was measured, and no figure', async (t) => {
+  const names = runSamples(makeRun({ deployed: { url: 'https://staging.example.org' } })).map(
+    ({ series }) => series.split('{')[0],
+  );
+  t.strictSame(names, ['mayfly_run_start_timestamp_seconds', 'mayfly_run_duration_seconds']);
+});
+
 t.test('a run of one side, line by line', async (t) => {
   const run = makeRun({
     rounds: [
