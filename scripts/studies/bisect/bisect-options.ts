@@ -14,7 +14,17 @@ import { LABEL } from './bisect-commits.ts';
 import { listCommits } from './commits.ts';
 
 /** What every comparison is given of the flags of `npm run bench`. */
-const PASSED = ['benchmark', 'rate', 'duration', 'warmup', 'pairing', 'max-rounds', 'max-minutes', 'objstore'];
+const PASSED = [
+  'benchmark',
+  'variant',
+  'rate',
+  'duration',
+  'warmup',
+  'pairing',
+  'max-rounds',
+  'max-minutes',
+  'objstore',
+];
 
 export const BISECT_FLAGS: readonly Flag[] = [
   { name: 'good', value: 'REF', help: 'a commit before it became slower: hash, branch or tag' },

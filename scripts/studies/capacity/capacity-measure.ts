@@ -42,7 +42,7 @@ export async function findCapacity(
   const run = await withRun(
     { ...config, metrics: [...config.metrics, CAPACITY], rounds: CONFIRMATIONS },
     ctx,
-    async (stack) => {
+    async (stack, ctx) => {
       const { probes, answer } = await probeAll(stack, limits, ctx);
       sure = answer.sure;
       return { status: keep(answer, probes, stack, ctx) };

@@ -9,7 +9,7 @@ import type { Metric } from '../../documents/run.ts';
 import type { Limits } from './capacity-search.ts';
 
 /** What the run is given of the flags of `npm run bench`. */
-const PASSED = ['benchmark', 'commit', 'duration', 'warmup', 'label', 'objstore'];
+const PASSED = ['benchmark', 'commit', 'variant', 'duration', 'warmup', 'label', 'objstore'];
 const HIGHEST = 1_000_000;
 const HINT = 'see npm run capacity -- --help';
 
@@ -36,6 +36,13 @@ type Values = Record<string, string[]>;
 export async function readOptions(values: Values, env: ConfigEnv): Promise<{ config: Config; limits: Limits }> {
   const config = await loadConfig({ ...benchFlags(values, PASSED), against: 'none' }, env);
   checkModel(config);
+  if (config.disturbances.length > 0)
+    throw new UsageError(
+      `${config.file}: the capacity is searched of a service that is left alone, but the benchmark has disturbances`,
+      {
+        hint: 'Measure it with a benchmark without disturbances.',
+      },
+    );
   const objectives = { ...config.objectives, ...parseGiven(values.objective ?? [], config.metrics) };
   if (Object.keys(objectives).length === 0) {
     throw new UsageError(`${config.file}: the benchmark has no objectives, so nothing says what rate is too high`, {
@@ -51,8 +58,10 @@ export async function readOptions(values: Values, env: ConfigEnv): Promise<{ con
 /** Each probe has a rate of its own: only where the rate is constant does that change one thing. */
 function checkModel({ file, load: { model } }: Config): void {
   const other =
-    model.kind === 'closed'
-      ? 'users'
+    model.kind !== 'open'
+      ? model.kind === 'closed'
+        ? 'users'
+        : 'scenarios'
       : model.arrivals === 'file'
         ? 'schedule'
         : model.stages

@@ -32,6 +32,7 @@ export function judgeProbe(round: RoundDocument, plan: Pick<Plan, 'config' | 'cp
   const failing = 'failed_requests' in objectives ? undefined : reasonOf('failed-requests');
   const ofTheService =
     reasonOf('out-of-memory', 'restarted') ??
+    reasonOf('not-drained', 'events-lost', 'dead-lettered', 'records-missing') ??
     failing ??
     breaches.find(({ metric }) => metric in round.samples && !OF_THE_LOAD.test(metric))?.why;
   const failure = ofTheService ?? breaches[0]?.why ?? reasonOf('dropped-iterations', 'rate-missed', 'generator-failed');

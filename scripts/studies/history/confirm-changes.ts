@@ -23,22 +23,25 @@ import type { SuspectedChange } from '../../store/judgements.ts';
 
 /**
  * Looks for changes in the whole master set of a branch on a host and keeps those that are new; a sentence for each.
- * What is known is never moved or removed. `runs`: the master set, where it is read already.
+ * What is known is never moved or removed. `variant`: absent for the runs of none. `runs`: the master set, where it is read already.
  */
 export function suspectChanges(
   benchmark: string,
   hostId: string,
   store: Store,
   branch?: string,
-  runs = store.masterRuns(benchmark, hostId, undefined, undefined, branch),
+  variant?: string,
+  runs = store.masterRuns(benchmark, hostId, undefined, undefined, branch, variant),
 ): string[] {
-  const known = store.suspectedChanges(benchmark, hostId).filter((change) => change.branch === branch);
+  const known = store
+    .suspectedChanges(benchmark, hostId)
+    .filter((change) => change.branch === branch && change.variant === variant);
   const found = newSuspects(runs, known);
   const found_at = new Date().toISOString();
   for (const suspect of found) store.addSuspectedChange({ benchmark, host_id: hostId, found_at, ...suspect });
   return found.map(({ metric, commit, before, ratio }) => {
     const { unit, better } = runs.at(-1)!.metrics.find(({ name }) => name === metric)!;
-    return `suspected on ${branch === undefined ? 'the default branch' : `the branch ${branch}`}: ${titleOf(metric)} ${ratioWords(metric, unit, better, ratio)} from ${shortCommit(before)} to ${shortCommit(commit)}; npm run history -- --benchmark=${benchmark} --confirm measures both`;
+    return `suspected on ${branch === undefined ? 'the default branch' : `the branch ${branch}`}: ${titleOf(metric)} ${ratioWords(metric, unit, better, ratio)} from ${shortCommit(before)} to ${shortCommit(commit)}${variant === undefined ? '' : ` (${variant})`}; npm run history -- --benchmark=${benchmark} --confirm measures both`;
   });
 }
 
@@ -51,10 +54,11 @@ export function suspectChanges(
 export function suspectFromRun(run: RunDocument, store: Store): string[] {
   const { verdict, benchmark, host, sides } = run;
   if (!run.master || !verdict || verdict.verdict === 'INVALID' || !sides.baseline) return [];
-  const { commit } = sides.candidate;
+  if (sides.baseline.variant !== sides.candidate.variant) return [];
+  const { commit, variant } = sides.candidate;
   const anchor = sides.baseline.commit;
   const found = [{ host_id: host.id }, {}]
-    .flatMap((where) => store.runs({ benchmark, ...where, master: true, branch: run.branch, limit: RECENT }))
+    .flatMap((where) => store.runs({ benchmark, ...where, master: true, branch: run.branch, variant, limit: RECENT }))
     .find(
       (one) =>
         one.status === 'complete' &&
@@ -185,7 +189,10 @@ export async function confirmChanges(
     ctx.store.run(run_id).metrics.find(({ name }) => name === metric)?.better ?? 'lower';
   const worse = (change: SuspectedChange) => isWorse(change.ratio, better(change));
   const checked: Checked[] = [];
-  for (const together of Map.groupBy(open, (change) => `${change.before} ${change.commit} ${worse(change)}`).values()) {
+  for (const together of Map.groupBy(
+    open,
+    (change) => `${change.before} ${change.commit} ${worse(change)} ${change.variant ?? ''}`,
+  ).values()) {
     checked.push(...(await check(together, worse(together[0]!), asked, how, ctx)));
   }
   return checked;
@@ -205,12 +212,13 @@ async function check(
   how: Confirming,
   ctx: Context,
 ): Promise<Checked[]> {
-  const { before, commit, run_id } = changes[0]!;
+  const { before, commit, run_id, variant } = changes[0]!;
   const [candidate, baseline] = worse ? [commit, before] : [before, commit];
   const options: BenchOptions = {
     benchmark: asked,
     commit: candidate,
     against: baseline,
+    ...(variant === undefined ? {} : { variant }),
     labels: { ...how.labels, ...PURPOSE, change: run_id },
     ...(changes.length > 1 ? { rounds: String(ROUNDS) } : {}),
     ...(how.maxMinutes === undefined ? {} : { maxMinutes: String(how.maxMinutes) }),

@@ -29,6 +29,7 @@ const others: [load: string, what: string][] = [
   ['  stages: [{rate: 9, duration: 9s}]\n', 'stages'],
   ['  schedule: log.csv\n', 'schedule'],
   ['  users: 5\n', 'users'],
+  ['  duration: 9s\n  scenarios: {browse: {rate: 5}}\n', 'scenarios'],
   ['  rate: 200\n  duration: 20s\n  arrivals: poisson\n', 'arrivals: poisson'],
 ];
 for (const [load, what] of others) {
@@ -40,3 +41,13 @@ for (const [load, what] of others) {
     });
   });
 }
+
+t.test('not with disturbances', async (t) => {
+  const disturbed =
+    '  rate: 200\n  duration: 20s\nreplicas: {shop: 1}\ndisturbances: [{at: 5s, kind: restart, service: shop}]\n';
+  await t.rejects(asked(t, disturbed), {
+    name: 'UsageError',
+    message: `${t.testdirName}/benchmarks/shop/benchmark.yaml: the capacity is searched of a service that is left alone, but the benchmark has disturbances`,
+    hint: 'Measure it with a benchmark without disturbances.',
+  });
+});

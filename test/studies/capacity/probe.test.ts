@@ -73,6 +73,8 @@ t.test('not met', async (t) => {
   t.match(judge({}, [], { latency_p99: 1 }), { outcome: 'failed', why: 'latency p99 has no value' });
   for (const code of ['dropped-iterations', 'rate-missed', 'out-of-memory', 'restarted'] as const)
     t.same(judge({}, [code]), { outcome: 'failed', why: code });
+  for (const code of ['not-drained', 'events-lost', 'dead-lettered', 'records-missing'] as const)
+    t.same(judge({}, [code, 'start-lag']), { outcome: 'failed', why: code }, 'a rate at which events stay behind');
   t.match(judge({ failed_requests: 0.001 }, ['failed-requests']), { outcome: 'failed', why: /^errors 0\.1/ });
   t.same(
     judge({ failed_requests: 0.001 }, ['failed-requests'], { latency_p95: 1 }),
