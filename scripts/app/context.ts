@@ -6,7 +6,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { ImageName } from '../images/images.ts';
 import type { PrometheusClient } from '../measure/collect/prometheus.ts';
 import { connectPrometheus } from '../measure/collect/prometheus.ts';
-import type { SetupResult } from '../setup/machine.ts';
+import type { ImageFound, SetupResult } from '../setup/machine.ts';
 import type { Store } from '../store/db.ts';
 
 export interface Context {
@@ -22,8 +22,8 @@ export interface Context {
   /** Milliseconds since the epoch. */
   now(): number;
   newRunId(): string;
-  /** Gets images that only this work needs; name -> its tag. Throws InfrastructureError. */
-  obtainImages(names: ImageName[]): Promise<Record<string, string>>;
+  /** Gets images that only this work needs, by name. Throws InfrastructureError. */
+  obtainImages(names: ImageName[]): Promise<Record<string, ImageFound>>;
   /** A client of a Prometheus; the signal ends its requests. */
   prometheus(url: string, signal?: AbortSignal): PrometheusClient;
 }

@@ -8,11 +8,14 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { crc32c } from '@node-rs/crc32';
 import { InfrastructureError } from '../core/errors.ts';
+import { logFileFault } from '../logs/kept.ts';
 import { RequestsFault, type RequestsReader, requestsReader } from '../requests/view.ts';
 import { writeWhole } from '../stack/run-folder.ts';
 import { TELEMETRY_MARK } from './blocks.ts';
+import { isLogInBlock } from './carried-logs.ts';
 import { isProfileInBlock } from './carried-profiles.ts';
 import { roundInBlock } from './carried-requests.ts';
+import { isTracesInBlock } from './carried-traces.ts';
 
 /** What is wrong with a file of a block. */
 export interface BlockFault {
@@ -100,6 +103,7 @@ export async function checkBlock(
     bytes += (await checked(dir, 'tombstones', checkTombstones, faults)).bytes;
   if (index.content) faults.push(...compareWithMeta(index.content, segments, meta));
   const requests = await checkRequests(dir, meta.thanos?.labels?.run_id, options.reader, faults);
+  bytes += await checkLogs(dir, faults);
   return {
     ulid,
     faults,
@@ -134,6 +138,19 @@ async function checkRequests(
     sum.rows += head.rows;
   }
   return sum;
+}
+
+/** Reads every log file; one that is missing or has another size is told already. Gives their bytes. */
+async function checkLogs(dir: string, faults: BlockFault[]): Promise<number> {
+  let bytes = 0;
+  for (const name of await namesIn(dir, (name) => isLogInBlock(`chunks/${name}`))) {
+    const file = `chunks/${name}`;
+    if (faults.some((fault) => fault.file === file)) continue;
+    const message = await logFileFault(join(dir, file));
+    if (message !== null) faults.push({ file, message });
+    bytes += (await stat(join(dir, file))).size;
+  }
+  return bytes;
 }
 
 const MISSING = 'is missing';
@@ -401,7 +418,7 @@ export async function restoreMeta(dir: string, labels: Record<string, string>): 
   const histograms = sum((segment) => segment.histograms);
   const beside = [
     ...(await requestFilesIn(dir)),
-    ...(await namesIn(dir, (name) => isProfileInBlock(`chunks/${name}`))),
+    ...(await namesIn(dir, (name) => isKeptInBlock(`chunks/${name}`))),
     ...(await namesIn(dir, (name) => `chunks/${name}` === TELEMETRY_MARK)),
   ];
   const files = await Promise.all(
@@ -490,7 +507,9 @@ function reader(data: Buffer) {
 }
 
 /** Whether a file lies beside the data of a block, for the run that the block is of. */
-const isCarried = (path: string): boolean => roundInBlock(path) !== null || isProfileInBlock(path);
+const isCarried = (path: string): boolean => roundInBlock(path) !== null || isKeptInBlock(path);
+/** The same of what is no requests. */
+const isKeptInBlock = (path: string): boolean => isProfileInBlock(path) || isLogInBlock(path) || isTracesInBlock(path);
 
 /** Whether a file belongs to a block or to what is said about it. */
 export const isBlockFile = (path: string): boolean =>

@@ -4,12 +4,14 @@
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../app/context.ts';
-import { InfrastructureError } from '../core/errors.ts';
+import { firstLine, InfrastructureError } from '../core/errors.ts';
 import type { PrometheusClient } from '../measure/collect/prometheus.ts';
 import { OWNER_FILE, PENDING_FILE, writeWhole } from '../stack/run-folder.ts';
 import { SERIES_FOLDER } from '../telemetry/series-files.ts';
+import { carryLogs } from './carried-logs.ts';
 import { carryProfiles } from './carried-profiles.ts';
 import { carryRequests } from './carried-requests.ts';
+import { carryTraces } from './carried-traces.ts';
 import { LOCK_FILE } from './run-lock.ts';
 import { readSnapshot, type Snapshot } from './snapshot.ts';
 import { addTelemetry } from './telemetry-blocks.ts';
@@ -101,6 +103,11 @@ export async function moved(runDir: string, { from, labels }: Pending, ctx: Cont
   await addTelemetry(runDir, dir, labels.run_id, ctx);
   const snapshot = await readSnapshot(dir);
   await carryProfiles(runDir, snapshot);
+  await carryTraces(runDir, snapshot);
+  const logs = await carryLogs(runDir, snapshot).catch((error) =>
+    ctx.progress.warn(`the logs of run ${labels.run_id} are not all in its block: ${firstLine(error)}`),
+  );
+  if (logs) ctx.store.amendRun(labels.run_id, { logs });
   const requests = await carryRequests(runDir, snapshot, labels.run_id, ctx.progress);
   return requests ? { ...snapshot, requests } : snapshot;
 }

@@ -30,6 +30,8 @@ export const TREND_LABELS = { stream: 'trend' };
 
 /** The default branch has no label: its series are those of before there were others. */
 const DEFAULT = '';
+/** So has a run without a variant. */
+const NONE = '';
 
 /**
  * Everything the trend has of a run: when it was, how it went, and each sample of each round that counts, at the start
@@ -38,7 +40,7 @@ const DEFAULT = '';
 export function runSamples(run: RunDocument): TrendSample[] {
   const { run_id, benchmark, status, pairing, branch = DEFAULT } = run;
   const host = run.host.id;
-  const { ref, commit } = run.sides.candidate;
+  const { ref, commit, variant = NONE } = run.sides.candidate;
   // What a comparison did not come to the end of has no verdict yet.
   const verdict =
     status === 'invalid'
@@ -59,6 +61,8 @@ export function runSamples(run: RunDocument): TrendSample[] {
       status,
       verdict,
       branch,
+      variant,
+      against_variant: run.sides.baseline?.variant ?? NONE,
     }),
     value: startMs / 1000,
     atMs: startMs,
@@ -73,11 +77,14 @@ export function runSamples(run: RunDocument): TrendSample[] {
             atMs: startMs,
           },
         ];
+  // What somebody else has deployed is on no line of the commits that are built.
+  if (run.deployed) return [start, ...duration];
   return [start, ...duration, ...sidesOf(run).flatMap(([side, { commit }]) => sideSamples(run, side, commit, startMs))];
 }
 
 function sideSamples(run: RunDocument, side: SideName, commit: string, startMs: number): TrendSample[] {
   const { run_id, benchmark, branch = DEFAULT } = run;
+  const variant = run.sides[side]?.variant ?? NONE;
   const host = run.host.id;
   const counted = countedRounds(run, side);
   const measured = run.rounds.filter((round) => round.side === side && round.rate === undefined).length;
@@ -93,7 +100,7 @@ function sideSamples(run: RunDocument, side: SideName, commit: string, startMs: 
     })),
     ...counted.flatMap((round) =>
       Object.entries(round.samples).map(([metric, { value, unit }]) => ({
-        series: series('mayfly_sample', { benchmark, run_id, commit, side, host, metric, unit, branch }),
+        series: series('mayfly_sample', { benchmark, run_id, commit, side, host, metric, unit, branch, variant }),
         value,
         atMs: Date.parse(round.started_at),
       })),
@@ -105,8 +112,8 @@ const sidesOf = (run: RunDocument) => Object.entries(run.sides) as [SideName, Si
 
 /** Each change point, at the start of the first run after it. */
 export function changePointSamples(points: ChangePoint[]): TrendSample[] {
-  return points.map(({ benchmark, metric, commit, before, host_id, ratio, at, branch = DEFAULT }) => ({
-    series: series('mayfly_change_point', { benchmark, metric, commit, before, host: host_id, branch }),
+  return points.map(({ benchmark, metric, commit, before, host_id, ratio, at, branch = DEFAULT, variant = NONE }) => ({
+    series: series('mayfly_change_point', { benchmark, metric, commit, before, host: host_id, branch, variant }),
     value: ratio,
     atMs: Date.parse(at),
   }));

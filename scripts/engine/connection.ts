@@ -1,4 +1,5 @@
 /** The one connection to the Docker engine: requests over its unix socket, and what becomes of its refusals. */
+import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher, request } from 'undici';
 import { InfrastructureError } from '../core/errors.ts';
 
@@ -23,8 +24,10 @@ export class EngineError extends InfrastructureError {
 
 interface SendOptions {
   body?: unknown;
+  /** A tar archive, in place of `body`. */
+  bytes?: Buffer | Readable;
   signal?: AbortSignal | undefined;
-  /** Milliseconds that the engine may take to begin its answer. */
+  /** Milliseconds that the engine may take to begin its answer; 0: any time. */
   answerMs?: number;
   /** Milliseconds that may pass within its answer; absent: any time. */
   stallMs?: number;
@@ -43,6 +46,9 @@ export function connectSocket(socket: string) {
         signal: options.signal ?? null,
         ...(options.answerMs === undefined ? {} : { headersTimeout: options.answerMs }),
         ...(options.stallMs === undefined ? {} : { bodyTimeout: options.stallMs }),
+        ...(options.bytes === undefined
+          ? {}
+          : { body: options.bytes, headers: { 'content-type': 'application/x-tar' } }),
         ...(options.body === undefined
           ? {}
           : { body: JSON.stringify(options.body), headers: { 'content-type': 'application/json' } }),

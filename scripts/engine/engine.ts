@@ -2,6 +2,8 @@
  * The Docker Engine's HTTP API over its unix socket: everything that Compose does not do or does too slowly.
  * Source: Docker Engine API v1.41, docs.docker.com/engine/api/v1.41.
  */
+import { dirname } from 'node:path';
+import type { Readable } from 'node:stream';
 import { connectSocket, EngineError, refusal } from './connection.ts';
 import { imageCalls } from './engine-images.ts';
 import { unpackFile } from './tar.ts';
@@ -189,8 +191,60 @@ export function connectEngine(socket: string) {
       return StatusCode;
     },
 
-    stop: (id: string, graceS: number) => tolerant(call('POST', `/containers/${id}/stop?t=${graceS}`), 304, 404),
+    /** SIGTERM, and SIGKILL after the grace; without one the container's own. */
+    stop: (id: string, graceS?: number) =>
+      tolerant(call('POST', `/containers/${id}/stop${graceS === undefined ? '' : `?t=${graceS}`}`), 304, 404),
     kill: (id: string, signal: string) => tolerant(call('POST', `/containers/${id}/kill?signal=${signal}`), 404, 409),
+
+    pause: (id: string) => call<void>('POST', `/containers/${id}/pause`),
+    unpause: (id: string) => call<void>('POST', `/containers/${id}/unpause`),
+
+    /** Runs a program in a container to its end. Neither of its streams may be without end: both are kept whole. */
+    async exec(
+      id: string,
+      command: string[],
+      signal?: AbortSignal,
+    ): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+      const { Id } = await call<{ Id: string }>('POST', `/containers/${id}/exec`, {
+        body: { AttachStdout: true, AttachStderr: true, Cmd: command },
+        signal,
+      });
+      const response = await send('POST', `/exec/${Id}/start`, { body: { Detach: false, Tty: false }, signal });
+      const bytes = Buffer.from(await response.body.arrayBuffer());
+      if (response.statusCode >= 400) throw refusal(response.statusCode, bytes.toString(), 'POST', `/exec/${Id}/start`);
+      const { stdout, stderr } = demultiplex(bytes);
+      const { ExitCode } = await call<{ ExitCode: number }>('GET', `/exec/${Id}/json`, { signal });
+      return { exitCode: ExitCode, stdout, stderr };
+    },
+
+    /** All that the engine says of a container, in its own words. */
+    describe: (id: string) => call<Record<string, any>>('GET', `/containers/${id}/json`),
+    /** What an image gives a container that says nothing of its own, in the engine's words. */
+    imageDefaults: async (ref: string): Promise<Record<string, any>> =>
+      (await call<{ Config: Record<string, any> | null }>('GET', `/images/${ref}/json`)).Config ?? {},
+    /** Creates a container by the engine's own description of one. */
+    createFrom: async (name: string, body: Record<string, unknown>): Promise<string> =>
+      (await call<{ Id: string }>('POST', `/containers/create?name=${encodeURIComponent(name)}`, { body })).Id,
+
+    /** Copies a file from one container into the same folder of another one, with its owner and mode. */
+    async copyAcross(from: string, to: string, path: string): Promise<void> {
+      const source = await send('GET', `/containers/${from}/archive?path=${encodeURIComponent(path)}`);
+      const bytes = Buffer.from(await source.body.arrayBuffer());
+      if (source.statusCode >= 400)
+        throw refusal(source.statusCode, bytes.toString(), 'GET', `/containers/${from}/archive`);
+      const target = `/containers/${to}/archive?path=${encodeURIComponent(dirname(path))}`;
+      const response = await send('PUT', target, { bytes });
+      const text = await response.body.text();
+      if (response.statusCode >= 400) throw refusal(response.statusCode, text, 'PUT', target);
+    },
+
+    /** Unpacks a tar stream in a folder of a container, which need not run. The folder must be there. */
+    async putArchive(id: string, folder: string, archive: Readable, signal?: AbortSignal): Promise<void> {
+      const target = `/containers/${id}/archive?path=${encodeURIComponent(folder)}`;
+      const response = await send('PUT', target, { bytes: archive, signal, answerMs: 0 });
+      const text = await response.body.text();
+      if (response.statusCode >= 400) throw refusal(response.statusCode, text, 'PUT', target);
+    },
 
     /** Kills and removes the container with its anonymous volumes; one that is gone or going is no error. */
     remove: (id: string) => tolerant(call('DELETE', `/containers/${id}?force=true&v=true`), 404, 409),
@@ -205,6 +259,22 @@ export function connectEngine(socket: string) {
       if (response.statusCode >= 400)
         throw refusal(response.statusCode, bytes.toString(), 'GET', `/containers/${id}/logs`);
       return demultiplex(bytes);
+    },
+
+    /**
+     * The whole log of a container with times, in pieces as they come: logLineReader of log-lines.ts makes lines of them.
+     */
+    async timedLog(
+      id: string,
+      streams: readonly ('stdout' | 'stderr')[],
+      onBytes: (bytes: Buffer) => void,
+      signal: AbortSignal,
+    ): Promise<void> {
+      const wanted = streams.map((stream) => `${stream}=true`).join('&');
+      const response = await send('GET', `/containers/${id}/logs?${wanted}&timestamps=true`, { signal });
+      if (response.statusCode >= 400)
+        throw refusal(response.statusCode, await response.body.text(), 'GET', `/containers/${id}/logs`);
+      for await (const chunk of response.body) onBytes(chunk as Buffer);
     },
 
     /** Calls back with what the container writes, until it ends or the signal aborts. */
@@ -288,6 +358,12 @@ export function connectEngine(socket: string) {
           Labels: labels,
         },
       }),
+    /** A plain volume; one that is there stays as it is. */
+    createVolume: (name: string, labels: Labels) =>
+      call<unknown>('POST', '/volumes/create', { body: { Name: name, Labels: labels } }),
+    /** Folder of the engine's host that a volume is. */
+    volumeFolder: async (name: string): Promise<string> =>
+      (await call<{ Mountpoint: string }>('GET', `/volumes/${encodeURIComponent(name)}`)).Mountpoint,
     removeVolume: (name: string) => tolerant(call('DELETE', `/volumes/${encodeURIComponent(name)}?force=true`), 404),
 
     /** Calls back for each event of containers with this label, until the signal aborts. */

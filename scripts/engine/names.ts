@@ -23,9 +23,14 @@ export const LABEL = {
   oneShot: 'dev.mayfly.one-shot',
   /** The user asked for the stack to stay: the sweep leaves it alone. */
   keep: 'dev.mayfly.keep',
+  /** Of what carries a run to the engine of another host: `checkout`, `data`, `filler` or `harness`. */
+  far: 'dev.mayfly.far',
   /** Compose project of an archive, or of the S3 gateway: long-running, so none of the others is on it. */
   longRunning: 'dev.mayfly.lasting',
-  /** Folder of an archive or a gateway: without it nothing can take its containers down but the sweep. */
+  /**
+   * Folder of an archive or a gateway: without it nothing can take its containers down but the sweep. Of a volume on the
+   * engine of another host: the data folder whose runs it keeps.
+   */
   folder: 'dev.mayfly.folder',
 } as const;
 

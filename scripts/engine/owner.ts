@@ -39,9 +39,12 @@ export const thisProcess = () => ({
  * Labels of an object on the engine that this process owns under an id: by them sweep tells what a dead process has
  * left.
  */
-export function ownerLabels(id: string): Record<string, string> {
+export const ownerLabels = (id: string): Record<string, string> => ({ [LABEL.run]: id, ...processLabels() });
+
+/** The part of them that says whose it is. */
+export function processLabels(): Record<string, string> {
   const { pid, pidStart, hostname } = thisProcess();
-  return { [LABEL.run]: id, [LABEL.pid]: String(pid), [LABEL.pidStart]: pidStart, [LABEL.hostname]: hostname };
+  return { [LABEL.pid]: String(pid), [LABEL.pidStart]: pidStart, [LABEL.hostname]: hostname };
 }
 
 /** The user of this process, as a container's user: what it writes to a folder of this host is the user's own. */

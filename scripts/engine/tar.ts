@@ -1,13 +1,29 @@
-/** One file out of a tar stream, as the engine gives what a container holds. What it is was up to the container. */
+/** Tar streams, as the engine takes and gives them. */
 import { createWriteStream } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { Parser, type ReadEntry } from 'tar';
+import { create, Parser, type ReadEntry } from 'tar';
 
 /**
- * Writes the only entry to `to`, whole or not at all. One that is no file, or longer than `limitBytes`, is an error,
- * and is not read to its end.
+ * Paths of a folder (those of folders with all that is in them) as a tar stream, below `to` in it; links stay links.
+ * `wanted`: leaves out what it says no to. The stream fails where a file cannot be read.
+ */
+export function packFolder(
+  from: string,
+  paths: readonly string[],
+  { to, wanted = () => true }: { to: string; wanted?: (path: string) => boolean },
+): Readable {
+  const packed = create(
+    { cwd: from, prefix: to, portable: true, strict: true, gzip: { level: 1 }, filter: (path) => wanted(path) },
+    paths.map((path) => `./${path}`), // one that begins with @ would be taken for an archive
+  );
+  return Readable.from(packed as unknown as AsyncIterable<Buffer>);
+}
+
+/**
+ * Writes the only entry of what the engine gives of a container to `to`, whole or not at all: what it is was up to the
+ * container. One that is no file, or longer than `limitBytes`, is an error, and is not read to its end.
  */
 export async function unpackFile(archive: Readable, to: string, limitBytes: number): Promise<void> {
   const temporary = `${to}.${process.pid}.tmp`;

@@ -16,7 +16,7 @@ const LOOK_MS = 100;
  * Starts a project, whose containers carry the label, and waits as composeUp does. Where it is told how many containers
  * to expect, the engine is asked beside it: the package answers half a second after Compose has ended. Compose cannot
  * be told to stop: on an abort everything with the label is removed under it until it gives up, and the signal's reason
- * is thrown.
+ * is thrown. `beforeRemoval` comes before that, and where Compose itself has failed.
  */
 export async function up(
   project: Project,
@@ -24,7 +24,11 @@ export async function up(
   signal: AbortSignal,
   timeoutS: number | null,
   ctx: Context,
-  { variables = {}, expected = null }: { variables?: Record<string, string>; expected?: number | null } = {},
+  {
+    variables = {},
+    expected = null,
+    beforeRemoval = async () => {},
+  }: { variables?: Record<string, string>; expected?: number | null; beforeRemoval?: () => Promise<void> } = {},
 ): Promise<void> {
   let settled = false;
   const work = composeUp(project, { ...dockerEnv(ctx.env), ...variables }, timeoutS).finally(() => (settled = true));
@@ -37,6 +41,7 @@ export async function up(
   await Promise.race([work, well, aborted(signal)])
     .finally(() => seen.abort())
     .catch(async (error) => {
+      await beforeRemoval();
       while (!settled) {
         await removeAll(ctx.engine, [label], 0).catch(() => {});
         await Promise.race([sleep(300), work.catch(() => {})]);

@@ -72,7 +72,11 @@ async function inCopy<T>(
 }
 
 /** A folder of its own in the cache, for as long as `work` takes. */
-export async function inTemporary<T>(purpose: string, work: (folder: string) => Promise<T>, ctx: Context): Promise<T> {
+export async function inTemporary<T>(
+  purpose: string,
+  work: (folder: string) => Promise<T>,
+  ctx: Pick<Context, 'paths'>,
+): Promise<T> {
   await mkdir(ctx.paths.cache, { recursive: true });
   const folder = await mkdtemp(join(ctx.paths.cache, temporaryPrefix(purpose)));
   try {

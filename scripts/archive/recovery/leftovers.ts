@@ -3,16 +3,17 @@ import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../../app/context.ts';
-import type { MayflyError } from '../../core/errors.ts';
+import { firstLine, type MayflyError } from '../../core/errors.ts';
 import { exists } from '../../core/files.ts';
 import { LABEL } from '../../engine/names.ts';
 import { isAlive } from '../../engine/owner.ts';
 import { removeAll } from '../../engine/remove.ts';
 import { PENDING_FILE, runOwner } from '../../stack/run-folder.ts';
+import { keepLogsAside } from '../carried-logs.ts';
 import { showLiveRuns } from '../live.ts';
 import { moved, readPending, removeTheRest } from '../pending.ts';
 import { lockRun } from '../run-lock.ts';
-import { isRecoverable, recoverSnapshot } from './recover.ts';
+import { isRecoverable, knownRun, recoverSnapshot } from './recover.ts';
 import { sweep } from './sweep-stacks.ts';
 
 /** A folder of a run is named by a ULID; whatever else lies among them is not ours. */
@@ -27,6 +28,8 @@ async function sweepTemporary(ctx: Context): Promise<void> {
     const [, pid, start] = /^temporary-(\d+)-(\d+)-/.exec(name) ?? [];
     if (pid && !isAlive(Number(pid), start!)) await rm(join(ctx.paths.cache, name), { recursive: true, force: true });
   }
+  // In a container (compose/service.yaml, far-engine/harness.ts) most folders of the host are not to be seen.
+  if (ctx.env.MAYFLY_IN_CONTAINER) return;
   const lost = (await ctx.engine.containers(LABEL.longRunning)).filter(
     ({ labels }) => labels[LABEL.folder] && !existsSync(labels[LABEL.folder]!),
   );
@@ -62,7 +65,10 @@ export async function settleFolder(runId: string, ctx: Context): Promise<void> {
   const runDir = join(ctx.paths.runs, runId);
   const recoverable = !(await waits(runDir)) && (await isRecoverable(runId, runDir, ctx));
   // without a lock, which a full disk may not take
-  if (!recoverable && !(await waits(runDir))) return rm(runDir, { recursive: true, force: true });
+  if (!recoverable && !(await waits(runDir))) {
+    await keepLogs(runId, runDir, ctx);
+    return rm(runDir, { recursive: true, force: true });
+  }
   using lock = await lockRun(runDir);
   if (!lock) return;
   try {
@@ -79,6 +85,20 @@ export async function settleFolder(runId: string, ctx: Context): Promise<void> {
   } catch (error) {
     const hint = (error as MayflyError).hint ?? `The next command tries again; to give them up: rm -r ${runDir}`;
     ctx.progress.warn(`the metrics of run ${runId} stay in ${runDir}: ${(error as Error).message}\n${hint}`);
+  }
+}
+
+/** Of a run that has no block, in which they would be: why it failed is in them. */
+async function keepLogs(runId: string, runDir: string, ctx: Context): Promise<void> {
+  const run = knownRun(runId, ctx);
+  if (!run || run.archive) return;
+  try {
+    const logs = await keepLogsAside(runId, runDir, ctx.paths);
+    if (!logs) return;
+    ctx.store.amendRun(runId, { logs });
+    ctx.progress.info(`what it has logged: npm run logs -- ${runId}`);
+  } catch (error) {
+    ctx.progress.warn(`the logs of run ${runId} are not kept: ${firstLine(error)}`);
   }
 }
 
