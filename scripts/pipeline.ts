@@ -3,19 +3,21 @@
  * measured, so that whatever ends the run early loses no finished round.
  */
 
-import type { Model } from '../loadgen/plan.ts';
 import type { Context } from './app/context.ts';
 import { openBucket } from './archive/bucket.ts';
 import { startLive } from './archive/live.ts';
 import { type Destination, takeSnapshot, writeDestination } from './archive/pending.ts';
 import { settleFolder, sweepLeftovers } from './archive/recovery/leftovers.ts';
 import { ship } from './archive/ship.ts';
-import type { Config } from './config/types.ts';
+import type { AutoscaleConfig, Config, Deployment } from './config/types.ts';
 import { CandidateError, firstLine, InfrastructureError, Interrupted, original } from './core/errors.ts';
-import type { ArchiveDocument, RunDocument, RunStatus } from './documents/run.ts';
+import type { ArchiveDocument, RunDocument, RunStatus, SideDocument } from './documents/run.ts';
 import { LABEL } from './engine/names.ts';
 import { calibratedMargins, quoteOf } from './judge/calibration.ts';
+import { growthOf } from './judge/growth.ts';
 import { judgeRun } from './judge/judge-run.ts';
+import { harnessLog } from './logs/harness.ts';
+import { describeModel } from './measure/load/describe-model.ts';
 import { generatorFor } from './measure/load/generator.ts';
 import { profileRound } from './measure/profile-round.ts';
 import { asBegun, mustBeTheSame, runToResume, takenOver } from './measure/resume.ts';
@@ -33,10 +35,10 @@ import { type Stack, startStack } from './stack/run-stack.ts';
  * measured is kept.
  */
 export async function bench(config: Config, ctx: Context): Promise<RunDocument> {
-  if (config.resume === undefined) return withRun(config, ctx, (stack) => measureAndProfile(stack, ctx));
+  if (config.resume === undefined) return withRun(config, ctx, measureAndProfile);
   await sweepLeftovers(ctx); // ends the record of a run that was killed: only then it can be gone on with
   const before = runToResume(config, ctx);
-  return withRun(asBegun(config, before), ctx, (stack) => measureAndProfile(stack, ctx), before);
+  return withRun(asBegun(config, before), ctx, measureAndProfile, before);
 }
 
 /** All rounds that count; then, where it is asked for, one that says where the time went. */
@@ -52,10 +54,12 @@ async function measureAndProfile(stack: Stack, ctx: Context): Promise<RunEnd> {
  */
 export async function withRun(
   config: Config,
-  ctx: Context,
-  measure: (stack: Stack) => Promise<RunEnd>,
+  { progress, ...others }: Context,
+  measure: (stack: Stack, ctx: Context) => Promise<RunEnd>,
   before?: RunDocument,
 ): Promise<RunDocument> {
+  const log = harnessLog(progress, { format: config.logFormat ?? 'logfmt' });
+  const ctx: Context = { ...others, progress: log.progress };
   await sweepLeftovers(ctx);
   const bucket = await openBucket(config.objstore, ctx.paths);
   if (config.nameNote) ctx.progress.info(config.nameNote);
@@ -70,13 +74,24 @@ export async function withRun(
   if (disturbed) ctx.progress.warn(disturbed);
   let shipping: Promise<ArchiveDocument | undefined> = Promise.resolve(undefined);
   try {
+    log.open(plan.dir);
+    log.write(
+      'info',
+      `run ${plan.runId} of ${config.benchmark}`,
+      plan.sides.map(({ name, commit }) => [name, commit]),
+    );
     {
       await using stack = namingFailure(await startStack(built, ctx));
       await writeDestination(plan.dir, destination);
       if (config.elsewhere) ctx.store.keepBenchmark(config.benchmark, config.elsewhere);
       ctx.store.addRun(describeRun(stack, before));
       await using live = config.live ? await startLive(stack, bucket, ctx) : null;
-      const { status, reason } = await measure(stack).catch((error) => keepWhatIsThere(error, stack, destination, ctx));
+      const { status, reason } = await measure(stack, ctx).catch((error) => {
+        log.write('error', original(error) instanceof Error ? (original(error) as Error).message : String(error));
+        return keepWhatIsThere(error, stack, destination, ctx);
+      });
+      log.write('info', `the run is ${status}${reason ? `: ${reason}` : ''}`);
+      await stack.keepLogs();
       const snapshot = await takeSnapshot((await stack.ready).prometheus, plan.dir, destination, ctx);
       finish(plan, ctx, status, reason);
       shipping = ship(snapshot, plan.dir, labels, bucket, ctx);
@@ -112,6 +127,9 @@ async function planRun(config: Config, ctx: Context, before?: RunDocument): Prom
     stack_version: plan.stackVersion,
     pairing: plan.pairing,
     load: describeLoad(plan),
+    sides: Object.fromEntries(
+      plan.sides.map(({ name, deployment: { variant } }) => [name, variant === null ? {} : { variant }]),
+    ) as Parameters<Context['store']['calibration']>[0]['sides'],
   });
   return calibration
     ? { ...plan, config: { ...config, metrics: calibratedMargins(config.metrics, calibration) } }
@@ -139,6 +157,7 @@ async function keepWhatIsThere(error: unknown, stack: Stack, destination: Destin
   const { runId, dir } = stack.built.plan;
   if (ctx.store.run(runId).rounds.some(({ from_run }) => from_run === undefined)) {
     ctx.progress.warn(`the finished rounds are kept (npm run show -- ${runId})`);
+    await stack.keepLogs();
     await takeSnapshot((await stack.ready).prometheus, dir, destination, ctx).then(
       () => ctx.progress.warn('npm run archive:push ships their metrics'),
       (failure) => ctx.progress.warn(`their metrics are still in ${dir}: ${firstLine(failure)}`),
@@ -151,6 +170,8 @@ async function keepWhatIsThere(error: unknown, stack: Stack, destination: Destin
 function finish(plan: Plan, ctx: Context, status: RunStatus, reason?: string): void {
   ctx.store.finishRun(plan.runId, status, new Date(ctx.now()).toISOString(), reason);
   const run = ctx.store.run(plan.runId);
+  const growth = growthOf(run);
+  if (growth.length > 0) ctx.store.amendRun(plan.runId, { growth });
   if (!run.sides.baseline) return;
   const calibration = ctx.store.calibration(run);
   ctx.store.saveVerdict(run.run_id, judgeRun(run, calibration && quoteOf(calibration)));
@@ -183,26 +204,34 @@ function describeLoad({ config: { load }, workload }: Plan): RunDocument['load']
   };
 }
 
-function describeModel(
-  model: Model,
-): Pick<RunDocument['load'], 'model' | 'arrivals' | 'stages' | 'users' | 'iterations' | 'think_s'> {
-  if (model.kind === 'closed')
-    return { model: 'closed', users: model.users, iterations: model.iterations, think_s: model.thinkS };
-  const stages =
-    model.arrivals !== 'file' && model.stages
-      ? { stages: model.stages.map(({ rate, durationS }) => ({ rate, duration_s: durationS })) }
-      : {};
-  return { model: 'open', arrivals: model.arrivals, ...stages };
+/** Nothing of a side that is started as its Compose file says. */
+function describeDeployment({
+  variant,
+  replicas,
+  balancer,
+  autoscale,
+}: Deployment): Pick<SideDocument, 'variant' | 'deployment'> {
+  const deployment: SideDocument['deployment'] = {
+    ...(Object.keys(replicas).length > 0 ? { replicas } : {}),
+    ...(balancer ? { balancer: { service: balancer.service, sticky: balancer.sticky } } : {}),
+    ...(autoscale ? { autoscale: describeAutoscale(autoscale) } : {}),
+  };
+  return {
+    ...(variant === null ? {} : { variant }),
+    ...(Object.keys(deployment).length > 0 ? { deployment } : {}),
+  };
 }
+
+const describeAutoscale = ({ cooldownS, ...autoscale }: AutoscaleConfig) => ({ ...autoscale, cooldown_s: cooldownS });
 
 function describeRun(stack: Stack, before?: RunDocument): RunDocument {
   const { plan, images } = stack.built;
   const { config } = plan;
   const notes = plan.notes ?? before?.notes;
   const sides = Object.fromEntries(
-    plan.sides.map(({ name, ref, commit, subject }) => [
+    plan.sides.map(({ name, ref, commit, subject, deployment }) => [
       name,
-      { ref, commit, ...(subject ? { subject } : {}), images: images[name]! },
+      { ref, commit, ...(subject ? { subject } : {}), images: images[name]!, ...describeDeployment(deployment) },
     ]),
   );
   return {
@@ -224,7 +253,9 @@ function describeRun(stack: Stack, before?: RunDocument): RunDocument {
     ...(config.branch === undefined ? {} : { branch: config.branch }),
     ...(before ? { continues: before.run_id } : {}),
     ...(notes ? { notes } : {}),
+    ...(config.deployed ? { deployed: { url: config.deployed.url } } : {}),
     metrics: config.metrics,
+    ...(config.traces ? { traces: config.traces } : {}),
     ...(config.allow.answersDiffer.length > 0 ? { answers_differ: config.allow.answersDiffer } : {}),
     rounds: before ? takenOver(before) : [],
     stack_images: plan.stackImages,

@@ -5,11 +5,12 @@ import type { Failures, SideResult } from '../../loadgen/result.ts';
 import type { Load } from '../config/types.ts';
 import { plainText } from '../core/text.ts';
 import type { InvalidCode, RoundDocument } from '../documents/run.ts';
-import type { Signals } from './collect/validity.ts';
+import { notDrainedText, type Signals } from './collect/validity.ts';
 
 /** What is looked at of the raw material of a round. */
 interface Detail {
-  signals: Pick<Signals, 'due' | 'iterations' | 'failedShare' | 'services'>;
+  signals: Pick<Signals, 'due' | 'iterations' | 'failedShare' | 'services'> &
+    Partial<Pick<Signals, 'notDrained' | 'hasDisturbances'>>;
   load: Pick<SideResult, 'requests' | 'failures'> | null;
 }
 
@@ -67,7 +68,7 @@ export function endingOf(sides: readonly FirstRound[], load: Load, same: boolean
   return alike(candidate.side, baseline.side) ?? beyondReach(sides, load);
 }
 
-/** It died, or nothing but failures came of it: where that is so of one side, the other one is worth a look. */
+/** It died, nothing but failures came of it, or events were left where that counts: where that is so of one side, the other one is worth a look. */
 export function wrongWith({ signals, load }: Detail): { verb: string; what: string } | null {
   const dead = signals.services.find(({ ended, outOfMemory }) => ended !== null || outOfMemory);
   if (dead) {
@@ -78,7 +79,11 @@ export function wrongWith({ signals, load }: Detail): { verb: string; what: stri
       what: `${service} ${what}${ended !== null && outOfMemory ? ', out of memory' : ''}`,
     };
   }
-  if (signals.failedShare < ALWAYS) return null;
+  const { notDrained } = signals;
+  if (signals.failedShare < ALWAYS)
+    return notDrained?.isFailure && notDrained.backlog !== null
+      ? { verb: 'leaves events behind', what: notDrainedText(notDrained) }
+      : null;
   const [most] = load?.failures ?? [];
   return { verb: 'fails every request', what: most ? wayText(most) : 'in no way that is known' };
 }
@@ -96,10 +101,13 @@ const has = ({ document }: FirstRound, ...codes: InvalidCode[]) =>
   document.reasons.some(({ code }) => codes.includes(code));
 /** The host or the generator was not itself: where less than everything failed, nothing follows for the services. */
 const isDisturbed = (side: FirstRound) => has(side, 'host-load', 'host-steal', 'clock-set', 'generator-failed');
+/** What it shows may be what the benchmark does to its services. */
+const wasDisturbed = ({ detail: { signals } }: FirstRound) => signals.hasDisturbances === true;
 const isFine = (side: FirstRound) => !has(side, 'failed-requests', 'restarted', 'out-of-memory');
 
 function alike(candidate: FirstRound, baseline: FirstRound): Ending | null {
   if (isFine(candidate) || isFine(baseline) || isDisturbed(candidate) || isDisturbed(baseline)) return null;
+  if (wasDisturbed(candidate)) return null;
   const [one, other] = [candidate, baseline].map(({ detail }) => detail.load?.failures[0]);
   if (!one || !other || one.kind !== other.kind || one.detail !== other.detail) return null;
   const least = OF_A_MOMENT.has(one.kind) ? ALIKE_MOMENT : ALIKE;
@@ -111,7 +119,8 @@ function alike(candidate: FirstRound, baseline: FirstRound): Ending | null {
 
 /** A rate that was not reached though the generator was in time. */
 function beyondReach(sides: readonly FirstRound[], { model, rate, durationS }: Load): Ending | null {
-  if (model.kind === 'closed' || sides.some((side) => isDisturbed(side) || has(side, 'start-lag'))) return null;
+  if (model.kind !== 'open' || sides.some((side) => isDisturbed(side) || has(side, 'start-lag'))) return null;
+  if (sides.some(wasDisturbed)) return null;
   const reached = sides.map(({ detail: { signals } }) => signals.iterations / durationS);
   if (sides.every(({ detail: { signals } }) => signals.iterations >= REACHED * signals.due)) return null;
   const each = sides.map(

@@ -6,6 +6,7 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../app/context.ts';
+import { DISTURBANCE_METRICS, EVENT_METRICS } from '../config/metric-defaults.ts';
 import { firstLine } from '../core/errors.ts';
 import { inStep } from '../core/step.ts';
 import { plainText, plural } from '../core/text.ts';
@@ -68,9 +69,16 @@ interface Found {
 function measure(round: number, plan: Plan, stack: Stack, ctx: Context): Promise<Found> {
   const title = `profile round${plan.sides.length === 1 && stack.built.plan.sides.length > 1 ? ` of ${plan.sides[0]!.name}` : ''}, which does not count`;
   return inStep(ctx.progress, title, async (step) => {
-    // telemetry is for the profile alone here: nothing of it is a value
-    const metrics = plan.config.metrics.filter(({ telemetry }) => telemetry === undefined);
-    await using prepared = prepareRound(round, { ...plan, config: { ...plan.config, metrics } }, stack, ctx);
+    // telemetry is for the profile alone here: nothing of it is a value; nor of traces or events, though both go on
+    const metrics = plan.config.metrics.filter(
+      ({ name, telemetry, trace }) =>
+        telemetry === undefined &&
+        trace === undefined &&
+        ![...EVENT_METRICS, ...DISTURBANCE_METRICS].some((other) => other.name === name),
+    );
+    // a profile is of the service as it is
+    const config = { ...plan.config, metrics, disturbances: [] };
+    await using prepared = prepareRound(round, { ...plan, config }, stack, ctx);
     const [sides, generator] = await prepared.ready;
     const profilers = startable(sides, ctx);
     const notes: string[] = [];
@@ -83,6 +91,7 @@ function measure(round: number, plan: Plan, stack: Stack, ctx: Context): Promise
         outside = profilers.outside(tell);
         await profilers.control(CPU).catch(tell);
       },
+      measuring: () => {},
       measured: () => {
         ended = profilers.control(null).catch(tell);
       },
@@ -90,7 +99,8 @@ function measure(round: number, plan: Plan, stack: Stack, ctx: Context): Promise
     await ended;
     const files = [...(await taken(sides, stack)), ...(await outside)];
     await until(load.endSteadyMs + SETTLE_MS, stack.signal);
-    const rounds = await collect(load, { ...sides, telemetry: [] }, stack, ctx);
+    const untraced = { ...sides.plan, config: { ...sides.plan.config, traces: null } };
+    const rounds = await collect(load, { ...sides, plan: untraced, telemetry: [] }, stack, ctx);
     await rm(requestsFile(plan.dir, round), { force: true }); // they are of no round that counts
     const reasons = rounds.flatMap(({ document: { side, reasons } }) =>
       reasons.map(({ message }) => `${side}: ${message}`),

@@ -6,6 +6,7 @@ import { UsageError } from '../core/errors.ts';
 import type { Metric, RunDocument } from '../documents/run.ts';
 import { shortCommit } from '../engine/names.ts';
 import type { Plan } from '../plan/plan.ts';
+import { describeModel } from './load/describe-model.ts';
 import { generatorFor } from './load/generator.ts';
 
 /** The run that `config.resume` names. UsageError where it cannot be resumed. */
@@ -36,14 +37,18 @@ export function runToResume(config: Config, ctx: Pick<Context, 'store'>): RunDoc
   const { load } = config;
   if (run.load.generator !== generatorFor(load).name || run.load.target !== load.target)
     return refuse('its benchmark has another load now', 'Begin a new run.');
+  if (JSON.stringify(run.load.scenarios) !== JSON.stringify(describeModel(load.model).scenarios))
+    return refuse('load/scenarios of its benchmark are others now', 'Begin a new run.');
+  // one that was begun with --no-traces has no metrics of them
+  const metrics = run.traces ? config.metrics : config.metrics.filter(({ trace }) => trace === undefined);
   const other = run.metrics.find(
     (metric) =>
       !sameMetric(
         metric,
-        config.metrics.find(({ name }) => name === metric.name),
+        metrics.find(({ name }) => name === metric.name),
       ),
   );
-  if (other || run.metrics.length !== config.metrics.length)
+  if (other || run.metrics.length !== metrics.length)
     return refuse(`its benchmark has other metrics now${other ? ` (${other.name})` : ''}`, 'Begin a new run.');
   return run;
 }
@@ -52,7 +57,7 @@ const sameMetric = (a: Metric, b: Metric | undefined) =>
   b !== undefined &&
   a.unit === b.unit &&
   a.promql === b.promql &&
-  JSON.stringify(a.telemetry) === JSON.stringify(b.telemetry) &&
+  JSON.stringify([a.telemetry, a.cpu, a.trace]) === JSON.stringify([b.telemetry, b.cpu, b.trace]) &&
   a.primary === b.primary &&
   a.better === b.better;
 
@@ -73,6 +78,7 @@ export function asBegun(config: Config, run: RunDocument): Config {
     against: run.sides.baseline!.commit,
     load: asMeasured(config.load, run.load),
     metrics: run.metrics,
+    traces: run.traces ?? null,
     comparison: {
       pairing,
       min,

@@ -12,7 +12,11 @@ import type { Sides, Stack } from '../stack/run-stack.ts';
 import { blameFor, StartFailure, sideText } from '../stack/start-failure.ts';
 import { incomparableBuckets } from './collect/buckets.ts';
 import { type CollectedRound, collect } from './collect/collect.ts';
+import { eventWarnings } from './collect/events.ts';
 import { telemetryWarnings } from './collect/telemetry.ts';
+import { traceWarnings } from './collect/traces.ts';
+import { drain } from './drain.ts';
+import { startDuring } from './during.ts';
 import { AGAIN, endingOf, wrongWith } from './first-round.ts';
 import { failsAlone, lateWords } from './later-rounds.ts';
 import { type DuringLoad, generatorFor, type PreparedLoad } from './load/generator.ts';
@@ -88,11 +92,22 @@ export class Rounds implements AsyncDisposable {
     return inStep(ctx.progress, title, async (step) => {
       await using prepared = await this.#take(round, plan);
       const [sides, generator] = await prepared.ready;
-      const load = await generator.drive(sides, step, this.#during(plan.config.keep ? undefined : next));
+      const during = this.#during(plan.config.keep ? undefined : next);
+      const beside = startDuring(sides, stack, ctx);
+      if (beside) during.measuring = (window) => beside.begin(window);
+      // Events are still being worked on when the window is over: nothing starts beside them.
+      const load = await generator.drive(sides, step, plan.config.broker ? { ...during, measured: () => {} } : during);
+      const endedMs = ctx.now();
       await until(load.endSteadyMs + SETTLE_MS, stack.signal);
-      const collected = await collect(load, sides, stack, ctx, known);
+      const drained = await drain(load, endedMs, sides, stack, step);
+      if (plan.config.broker) during.measured();
+      const done = await beside?.end(load);
+      void sides.keepLogs(); // beside what is waited for anyway; whoever takes the sides down waits for it
+      const collected = await collect(load, sides, stack, ctx, { known, drained, during: done });
       step.done(collected.every(({ document }) => document.valid) ? undefined : 'INVALID');
-      const warnings = [...unreadWarnings(collected, this.#told), ...telemetryWarnings(collected, this.#told)];
+      const warnings = [unreadWarnings, eventWarnings, telemetryWarnings, traceWarnings].flatMap((of) =>
+        of(collected, this.#told),
+      );
       for (const warning of warnings) ctx.progress.warn(warning);
       return collected;
     });
@@ -125,7 +140,7 @@ export class Rounds implements AsyncDisposable {
         held ?? this.#dropped.then(() => prepareLoad(next.round, next.plan, stack, ctx)),
       );
     };
-    return { warmUp, window, measured };
+    return { warmUp, window, measuring: () => {}, measured };
   }
 
   async #dropLoadAhead(): Promise<void> {

@@ -14,10 +14,11 @@ interface Possible {
   host_id: string;
 }
 
-/** Whose anchor it is; `branch`: absent for the default one. */
+/** Whose anchor it is; `branch`: absent for the default one. `variant`: absent for none. */
 interface Line {
   benchmark: string;
   branch?: string | undefined;
+  variant?: string | undefined;
   host_id: string;
 }
 
@@ -28,11 +29,11 @@ interface Line {
  * measured on last first: a new host, or one whose kernel or engine was changed, goes on from there, or a commit that
  * came in between would be what all others are measured against.
  */
-function possibleAnchors({ benchmark, branch, host_id }: Line, store: Context['store']): Possible[] {
+function possibleAnchors({ benchmark, branch, variant, host_id }: Line, store: Context['store']): Possible[] {
   const runs = store
-    .runs({ benchmark, master: true, branch, limit: 1_000_000 })
+    .runs({ benchmark, master: true, branch, variant, limit: 1_000_000 })
     .filter(({ status, commit }) => status === 'complete' && !commit.startsWith('worktree-'));
-  const points = store.changePoints(benchmark).filter((point) => point.branch === branch);
+  const points = store.changePoints(benchmark).filter((point) => point.branch === branch && point.variant === variant);
   const accepted = new Set(
     store.acceptances
       .ofBenchmark(benchmark)
@@ -96,12 +97,12 @@ export async function findAnchor(
  * where there is none.
  */
 export async function lastMeasured(
-  { benchmark, branch }: Omit<Line, 'host_id'>,
+  { benchmark, branch, variant }: Omit<Line, 'host_id'>,
   { repository, commit }: Commit,
   ctx: Context,
 ): Promise<Commit | undefined> {
   const measured = ctx.store
-    .runs({ benchmark, master: true, branch, limit: MOST_LOOKED_AT })
+    .runs({ benchmark, master: true, branch, variant, limit: MOST_LOOKED_AT })
     .filter((run) => run.status === 'complete' && run.commit !== commit);
   const tip = commit.startsWith('worktree-') ? 'HEAD' : commit;
   const found = await firstOf([...new Set(measured.map((run) => run.commit))], (one) =>

@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { Context } from '../app/context.ts';
-import { type BuildRecipe, type Config, MOST } from '../config/types.ts';
+import { chainImages } from '../config/broker.ts';
+import { type BuildRecipe, type Config, type Deployment, MOST } from '../config/types.ts';
 import { NothingToCompare, UsageError } from '../core/errors.ts';
 import type { Comparison, CpuSets, Host, Pairing, SideName } from '../documents/run.ts';
 import { imageTag, LABEL, networkName, projectName, shortCommit } from '../engine/names.ts';
@@ -12,6 +13,7 @@ import { findAnchor, lastMeasured } from './anchor.ts';
 import { type BuildContext, readContext } from './build-context.ts';
 import { type Commit, describeVersion, findCommit } from './commit.ts';
 import { planCpuSets } from './cpusets.ts';
+import { mustBeAbleToDisturb } from './disturbances.ts';
 import { fingerprint } from './host.ts';
 import { hasCommits, isDefaultBranch, isShallow, mergeBase } from './merge-base.ts';
 import { idleText, pathsText, touched } from './touched.ts';
@@ -35,6 +37,7 @@ export interface SidePlan {
   commit: string;
   subject?: string;
   builds: BuildPlan[];
+  deployment: Deployment;
 }
 
 export interface Plan {
@@ -53,8 +56,12 @@ export interface Plan {
    * before settle.
    */
   lanes: number;
-  /** `control`: Prometheus and the exporter. `load`: Prometheus and the load generator. Those of the sides by lane. */
-  networks: { control: string; load: string; sides: Partial<Record<SideName, string[]>> };
+  /**
+   * `control`: Prometheus and the exporter. `load`: Prometheus and the load generator. Those of the sides by lane;
+   * there are none where the service is deployed already.
+   * `traces`: Zipkin alone, which is on those of the sides too.
+   */
+  networks: { control: string; load: string; sides: Partial<Record<SideName, string[]>>; traces?: string };
   /** Hash of all that decides what the load generator sends; once it is known. */
   workload?: string;
   /** Labels of every object of the run on the engine. */
@@ -63,16 +70,20 @@ export interface Plan {
   cpusets: CpuSets;
   stackVersion: string;
   stackImages: { ref: string; id: string; source: string }[];
+  /** Of those the ones that not every benchmark needs: name -> its tag. */
+  ownImages: Record<string, string>;
   /** What has to be said of how it came about, a sentence each. */
   notes?: string[];
 }
 
 export async function makePlan(asked: Config, ctx: Context): Promise<Plan> {
+  await mustBeAbleToDisturb(asked, ctx);
   const runId = ctx.newRunId();
   const candidate = await planSide('candidate', asked.commit, asked, ctx);
   const config = await withoutDefault(asked, candidate, ctx);
-  const notes: string[] = [];
-  const baseline = await planBaseline(candidate, config, notes, ctx);
+  const notes: string[] = [...(config.deployed?.notes ?? [])];
+  const other = await planBaseline(candidate, config, notes, ctx);
+  const baseline = other && sharingBuilds(candidate, other);
   if (baseline) await mustTouchPaths(candidate, baseline, { config, notes }, ctx);
   if (baseline) mustDiffer(candidate, baseline);
   const sides = baseline ? [candidate, baseline] : [candidate];
@@ -80,11 +91,13 @@ export async function makePlan(asked: Config, ctx: Context): Promise<Plan> {
 
   const lanes = pairing === 'solo' && config.rounds === 1 ? 1 : 2;
   const host = fingerprint(ctx.machine.engine);
-  const stackImages = Object.values(ctx.machine.images);
+  const wanted = chainImages(config);
+  const own = wanted.length > 0 ? await ctx.obtainImages(wanted) : {};
+  const stackImages = [...Object.values(ctx.machine.images), ...Object.values(own)];
   const stackVersion = await stackHash(
     ctx.paths.root,
     stackImages.map((image) => `${image.ref} ${image.source === 'built' ? 'built' : 'pulled'}`),
-    config.telemetry,
+    config,
   );
   return {
     config,
@@ -99,8 +112,9 @@ export async function makePlan(asked: Config, ctx: Context): Promise<Plan> {
     networks: {
       control: networkName(runId, 'control'),
       load: networkName(runId, 'load'),
+      ...(config.traces ? { traces: networkName(runId, 'traces') } : {}),
       sides: Object.fromEntries(
-        sides.map(({ name }) => [
+        (config.deployed ? [] : sides).map(({ name }) => [
           name,
           Array.from({ length: lanes }, (_, lane) => networkName(runId, lanes > 1 ? `${name}-${lane}` : name)),
         ]),
@@ -111,16 +125,36 @@ export async function makePlan(asked: Config, ctx: Context): Promise<Plan> {
     cpusets: planCpuSets(host.cores),
     stackVersion,
     stackImages,
+    ownImages: Object.fromEntries(Object.entries(own).map(([name, { ref }]) => [name, ref])),
     ...(notes.length > 0 ? { notes } : {}),
   };
 }
 
+/** Whether two sides are started in the same way, whatever their variants are called. */
+export function isDeployedAlike(one: SidePlan, other: SidePlan): boolean {
+  const text = ({ deployment }: SidePlan) => deploymentText(deployment);
+  return text(one) === text(other);
+}
+
+/** What a deployment comes to: neither its name nor the order in which its file names services matters. */
+function deploymentText({ replicas, compose, balancer, autoscale }: Deployment): string {
+  const counts = Object.entries(replicas).sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([counts, compose, balancer, autoscale]);
+}
+
+/** What is built at one commit is built once: where both sides are of it they have the same builds. */
+function sharingBuilds(candidate: SidePlan, baseline: SidePlan): SidePlan {
+  const isSame =
+    candidate.commit === baseline.commit && candidate.builds.every(({ tag }, i) => tag === baseline.builds[i]?.tag);
+  return isSame ? { ...baseline, builds: candidate.builds } : baseline;
+}
+
 /**
- * Two commits whose builds see the same files are the same service. A commit against itself is asked for on purpose, and
- * what a command builds is known to nobody.
+ * Two commits whose builds see the same files are the same service. A commit against itself is asked for on purpose,
+ * and so are two deployments; what a command builds is known to nobody.
  */
 function mustDiffer(candidate: SidePlan, baseline: SidePlan): void {
-  if (candidate.commit === baseline.commit) return;
+  if (candidate.commit === baseline.commit || !isDeployedAlike(candidate, baseline)) return;
   const others = new Map(baseline.builds.map((build) => [build.name, build]));
   const same = candidate.builds.every(({ name, recipe, context, tag }) =>
     recipe.kind === 'git'
@@ -143,14 +177,15 @@ async function mustTouchPaths(
   { config: { benchmark, branch, master, paths }, notes }: { config: Config; notes: string[] },
   ctx: Context,
 ): Promise<void> {
-  if (!paths || candidate.commit === baseline.commit) return;
+  if (!paths || candidate.commit === baseline.commit || !isDeployedAlike(candidate, baseline)) return;
   const sources = new Map(
     candidate.builds.flatMap(({ name, recipe, source }) =>
       recipe.kind === 'git' ? [[recipe.repository, { name, source: source! }] as const] : [],
     ),
   );
   const [first] = sources.values();
-  const last = master ? await lastMeasured({ benchmark, branch }, first!.source, ctx) : undefined;
+  const variant = candidate.deployment.variant ?? undefined;
+  const last = master ? await lastMeasured({ benchmark, branch, variant }, first!.source, ctx) : undefined;
   const pairs = [...sources.values()].map(({ name, source }) => ({
     candidate: source,
     other: last
@@ -201,7 +236,10 @@ async function planBaseline(
   const { against } = config;
   if (against === 'none' || against === 'master-set') return null;
   if (against === 'anchor') return planAnchor(candidate, config, notes, ctx);
-  if (against !== undefined && against !== 'merge-base') return planSide('baseline', against, config, ctx);
+  if (against !== undefined && against !== 'merge-base')
+    return against === candidate.ref
+      ? { ...candidate, name: 'baseline', deployment: config.deployments.baseline }
+      : planSide('baseline', against, config, ctx);
   if (against === undefined && config.master) return null;
   const sources = new Map(
     candidate.builds.flatMap(({ recipe, source }) =>
@@ -239,7 +277,8 @@ async function planAnchor(
 ): Promise<SidePlan | null> {
   const { benchmark, branch } = config;
   const source = candidate.builds.find((build) => build.source)?.source;
-  const line = { benchmark, branch, host_id: fingerprint(ctx.machine.engine).id };
+  const variant = candidate.deployment.variant ?? undefined;
+  const line = { benchmark, branch, variant, host_id: fingerprint(ctx.machine.engine).id };
   const { commit, note } = await findAnchor(line, candidate.commit, source, ctx);
   if (note !== undefined) {
     notes.push(note);
@@ -335,6 +374,7 @@ async function sideOf(
     commit,
     ...(first?.subject ? { subject: first.subject } : {}),
     builds: await Promise.all(builds),
+    deployment: config.deployments[name],
   };
 }
 
@@ -361,9 +401,10 @@ async function gitBuild(recipe: GitRecipe, source: Commit, ctx: Context): Promis
  * Hash of everything that could change a measurement but the services under test and the load script: images (their
  * versions and whether they were built here: an image id changes with every build of the same program), Compose file,
  * Prometheus' configuration, the load generator with the packages that it sends by, and the code that starts it and
- * limits the services.
+ * limits the services. What only some benchmarks have in their stack counts for those alone.
  */
-async function stackHash(root: string, imageRefs: string[], telemetry: Config['telemetry']): Promise<string> {
+async function stackHash(root: string, imageRefs: string[], config: Config): Promise<string> {
+  const { telemetry, broker, traces, logFormat } = config;
   const ours = (await readdir(join(root, 'loadgen')))
     .filter((file) => file.endsWith('.ts'))
     .map((file) => `loadgen/${file}`);
@@ -374,24 +415,55 @@ async function stackHash(root: string, imageRefs: string[], telemetry: Config['t
     'scripts/measure/load/image-generator.ts',
     'scripts/plan/cpusets.ts',
     'scripts/stack/compose-file.ts',
-    ...(telemetry.length > 0 ? ['scripts/stack/telemetry.ts', 'scripts/telemetry/sidecar.ts'] : []),
+    ...(telemetry.length > 0 || broker ? ['scripts/stack/telemetry.ts', 'scripts/telemetry/sidecar.ts'] : []),
+    ...(broker || traces ? ['scripts/stack/chains.ts'] : []),
     ...ours,
     ...SENT_BY.map((name) => `node_modules/${name}/package.json`),
   ].sort();
   const contents = await Promise.all(files.map(async (file) => `${file}\n${await readFile(join(root, file), 'utf8')}`));
   // What writes telemetry is measured while it does.
   const folders = telemetry.map(({ service, folder, bytes }) => `telemetry ${service} ${folder} ${bytes}`);
-  return hash([...imageRefs.toSorted(), ...contents, ...folders].join('\n')).slice(0, 12);
+  const chain = [
+    ...(broker ? [`broker ${JSON.stringify({ ...broker, file: await readFile(broker.file, 'utf8') })}`] : []),
+    ...(traces ? [`traces ${traces.sampling}`] : []),
+    ...(config.deployed ? ['deployed', await readFile(join(root, 'scripts/measure/load/gate.ts'), 'utf8')] : []),
+    ...(logFormat === undefined ? [] : [`log format ${logFormat}`]),
+    ...(await deploymentParts(root, config)),
+  ];
+  return hash([...imageRefs.toSorted(), ...contents, ...folders, ...chain].join('\n')).slice(0, 12);
 }
+
+/** What counts of the deployments and disturbances: nothing where the benchmark names none. */
+async function deploymentParts(root: string, { deployments, disturbances }: Config): Promise<string[]> {
+  const both = Object.values(deployments);
+  const code = [
+    ...(both.some(({ balancer }) => balancer) ? ['scripts/stack/balancer.ts'] : []),
+    ...(both.some(({ autoscale }) => autoscale) ? ['scripts/measure/autoscale.ts'] : []),
+  ];
+  const overlays = [...new Set(both.flatMap(({ compose }) => (compose === null ? [] : [compose])))];
+  const texts = new Map(await Promise.all(overlays.map(async (file) => [file, await readFile(file, 'utf8')] as const)));
+  const isPlain = (text: string) => text === deploymentText(NOTHING_NAMED);
+  const named = both
+    .map(({ compose, ...rest }) => deploymentText({ ...rest, compose: compose === null ? null : texts.get(compose)! }))
+    .filter((text) => !isPlain(text));
+  return [
+    ...(await Promise.all(code.map((file) => readFile(join(root, file), 'utf8')))),
+    ...[...new Set(named)].sort().map((text) => `deployment ${text}`),
+    ...(disturbances.length > 0 ? [`disturbances ${JSON.stringify(disturbances)}`] : []),
+  ];
+}
+
+const NOTHING_NAMED: Deployment = { variant: null, replicas: {}, compose: null, balancer: null, autoscale: null };
 
 /** Packages that the load generator sends by. */
 const SENT_BY = ['undici', '@grpc/grpc-js', '@grpc/proto-loader', 'tough-cookie'];
 
 /** Hash of what a build command may read beside the commit: the benchmark's folder less what is not part of a build. */
-async function buildInputs({ dir, file, services, load }: Config): Promise<string> {
+async function buildInputs({ dir, file, services, overlays = [], load }: Config): Promise<string> {
   const others = [
     file,
     services,
+    ...overlays,
     ...(load.generator.kind === 'mayfly' && load.generator.script !== null ? [load.generator.script] : []),
   ];
   const entries = await readdir(dir, { recursive: true, withFileTypes: true });

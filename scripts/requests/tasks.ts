@@ -5,7 +5,9 @@
 import { stat } from 'node:fs/promises';
 import { METADATA, openRequests, type RequestColumns } from '../../loadgen/requests-file.ts';
 import type { SideName } from '../documents/run.ts';
+import { type DisturbedFigures, disturbedFigures, type Span } from './disturbed.ts';
 import { RequestsFault } from './limits.ts';
+import { type Quantile, quantilesOf } from './quantiles.ts';
 import { type RequestsHead, readHead, readRequests } from './read-file.ts';
 
 /** A file and whose requests should be in it. */
@@ -29,11 +31,6 @@ export interface Read {
   rows: number;
   of: number;
   faults: RoundFault[];
-}
-
-export interface Quantile {
-  share: number;
-  seconds: number;
 }
 
 export interface SummaryLine {
@@ -72,6 +69,14 @@ export interface Tasks {
   summary(parts: readonly RequestsPart[], shares: readonly number[]): Promise<RequestsSummary>;
   picture(parts: readonly RequestsPart[], shares: readonly number[]): Promise<RequestsPicture>;
   join(parts: readonly RequestsPart[], out: string): Promise<Read & { bytes: number }>;
+  /** Of a round, by side; as many spans are found as are asked for. Throws RequestsFault. */
+  disturbed(part: RequestsPart, sides: readonly SideSpans[], windowS: number): Promise<DisturbedFigures[]>;
+}
+
+/** Disturbances of a side. */
+export interface SideSpans {
+  side: SideName;
+  spans: Span[];
 }
 
 /** Names that get a line of their own: those with most requests. */
@@ -85,7 +90,7 @@ const BINS_A_DECADE = 50;
 /** Whatever is faster is in the first bin. */
 const LEAST_S = 1e-6;
 
-export const tasks: Tasks = { check, summary, picture, join };
+export const tasks: Tasks = { check, summary, picture, join, disturbed };
 
 /** Reads the file whole, once it is the one that it should be. Throws RequestsFault. */
 async function check({ file, runId, round }: RequestsPart): Promise<Omit<RequestsHead, 'runId' | 'benchmark'>> {
@@ -95,6 +100,20 @@ async function check({ file, runId, round }: RequestsPart): Promise<Omit<Request
   if (said.round !== round) throw new RequestsFault(`is of round ${said.round}, not of ${round}`);
   const { runId: _run, benchmark: _benchmark, ...head } = (await readRequests(file)).head;
   return head;
+}
+
+async function disturbed(
+  { file, round, runId }: RequestsPart,
+  sides: readonly SideSpans[],
+  windowS: number,
+): Promise<DisturbedFigures[]> {
+  const { head, rows } = await readRequests(file);
+  if (head.round !== round || head.runId !== runId) throw new RequestsFault('is of another round');
+  if (head.of > head.rows)
+    throw new RequestsFault(
+      `has only ${head.rows} of its ${head.of} requests: make the window shorter, or the rate lower`,
+    );
+  return sides.map(({ side, spans }) => disturbedFigures(rows, side, spans, windowS));
 }
 
 async function summary(parts: readonly RequestsPart[], shares: readonly number[]): Promise<RequestsSummary> {
@@ -312,19 +331,6 @@ function mixed(i: number): number {
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
   return (h ^ (h >>> 16)) >>> 0;
-}
-
-/**
- * Linear between the neighbours of the sorted values (type 7 of Hyndman and Fan, 1996), as the load generator, pandas
- * and DuckDB's quantile_cont do it.
- */
-export function quantilesOf(sorted: Float32Array, shares: readonly number[]): Quantile[] {
-  if (sorted.length === 0) return []; // all have failed
-  return shares.map((share) => {
-    const place = (sorted.length - 1) * share;
-    const [below, above] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
-    return { share, seconds: below + (above - below) * (place - Math.floor(place)) };
-  });
 }
 
 /** All values of these groups, sorted. */

@@ -12,6 +12,7 @@ import { RequestsFault } from './limits.ts';
 import type { Answer, Question } from './read-process.ts';
 import type { RequestsPart, Tasks } from './tasks.ts';
 
+export type { DisturbedFigures } from './disturbed.ts';
 export type * from './tasks.ts';
 export { RequestsFault };
 
@@ -90,6 +91,7 @@ export function requestsReader({ limitMs = LIMIT_MS } = {}): RequestsReader {
     summary: (parts, shares) => inTurn('summary', [parts, shares], parts),
     picture: (parts, shares) => inTurn('picture', [parts, shares], parts),
     join: (parts, out) => inTurn('join', [parts, out], parts),
+    disturbed: (part, sides, windowS) => inTurn('disturbed', [part, sides, windowS], [part]),
     [Symbol.asyncDispose]: end,
   };
 }

@@ -1,6 +1,7 @@
 /** Plan -> Built: every image that the run starts is on the engine. A build is made once and found again by its tag. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import type { Context } from '../app/context.ts';
 import { imageVariable } from '../config/compose-check.ts';
 import { EXIT, InfrastructureError, MayflyError, NothingToCompare, UsageError } from '../core/errors.ts';
@@ -13,10 +14,12 @@ import { LABEL, shortCommit, sideProject } from '../engine/names.ts';
 import { temporaryPrefix } from '../engine/owner.ts';
 import { writeContext } from '../plan/build-context.ts';
 import { withoutRepository } from '../plan/git.ts';
-import type { BuildPlan, Plan, SidePlan } from '../plan/plan.ts';
+import { type BuildPlan, isDeployedAlike, type Plan, type SidePlan } from '../plan/plan.ts';
 import { checkDockerfile, guardBuild, NeedsBuildKit } from './build-guard.ts';
+import { withBroker } from './chains.ts';
 import type { ComposeDocument } from './compose-file.ts';
 import { type Base, basesOf } from './measured-images.ts';
+import { mustFit } from './memory.ts';
 
 export interface Built {
   plan: Plan;
@@ -34,13 +37,19 @@ const BUILD_MEMORY = '4g';
 
 export async function build(plan: Plan, ctx: Context): Promise<Built> {
   const services = await resolveServices(plan, ctx); // refused before anything is built
+  mustFit(plan, services, parse(await readFile(join(ctx.paths.root, 'compose', 'run.yaml'), 'utf8')));
   await using contexts = new Contexts(ctx);
   const bases = await checkBuilds(plan, contexts, ctx);
   const images: Built['images'] = {};
+  const made = new Map<BuildPlan, BuiltImage>(); // both sides may be of one commit
   for (const side of plan.sides) {
     const built: BuiltImage[] = [];
-    for (const wanted of side.builds) built.push(await buildOne(plan, side, wanted, bases.get(wanted), contexts, ctx));
-    for (const [name, service] of Object.entries(services.get(side.name)!.services)) {
+    for (const wanted of side.builds) {
+      const image = made.get(wanted) ?? (await buildOne(plan, side, wanted, bases.get(wanted), contexts, ctx));
+      made.set(wanted, image);
+      built.push(image);
+    }
+    for (const [name, service] of Object.entries(services.get(side.name)?.services ?? {})) {
       if (!side.builds.some(({ tag }) => tag === service.image)) built.push(await obtain(name, service.image, ctx));
     }
     images[side.name] = built;
@@ -55,7 +64,7 @@ export async function build(plan: Plan, ctx: Context): Promise<Built> {
  */
 async function checkBuilds(plan: Plan, contexts: Contexts, ctx: Context): Promise<Map<BuildPlan, Base[]>> {
   const open = new Map<BuildPlan, Base[]>();
-  for (const wanted of plan.sides.flatMap(({ builds }) => builds)) {
+  for (const wanted of new Set(plan.sides.flatMap(({ builds }) => builds))) {
     if (wanted.recipe.kind !== 'git') continue;
     const present = await ctx.engine.image(wanted.tag);
     if (present && !(await isOutdated(present, ctx))) continue;
@@ -80,7 +89,7 @@ async function isOutdated(image: ImageInfo, ctx: Context): Promise<boolean> {
 /** Two commits whose images are one. Of images that nobody here has built it is a mistake until it is explained. */
 function mustDiffer({ sides }: Plan, images: Built['images']): void {
   const [candidate, baseline] = sides;
-  if (!baseline || candidate!.commit === baseline.commit) return;
+  if (!baseline || candidate!.commit === baseline.commit || !isDeployedAlike(candidate!, baseline)) return;
   const ids = (side: SideName) =>
     sides
       .find(({ name }) => name === side)!
@@ -100,26 +109,38 @@ function mustDiffer({ sides }: Plan, images: Built['images']): void {
 
 /** The benchmark's Compose file with the images of each side, as Compose itself reads it. */
 async function resolveServices(plan: Plan, ctx: Context): Promise<Map<SideName, ComposeDocument>> {
+  if (plan.config.deployed) return new Map();
   const resolved = plan.sides.map(async (side): Promise<[SideName, ComposeDocument]> => {
     const variables = Object.fromEntries(side.builds.map(({ name, tag }) => [imageVariable(name), tag]));
-    try {
-      return [
-        side.name,
-        (await composeConfig(
-          { name: sideProject(plan.runId, side.name), file: plan.config.services },
-          { ...dockerEnv(ctx.env), ...variables },
-        )) as ComposeDocument,
-      ];
-    } catch (error) {
-      ctx.signal.throwIfAborted();
-      throw error instanceof ComposeError
-        ? new UsageError(`docker compose refuses ${plan.config.services}: ${error.output.trim()}`, {
-            hint: 'Fix the Compose file of the benchmark.',
-          })
-        : error;
-    }
+    const { compose } = side.deployment;
+    const files = [plan.config.services, ...(compose === null ? [] : [compose])];
+    const own = await resolveFile(files, sideProject(plan.runId, side.name), variables, ctx);
+    return [side.name, own];
   });
-  return new Map(await Promise.all(resolved));
+  const { broker } = plan.config;
+  const ofBroker = broker ? await resolveFile([broker.file], plan.project, {}, ctx) : null;
+  const documents = await Promise.all(resolved);
+  return new Map(
+    documents.map(([side, document]) => [side, ofBroker ? withBroker(document, ofBroker, plan) : document]),
+  );
+}
+
+async function resolveFile(
+  files: string[],
+  name: string,
+  variables: Record<string, string>,
+  ctx: Context,
+): Promise<ComposeDocument> {
+  try {
+    return (await composeConfig({ name, file: files }, { ...dockerEnv(ctx.env), ...variables })) as ComposeDocument;
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    throw error instanceof ComposeError
+      ? new UsageError(`docker compose refuses ${files.join(' with ')}: ${error.output.trim()}`, {
+          hint: 'Fix the Compose file of the benchmark.',
+        })
+      : error;
+  }
 }
 
 /** An image that is not built at a commit: there, else pulled. */

@@ -3,12 +3,14 @@
  * keeps it.
  */
 
+import { ZIPKIN } from '../config/broker.ts';
 import { oneShotsOf } from '../config/compose-check.ts';
 import type { SideName } from '../documents/run.ts';
 import { LOG_LIMIT, ONE_ADDRESS_A_NETWORK } from '../engine/engine.ts';
 import { LABEL, networkName, sideHost, sideNetwork } from '../engine/names.ts';
 import { cpuCount } from '../plan/cpusets.ts';
 import type { Plan } from '../plan/plan.ts';
+import { BALANCER } from './balancer.ts';
 
 /** A Compose document as `docker compose config --format json` writes it. */
 export type ComposeDocument = {
@@ -80,35 +82,46 @@ function sideService(
   round: number,
 ): Record<string, any> {
   const kept = Object.fromEntries(Object.entries(service).filter(([key]) => !FORBIDDEN.includes(key)));
+  const { limits, ...resources } = service.deploy?.resources ?? {};
   const cores = cpuCount(plan.cpusets.services, plan.host.cores);
-  const memory = String(
-    Math.min(
-      Number(service.mem_limit ?? service.deploy?.resources?.limits?.memory ?? DEFAULT_MEMORY),
-      plan.host.memory_bytes,
-    ),
-  );
-  const pids = Number(service.pids_limit ?? service.deploy?.resources?.limits?.pids ?? DEFAULT_PIDS);
+  const memory = String(memoryLimit(service, plan.host));
+  const pids = Number(service.pids_limit ?? limits?.pids ?? DEFAULT_PIDS);
   return {
     ...kept,
-    networks: { side: { aliases: [name, sideHost(name, side)] } },
+    // Limits are said in one place: Compose refuses a service whose two places differ, and where one says nothing.
+    ...(service.deploy ? { deploy: { ...service.deploy, resources } } : {}),
+    networks: { side: { aliases: aliasesOf(name, plan, side) } },
     // The engine's own name server answers for the side's network; what it does not know goes no further.
     dns: ['127.0.0.1'],
     labels: { ...service.labels, ...plan.labels, ...sideLabels(plan, side, round) },
-    init: true,
+    init: service.init ?? true, // false: who wants to see what becomes of a service without one
     restart: 'no',
     cap_drop: ['ALL'],
     security_opt: ['no-new-privileges:true'],
     pids_limit: pids > 0 ? pids : DEFAULT_PIDS, // -1 would be no limit
     mem_limit: memory,
     memswap_limit: memory,
-    ...(service.deploy?.resources?.limits?.cpus ? {} : { cpus: Math.min(Number(service.cpus ?? cores), cores) }),
+    cpus: Math.min(Number(limits?.cpus ?? service.cpus ?? cores), cores),
     ...(plan.cpusets.services ? { cpuset: plan.cpusets.services } : {}),
     // Not 0, with which the kernel still starts a handler of core dumps on the host: 1 is its word for none at all
     // (fs/coredump.c).
     ulimits: { ...service.ulimits, core: 1 },
     stop_grace_period: service.stop_grace_period ?? '2s',
-    logging: { driver: 'json-file', options: { 'max-size': '16m', 'max-file': '1' } },
+    // Two files: what it said last is there even when it has just begun a new one.
+    logging: { driver: 'json-file', options: { 'max-size': '8m', 'max-file': '2' } },
   };
+}
+
+/** Bytes that a container of a service under test may use; of one that sets no limit itself 1 GiB. */
+export const memoryLimit = (service: Record<string, any>, { memory_bytes }: Plan['host']): number =>
+  Math.min(Number(service.mem_limit ?? service.deploy?.resources?.limits?.memory ?? DEFAULT_MEMORY), memory_bytes);
+
+/** A balancer answers for the service behind it, whose replicas have the names of their containers. */
+function aliasesOf(name: string, plan: Plan, side: SideName): string[] {
+  const balanced = plan.sides.find((one) => one.name === side)!.deployment.balancer?.service;
+  if (balanced === undefined) return [name, sideHost(name, side)];
+  if (name === balanced) return [];
+  return name === BALANCER ? [balanced, sideHost(balanced, side)] : [name, sideHost(name, side)];
 }
 
 export function sideLabels(plan: Plan, side: SideName, round: number): Record<string, string> {
@@ -123,22 +136,24 @@ export function sideLabels(plan: Plan, side: SideName, round: number): Record<st
 
 /**
  * Prometheus and the exporter: on the control network; Prometheus on those of the sides and of the load generator too,
- * to scrape what is there.
+ * to scrape what is there. Zipkin, where there are traces: on a network of its own, and on those of the sides, whose
+ * services send it their spans.
  */
 export function runCompose(resolved: ComposeDocument, plan: Plan): ComposeDocument {
-  const { load, sides } = plan.networks;
-  const scrapedNetworks = [load, ...Object.values(sides).flat()].map((network) =>
-    network.slice(plan.project.length + 1),
-  );
+  const { load, sides, traces } = plan.networks;
+  const short = (network: string) => network.slice(plan.project.length + 1);
+  const ofSides = Object.values(sides).flat().map(short);
+  const more: Record<string, Record<string, object>> = {
+    prometheus: Object.fromEntries([short(load), ...ofSides].map((network) => [network, {}])),
+    [ZIPKIN]: Object.fromEntries(ofSides.map((network) => [network, { aliases: [ZIPKIN] }])),
+  };
+  const started = Object.entries(resolved.services).filter(([name]) => name !== ZIPKIN || traces !== undefined);
   const services = Object.fromEntries(
-    Object.entries(resolved.services).map(([name, service]) => [
+    started.map(([name, service]) => [
       name,
       {
         ...service,
-        networks: {
-          ...service.networks,
-          ...(name === 'prometheus' ? Object.fromEntries(scrapedNetworks.map((network) => [network, {}])) : {}),
-        },
+        networks: { ...service.networks, ...more[name] },
         labels: { ...plan.labels, [LABEL.service]: name },
         sysctls: ONE_ADDRESS_A_NETWORK,
         init: true,
@@ -153,7 +168,10 @@ export function runCompose(resolved: ComposeDocument, plan: Plan): ComposeDocume
     ]),
   );
   const networks = Object.fromEntries(
-    ['control', ...scrapedNetworks].map((name) => [name, { external: true, name: networkName(plan.runId, name) }]),
+    ['control', short(load), ...ofSides, ...(traces === undefined ? [] : [short(traces)])].map((name) => [
+      name,
+      { external: true, name: networkName(plan.runId, name) },
+    ]),
   );
   return { services, networks };
 }

@@ -3,6 +3,8 @@
  * a second later, even to a one-shot question (measured).
  */
 import { readdir, readFile } from 'node:fs/promises';
+import { InfrastructureError } from '../core/errors.ts';
+import { processStart } from '../engine/owner.ts';
 
 /** Cumulative counters of a container at one moment. */
 export interface ContainerCpu {
@@ -15,17 +17,32 @@ export interface ContainerCpu {
 export interface Counted {
   id: string;
   files: CgroupFiles;
+  /** Of one that the harness ended or started anew: what it had used before. It counts on from there. */
+  before?: ContainerCpu;
+  /** Of one that the harness is ending: its last reading, for when there is none any more. */
+  last?: ContainerCpu;
 }
 
 export type CgroupFiles = { version: 2; cpuStat: string } | { version: 1; usage: string; cpuStat: string };
 
 /**
  * Finds the counters of a container by the process id of its init; null when that process is not (or no longer) on this
- * host.
+ * host. Throws InfrastructureError where it is and its counters cannot be read: a run would count 0 seconds of CPU.
  */
 export async function findCounters(id: string, pid: number): Promise<Counted | null> {
   const text = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => null);
-  return text === null ? null : { id, files: cgroupFiles(text) };
+  if (text === null) return null;
+  const files = cgroupFiles(text);
+  await mustBeReadable(files, pid);
+  return { id, files };
+}
+
+/** Where the process is there. */
+export async function mustBeReadable(files: CgroupFiles, pid: number): Promise<void> {
+  if ((await readCounters(files)) === null && processStart(pid) !== null)
+    throw new InfrastructureError(`the CPU counters of a container cannot be read: ${files.cpuStat} is not there`, {
+      hint: "Where Mayfly runs in a container, it needs the host's control groups: --cgroupns=host --volume=/sys/fs/cgroup:/sys/fs/cgroup:ro.",
+    });
 }
 
 /**
@@ -46,6 +63,19 @@ export function cgroupFiles(procCgroup: string): CgroupFiles {
   const unified = lines.find(([number]) => number === '0');
   return { version: 2, cpuStat: `/sys/fs/cgroup${unified?.slice(2).join(':') ?? ''}/cpu.stat` };
 }
+
+/** The same of one that the harness may have ended or started anew: all of its lives. */
+export async function readCounted({ files, before, last }: Counted): Promise<ContainerCpu | null> {
+  const now = (await readCounters(files)) ?? last;
+  return now && before ? addCounters(now, before) : (now ?? before ?? null);
+}
+
+/** Of several lives of one container. */
+export const addCounters = (one: ContainerCpu, other: ContainerCpu): ContainerCpu => ({
+  cpuSeconds: one.cpuSeconds + other.cpuSeconds,
+  cfsPeriods: one.cfsPeriods + other.cfsPeriods,
+  cfsThrottledPeriods: one.cfsThrottledPeriods + other.cfsThrottledPeriods,
+});
 
 /** The counters of one container, or null when it has ended. */
 export async function readCounters(files: CgroupFiles): Promise<ContainerCpu | null> {

@@ -87,7 +87,7 @@ export async function profileFromOutside(profile: OutsideProfile, ctx: Context):
     binds: [`${dirname(file)}:/out`],
     ...(profiler === 'perf'
       ? {
-          image: { ref: (await ctx.obtainImages(['perf'])).perf! },
+          image: { ref: (await ctx.obtainImages(['perf'])).perf!.ref },
           entrypoint: ['/bin/sh', '-c', PERF, 'perf'],
           cmd: [String(HERTZ), String(seconds), out],
           network: 'none',

@@ -4,31 +4,44 @@ import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
 import type { Context } from '../app/context.ts';
+import { ZIPKIN } from '../config/broker.ts';
+import type { ScrapeTarget } from '../config/types.ts';
 import { InfrastructureError } from '../core/errors.ts';
 import type { SideName } from '../documents/run.ts';
 import { ComposeError, type Project } from '../engine/compose.ts';
 import type { ContainerState, EngineEvent, Written } from '../engine/engine.ts';
-import { LABEL, roundProject, sideProject } from '../engine/names.ts';
+import { LABEL, roundProject, sideNetwork, sideProject } from '../engine/names.ts';
 import { thisUser } from '../engine/owner.ts';
 import { removeAll } from '../engine/remove.ts';
 import { describeUnwell, findUnwell, isWell, up, waitsFor } from '../engine/up.ts';
 import type { Plan } from '../plan/plan.ts';
+import { connectZipkin } from '../traces/zipkin.ts';
+import { BALANCER, BALANCER_METRICS_PORT, replicasOf, slotNames, withDeployment } from './balancer.ts';
 import type { Built } from './build.ts';
+import { METRICS_PORT, TRIGGER, withSurroundings, ZIPKIN_PORT } from './chains.ts';
 import { type ComposeDocument, runCompose, sideCompose } from './compose-file.ts';
 import { type Counted, findCounters } from './counters.ts';
 import { watchDisk, writtenBy, wroteTooMuch } from './disk.ts';
+import { keepRoundLogs, keepStackLogs } from './keep-logs.ts';
+import { controlReplicas, type ReplicaControl, type Replicas } from './replicas.ts';
 import { writeOwner, writeWhole } from './run-folder.ts';
 import { isFinal, type Unreached, unreached, type WantedTarget } from './scrape.ts';
-import { blameFor, StartFailure, scrapeFailure, startFailure } from './start-failure.ts';
+import { controlSlots, type Slots, type Tenant } from './slots.ts';
+import { balancerFailure, blameFor, StartFailure, scrapeFailure, startFailure } from './start-failure.ts';
 import { isTelemetryVolume, type SideTelemetry, startTelemetry, withTelemetry } from './telemetry.ts';
 
 /** Seconds that Prometheus and the exporter have to become ready. */
 const STACK_TIMEOUT_S = 60;
+/** Seconds that Zipkin has, a program for the JVM; after so long its container is looked at. */
+const ZIPKIN_TIMEOUT_S = 60;
+const ZIPKIN_LOOK_MS = 1000;
 /** Seconds that the first scrape of every target may take. */
 const SCRAPE_TIMEOUT_S = 20;
 /** By then Prometheus, which scrapes once a second, has tried each target. */
 const TRIED_MS = 1500;
 const GRACE_S = 5;
+/** Seconds in which a balancer has to find healthy replicas well. */
+const AT_BALANCER_S = 15;
 
 export interface Stack extends AsyncDisposable {
   built: Built;
@@ -46,10 +59,14 @@ export interface Stack extends AsyncDisposable {
    * only), healthy and among Prometheus' targets. Those of the round before may still be up.
    */
   startSides(round: number, plan: Plan): Promise<Sides>;
+  /** Keeps what the long-running part has written so far, once. Never rejects. */
+  keepLogs(): Promise<void>;
 }
 
 export interface Ready {
   prometheus: ReturnType<Context['prometheus']>;
+  /** Null where the benchmark names no traces, or where it did not come up, which was told. */
+  zipkin: { url: string; id: string } | null;
   /** CPU counters of the containers of the long-running part. */
   counters: Counted[];
 }
@@ -58,13 +75,22 @@ export interface Sides extends AsyncDisposable {
   /** What the round is driven by. */
   plan: Plan;
   round: number;
+  /** Those that have come or gone since, too. */
   containers: SideContainer[];
   /** Of each side, where the benchmark names telemetry. */
   telemetry: SideTelemetry[];
-  /** Prometheus' targets in them. */
+  /** Prometheus' targets in them, since the sides were up and until now. */
   targets: WantedTarget[];
-  /** Ends of containers and out-of-memory events since the sides were up. */
+  /** What is done to replicas, by the harness. */
+  replicas: Replicas;
+  /** Containers that it has ended, or started anew: their end is nobody's fault. */
+  touched: ReadonlySet<string>;
+  /** Who is, or was, in which slot of the balancer of a side; null where there is none. */
+  tenants(side: SideName): readonly Tenant[] | null;
+  /** Ends of containers and out-of-memory events since the sides were up, but what the harness has done itself. */
   incidents(side: SideName): Incident[];
+  /** Keeps what the containers of the round have written so far, once. Never rejects. */
+  keepLogs(): Promise<void>;
 }
 
 export interface SideContainer extends ContainerState {
@@ -89,9 +115,12 @@ export async function startStack(built: Built, ctx: Context): Promise<Stack> {
   const signal = AbortSignal.any([ctx.signal, broken.signal]);
   const events: EngineEvent[] = [];
   let ready: Promise<Ready> | undefined;
+  let logs: Promise<void> | undefined;
+  const keepLogs = () => (logs ??= keepStackLogs(plan, ctx));
   const dispose = async () => {
     await ready?.catch(() => {}); // nothing may still be starting when the clean-up begins
     ended.abort();
+    await keepLogs();
     if (plan.config.keep && !ctx.signal.aborted) return;
     // the snapshot is taken: nothing here has to end well
     await removeAll(ctx.engine, [`${LABEL.run}=${plan.runId}`], 0);
@@ -114,13 +143,14 @@ export async function startStack(built: Built, ctx: Context): Promise<Stack> {
     const documents: Record<string, ComposeDocument> = { [plan.project]: document };
     // of the first round, under the name of the side
     for (const [side, resolved] of built.services)
-      documents[sideProject(plan.runId, side)] = withTelemetry(sideCompose(resolved, plan, side, 1), plan, side, 1);
+      documents[sideProject(plan.runId, side)] = sideDocument(resolved, plan, side, 1);
     const stack: Stack = {
       built,
       ready,
       signal,
       documents,
       startSides: (round, plan) => startSides(round, plan, stack, events, ctx),
+      keepLogs,
       [Symbol.asyncDispose]: dispose,
     };
     return stack;
@@ -130,6 +160,13 @@ export async function startStack(built: Built, ctx: Context): Promise<Stack> {
     await dispose().catch((cleanup) => Promise.reject(new SuppressedError(cleanup, error)));
     throw error;
   }
+}
+
+/** What is started of a side in a round. Pure. */
+function sideDocument(resolved: ComposeDocument, plan: Plan, side: SideName, round: number): ComposeDocument {
+  const deployed = withDeployment(resolved, plan, side, round);
+  const document = withSurroundings(sideCompose(deployed, plan, side, round), plan, side, round);
+  return withTelemetry(document, plan, side, round);
 }
 
 /** Starts Prometheus and its companions and waits until they are healthy. */
@@ -154,7 +191,8 @@ async function bringUp(
   const prometheus = ctx.prometheus(`http://127.0.0.1:${port}`, signal);
   await prometheus.ready(STACK_TIMEOUT_S * 1000);
   const counters = await Promise.all(containers.map(({ id, pid }) => findCounters(id, pid)));
-  if (counters.includes(null)) {
+  // a Zipkin that has ended is told of below
+  if (counters.some((one, i) => one === null && containers[i]!.labels[LABEL.service] !== ZIPKIN)) {
     throw new InfrastructureError(
       'the CPU counters of the containers cannot be read: their processes are not on this host',
       {
@@ -162,7 +200,28 @@ async function bringUp(
       },
     );
   }
-  return { prometheus, counters: counters.filter((one) => one !== null) };
+  const zipkin = plan.networks.traces === undefined ? null : await zipkinOf(containers, signal, ctx);
+  return { prometheus, zipkin, counters: counters.filter((one) => one !== null) };
+}
+
+/** Waits until Zipkin takes spans. A run does not fail for want of traces: null, and told, where it does not. */
+async function zipkinOf(
+  containers: readonly ContainerState[],
+  signal: AbortSignal,
+  ctx: Context,
+): Promise<Ready['zipkin']> {
+  const state = containers.find(({ labels }) => labels[LABEL.service] === ZIPKIN)!;
+  const url = `http://127.0.0.1:${state.ports[`${ZIPKIN_PORT}/tcp`]}`;
+  const zipkin = connectZipkin(url, signal);
+  const deadline = performance.now() + ZIPKIN_TIMEOUT_S * 1000;
+  while (!(await zipkin.ready(ZIPKIN_LOOK_MS))) {
+    const { running, exitCode } = await ctx.engine.inspect(state.id);
+    if (running && performance.now() < deadline) continue;
+    const what = running ? `is not ready after ${ZIPKIN_TIMEOUT_S} s` : `ended with exit code ${exitCode}`;
+    ctx.progress.warn(`Zipkin ${what}; the run goes on without traces (npm run logs says more)`);
+    return null;
+  }
+  return { url, id: state.id };
 }
 
 /**
@@ -171,21 +230,25 @@ async function bringUp(
  * packet passes them in turn. So in one lane one side's network is the earlier, in the other lane the other's, and
  * rounds go through both.
  */
-async function createNetworks({ networks: { control, load, sides }, labels }: Plan, ctx: Context): Promise<void> {
+async function createNetworks(
+  { networks: { control, load, sides, traces }, labels }: Plan,
+  ctx: Context,
+): Promise<void> {
   const create = (network: string, isolated = true) => ctx.engine.createNetwork(network, labels, { isolated });
   const names = Object.values(sides);
-  const inTurn = Array.from({ length: names[0]!.length }, (_, lane) =>
+  const inTurn = Array.from({ length: names[0]?.length ?? 0 }, (_, lane) =>
     (lane % 2 === 0 ? names : names.toReversed()).map((lanes) => lanes[lane]!),
   ).flat();
   const one = async () => {
     for (const network of inTurn) await create(network);
   };
-  await Promise.all([create(control, false), create(load), one()]);
+  const own = traces === undefined ? [] : [create(traces, false)];
+  await Promise.all([create(control, false), create(load), ...own, one()]);
 }
 
 async function makeFolders(plan: Plan): Promise<void> {
   await mkdir(join(plan.dir, 'tsdb'), { recursive: true });
-  await mkdir(join(plan.dir, 'targets', 'load'), { recursive: true });
+  for (const folder of ['load', 'trigger']) await mkdir(join(plan.dir, 'targets', folder), { recursive: true });
   await writeOwner(plan.dir, plan.config.keep);
 }
 
@@ -201,6 +264,7 @@ async function readRunCompose(plan: Plan, ctx: Context): Promise<ComposeDocument
     MAYFLY_SOCKET: ctx.engine.socket,
     MAYFLY_SOCKET_USER: `${thisUser().split(':')[0]}:${(await stat(ctx.engine.socket)).gid}`,
     MAYFLY_EXPORTER_IMAGE: ctx.machine.images.exporter!.ref,
+    MAYFLY_ZIPKIN_IMAGE: plan.ownImages.zipkin ?? '',
   };
   const document: ComposeDocument = parse(await readFile(join(ctx.paths.root, 'compose', 'run.yaml'), 'utf8'));
   return { services: fill(document.services, values) };
@@ -218,7 +282,7 @@ export function fill<T>(value: T, values: Record<string, string>): T {
 
 /** Containers that a document starts. */
 const containersOf = ({ services }: ComposeDocument): number =>
-  Object.values(services).reduce((count, service) => count + Number(service.deploy?.replicas ?? service.scale ?? 1), 0);
+  Object.values(services).reduce((count, service) => count + replicasOf(service), 0);
 
 async function writeProject(plan: Plan, name: string, document: ComposeDocument): Promise<Project> {
   const file = join(plan.dir, `${name.slice(plan.project.length + 1) || 'run'}.compose.json`);
@@ -236,6 +300,10 @@ function watch(plan: Plan, ctx: Context, events: EngineEvent[], broken: AbortCon
     const service = event.labels[LABEL.service];
     if (event.action !== 'die' || ended.aborted) return;
     if (service === 'sidecar') ctx.progress.warn('the sidecar ended; the metrics are shipped at the end of the run');
+    if (service === ZIPKIN)
+      ctx.progress.warn(
+        `Zipkin ended (exit code ${event.exitCode}); traces of this round and those after it are missing`,
+      );
     if (service === 'prometheus' || service === 'exporter') {
       broken.abort(
         new InfrastructureError(
@@ -286,6 +354,7 @@ async function startSides(
   ctx: Context,
 ): Promise<Sides> {
   const targetsFile = join(plan.dir, 'targets', `round-${round}.json`);
+  const triggersFile = join(plan.dir, 'targets', 'trigger', `round-${round}.json`);
   const projects = stack.built.plan.sides.map((side) => roundProject(plan, side.name, round));
   const removeSides = () =>
     Promise.all(
@@ -294,26 +363,27 @@ async function startSides(
       ),
     );
   const telemetry: SideTelemetry[] = [];
+  let logs: Promise<void> | undefined;
+  let replicas: ReplicaControl | undefined;
+  const keepLogs = () => (logs ??= keepRoundLogs(plan, round, ctx));
   const dispose = async () => {
-    await rm(targetsFile, { force: true });
+    await replicas?.close(); // nothing may still be starting
+    for (const file of [targetsFile, triggersFile]) await rm(file, { force: true });
+    await keepLogs();
     for (const one of telemetry) await one[Symbol.asyncDispose](); // before the volumes that it holds
     if (!plan.config.keep || ctx.signal.aborted) await removeSides();
   };
   try {
     if (plan.config.keep) await removeSides(); // of the round before in these networks
     // Which side starts first alternates from round to round.
-    const order = round % 2 === 1 ? plan.sides : plan.sides.toReversed();
+    const inTurn = round % 2 === 1 ? plan.sides : plan.sides.toReversed();
+    const order = plan.config.deployed ? [] : inTurn; // what is deployed already is not started
     const starting = order.map(async (side, position) => {
       await sleep(position * 100);
       const project = roundProject(plan, side.name, round);
       const folders = await startTelemetry(plan, side.name, round, ctx);
       if (folders) telemetry.push(folders);
-      const document = withTelemetry(
-        sideCompose(stack.built.services.get(side.name)!, plan, side.name, round),
-        plan,
-        side.name,
-        round,
-      );
+      const document = sideDocument(stack.built.services.get(side.name)!, plan, side.name, round);
       const settled = new AbortController();
       const signal = AbortSignal.any([stack.signal, settled.signal]);
       const late = endLate(side, project, document, plan, signal, ctx).catch(() => null); // Compose ends at its own limit
@@ -323,7 +393,7 @@ async function startSides(
         stack.signal,
         plan.config.readyTimeoutS,
         ctx,
-        { expected: containersOf(document) },
+        { expected: containersOf(document), beforeRemoval: keepLogs },
       )
         .then(() => allHealthy(project, ctx))
         .catch(async (error) => {
@@ -335,17 +405,47 @@ async function startSides(
     await settleAll([...starting, stack.ready.then(() => {})], (failures) => blameFor(failures, plan.sides, round));
     const since = events.length;
     const containers = await sideContainers(plan, round, ctx);
+    const balancers = await balancersOf(plan, containers, round, stack.signal, ctx);
     const targets = scrapeTargets(plan, containers, round);
+    const triggers = plan.config.broker ? targetsOf(TRIGGERS, plan, containers, round) : [];
+    const all = [...targets, ...triggers];
     await writeWhole(targetsFile, JSON.stringify(targets));
+    replicas = controlReplicas(
+      {
+        containers,
+        balancers,
+        of: (side) => ({
+          document: sideDocument(stack.built.services.get(side)!, stack.built.plan, side, round),
+          commit: stack.built.plan.sides.find(({ name }) => name === side)!.commit,
+          network: sideNetwork(plan, side, round),
+        }),
+        readyTimeoutS: plan.config.readyTimeoutS,
+        async follow(there) {
+          const now = scrapeTargets(plan, there, round);
+          await writeWhole(targetsFile, JSON.stringify(now));
+          // who is gone is missed by nobody; who is new was not there from the start
+          const addresses = new Set([...now, ...triggers].flatMap((one) => one.targets));
+          all.splice(0, all.length, ...all.filter((one) => one.targets.every((address) => addresses.has(address))));
+        },
+        signal: stack.signal,
+      },
+      ctx,
+    );
+    const { touched } = replicas;
+    if (triggers.length > 0) await writeWhole(triggersFile, JSON.stringify(triggers));
     return {
       plan,
       round,
       containers,
       telemetry,
-      targets,
+      targets: all,
+      replicas,
+      touched,
+      tenants: (side) => balancers.get(side)?.slots.tenants ?? null,
       incidents: (side) =>
         events
           .slice(since)
+          .filter((event) => event.action === 'oom' || !touched.has(event.id))
           .filter((event) => event.labels[LABEL.side] === side && event.labels[LABEL.round] === String(round))
           .filter((event) => !waitsFor(event)) // it has ended before all was up, and may be heard of later
           .map((event) => ({
@@ -353,6 +453,7 @@ async function startSides(
             action: event.action,
             exitCode: event.exitCode,
           })),
+      keepLogs,
       [Symbol.asyncDispose]: dispose,
     };
   } catch (error) {
@@ -431,24 +532,66 @@ async function sideContainers(plan: Plan, round: number, ctx: Context): Promise<
   );
 }
 
-/** One target for each replica, in the form of Prometheus' file_sd. */
-export function scrapeTargets(plan: Plan, containers: SideContainer[], round: number): WantedTarget[] {
-  return plan.config.scrape.flatMap(({ service, port, path }) =>
-    containers
-      .filter((container) => container.service === service)
-      .map((container) => ({
-        targets: [`${container.name}:${port}`],
-        labels: {
-          __metrics_path__: path,
-          side: container.side,
-          round: String(round),
-          commit: plan.sides.find((side) => side.name === container.side)!.commit,
-          service,
-          instance: `${service}-${container.replica}`,
-        },
-      })),
-  );
+/** The balancer of each side that has one, once it sends requests to every replica. */
+async function balancersOf(
+  plan: Plan,
+  containers: readonly SideContainer[],
+  round: number,
+  signal: AbortSignal,
+  ctx: Context,
+): Promise<Map<SideName, { service: string; slots: Slots }>> {
+  const found = new Map<SideName, { service: string; slots: Slots }>();
+  const balanced = plan.sides.filter(({ deployment }) => deployment.balancer !== null);
+  const checks = balanced.map(async (side) => {
+    const { service, port, health } = side.deployment.balancer!;
+    const own = containers.filter((one) => one.side === side.name);
+    const first = own.filter((one) => one.service === service).sort((a, b) => a.replica - b.replica);
+    const names = slotNames(side.deployment, first.length);
+    const { id } = own.find((one) => one.service === BALANCER)!;
+    const slots = controlSlots({ container: id, names, first: first.map((one) => one.id), port }, { ...ctx, signal });
+    const states = await slots.settled(AT_BALANCER_S);
+    const unwell = first.flatMap(({ replica }, i) => {
+      const { status, check } = states.get(names[i]!) ?? { status: 'unknown', check: '' };
+      return status === 'UP' && check === 'L7OK' ? [] : [{ name: `${service}-${replica}`, found: check || status }];
+    });
+    if (unwell.length > 0) throw balancerFailure(side, { port, health }, unwell, basename(plan.config.file));
+    found.set(side.name, { service, slots });
+  });
+  await settleAll(checks, (failures) => blameFor(failures, plan.sides, round));
+  return found;
 }
+
+/** One target for each replica, in the form of Prometheus' file_sd, and one for each balancer. */
+export const scrapeTargets = (plan: Plan, containers: readonly SideContainer[], round: number): WantedTarget[] =>
+  [
+    ...plan.config.scrape,
+    ...(plan.sides.some(({ deployment }) => deployment.balancer !== null) ? [BALANCERS] : []),
+  ].flatMap((target) => targetsOf(target, plan, containers, round));
+
+const BALANCERS: ScrapeTarget = { service: BALANCER, port: BALANCER_METRICS_PORT, path: '/metrics' };
+
+/** The trigger service beside the services of a benchmark with a broker. */
+const TRIGGERS: ScrapeTarget = { service: TRIGGER, port: METRICS_PORT, path: '/metrics' };
+
+const targetsOf = (
+  { service, port, path }: ScrapeTarget,
+  plan: Plan,
+  containers: readonly SideContainer[],
+  round: number,
+): WantedTarget[] =>
+  containers
+    .filter((container) => container.service === service)
+    .map((container) => ({
+      targets: [`${container.name}:${port}`],
+      labels: {
+        __metrics_path__: path,
+        side: container.side,
+        round: String(round),
+        commit: container.labels?.[LABEL.commit] ?? plan.sides.find((side) => side.name === container.side)!.commit,
+        service,
+        instance: `${service}-${container.replica}`,
+      },
+    }));
 
 /**
  * Waits until Prometheus has scraped every target of the round, and the exporter: what it has not seen cannot be in the

@@ -93,6 +93,25 @@ export function scrapeFailure(
   });
 }
 
+/** A side whose services are healthy, but not by the balancer's own check. `found`: L7STS and the like. */
+export function balancerFailure(
+  side: Side,
+  { port, health }: { port: number; health: string },
+  unwell: readonly { name: string; found: string }[],
+  file: string,
+): StartFailure {
+  const names = unwell.map(({ name, found }) => `${name} (${found})`).join(', ');
+  return new StartFailure(side, {
+    what: `${sideText(side)}: the balancer asks for ${health} on port ${port} and does not find ${names} well`,
+    details: '',
+    ofTheService: unwell.some(({ found }) => found === WRONG_STATUS),
+    hint: `balancer/health in ${file} must answer 200 within a second, as soon as the service is healthy.`,
+  });
+}
+
+/** HAProxy: the check has got an answer, of another status than 200. */
+const WRONG_STATUS = 'L7STS';
+
 /** `output`: what Compose said. */
 export function startFailure(side: Side, unwell: readonly Unwell[], output: string, timeoutS: number): StartFailure {
   const of = sideText(side);

@@ -1,11 +1,14 @@
 /**
  * Telemetry folders of the services of a side in a round: a volume that is memory for each, and beside them the sidecar,
- * which takes out what they write (docs/decisions/0023-telemetry.md). A benchmark that names no telemetry has none of it.
+ * which takes out what they write (docs/decisions/0023-telemetry.md). With a broker the records of events lie in them
+ * too. A benchmark that names neither has none of it.
  */
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../app/context.ts';
+import { RECORDS_FOLDER } from '../config/broker.ts';
+import type { Config, TelemetryFolder } from '../config/types.ts';
 import { InfrastructureError } from '../core/errors.ts';
 import type { SideName } from '../documents/run.ts';
 import type { ContainerSpec } from '../engine/engine.ts';
@@ -19,6 +22,7 @@ import {
   STATE_FILE,
   WORDS_FILE,
 } from '../telemetry/sidecar-state.ts';
+import { TRIGGER } from './chains.ts';
 import type { ComposeDocument } from './compose-file.ts';
 import { type Counted, findCounters } from './counters.ts';
 import { writeWhole } from './run-folder.ts';
@@ -32,7 +36,7 @@ const MOST_BYTES = 2 ** 30;
 const MOST_FILES = 10_000;
 /** Files that a folder has room for, whatever their size: each takes memory of the kernel. */
 const MOST_INODES = 16_384;
-const SIDECAR_MEMORY = 256 * 2 ** 20;
+export const SIDECAR_MEMORY = 256 * 2 ** 20;
 const SCRATCH_BYTES = 2 ** 20;
 /** The sidecar has so long to take what is left, and to put a word into the control files. */
 const PATIENCE_MS = 30_000;
@@ -47,6 +51,13 @@ export interface TakenTelemetry {
   state: SidecarState['services'][string] | null;
 }
 
+/** What the sidecar has taken of a side. */
+export interface Taken {
+  services: TakenTelemetry[];
+  /** Why it may not be all. */
+  fault?: string;
+}
+
 /** The telemetry of one side in one round. */
 export interface SideTelemetry extends AsyncDisposable {
   side: SideName;
@@ -56,8 +67,8 @@ export interface SideTelemetry extends AsyncDisposable {
   counted: Counted | null;
   /** Puts words into the control file of every folder of the side; null takes it away. */
   control(words: string | null): Promise<void>;
-  /** Takes what there is, and ends the sidecar. `fault`: why what was taken may not be all. */
-  end(): Promise<{ services: TakenTelemetry[]; fault?: string }>;
+  /** Takes what there is, and ends the sidecar. */
+  end(): Promise<Taken>;
   /** Removes the files. */
   discard(): Promise<void>;
 }
@@ -69,16 +80,30 @@ const volumeName = (plan: Plan, side: SideName, round: number, service: string) 
 export const isTelemetryVolume = (name: string): boolean =>
   /^mayfly-[0-9a-z]+-(candidate|baseline)(-\d+)?-telemetry-/.test(name);
 
+/** A folder that a service writes into: what the harness needs of it. */
+type Folder = Pick<TelemetryFolder, 'service' | 'folder' | 'bytes'>;
+
+/** The folders of a side: those that the benchmark lists, and with a broker one for the records of every other service. */
+export function foldersOf({ telemetry, broker }: Pick<Config, 'telemetry' | 'broker'>): Folder[] {
+  const listed = new Set(telemetry.map(({ service }) => service));
+  const records = broker ? [...broker.services, TRIGGER].filter((service) => !listed.has(service)) : [];
+  return [
+    // records need room of their own beside what the file gives to telemetry
+    ...telemetry.map(({ service, folder, bytes }) => ({ service, folder, bytes: bytes + (broker?.recordsBytes ?? 0) })),
+    ...records.map((service) => ({ service, folder: RECORDS_FOLDER, bytes: broker!.recordsBytes })),
+  ];
+}
+
 /** Where the files of a side and round are on this host. */
 const outOf = (plan: Plan, side: SideName, round: number) => join(plan.dir, 'telemetry', `round-${round}`, side);
 
 /** The same document, in which each service that is to write telemetry has its folder, and knows where. Pure. */
 export function withTelemetry(document: ComposeDocument, plan: Plan, side: SideName, round: number): ComposeDocument {
-  const { telemetry } = plan.config;
-  if (telemetry.length === 0) return document;
+  const folders = foldersOf(plan.config);
+  if (folders.length === 0) return document;
   const key = (service: string) => `mayfly-telemetry-${service}`;
   const services = { ...document.services };
-  for (const { service: name, folder } of telemetry) {
+  for (const { service: name, folder } of folders) {
     const service = services[name];
     services[name] = {
       ...service,
@@ -90,7 +115,7 @@ export function withTelemetry(document: ComposeDocument, plan: Plan, side: SideN
       ],
     };
   }
-  const volumes = telemetry.map(({ service }) => [
+  const volumes = folders.map(({ service }) => [
     key(service),
     { external: true, name: volumeName(plan, side, round, service) },
   ]);
@@ -107,7 +132,7 @@ export function sidecarSpec(
   image: string,
   paths: { root: string },
 ): ContainerSpec {
-  const services = plan.config.telemetry.map(({ service, bytes }) => ({
+  const services = foldersOf(plan.config).map(({ service, bytes }) => ({
     name: service,
     folder: `/telemetry/${service}`,
     bytes,
@@ -116,7 +141,7 @@ export function sidecarSpec(
     services,
     out: '/out',
     everyMs: EVERY_MS,
-    mostBytes: MOST_BYTES,
+    mostBytes: Math.max(MOST_BYTES, ...services.map(({ bytes }) => bytes)), // all that fits is taken
     mostFiles: MOST_FILES,
   };
   return {
@@ -145,7 +170,7 @@ export function sidecarSpec(
 
 /**
  * Makes the folders of a side, before its services start, and the sidecar, which keeps them there whatever becomes of
- * the services. Null where the benchmark names no telemetry.
+ * the services. Null where the benchmark has no such folder.
  */
 export async function startTelemetry(
   plan: Plan,
@@ -153,9 +178,10 @@ export async function startTelemetry(
   round: number,
   ctx: Context,
 ): Promise<SideTelemetry | null> {
-  if (plan.config.telemetry.length === 0) return null;
+  const folders = foldersOf(plan.config);
+  if (folders.length === 0) return null;
   const labels = { ...plan.labels, 'com.docker.compose.project': roundProject(plan, side, round) };
-  for (const { service, bytes } of plan.config.telemetry)
+  for (const { service, bytes } of folders)
     await ctx.engine.createMemoryVolume(volumeName(plan, side, round, service), labels, bytes, MOST_INODES);
   const dir = outOf(plan, side, round);
   await mkdir(dir, { recursive: true });
@@ -187,7 +213,7 @@ async function end(id: string, dir: string, plan: Plan, ctx: Context): ReturnTyp
   const fault = await until(id, dir, (state) => state.ended, ctx);
   const state = await readState(dir);
   await ctx.engine.remove(id);
-  const services = plan.config.telemetry.map(async ({ service }) => ({
+  const services = foldersOf(plan.config).map(async ({ service }) => ({
     service,
     paths: (await readdir(join(dir, service)).catch(() => [] as string[]))
       .sort()

@@ -16,6 +16,10 @@ interface Laid {
   iterations?: number;
   ended?: number;
   outOfMemory?: boolean;
+  /** Events that were left; the benchmark counts it as a failure. */
+  left?: number | null;
+  /** The same, where the benchmark does not. */
+  leftOver?: number;
 }
 
 function first(side: SideName, laid: Laid = {}): FirstRound {
@@ -25,6 +29,7 @@ function first(side: SideName, laid: Laid = {}): FirstRound {
     ...(failedShare > 0 ? (['failed-requests'] as const) : []),
     ...(ended === null ? [] : (['restarted'] as const)),
     ...(iterations < 995 ? (['rate-missed'] as const) : []),
+    ...(laid.left !== undefined || laid.leftOver !== undefined ? (['not-drained'] as const) : []),
   ];
   const failures = way
     ? [
@@ -44,6 +49,15 @@ function first(side: SideName, laid: Laid = {}): FirstRound {
         iterations,
         failedShare,
         services: [{ service: 'shop', ended, outOfMemory, throttledShare: 0 }],
+        notDrained:
+          laid.left === undefined && laid.leftOver === undefined
+            ? null
+            : {
+                backlog: laid.left ?? laid.leftOver ?? null,
+                waitedS: 31,
+                allowedS: 30,
+                isFailure: laid.left !== undefined,
+              },
       },
       load: { requests: 1000, failures },
     },
@@ -52,6 +66,23 @@ function first(side: SideName, laid: Laid = {}): FirstRound {
 const both = (candidate: Laid, baseline: Laid = {}, same = false) =>
   endingOf([first('candidate', candidate), first('baseline', baseline)], load, same);
 const ALL_503: Laid = { failedShare: 1, way: ['status', '503', 1000], message: 'status 503' };
+
+t.test('events that are left, where the benchmark counts that as a failure', async (t) => {
+  const what =
+    '40 events were neither delivered nor dead-lettered 31.0s after the load ended (broker/drain allows 30.0s)';
+  t.same(both({ left: 40 }), {
+    of: 'candidate',
+    words: `this commit leaves events behind; the baseline does not: ${what}`,
+  });
+  t.match(both({ left: 40 }, { left: 40 }), { of: 'nobody', words: /^neither side does well/ });
+  t.match(both({}, { left: 40 }), { of: 'nobody', words: /^the baseline leaves events behind/ });
+  t.match(endingOf([first('candidate', { left: 40 })], load, false), {
+    of: 'nobody',
+    words: `the service leaves events behind, so measuring again would tell the same: ${what}`,
+  });
+  t.equal(both({ leftOver: 40 }), null, 'else the round is INVALID, and measured again');
+  t.equal(both({ left: null }), null, 'that nobody said how many is no failure of the commit');
+});
 
 t.test('the candidate dies or fails every request, and the baseline does well: its own matter', async (t) => {
   t.same(both(ALL_503), {
@@ -133,4 +164,18 @@ t.test('one side alone', async (t) => {
   });
   t.equal(endingOf([first('candidate', { failedShare: 0.1, way: ['status', '500', 100] })], load, false), null);
   t.equal(endingOf([first('candidate')], load, false), null);
+});
+
+t.test('what disturbances do ends no run: a rate that is not reached, or failures alike', async (t) => {
+  const ofPair = (laid: Laid) =>
+    (['candidate', 'baseline'] as const).map((side) => {
+      const one = first(side, laid);
+      const signals = { ...one.detail.signals, hasDisturbances: true };
+      return { ...one, detail: { ...one.detail, signals } };
+    });
+  const alike: Laid = { failedShare: 0.3, way: ['refused', 'ECONNREFUSED', 300] };
+  t.not(both(alike, alike), null);
+  t.equal(endingOf(ofPair(alike), load, false), null);
+  t.not(both({ iterations: 500 }, { iterations: 500 }), null);
+  t.equal(endingOf(ofPair({ iterations: 500 }), load, false), null);
 });

@@ -138,6 +138,30 @@ t.test('an interrupted comparison is gone on with as it was begun', async (t) =>
   t.equal(asBegun(aConfig(), { ...run, pairing: 'interleaved' }).comparison.pairing, 'interleaved');
 });
 
+t.test('a run is gone on with as it was traced, whatever its file or its flags said', async (t) => {
+  const traces = { sampling: 0.5, keep: 5 };
+  const run = (laid: Partial<RunDocument>) => interrupted({ pairing: 'interleaved', ...laid });
+  t.strictSame(asBegun(aConfig(), run({ traces })).traces, traces);
+  t.equal(asBegun(aConfig({ traces }), run({})).traces, null);
+  const metric = {
+    name: 'consumer_self',
+    unit: 's',
+    better: 'lower',
+    primary: false,
+    margin: 0.01,
+    trace: { hop: 'consumer', value: 'self_avg' },
+  } as const;
+  const config = aConfig({ traces, metrics: [metric] });
+  const ctx = (stored: RunDocument) => ({ store: { run: () => stored, continuedBy: () => undefined } }) as never;
+  const of = (stored: RunDocument) => runToResume({ ...config, resume: stored.run_id }, ctx(stored));
+  t.doesNotThrow(() => of(run({ metrics: [] })), 'begun with --no-traces');
+  t.doesNotThrow(() => of(run({ traces, metrics: [metric] })));
+  const another = { ...metric, trace: { hop: 'consumer', value: 'self_p95' } } as const;
+  t.throws(() => of(run({ traces, metrics: [another] })), {
+    message: /its benchmark has other metrics now \(consumer_self\)/,
+  });
+});
+
 for (const [why, run, successor] of [
   [/it is no comparison of two sides/, makeRun()],
   [/it is complete, and its verdict is final/, interrupted({ status: 'complete' })],
@@ -146,6 +170,17 @@ for (const [why, run, successor] of [
   [/it is of the benchmark shop, not probe/, interrupted({ benchmark: 'shop' })],
   [/its benchmark has another load now/, interrupted({ load: { ...interrupted().load, target: 'http://other:1' } })],
   [/its benchmark has another load now/, interrupted({ load: { ...interrupted().load, generator: 'k6' } })],
+  [
+    /load\/scenarios of its benchmark are others now/,
+    interrupted({
+      load: {
+        ...interrupted().load,
+        scenarios: [
+          { name: 'uploads', model: 'closed', start_s: 0, max_in_flight: 9, users: 9, iterations: 1, think_s: 0 },
+        ],
+      },
+    }),
+  ],
   [/its benchmark has other metrics now/, interrupted({ metrics: makeRun().metrics })],
   [/run NEXT has resumed it already/, interrupted(), 'NEXT'],
 ] as [RegExp, RunDocument, string?][]) {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import t from 'tap';
 import type { Context } from '../../scripts/app/context.ts';
+import type { BrokerConfig } from '../../scripts/config/types.ts';
 import { paths } from '../../scripts/core/paths.ts';
 import {
   fillPromql,
@@ -149,3 +150,83 @@ t.test('how two sides meet is what was asked for; one side is alone', async (t) 
   }
   t.match(await planned('alternating', 'none'), { pairing: 'solo', comparison: undefined, sides: [{ commit: 'v1' }] });
 });
+
+t.test(
+  'a broker and traces: exactly their images are got, and they are of the stack of this benchmark alone',
+  async (t) => {
+    const dir = t.testdir({ 'broker.yaml': 'services: {}' });
+    const asked: string[][] = [];
+    const ctx = {
+      paths: paths(join(import.meta.dirname, '../..'), {}),
+      newRunId: () => '01TESTRUN',
+      now: () => 0,
+      machine: {
+        engine: { version: '20.10', cores: 2, memoryBytes: 24 * 2 ** 30, kernel: '6.18', os: 'Debian' },
+        images: { prometheus: { ref: 'prom:1', id: 'sha256:p', source: 'present' } },
+      },
+      obtainImages: async (names: string[]) => {
+        asked.push(names);
+        return Object.fromEntries(
+          names.map((name) => [name, { ref: `${name}:1`, id: `sha256:${name}`, source: 'built' }]),
+        );
+      },
+    } as unknown as Context;
+    const planned = (changes: Parameters<typeof aConfig>[0] = {}) =>
+      makePlan(
+        aConfig({
+          dir,
+          commit: 'v1',
+          against: 'none',
+          builds: { probe: { kind: 'image', image: 'probe:${commit}' } },
+          ...changes,
+        }),
+        ctx,
+      );
+    const broker: BrokerConfig = {
+      kind: 'nats',
+      file: join(dir, 'broker.yaml'),
+      url: 'nats://broker:4222',
+      triggers: [],
+      services: ['probe'],
+      drainS: 30,
+      notDrained: 'invalid',
+      recordsBytes: 2 ** 20,
+    };
+    const traces = { sampling: 0.1, keep: 20 };
+
+    const none = await planned();
+    t.same(asked, [], 'none is asked for where none is named');
+    t.match(none, { ownImages: {}, stackImages: { length: 1 } });
+    t.notOk(none.networks.traces);
+
+    const both = await planned({ broker, traces });
+    t.same(asked, [['nats', 'trigger', 'zipkin']]);
+    t.same(both.ownImages, { nats: 'nats:1', trigger: 'trigger:1', zipkin: 'zipkin:1' });
+    t.same(
+      both.stackImages.map(({ id }) => id),
+      ['sha256:p', 'sha256:nats', 'sha256:trigger', 'sha256:zipkin'],
+      'the record of the run has them',
+    );
+    t.equal(both.networks.traces, 'mayfly-01testrun-traces');
+
+    asked.length = 0;
+    await planned({ broker: { ...broker, kind: 'own.yaml' } });
+    await planned({ broker: { ...broker, kind: 'rabbitmq' } });
+    await planned({ traces });
+    t.same(asked, [['trigger'], ['rabbitmq', 'trigger'], ['zipkin']]);
+
+    const version = async (changes: Parameters<typeof aConfig>[0]) => (await planned(changes)).stackVersion;
+    t.equal(await version({}), none.stackVersion);
+    const versions = [
+      none.stackVersion,
+      await version({ traces }),
+      await version({ traces: { ...traces, sampling: 1 } }),
+      await version({ broker }),
+      await version({ broker: { ...broker, kind: 'rabbitmq' } }),
+      await version({ broker: { ...broker, drainS: 60 } }),
+      await version({ logFormat: 'json' }),
+    ];
+    t.equal(new Set(versions).size, versions.length, 'what is measured with them is another stack');
+    t.equal(await version({ traces: { ...traces, keep: 5 } }), versions[1], 'how many are kept is none of it');
+  },
+);

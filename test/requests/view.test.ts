@@ -6,7 +6,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { RunDocument } from '../../scripts/documents/run.ts';
-import { quantilesOf } from '../../scripts/requests/tasks.ts';
+import { quantilesOf } from '../../scripts/requests/quantiles.ts';
 import { requestsFile } from '../../scripts/requests/view.ts';
 import { runView } from '../../scripts/service/server/data/run-data.ts';
 import { runBody } from '../../scripts/service/server/pages/run-page.ts';

@@ -51,6 +51,14 @@ t.test('a service that others wait for to end says so itself', async (t) => {
   );
 });
 
+t.test('limits of deploy.resources are said in one place: Compose refuses two that differ', async (t) => {
+  const resources = { limits: { cpus: 0.5, memory: '64', pids: 9 }, reservations: { memory: '32' } };
+  const asked = { ...probe, deploy: { replicas: 1, resources } };
+  const { services } = sideCompose({ services: { probe: asked } }, aPlan(), 'candidate', 1);
+  t.match(services.probe, { mem_limit: '64', memswap_limit: '64', cpus: 0.5, pids_limit: 9 });
+  t.strictSame(services.probe.deploy, { replicas: 1, resources: { reservations: { memory: '32' } } });
+});
+
 t.test('what a service asks for within its rights is kept', async (t) => {
   const asked = {
     ...probe,
@@ -143,7 +151,7 @@ t.test(
       1,
     );
     t.same(services.probe.ulimits, { nofile: 9, core: 1 });
-    t.same(services.probe.logging, { driver: 'json-file', options: { 'max-size': '16m', 'max-file': '1' } });
+    t.same(services.probe.logging, { driver: 'json-file', options: { 'max-size': '8m', 'max-file': '2' } });
     const run = runCompose({ services: { prometheus: {}, exporter: { mem_limit: '256m' } } }, aPlan()).services;
     t.match(run.prometheus, {
       mem_limit: String(4 * 2 ** 30),
@@ -204,10 +212,10 @@ t.test(
   },
 );
 
-t.test('the run stack publishes on 127.0.0.1 only, and only Prometheus', async (t) => {
+const PUBLISHED: Record<string, string[]> = { prometheus: ['127.0.0.1::9090'], zipkin: ['127.0.0.1::9411'] };
+t.test('the run stack publishes on 127.0.0.1 only: Prometheus, and Zipkin where there is one', async (t) => {
   const { services } = parse(await readFile('compose/run.yaml', 'utf8'));
-  for (const [name, service] of Object.entries<any>(services))
-    t.same(service.ports ?? [], name === 'prometheus' ? ['127.0.0.1::9090'] : [], name);
+  for (const [name, service] of Object.entries<any>(services)) t.same(service.ports ?? [], PUBLISHED[name] ?? [], name);
   t.ok(
     services.prometheus.command.includes('--web.listen-address=prometheus.control:9090'),
     'the admin API is not reachable from the network of a side',
@@ -219,9 +227,10 @@ t.test('variables are filled in everywhere, unknown ones stay', async (t) => {
 });
 
 t.test('the docker client gets no secret of the harness', async (t) => {
-  t.same(dockerEnv({ PATH: '/bin', HOME: '/h', GITHUB_TOKEN: 't', AWS_SECRET_ACCESS_KEY: 's' }), {
+  t.same(dockerEnv({ PATH: '/bin', HOME: '/h', DOCKER_CONTEXT: 'c', GITHUB_TOKEN: 't', AWS_SECRET_ACCESS_KEY: 's' }), {
     PATH: '/bin',
     HOME: '/h',
+    DOCKER_CONTEXT: 'c',
   });
 });
 

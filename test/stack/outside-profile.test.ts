@@ -19,7 +19,7 @@ const ctx = {
   engine,
   signal: new AbortController().signal,
   machine: { images: { node: { ref: IMAGES.node.ref } } },
-  obtainImages: async () => ({ perf: IMAGES.perf.ref }),
+  obtainImages: async () => ({ perf: { ref: IMAGES.perf.ref } }),
 } as unknown as Context;
 
 /** A container as a service under test has it: no capability, no network but its own. */

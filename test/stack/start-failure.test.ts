@@ -4,7 +4,13 @@ import { CandidateError, InfrastructureError, type MayflyError } from '../../scr
 import type { ContainerState } from '../../scripts/engine/engine.ts';
 import { isWell, type Unwell, unwellText } from '../../scripts/engine/up.ts';
 import { unreached } from '../../scripts/stack/scrape.ts';
-import { blameFor, type StartFailure, scrapeFailure, startFailure } from '../../scripts/stack/start-failure.ts';
+import {
+  balancerFailure,
+  blameFor,
+  type StartFailure,
+  scrapeFailure,
+  startFailure,
+} from '../../scripts/stack/start-failure.ts';
 
 const side = (name: 'candidate' | 'baseline', letter: string) => ({
   name,
@@ -238,4 +244,22 @@ t.test('a target that is not scraped is named, with the last error of Prometheus
     message: /^the metrics of neither side can be scraped, so this commit is not to blame: candidate .*; baseline /,
   });
   t.match(said([failure()], both, 3).message, /^candidate could not be scraped in round 3, as it did in the rounds/);
+});
+
+t.test('a replica that is healthy, but not by the check of the balancer', async (t) => {
+  const of = (side: typeof candidate, found: string) =>
+    balancerFailure(side, { port: 8080, health: '/well' }, [{ name: 'api-2', found }], 'benchmark.yaml');
+  const error = said([of(candidate, 'L7STS')]);
+  t.type(error, CandidateError, 'it answers something else than 200, where the baseline answers 200');
+  t.match(error, {
+    message:
+      'this commit does not start; the baseline does: candidate (topic, aaaaaaaaaaaa): the balancer asks for /well on port 8080 and does not find api-2 (L7STS) well',
+    hint: 'balancer/health in benchmark.yaml must answer 200 within a second, as soon as the service is healthy.',
+  });
+  t.equal(said([of(candidate, 'L4TOUT')]).exitCode, 4, 'slow to answer may be the host');
+  t.equal(
+    said([of(candidate, 'L7STS'), of(baseline, 'L7STS')]).exitCode,
+    4,
+    'a path that is wrong is no matter of the commit',
+  );
 });

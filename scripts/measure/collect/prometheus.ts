@@ -13,6 +13,12 @@ export interface Series {
   value: number;
 }
 
+/** One series of a range selector: times are milliseconds since the epoch, the oldest first. */
+export interface RawSeries {
+  labels: Record<string, string>;
+  values: [number, number][];
+}
+
 /**
  * Milliseconds. After a failed request the client waits so long for the event that Prometheus has ended: that event is
  * the better reason.
@@ -131,6 +137,15 @@ export function connectPrometheus(url: string, signal?: AbortSignal) {
           });
         await sleep(50);
       }
+    },
+    /** The samples of a range selector that ends at one moment, as they were scraped. */
+    async samples(expression: string, atMs: number): Promise<RawSeries[]> {
+      const data = await call('POST', '/api/v1/query', { query: expression, time: String(atMs / 1000) });
+      if (data.resultType !== 'matrix') throw new Error(`${expression} gives a ${data.resultType}, no samples`);
+      return data.result.map((series: any) => ({
+        labels: series.metric,
+        values: series.values.map(([at, value]: [number, string]) => [Math.round(at * 1000), Number(value)]),
+      }));
     },
     /** The single value of an expression, or null where it gives none or NaN. */
     value: async (expression: string, atMs?: number): Promise<number | null> => {

@@ -28,7 +28,7 @@ export async function scrapeHoles(
   const keyOf = ({ side, service, instance }: Record<string, string>) => `${side} ${service} ${instance}`;
   const range = `${Math.round(endMs - startMs)}ms`;
   const series = await prometheus.query(
-    `sum by (side, service, instance) (sum_over_time(up{job="services",round="${round}"}[${range}]))`,
+    `sum by (side, service, instance) (sum_over_time(up{job=~"services|trigger",round="${round}"}[${range}]))`,
     endMs,
   );
   const scraped = new Map(series.map(({ labels, value }) => [keyOf(labels), value]));

@@ -7,7 +7,6 @@ import { didYouMean } from '../../config/nearest.ts';
 import { firstLine } from '../../core/errors.ts';
 import { plainText, plural } from '../../core/text.ts';
 import type { Metric, RoundDocument, SideName } from '../../documents/run.ts';
-import { telemetryNoteKey } from '../../report/run-telemetry-text.ts';
 import { sizeText } from '../../stack/disk.ts';
 import type { Sides } from '../../stack/run-stack.ts';
 import type { SideTelemetry, TakenTelemetry } from '../../stack/telemetry.ts';
@@ -15,6 +14,7 @@ import { openMetricsOf, type TelemetrySource } from '../../telemetry/openmetrics
 import { keepSeries } from '../../telemetry/series-files.ts';
 import { summariseFiles, type TelemetryLabel } from '../../telemetry/summary.ts';
 import type { LoadResult } from '../load/generator.ts';
+import { type Collected, newsOf } from './news.ts';
 
 type Found = NonNullable<RoundDocument['telemetry']>;
 type Asked = NonNullable<Metric['telemetry']>;
@@ -33,16 +33,22 @@ export interface CollectedTelemetry {
   valueOf(asked: Asked): number | string;
 }
 
-/** Ends the sidecar of a side, and sums up what it has taken; null where the benchmark names no telemetry. */
+/** Ends the sidecar of a side, and sums up the telemetry that it has taken; null where the benchmark names none. */
 export async function collectTelemetry(side: SideName, load: Window, sides: Sides): Promise<CollectedTelemetry | null> {
   const own = sides.telemetry.find((one) => one.side === side);
-  if (!own) return null;
-  const { services, fault } = await own.end();
+  const { telemetry: listed, broker } = sides.plan.config;
+  if (!own || listed.length === 0) return null;
+  const { services: taken, fault } = await own.end();
+  // a folder may be there for records of events alone
+  const services = taken
+    .filter((one) => listed.some(({ service }) => service === one.service))
+    .map((one) => ({ ...one, paths: one.paths.filter((path) => !path.endsWith('.jsonl')) }));
   const notes: string[] = fault === undefined ? [] : [`some of it may be missing: ${fault}`];
   const all: TelemetryLabel[] = [];
   const labels: TelemetryLabel[] = [];
   for (const taken of services) {
-    const bytes = sides.plan.config.telemetry.find(({ service }) => service === taken.service)!.bytes;
+    const own = listed.find(({ service }) => service === taken.service)!;
+    const bytes = own.bytes + (broker?.recordsBytes ?? 0);
     notes.push(...(await sidecarNotes(taken, bytes, load)));
     const summary = await summariseFiles(
       taken.paths.filter((path) => path.endsWith('.csv')),
@@ -147,19 +153,5 @@ export async function keepTelemetry(
 }
 
 /** What is to be said of the telemetry of a round, once in a run; what a metric without a value says is not said twice. */
-export function telemetryWarnings(
-  collected: readonly { document: RoundDocument; unread: readonly { why: string }[] }[],
-  told: Set<string>,
-): string[] {
-  const all = collected.flatMap(({ document: { side, telemetry }, unread }) =>
-    (telemetry?.notes ?? [])
-      .filter((note) => !unread.some(({ why }) => why === note))
-      .map((note) => ({ side, note, key: telemetryNoteKey(note) })),
-  );
-  const news = Map.groupBy(
-    all.filter(({ key }) => !told.has(key)),
-    ({ note }) => note,
-  );
-  for (const { key } of all) told.add(key);
-  return [...news].map(([note, sides]) => `telemetry of ${sides.map(({ side }) => side).join(' and ')}: ${note}`);
-}
+export const telemetryWarnings = (collected: Collected, told: Set<string>): string[] =>
+  newsOf('telemetry', collected, told, ({ telemetry }) => telemetry?.notes);

@@ -2,7 +2,7 @@
  * Cumulative counters at the edges of the measured window: of every container of the run, of the host, of the harness.
  */
 import { readFile } from 'node:fs/promises';
-import { type ContainerCpu, type Counted, readCounters } from '../../stack/counters.ts';
+import { type ContainerCpu, type Counted, readCounted } from '../../stack/counters.ts';
 
 /** CPU time of the whole host since boot, in seconds over all cores. */
 export interface HostCpu {
@@ -26,7 +26,7 @@ export const clockSetBy = (from: Moment, to: Moment): number => to.atMs - from.a
 export const steadyAt = (moment: Moment, atMs: number): number => moment.steadyMs + (atMs - moment.atMs);
 
 export interface Edge extends Moment {
-  /** By container id; one that has ended has no counters any more. */
+  /** By container id; one that has ended has no counters any more, but for what the harness itself has ended. */
   containers: Map<string, ContainerCpu>;
   host: HostCpu;
   /** CPU seconds of this process. */
@@ -36,7 +36,7 @@ export interface Edge extends Moment {
 /** Reads all counters at once. */
 export async function readEdge(containers: Counted[]): Promise<Edge> {
   const [read, host] = await Promise.all([
-    Promise.all(containers.map(async ({ id, files }) => [id, await readCounters(files)] as const)),
+    Promise.all(containers.map(async (one) => [one.id, await readCounted(one)] as const)),
     readFile('/proc/stat', 'utf8'),
   ]);
   const { user, system } = process.cpuUsage();

@@ -41,6 +41,8 @@ export interface DuringLoad {
   warmUp(): void;
   /** The window comes: awaited. */
   window(): Promise<void>;
+  /** It is known when it begins and ends, milliseconds since the epoch; of a closed model when it ends at the latest. */
+  measuring(window: { startMs: number; endMs: number }): void;
   /** Nothing of the host counts any more. */
   measured(): void;
 }

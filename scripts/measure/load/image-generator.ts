@@ -98,7 +98,7 @@ async function drive(
   stack: Stack,
   sides: Sides,
   step: ProgressStep,
-  { window: comes, measured }: Pick<DuringLoad, 'window' | 'measured'>,
+  { window: comes, measuring, measured }: DuringLoad,
   ctx: Context,
 ): Promise<LoadResult> {
   const { load } = sides.plan.config;
@@ -113,14 +113,14 @@ async function drive(
   }
   await quiet(stack);
   await comes();
-  const counters = await runCounters(stack, sides);
-  const before = await readEdge(counters);
+  const before = await readEdge(await runCounters(stack, sides));
   const fromMs = ctx.now() - (QUIET_S - 0.5) * 1000;
   step.update('measuring', load.warmupS / (load.warmupS + load.durationS));
+  measuring({ startMs: ctx.now(), endMs: ctx.now() + load.durationS * 1000 });
   const { startMs, failure, cpu } = await runGenerators(stack, sides, 'measure', ctx);
   const loadEndMs = Math.max(startMs + load.durationS * 1000, ctx.now());
   await until(steadyAt(before, loadEndMs), stack.signal);
-  const after = await readEdge(counters);
+  const after = await readEdge(await runCounters(stack, sides)); // replicas come and go within the window
   for (const [id, counted] of cpu) {
     before.containers.set(id, { cpuSeconds: 0, cfsPeriods: 0, cfsThrottledPeriods: 0 });
     after.containers.set(id, counted);

@@ -5,7 +5,7 @@ import { mkdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises
 import { setPriority } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { type LoadPlan, PLAN_VARIABLE } from '../../../loadgen/plan.ts';
+import { endsWithUsers, type LoadPlan, PLAN_VARIABLE } from '../../../loadgen/plan.ts';
 import { type LoadEvent, type LoadResultDocument, REQUESTS_FILE, RESULT_FOLDER } from '../../../loadgen/result.ts';
 import { VERSION } from '../../../loadgen/version.ts';
 import type { Context } from '../../app/context.ts';
@@ -14,6 +14,7 @@ import type { ProgressStep } from '../../core/progress.ts';
 import { type ContainerSpec, ONE_ADDRESS_A_NETWORK } from '../../engine/engine.ts';
 import { LABEL, networkAlias, sideNetwork, sideTarget } from '../../engine/names.ts';
 import { thisUser } from '../../engine/owner.ts';
+import { generatorMemory } from '../../plan/memory.ts';
 import type { Plan } from '../../plan/plan.ts';
 import { requestsFile } from '../../requests/view.ts';
 import { findCounters, threadsOf } from '../../stack/counters.ts';
@@ -21,6 +22,7 @@ import { writeWhole } from '../../stack/run-folder.ts';
 import { type Sides, type Stack, scraped } from '../../stack/run-stack.ts';
 import { resultFault } from './check-result.ts';
 import { readEdge, steadyAt, thisMoment } from './edges.ts';
+import { type Gate, gateOf, mustAnswer, startGate } from './gate.ts';
 import type { DuringLoad, Generator, LoadResult, PreparedLoad } from './generator.ts';
 import { EventStream } from './load-events.ts';
 import { lastLines, runCounters, until, watchLive } from './watch.ts';
@@ -60,11 +62,17 @@ export function loadPlan(plan: Plan, round: number): LoadPlan {
   const { load, dir } = plan.config;
   if (load.generator.kind !== 'mayfly') throw new TypeError('the load is made by another generator');
   const { model } = load;
+  const gate = gateOf(plan, round);
   return {
     schema: 'mayfly.load-plan/v1',
     script: load.generator.script === null ? null : relative(dir, load.generator.script),
     target: load.target,
-    sides: plan.sides.map(({ name, commit }) => ({ name, url: sideTarget(load.target, name), commit })),
+    sides: plan.sides.map(({ name, commit }) => ({
+      name,
+      url: gate ? load.target : sideTarget(load.target, name),
+      commit,
+    })),
+    ...(gate ? { via: gate.via } : {}),
     model: model.kind === 'open' && model.arrivals === 'file' ? { ...model, file: relative(dir, model.file) } : model,
     warmupS: load.warmupS,
     gapS: GAP_S,
@@ -83,15 +91,18 @@ export function loadPlan(plan: Plan, round: number): LoadPlan {
 
 /** One container for all sides of the round: it sends each iteration to its side. */
 export function ownContainer(plan: Plan, round: number, image: string, paths: { root: string }): ContainerSpec {
+  const common = contained(containedBy(plan), image, paths);
+  const gate = gateOf(plan, round);
   return {
-    ...contained(containedBy(plan), image, paths),
+    ...common,
+    binds: [...common.binds, ...(gate?.binds ?? [])],
     name: `${plan.project}-load-${round}`,
     cmd: [...COMMAND, 'run'],
     env: { [PLAN_VARIABLE]: JSON.stringify(loadPlan(plan, round)) },
     labels: { ...plan.labels, [LABEL.service]: 'loadgen', [LABEL.round]: String(round) },
     networks: [
       { name: plan.networks.load, aliases: [networkAlias(round)] },
-      ...plan.sides.map((side) => sideNetwork(plan, side.name, round)),
+      ...(gate ? [] : plan.sides.map((side) => sideNetwork(plan, side.name, round))),
     ],
     // nobody: the engine answers for its networks, and would ask outside for the rest, from the host
     dns: ['127.0.0.1'],
@@ -135,8 +146,7 @@ export function contained(
   { dir, workers, host }: Contained,
   image: string,
   paths: { root: string },
-): Omit<ContainerSpec, 'name' | 'cmd' | 'labels' | 'networks'> {
-  const memory = Math.min(Math.floor(host.memory_bytes / 2), (1 + workers) * 1024 ** 3);
+): Omit<ContainerSpec, 'name' | 'cmd' | 'labels' | 'networks'> & { binds: string[] } {
   return {
     image,
     entrypoint: ['node'],
@@ -149,7 +159,7 @@ export function contained(
     ],
     cpus: Math.min(workers + 1, host.cores),
     pidsLimit: 64 + 32 * workers,
-    memoryBytes: memory,
+    memoryBytes: generatorMemory(workers, host),
   };
 }
 
@@ -158,7 +168,8 @@ export function contained(
  * started where the same files were tried before. Throws UsageError with the place in the script.
  */
 async function identify(plan: Plan, ctx: Context): Promise<string> {
-  const { dir } = plan.config;
+  const { dir, deployed } = plan.config;
+  if (deployed) await mustAnswer(deployed.url, ctx.signal);
   const { script, model } = loadPlan(plan, 0);
   const entries = [script, model.kind === 'open' && model.arrivals === 'file' ? model.file : null].filter(
     (file) => file !== null,
@@ -268,12 +279,17 @@ export function scriptFault(
 async function prepare(round: number, plan: Plan, stack: Stack, ctx: Context): Promise<PreparedLoad> {
   const spec = ownContainer(plan, round, ctx.machine.images.node!.ref, ctx.paths);
   const targets = join(plan.dir, 'targets', 'load', `${round}.json`);
-  const id = await ctx.engine.create(spec);
+  const gate = plan.config.deployed ? await startGate(plan, round, stack.signal, ctx) : null;
+  const id = await ctx.engine.create(spec).catch(async (error) => {
+    await gate?.[Symbol.asyncDispose]();
+    throw error;
+  });
   const following = new AbortController();
   const dispose = async () => {
     following.abort();
     await rm(targets, { force: true });
     await ctx.engine.remove(id);
+    await gate?.[Symbol.asyncDispose]();
   };
   try {
     await ctx.engine.start(id);
@@ -290,7 +306,7 @@ async function prepare(round: number, plan: Plan, stack: Stack, ctx: Context): P
       () => {},
     );
     const { pid } = await ctx.engine.inspect(id);
-    await Promise.all((await threadsOf(pid)).map((thread) => raise(thread)));
+    for (const one of gate ? [pid, gate.pid] : [pid]) for (const thread of await threadsOf(one)) raise(thread);
     return {
       hold: async () => {
         if (ready) await ctx.engine.kill(id, 'SIGSTOP');
@@ -308,7 +324,7 @@ async function prepare(round: number, plan: Plan, stack: Stack, ctx: Context): P
             },
           ]),
         );
-        return drive({ id, pid, events }, sides, stack, step, during, ctx);
+        return drive({ id, pid, events, gate }, sides, stack, step, during, ctx);
       },
       [Symbol.asyncDispose]: dispose,
     };
@@ -330,10 +346,12 @@ interface Running {
   id: string;
   pid: number;
   events: EventStream;
+  /** Of a service that is deployed already. */
+  gate: Gate | null;
 }
 
 async function drive(
-  { id, pid, events }: Running,
+  { id, pid, events, gate }: Running,
   sides: Sides,
   stack: Stack,
   step: ProgressStep,
@@ -371,16 +389,18 @@ async function drive(
     await seen;
 
     const live = watchLive(stack, sides, step, window, following.signal, ctx);
-    const generator = await findCounters(id, pid);
-    const counted = [...(await runCounters(stack, sides)), ...(generator ? [generator] : [])];
+    const own = [await findCounters(id, pid), gate?.counted].filter((one) => !!one);
+    // Anew at each edge: replicas come and go within the window.
+    const edge = async () => readEdge([...(await runCounters(stack, sides)), ...own]);
     await until(at(window.startMs - GAP_S * 1000), signal);
     await during.window();
+    during.measuring(window);
     await until(at(window.startMs - (GAP_S * 1000) / 2), signal);
-    const before = await readEdge(counted);
-    const ended = load.model.kind === 'closed' ? await expected(events.wait('ended', signal), id, ctx) : null;
+    const before = await edge();
+    const ended = endsWithUsers(load.model) ? await expected(events.wait('ended', signal), id, ctx) : null;
     const endMs = ended?.endMs ?? window.endMs;
     await until(at(endMs + (GAP_S * 1000) / 2), signal);
-    const after = await readEdge(counted);
+    const after = await edge();
     during.measured();
     const { result } = await expected(events.wait('result', signal), id, ctx);
     const wrong = resultFault(

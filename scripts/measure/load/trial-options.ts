@@ -6,8 +6,9 @@ import { checkSpec } from '../../config/check.ts';
 import type { Flag } from '../../config/flags.ts';
 import { chooseLoad } from '../../config/load-config.ts';
 import { checkBenchmark } from '../../config/schema.ts';
+import { targetFlag } from '../../config/target.ts';
 import type { Load } from '../../config/types.ts';
-import type { YamlPath } from '../../config/yaml-file.ts';
+import { readYamlFile, type YamlPath } from '../../config/yaml-file.ts';
 import { UsageError } from '../../core/errors.ts';
 
 export interface Trial {
@@ -71,7 +72,11 @@ export function readTrial(script: string, given: Given, cwd: string): Trial {
     });
   const target = checkTarget(given.text('target'), given.has('i-own-this-target'));
   const dir = benchmarkFolder(file);
-  const load = chooseLoad(checkedSpec(specOf(relative(dir, file), target, given), dir), dir, {}, cwd);
+  const own = scenariosOf(dir, file, cwd);
+  const spec = own
+    ? withScenarios(own, relative(dir, file), target, given)
+    : specOf(relative(dir, file), target, given);
+  const load = chooseLoad(checkedSpec(spec, dir, own ? 'load/' : '--'), dir, {}, cwd);
   const out = given.text('requests-out');
   return {
     dir,
@@ -99,30 +104,68 @@ export function checkTarget(target: string | undefined, owned: boolean): string 
     throw new UsageError('--target must be given: where the requests go', {
       hint: 'For example --target=http://127.0.0.1:8080',
     });
-  const url = URL.canParse(target) ? new URL(target) : null;
-  if (!url || !['http:', 'https:'].includes(url.protocol))
-    throw new UsageError(`--target must be a URL such as http://127.0.0.1:8080, got ${JSON.stringify(target)}`, {
-      hint: HELP,
-    });
-  if (url.username || url.password)
-    throw new UsageError('--target must not hold a user or a password', {
-      hint: 'A script sends credentials as a header: docs/loadgen.md.',
-    });
-  if (url.pathname !== '/' || url.search || url.hash)
-    throw new UsageError(`--target must end after host and port, got ${JSON.stringify(target)}`, {
-      hint: 'The paths are in the script.',
-    });
-  if (!owned && !isLoopback(url.hostname)) {
-    throw new UsageError(`--target=${url.origin} is not this machine`, {
+  const origin = targetFlag(target, HELP);
+  if (!owned && !isLoopback(new URL(origin).hostname)) {
+    throw new UsageError(`--target=${origin} is not this machine`, {
       hint: 'Try the script on a service of this machine (127.0.0.1, [::1], localhost). Only where the target is yours, or its owner knows: add --i-own-this-target.',
     });
   }
-  return url.origin;
+  return origin;
 }
 
 /** 127.0.0.0/8, ::1 and localhost, as URL writes them: every other form of an IPv4 address has become four numbers. */
-export const isLoopback = (hostname: string): boolean =>
+const isLoopback = (hostname: string): boolean =>
   hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+
+/** `load` of the benchmark.yaml in the folder, where the script is its own and there are scenarios in it. */
+function scenariosOf(dir: string, file: string, cwd: string): Record<string, unknown> | null {
+  const yaml = join(dir, 'benchmark.yaml');
+  if (!existsSync(yaml)) return null;
+  const { load } = (readYamlFile(yaml, relative(cwd, yaml) || yaml).value ?? {}) as {
+    load?: { script?: unknown; scenarios?: unknown } | null;
+  };
+  if (!load?.scenarios || typeof load.script !== 'string' || resolve(dir, load.script) !== file) return null;
+  return load as Record<string, unknown>;
+}
+
+/** Flags that say when iterations start: of scenarios benchmark.yaml says that. */
+const OF_ONE_MODEL = [
+  'rate',
+  'duration',
+  'stages',
+  'poisson',
+  'users',
+  'iterations',
+  'think',
+  'max-in-flight',
+] as const;
+
+function withScenarios(
+  own: Record<string, unknown>,
+  script: string,
+  target: string,
+  given: Given,
+): Record<string, unknown> {
+  const flag = OF_ONE_MODEL.find((name) => given.has(name));
+  if (flag)
+    throw new UsageError(
+      `--${flag} cannot be given: ${script} is a script of scenarios, and benchmark.yaml says when each begins and how much it does`,
+      { hint: 'Leave the flag out, or change load/scenarios in benchmark.yaml.' },
+    );
+  const { scenarios, duration } = own;
+  const flags = {
+    warmup: given.text('warmup') ?? own.warmup,
+    timeout: given.text('timeout') ?? own.timeout,
+    workers: number(given.text('workers')) ?? own.workers,
+  };
+  return {
+    script,
+    target,
+    scenarios,
+    duration,
+    ...Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined)),
+  };
+}
 
 /** The load as benchmark.yaml would have it: the same words, and the same rules. */
 function specOf(script: string, target: string, given: Given): Record<string, unknown> {
@@ -165,7 +208,7 @@ function stage(text: string): { rate: number | string | undefined; duration: str
   return { rate: number(rate), duration };
 }
 
-function checkedSpec(load: Record<string, unknown>, dir: string): BenchmarkSpec['load'] {
+function checkedSpec(load: Record<string, unknown>, dir: string, by: '--' | 'load/'): BenchmarkSpec['load'] {
   const checked = checkBenchmark({ build: { none: { image: 'none:${commit}' } }, services: 'none.yaml', load });
   const faults =
     'faults' in checked
@@ -182,7 +225,12 @@ function checkedSpec(load: Record<string, unknown>, dir: string): BenchmarkSpec[
         );
   const own = faults.filter(({ path }) => path[0] === 'load');
   if (own.length > 0 || 'faults' in checked)
-    throw new UsageError(own.map(({ path, text }) => `${flagOf(path)} ${text}`).join('\n'), { hint: HELP });
+    throw new UsageError(
+      own
+        .map(({ path, text }) => `${by === '--' ? flagOf(path) : `benchmark.yaml: ${path.join('/')}`} ${text}`)
+        .join('\n'),
+      { hint: HELP },
+    );
   return checked.spec.load;
 }
 

@@ -20,7 +20,10 @@ export async function until(steadyMs: number, signal: AbortSignal): Promise<void
   signal.throwIfAborted();
 }
 
-/** Rate, p95 and errors over the last seconds, while the load goes on. */
+/**
+ * Rate, p95 and errors over the last seconds, while the load goes on. A look costs Prometheus CPU beside what is
+ * measured, so there is one where it is shown.
+ */
 export async function watchLive(
   stack: Stack,
   sides: Sides,
@@ -31,7 +34,8 @@ export async function watchLive(
 ): Promise<void> {
   const { prometheus } = await stack.ready;
   const beganMs = window.startMs - sides.plan.config.load.warmupS * 1000;
-  while (!signal.aborted) {
+  for (; !signal.aborted; await sleep(1000, undefined, { signal }).catch(() => {})) {
+    if (step.isDue?.() === false) continue;
     const [phase, scenario] = ctx.now() < window.startMs ? ['warm-up', 'warmup'] : ['measuring', 'measure'];
     const selector = `round="${sides.round}",scenario="${scenario}"`;
     const fraction = Math.min(1, Math.max(0, (ctx.now() - beganMs) / (window.endMs - beganMs)));
@@ -48,6 +52,5 @@ export async function watchLive(
       `${phase}  ${show(rate, (v) => `${v.toFixed(0)}/s`)}  p95 ${show(p95, (v) => `${(v * 1000).toFixed(2)} ms`)}  errors ${show(errors, (v) => `${(v * 100).toFixed(2)} %`)}`,
       fraction,
     );
-    await sleep(1000, undefined, { signal }).catch(() => {});
   }
 }

@@ -1,13 +1,16 @@
 /** From what the load generator, the kernel and Prometheus say of a round to its samples. */
 import t from 'tap';
-import type { LoadResultDocument } from '../../../loadgen/result.ts';
+import type { LoadResultDocument, SideResult } from '../../../loadgen/result.ts';
 import type { Context } from '../../../scripts/app/context.ts';
+import type { Config, Load } from '../../../scripts/config/types.ts';
 import type { Metric, RoundDocument, SideName } from '../../../scripts/documents/run.ts';
 import { collect } from '../../../scripts/measure/collect/collect.ts';
-import { QueryRefused } from '../../../scripts/measure/collect/prometheus.ts';
+import { QueryRefused, type RawSeries } from '../../../scripts/measure/collect/prometheus.ts';
+import type { Drained } from '../../../scripts/measure/drain.ts';
 import type { Edge } from '../../../scripts/measure/load/edges.ts';
 import type { LoadResult } from '../../../scripts/measure/load/generator.ts';
 import type { Sides, Stack } from '../../../scripts/stack/run-stack.ts';
+import type { SideTelemetry } from '../../../scripts/stack/telemetry.ts';
 import { aConfig, aPlan } from '../../fixtures/plan.ts';
 import { makeRound, sideResult } from '../../run-document.ts';
 
@@ -57,7 +60,18 @@ interface Made {
   load?: Partial<LoadResult>;
   answers?: Record<string, number | number[] | Error | null>;
   ended?: boolean;
+  /** Containers that the harness itself has ended. */
+  touched?: string[];
   known?: RoundDocument[];
+  metrics?: Metric[];
+  /** Containers of the candidate: what has counters -> its service. */
+  services?: Record<string, string>;
+  config?: Partial<Config>;
+  /** Folders of the candidate, as the sidecar gives them. */
+  telemetry?: SideTelemetry;
+  drained?: Drained[];
+  /** What the exporter's series hold. */
+  scraped?: RawSeries[];
 }
 
 async function collected({
@@ -65,7 +79,14 @@ async function collected({
   load = {},
   answers = { memory: 5e7, other: 3 },
   ended = false,
+  touched = [],
   known,
+  metrics = [OTHER],
+  services,
+  config = {},
+  telemetry,
+  drained,
+  scraped = [],
 }: Made) {
   const asked: [string, number][] = [];
   const query = async (promql: string, at: number) => {
@@ -76,19 +97,25 @@ async function collected({
       ? []
       : [value].flat().map((one, i) => ({ labels: { route: `/${i}`, side: 'x' }, value: one }));
   };
-  const containers = names.map((side) => ({ id: side, name: `p-${side}`, side, service: 'probe', replica: 1 }));
-  const plan = aPlan(names, { config: aConfig({ metrics: [OTHER] }) });
+  const samples = async () => scraped;
+  const containers = services
+    ? Object.entries(services).map(([id, service]) => ({ id, name: id, side: 'candidate', service, replica: 1 }))
+    : names.map((side) => ({ id: side, name: `p-${side}`, side, service: 'probe', replica: 1 }));
+  const plan = aPlan(names, { config: aConfig({ metrics, ...config }) });
   const sides = {
     plan,
     round: 2,
     containers,
-    telemetry: [],
+    telemetry: telemetry ? [telemetry] : [],
     targets: [],
+    touched: new Set(touched),
+    tenants: () => null,
     incidents: (side: SideName) =>
-      ended && side === 'baseline' ? [{ service: 'probe', action: 'die', exitCode: 7 }] : [],
+      ended && touched.length === 0 && side === 'baseline' ? [{ service: 'probe', action: 'die', exitCode: 7 }] : [],
   } as unknown as Sides;
-  const stack = { ready: Promise.resolve({ prometheus: { query } }) } as unknown as Stack;
+  const stack = { ready: Promise.resolve({ prometheus: { query, samples } }) } as unknown as Stack;
   const ctx = {
+    now: () => START + 20_000,
     engine: {
       inspect: async (id: string) => ({
         id,
@@ -116,8 +143,92 @@ async function collected({
     failure: null,
     ...load,
   };
-  return { rounds: await collect(measured, sides, stack, ctx, known), asked };
+  return { rounds: await collect(measured, sides, stack, ctx, { known, drained }), asked };
 }
+
+t.test('scenarios: samples of each, and reasons by its own model', async (t) => {
+  const scenarios = (done: number, endedS: number, lag: number): SideResult['scenarios'] => {
+    const { latency } = sideResult('candidate', 0.4);
+    const common = { dropped: { warmup: 0, measure: 0 }, requests: 10, bytesSent: 1e9 };
+    return [
+      {
+        ...common,
+        name: 'uploads',
+        model: 'closed',
+        due: 10,
+        iterations: 10,
+        done,
+        failed: 10 - done,
+        duration: done > 0 ? { ...latency!, count: done } : null,
+        startLag: null,
+        endedS,
+      },
+      {
+        ...common,
+        name: 'browse',
+        model: 'open',
+        due: 100,
+        iterations: 100,
+        done: 100,
+        failed: 0,
+        duration: latency,
+        startLag: { ...latency!, p99: lag },
+        endedS: null,
+      },
+    ];
+  };
+  const sides = [
+    { ...sideResult('candidate'), scenarios: scenarios(10, 8, 0.2) },
+    { ...sideResult('baseline'), scenarios: scenarios(0, 12.5, 0.001) },
+  ];
+  const withScenarios: Load = {
+    ...aConfig().load,
+    model: {
+      kind: 'scenarios',
+      durationS: 10,
+      scenarios: [
+        {
+          name: 'uploads',
+          startS: 0,
+          maxInFlight: 10,
+          model: { kind: 'closed', users: 10, iterations: 1, thinkS: 0, limitS: 10 },
+        },
+        {
+          name: 'browse',
+          startS: 0,
+          maxInFlight: 10,
+          model: { kind: 'open', arrivals: 'constant', rate: 10, durationS: 10 },
+        },
+      ],
+    },
+  };
+  const { rounds } = await collected({ load: { result: result(sides) }, config: { load: withScenarios } });
+  const [candidate, baseline] = rounds.map(({ document }) => document);
+  t.match(candidate!.samples, {
+    uploads_avg: { value: 0.48, unit: 's' },
+    uploads_p95: { value: 1.2000000000000002, unit: 's' },
+    uploads_done: { value: 10, unit: 'count' },
+    uploads_failed: { value: 0, unit: 'count' },
+    browse_med: { value: 0.4, unit: 's' },
+    browse_done: { value: 100, unit: 'count' },
+  });
+  t.notOk('uploads_avg' in baseline!.samples, 'of iterations that all failed there are no times');
+  t.match(baseline!.samples, { uploads_done: { value: 0 }, uploads_failed: { value: 10 } });
+  t.match(candidate!.reasons, [{ code: 'start-lag', message: /^scenario browse: .* more than 199\.0 ms later/ }]);
+  t.match(baseline!.reasons, [
+    { code: 'rate-missed', message: /^scenario uploads: its last iteration ended 2\.5s after/ },
+  ]);
+  const alone = { ...sideResult('candidate'), due: 12, response: null, startLag: null };
+  const closed = await collected({
+    load: { result: result([{ ...alone, duration: { ...alone.latency!, count: 10 } }]) },
+    names: ['candidate'],
+  });
+  t.match(closed.rounds[0]!.document.samples, {
+    iteration_med: { value: 0.001, unit: 's' },
+    iteration_done: { value: 10 },
+    iteration_failed: { value: 2 },
+  });
+});
 
 t.test('the samples of both sides, each with what is its own', async (t) => {
   const { rounds, asked } = await collected({});
@@ -165,6 +276,75 @@ t.test('the samples of both sides, each with what is its own', async (t) => {
     asked.some(([promql, at]) => promql === 'sum(other{side="baseline",round="2"}[10000ms])' && at === START + 10_000),
     'over the window, at its end',
   );
+});
+
+t.test('CPU time of each service, per request: of the round, and as a metric', async (t) => {
+  const cpu = (service: string): Metric => ({
+    ...{ name: `${service}_cpu`, unit: 's', better: 'lower', primary: true, margin: 0.01, cpu: { service } },
+  });
+  const metrics = [cpu('producer'), cpu('consumer')];
+  const services = { loadgen: 'producer', candidate: 'consumer', baseline: 'consumer' };
+  const [made] = (await collected({ names: ['candidate'], services, metrics })).rounds;
+  const { document } = made!;
+  t.strictSame(document.services, [
+    { service: 'consumer', cpu_seconds_per_request: 3 / 4000 },
+    { service: 'producer', cpu_seconds_per_request: 1 / 4000 },
+  ]);
+  t.same(document.samples.consumer_cpu, { value: 3 / 4000, unit: 's' }, 'both replicas');
+  t.same(document.samples.producer_cpu, { value: 1 / 4000, unit: 's' });
+  t.same(document.samples.cpu_seconds_per_request, { value: 4 / 4000, unit: 's' }, 'all of them together');
+  t.notOk(document.reasons.some(({ code }) => code === 'no-samples'));
+  const [alone] = (await collected({})).rounds;
+  t.notOk('services' in alone!.document, 'of one service there is nothing to tell apart');
+  const [silent] = (
+    await collected({ names: ['candidate'], services, metrics, load: { result: null, failure: 'it died' } })
+  ).rounds;
+  t.notOk('services' in silent!.document, 'no request was sent');
+  t.match(silent!.unread, [{ name: 'producer_cpu', why: 'no request was sent in the window' }, {}]);
+});
+
+t.test('what each container of a service used', async (t) => {
+  const values = Array.from({ length: 10 }, (_, i): [number, number] => [START + 500 + i * 1000, 5e7 + i]);
+  const of = (service: string) => ({
+    labels: { __name__: 'container_memory_working_set_bytes', service, replica: '2' },
+    values,
+  });
+  const [made] = (await collected({ names: ['candidate'], scraped: [of('probe'), of('sidecar')] })).rounds;
+  t.match(made!.document.resources, [{ service: 'probe', replica: 2, memory_peak: 5e7 + 9, cpu_peak: 0 }]);
+  t.equal(made!.document.resources!.length, 1);
+  t.equal(made!.document.resources![0]!.memory_floor!.length, 5);
+  t.notOk('resources' in (await collected({})).rounds[0]!.document, 'without a series there is nothing');
+});
+
+t.test('with a broker: what became of the events, their metrics, and no file is left', async (t) => {
+  const trigger = { name: 'mail', filter: {}, subscriber: 'http://mail:8080/', retries: 5 };
+  const broker = {
+    ...{ kind: 'nats', file: '/nats.yaml', url: 'nats://broker:4222', services: ['mail'], drainS: 30 },
+    ...{ triggers: [{ ...trigger, backoffS: 0.1, timeoutS: 5, maxInFlight: 16 }], recordsBytes: 2 ** 20 },
+  };
+  const discarded: boolean[] = [];
+  const state = { files: 0, bytes: 0, fullMs: START, stopped: null, refused: [], refusedCount: 0 };
+  const telemetry = {
+    side: 'candidate',
+    end: async () => ({ services: [{ service: 'mail', paths: [], state }] }),
+    discard: async () => void discarded.push(true),
+  } as unknown as SideTelemetry;
+  const config: Partial<Config> = { broker: { ...broker, notDrained: 'invalid' } };
+  const drained: Drained[] = [{ side: 'candidate', drained: false, backlog: 3, waitedS: 30.2 }];
+  const made: Made = { names: ['candidate'], config, telemetry, drained };
+  const [round] = (await collected(made)).rounds;
+  const { events, samples, reasons } = round!.document;
+  t.match(events, { sent: 0, drained: false, drain_s: null, records: 0 });
+  t.match(samples, { events_sent: { value: 0, unit: 'count' }, backlog_peak: { value: 0, unit: 'count' } });
+  t.notOk('telemetry' in round!.document);
+  t.strictSame(
+    reasons.map(({ code }) => code).filter((code) => code !== 'start-lag'),
+    ['not-drained', 'records-missing'],
+  );
+  t.strictSame(discarded, [true]);
+  await collected({ ...made, config: { ...config, keep: true } });
+  t.strictSame(discarded, [true], 'with --keep they stay');
+  t.notOk('events' in (await collected({})).rounds[0]!.document);
 });
 
 t.test('what validity goes by', async (t) => {
@@ -304,4 +484,30 @@ t.test('a metric without a value says what its query gives instead', async (t) =
     said("its query fails, the run's Prometheus refused: found duplicate series"),
   );
   await t.rejects(gives(new Error('no answer')), 'any other failure ends the run');
+});
+
+t.test("a replica that the harness has ended is nobody's fault", async (t) => {
+  const { rounds } = await collected({ ended: true, touched: ['baseline'] });
+  t.same(
+    rounds.map(({ document: { reasons } }) => reasons),
+    [[], []],
+  );
+});
+
+t.test('a replica that has come in the window counts from 0, and one whose last reading is kept to that', async (t) => {
+  const services = { candidate: 'probe', baseline: 'probe', loadgen: 'probe' };
+  const containers = (one: Edge, ...gone: string[]): Edge => ({
+    ...one,
+    containers: new Map([...one.containers].filter(([id]) => !gone.includes(id))),
+  });
+  const { rounds } = await collected({
+    names: ['candidate'],
+    services,
+    load: {
+      before: containers(edge(START, [1, 2, 3, 1000, 500]), 'loadgen'),
+      after: edge(START + 10_000, [3, 2.5, 4, 1020, 512]),
+    },
+  });
+  const { value } = rounds[0]!.document.samples.cpu_seconds_per_request!;
+  t.equal(Number((value * 4000).toFixed(6)), 2 + 0.5 + 4);
 });

@@ -75,6 +75,14 @@ t.test('nothing was written: one sentence, for the round and for a metric', asyn
   t.equal(found.valueOf(ORDERS), 'shop has written no telemetry');
 });
 
+t.test('records of events are none of telemetry; a folder that is for them alone is not looked at', async (t) => {
+  const made = await collected(t, { files: { 'events-7-1.jsonl': '{}\n' } });
+  t.same(made.found.document, { labels: [], notes: ['shop has written no telemetry'] });
+  const { config } = made.sides.plan;
+  const sides = { ...made.sides, plan: { ...made.sides.plan, config: { ...config, telemetry: [] } } } as Sides;
+  t.equal(await collectTelemetry('candidate', WINDOW, sides), null);
+});
+
 t.test('what the sidecar has to say', async (t) => {
   const files = { 'duration-7-0-1-0.csv': HEADER + row(1, 1, 'a') + row(2.5, 1, 'a') };
   const notes = async (made: Made) => (await collected(t, { files, ...made })).found.document.notes;

@@ -27,6 +27,8 @@ const good: Signals = {
   saturation: null,
   clockSetByMs: 0,
   generatorFailure: null,
+  notDrained: null,
+  events: null,
   missing: [],
 };
 const codes = (change: Partial<Signals>) =>
@@ -118,6 +120,36 @@ t.test('failures, host, generator, missing values', async (t) => {
   t.same(codes({ generatorFailure: 'it was killed' }), ['generator-failed']);
   t.same(codes({ missing: ['latency_p95'] }), ['no-samples']);
 });
+t.test('events that are left when the time for them is over', async (t) => {
+  const left = (backlog: number | null) =>
+    messages({ notDrained: { backlog, waitedS: 30.2, allowedS: 30, isFailure: false } });
+  t.same(codes({ notDrained: { backlog: 1, waitedS: 1, allowedS: 1, isFailure: true } }), ['not-drained']);
+  t.same(left(1312), [
+    '1,312 events were neither delivered nor dead-lettered 30.2s after the load ended (broker/drain allows 30.0s)',
+  ]);
+  t.same(left(1), [
+    '1 event was neither delivered nor dead-lettered 30.2s after the load ended (broker/drain allows 30.0s)',
+  ]);
+  t.same(left(null), [
+    'how many events were under way 30.2s after the load ended (broker/drain allows 30.0s) is not known: the trigger service did not say',
+  ]);
+});
+t.test(
+  'with disturbances what failed and what was never sent count together, within an allowance of their own',
+  async (t) => {
+    const of = { ...allow, failedRequests: 0, disturbedFailures: 0.05 };
+    const disturbed = (change: Partial<Signals>) =>
+      judgeValidity({ ...good, hasDisturbances: true, ...change }, load, of).map(({ message }) => message);
+    t.same(disturbed({ failedShare: 0.04 }), []);
+    t.same(disturbed({ iterations: good.due * 0.97, dropped: { warmup: 0, measure: good.due * 0.03 } }), []);
+    t.same(disturbed({ failedShare: 0.04, iterations: good.due * 0.98 }), [
+      '5.92 % of the requests failed or were never sent (at most 5 % is allowed with disturbances)',
+    ]);
+    t.match(disturbed({ dropped: { warmup: 3, measure: 0 } }), [/dropped 3 iterations in the warm-up/]);
+    t.match(judgeValidity({ ...good, failedShare: 0.04 }, load, of)[0]!.message, /at most 0 % is allowed\)/);
+  },
+);
+
 t.test('a reason says what was seen and what is allowed', async (t) => {
   const [reason] = judgeValidity({ ...good, failedShare: 0.0123 }, load, { ...allow, failedRequests: 0.005 });
   t.equal(reason!.message, '1.23 % of the requests failed (at most 0.5 % is allowed)');
@@ -173,4 +205,110 @@ t.test('shares of the host: stolen, and used by others than the run', async (t) 
 
 t.test('/proc/stat', async (t) => {
   t.same(parseProcStat('cpu  100 200 300 400 500 600 700 800 9 9\ncpu0 1 1 1 1\n'), { total: 36, idle: 9, steal: 8 });
+});
+
+t.test('events that were lost or dead-lettered beyond what is allowed; records that are not whole', async (t) => {
+  const fine = { deliveries: 4500, lost: 0, deadLettered: 0, deadLetters: [], missing: [] };
+  t.same(messages({ events: fine }), []);
+  t.same(messages({ events: { ...fine, deliveries: 0 } }), [], 'nothing was sent: that is the matter of the metrics');
+  t.same(messages({ events: { ...fine, lost: 1 } }), [
+    '1 of 4,500 deliveries was lost, 0.0222 % (at most 0 % is allowed)',
+  ]);
+  const why = ['mail after 6 attempts: status 500 × 3', 'stock after 1 to 6 attempts: timeout × 2'];
+  t.same(messages({ events: { ...fine, deadLettered: 5, deadLetters: why } }), [
+    '5 of 4,500 deliveries were dead-lettered, 0.111 % (at most 0 % is allowed): mail after 6 attempts: status 500 × 3; stock after 1 to 6 attempts: timeout × 2',
+  ]);
+  const events = { ...fine, lost: 45, deadLettered: 45, missing: ['2 records could not be read', 'b', 'c', 'd'] };
+  t.same(codes({ events }), ['records-missing', 'events-lost', 'dead-lettered']);
+  t.equal(
+    messages({ events })[0],
+    'the records of its events may not be whole, so no figure of them is exact: 2 records could not be read; b; c',
+  );
+  const generous = { ...allow, lostEvents: 0.01, deadLettered: 0.01 };
+  t.same(
+    judgeValidity({ ...good, events: { ...events, missing: [] } }, load, generous),
+    [],
+    'what is allowed may be reached',
+  );
+});
+
+t.test('of scenarios each by its own model', async (t) => {
+  const users = { kind: 'closed', users: 10, iterations: 2, thinkS: 0, limitS: 30 } as const;
+  const rate = { kind: 'open', arrivals: 'constant', rate: 50, durationS: 20 } as const;
+  const mixed: Load = {
+    ...load,
+    model: {
+      kind: 'scenarios',
+      durationS: 30,
+      scenarios: [
+        { name: 'uploads', startS: 0, maxInFlight: 10, model: users },
+        { name: 'browse', startS: 1, maxInFlight: 7, model: rate },
+      ],
+    },
+    rate: 1000 / 30,
+    durationS: 30,
+  };
+  const none = { warmup: 0, measure: 0 };
+  const uploads = {
+    name: 'uploads',
+    due: 20,
+    iterations: 20,
+    dropped: none,
+    startLagP99: null,
+    sharedLagP99: 0,
+    endedS: 29.9,
+  };
+  const browse = {
+    name: 'browse',
+    due: 1000,
+    iterations: 1000,
+    dropped: none,
+    startLagP99: 0.001,
+    sharedLagP99: 0,
+    endedS: null,
+  };
+  const of = (own: Partial<typeof uploads>, other: Partial<typeof browse> = {}) =>
+    judgeValidity(
+      {
+        ...good,
+        startLagP99: 9,
+        iterations: 0,
+        scenarios: [
+          { ...uploads, ...own },
+          { ...browse, ...other },
+        ],
+      },
+      mixed,
+      allow,
+    );
+  t.same(of({}), [], 'what all of them have sent together says nothing');
+  t.same(of({ dropped: { warmup: 0, measure: 3 }, iterations: 17 }), [
+    {
+      code: 'dropped-iterations',
+      message:
+        'scenario uploads: the load generator dropped 3 iterations in the window: 30 s were over before they could start; the service was too slow, or load/duration is too short',
+    },
+    { code: 'rate-missed', message: 'scenario uploads: 17 of 20 iterations ended' },
+  ]);
+  t.same(of({ endedS: 31.5 }), [
+    {
+      code: 'rate-missed',
+      message:
+        'scenario uploads: its last iteration ended 1.5s after the window of 30 s, in which all must be done; the service was too slow, or load/duration is too short',
+    },
+  ]);
+  t.same(
+    of({}, { dropped: { warmup: 1, measure: 2 }, iterations: 998, startLagP99: 0.2 }).map(({ message }) => message),
+    [
+      'scenario browse: the load generator dropped 1 iterations in the warm-up: 7 were under way; the service was too slow for 50/s or load/scenarios/browse/max_in_flight is too low',
+      'scenario browse: the load generator dropped 2 iterations in the window: 7 were under way; the service was too slow for 50/s or load/scenarios/browse/max_in_flight is too low',
+      `scenario browse: 1 % of the iterations started more than 200.0 ms after their time (at most ${allow.startLagMs} ms is allowed): the load generator had too little CPU`,
+    ],
+  );
+  t.same(
+    of({}, { iterations: 900 }).map(({ message }) => message),
+    ['scenario browse: 45.0 iterations per second ended, 50.0 were due (at least 99.5 % is needed)'],
+    'over its own time, not over that of the window',
+  );
+  t.same(of({}, { startLagP99: 0.2, sharedLagP99: 0.1995 }), [], 'what both sides feel says nothing of either');
 });

@@ -8,6 +8,16 @@ import { benchmarkFolder, checkTarget, readTrial, TRIAL_FLAGS } from '../../../s
 
 const folder = t.testdir({
   bench: { 'benchmark.yaml': '', 'load.ts': '', scripts: { 'deep.ts': '' }, 'load.py': '' },
+  scenarios: {
+    'benchmark.yaml':
+      'load:\n  script: load.ts\n  duration: 9s\n  timeout: 60s\n  scenarios: {uploads: {users: 10}, browse: {rate: 50}}\n',
+    'load.ts': '',
+    'other.ts': '',
+    wrong: {
+      'benchmark.yaml': 'load: {script: load.ts, duration: 9s, scenarios: {browse: {rate: 50, duration: 10s}}}\n',
+      'load.ts': '',
+    },
+  },
   alone: { 'load.ts': '' },
   away: t.fixture('symlink', 'alone'),
 });
@@ -236,4 +246,36 @@ t.test('its container: the network of the host, of its files only the generator 
     warmupS: 1,
     seed: trialPlan(trial, '01TRY').seed,
   });
+});
+
+t.test('a script of scenarios: benchmark.yaml says when each begins', async (t) => {
+  const { load } = options('scenarios/load.ts', TARGET, '--warmup=1s', '--workers=2');
+  t.match(load, {
+    target: 'http://127.0.0.1:8080',
+    model: {
+      kind: 'scenarios',
+      durationS: 9,
+      scenarios: [
+        { name: 'uploads', model: { kind: 'closed', users: 10 } },
+        { name: 'browse', model: { rate: 50, durationS: 9 } },
+      ],
+    },
+    warmupS: 1,
+    timeoutS: 60,
+    workers: 2,
+  });
+  for (const flag of ['--rate=5', '--duration=5s', '--users=5', '--poisson', '--max-in-flight=3'])
+    t.equal(
+      refused(() => options('scenarios/load.ts', TARGET, flag)),
+      `${flag.split('=')[0]} cannot be given: load.ts is a script of scenarios, and benchmark.yaml says when each begins and how much it does`,
+    );
+  t.equal(
+    refused(() => options('scenarios/wrong/load.ts', TARGET)),
+    'benchmark.yaml: load/scenarios/browse/duration must end within the window, which lasts 9 s (load/duration); it ends after 10 s',
+  );
+  t.match(
+    options('scenarios/other.ts', TARGET, '--rate=5').load,
+    { rate: 5 },
+    'another script of the folder has flags',
+  );
 });
