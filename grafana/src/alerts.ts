@@ -33,7 +33,7 @@ const SLOWER = 0.1;
 const SILENT_DAYS = 7;
 
 const RUNS = starts('status="complete"', MEMORY);
-const newest = (count: number): string => `topk by (benchmark, host, branch) (${count}, ${RUNS})`;
+const newest = (count: number): string => `topk by (benchmark, host, branch, variant) (${count}, ${RUNS})`;
 const VALUES = medians('side="candidate",metric=~"latency_med|latency_p95|cpu_seconds_per_request"', MEMORY);
 const newestIs = (selector: string): string =>
   `max by (benchmark, host) (${starts(selector, MEMORY)}) >= bool on (benchmark, host) max by (benchmark, host) (${starts('status!=""', MEMORY)})`;
@@ -67,11 +67,11 @@ export const ALERTS: readonly Alert[] = [
   {
     name: 'MayflySlower',
     title: 'A metric is well above its median',
-    expr: `max by (benchmark, host, branch, metric) (${VALUES} and on (run_id) ${newest(1)}) / quantile by (benchmark, host, branch, metric) (0.5, ${VALUES} and on (run_id) ${newest(COMPARED)}) - 1 and on (benchmark, host, branch) count by (benchmark, host, branch) (${newest(COMPARED)}) >= ${LEAST}`,
+    expr: `max by (benchmark, host, branch, variant, metric) (${VALUES} and on (run_id) ${newest(1)}) / quantile by (benchmark, host, branch, variant, metric) (0.5, ${VALUES} and on (run_id) ${newest(COMPARED)}) - 1 and on (benchmark, host, branch, variant) count by (benchmark, host, branch, variant) (${newest(COMPARED)}) >= ${LEAST}`,
     above: SLOWER,
     value: 'share',
     summary:
-      '{{ .Labels.metric }} of {{ .Labels.benchmark }}{{ if .Labels.branch }} ({{ .Labels.branch }}){{ end }} on host {{ .Labels.host }} is above the median of its last runs',
+      '{{ .Labels.metric }} of {{ .Labels.benchmark }}{{ if .Labels.branch }} ({{ .Labels.branch }}){{ end }}{{ if .Labels.variant }} ({{ .Labels.variant }}){{ end }} on host {{ .Labels.host }} is above the median of its last runs',
     description: `By VALUE, against the median of at most ${COMPARED} runs. Runs of different times differ by what the host does: a comparison with \`npm run bench -- --against=…\` decides.`,
   },
 ];

@@ -29,7 +29,7 @@ const SAMPLES = `${CHOSEN},side="$side",metric=~"$metric"`;
 
 /** Start of the newest complete run of each commit, with the labels of the sample: the commit is that of the side. */
 const pointsOf = (samples: string): string =>
-  `topk(${MAX_RUNS}, topk by (commit, host, branch, metric) (1, 0 * ${medians(samples, RANGE)} + on (run_id) group_left () ${starts(COMPLETE, RANGE)}))`;
+  `topk(${MAX_RUNS}, topk by (commit, host, branch, variant, metric) (1, 0 * ${medians(samples, RANGE)} + on (run_id) group_left () ${starts(COMPLETE, RANGE)}))`;
 const points = pointsOf(SAMPLES);
 
 /** The values of a unit: the metric of a chart has one, and where it is another the query is cheap. */
@@ -101,7 +101,7 @@ export function historyDashboard(): Dashboard {
         expr: `last_over_time(mayfly_change_point{${TREND},${CHOSEN},metric=~"$metric"}${STEP})`,
         colour: 'red',
         title: 'change of {{metric}}',
-        text: 'from {{before}} to {{commit}} on {{host}} {{branch}}',
+        text: 'from {{before}} to {{commit}} on {{host}} {{branch}} {{variant}}',
         step: '1m',
       }),
     ],
@@ -119,7 +119,7 @@ export function historyDashboard(): Dashboard {
             time: 'Value #start',
             values: UNITS.map(({ ref, grafana }) => ({ field: `Value #${ref}`, unit: grafana })),
             colourBy: 'host',
-            kept: ['Value #from', 'Value #to', 'commit', 'branch'],
+            kept: ['Value #from', 'Value #to', 'commit', 'branch', 'variant'],
             links: [toRun(false), toCompare(false)],
             queries: [
               { ref: 'start', expr: `1000 * ${points}` },
@@ -140,8 +140,8 @@ export function historyDashboard(): Dashboard {
             units: LEGEND_UNITS,
             queries: [
               {
-                expr: `quantile by (host, branch, metric, unit) (0.5, quantile_over_time(0.5, mayfly_sample{${TREND},${SAMPLES}}${STEP}))`,
-                legend: '{{metric}} in {{unit}}, {{host}} {{branch}}',
+                expr: `quantile by (host, branch, variant, metric, unit) (0.5, quantile_over_time(0.5, mayfly_sample{${TREND},${SAMPLES}}${STEP}))`,
+                legend: '{{metric}} in {{unit}}, {{host}} {{branch}} {{variant}}',
               },
             ],
           }),
@@ -161,7 +161,7 @@ export function historyDashboard(): Dashboard {
             queries: [
               {
                 ref: 'ratio',
-                expr: `label_join(topk(${MAX_RUNS}, last_over_time(mayfly_change_point{${TREND},${CHOSEN}}${RANGE})), "point", " ", "metric", "commit", "host", "branch")`,
+                expr: `label_join(topk(${MAX_RUNS}, last_over_time(mayfly_change_point{${TREND},${CHOSEN}}${RANGE})), "point", " ", "metric", "commit", "host", "branch", "variant")`,
               },
             ],
             columns: [
@@ -170,6 +170,7 @@ export function historyDashboard(): Dashboard {
               { field: 'before', title: 'Last commit before it' },
               { field: 'host', title: 'Host' },
               { field: 'branch', title: 'Branch, if not the default one' },
+              { field: 'variant', title: 'Variant' },
               { field: 'Value #ratio', title: 'After / before', unit: 'none' },
             ],
           }),

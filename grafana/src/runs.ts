@@ -38,6 +38,7 @@ const COLUMNS: Column[] = [
   { field: 'commit', title: 'Commit', width: 120 },
   { field: 'ref', title: 'Ref' },
   { field: 'branch', title: 'Branch, if not the default one' },
+  { field: 'variant', title: 'Variant' },
   { field: 'against', title: 'Against', width: 120 },
   { field: 'status', title: 'Status' },
   { field: 'verdict', title: 'Verdict', texts: VERDICTS },

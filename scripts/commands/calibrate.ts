@@ -19,7 +19,7 @@ import { createProgress } from '../report/progress.ts';
 
 const MINUTES = 30;
 /** Flags of bench that are passed on as they are. */
-const PASSED = ['benchmark', 'commit', 'pairing', 'rate', 'duration', 'warmup', 'objstore'];
+const PASSED = ['benchmark', 'commit', 'variant', 'pairing', 'rate', 'duration', 'warmup', 'objstore'];
 const flags: Flag[] = [
   ...FLAGS.filter(({ name }) => PASSED.includes(name)),
   { name: 'minutes', value: 'N', help: `measure for so long; default ${MINUTES}` },
@@ -66,7 +66,11 @@ function chosen(wanted: string, { values }: Given): RunDocument {
   const run = withStore((store) => store.run(wanted));
   if (!isCalibrationRun(run)) {
     const { candidate, baseline } = run.sides;
-    const what = baseline ? `compares two commits (${candidate.ref} and ${baseline.ref})` : 'has one side';
+    const what = !baseline
+      ? 'has one side'
+      : baseline.commit === candidate.commit
+        ? `compares two variants (${candidate.variant ?? 'none'} and ${baseline.variant ?? 'none'})`
+        : `compares two commits (${candidate.ref} and ${baseline.ref})`;
     throw new UsageError(`run ${run.run_id} ${what}: only a run of one commit against itself can calibrate`, {
       hint: `npm run calibrate -- --benchmark=${run.benchmark} measures one.`,
     });

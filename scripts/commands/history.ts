@@ -26,6 +26,7 @@ await command(
         help: 'a benchmark of this checkout, or the path of a folder with a benchmark.yaml; default shop',
       },
       { name: 'branch', value: 'NAME', help: 'of this branch; default the default branch' },
+      { name: 'variant', value: 'NAME', help: "of this variant of the benchmark's deployment; default those of none" },
       { name: 'metric', value: 'M', help: 'draw this metric; default the primary ones' },
       { name: 'host', value: 'ID', help: 'of this host; default the one of the newest run' },
       { name: 'limit', value: 'N', help: `draw the newest N runs; default ${LIMIT}` },
@@ -47,7 +48,17 @@ await command(
       if (maxMinutes !== undefined)
         throw new UsageError('--max-minutes needs --confirm', { hint: 'see npm run history -- --help' });
       const document = withStore((store) =>
-        readHistory(benchmark, { host: text('host'), branch: text('branch'), metric: text('metric'), limit }, store),
+        readHistory(
+          benchmark,
+          {
+            host: text('host'),
+            branch: text('branch'),
+            variant: text('variant'),
+            metric: text('metric'),
+            limit,
+          },
+          store,
+        ),
       );
       io.stdout(
         has('json')
@@ -64,7 +75,7 @@ await command(
       { benchmark: asked, commit: 'HEAD', ...(maxMinutes === undefined ? {} : { maxMinutes: String(maxMinutes) }) },
       configEnv(),
     );
-    withStore((store) => readHistory(benchmark, { branch: text('branch'), limit }, store));
+    withStore((store) => readHistory(benchmark, { branch: text('branch'), variant: text('variant'), limit }, store));
     const checked = await withContext({ quiet: has('quiet'), images: RUN_IMAGES }, (ctx) =>
       confirmChanges(asked, benchmark, maxMinutes === undefined ? {} : { maxMinutes }, ctx),
     );
@@ -81,21 +92,22 @@ function readHistory(
   {
     host,
     branch,
+    variant,
     metric,
     limit,
-  }: Partial<Record<'host' | 'branch' | 'metric', string | undefined>> & { limit: number },
+  }: Partial<Record<'host' | 'branch' | 'variant' | 'metric', string | undefined>> & { limit: number },
   store: Store,
 ): HistoryDocument {
-  const host_id = host ?? store.masterHost(benchmark, branch);
+  const host_id = host ?? store.masterHost(benchmark, branch, variant);
   const known =
     host_id === undefined
       ? []
-      : store.masterRuns(benchmark, host_id, metric === undefined ? undefined : [metric], undefined, branch);
+      : store.masterRuns(benchmark, host_id, metric === undefined ? undefined : [metric], undefined, branch, variant);
   if (host_id === undefined || known.length === 0) {
     throw new UsageError(
-      `there is no complete run of ${branch === undefined ? 'the default branch' : `the branch ${JSON.stringify(branch)}`} of ${JSON.stringify(benchmark)}${host === undefined ? '' : ` on host ${host}`}`,
+      `there is no complete run of ${branch === undefined ? 'the default branch' : `the branch ${JSON.stringify(branch)}`} of ${JSON.stringify(benchmark)}${variant === undefined ? '' : ` in the variant ${JSON.stringify(variant)}`}${host === undefined ? '' : ` on host ${host}`}`,
       {
-        hint: `npm run bench -- --benchmark=${benchmark} --master${branch === undefined ? '' : ` --branch=${branch}`} makes one; npm run runs lists all runs.`,
+        hint: `npm run bench -- --benchmark=${benchmark} --master${branch === undefined ? '' : ` --branch=${branch}`}${variant === undefined ? '' : ` --variant=${variant}`} makes one; npm run runs lists all runs.`,
       },
     );
   }
@@ -106,16 +118,17 @@ function readHistory(
       hint: `One of ${names.join(', ')}.`,
     });
   }
-  suspectChanges(benchmark, host_id, store, branch, metric === undefined ? known : undefined);
-  const ofBranch = (change: ChangePoint) => change.branch === branch;
+  suspectChanges(benchmark, host_id, store, branch, variant, metric === undefined ? known : undefined);
+  const ofLine = (change: ChangePoint) => change.branch === branch && change.variant === variant;
   const wanted = metric === undefined ? metrics.filter(({ primary }) => primary).map(({ name }) => name) : [metric];
   return {
     schema: 'mayfly.history/v1',
     benchmark,
     host_id,
     ...(branch === undefined ? {} : { branch }),
+    ...(variant === undefined ? {} : { variant }),
     series: wanted.flatMap((name) => historySeries(seriesOf(known, name), limit)),
-    suspected: store.suspectedChanges(benchmark, host_id).filter(ofBranch),
-    change_points: store.changePoints(benchmark).filter((point) => point.host_id === host_id && ofBranch(point)),
+    suspected: store.suspectedChanges(benchmark, host_id).filter(ofLine),
+    change_points: store.changePoints(benchmark).filter((point) => point.host_id === host_id && ofLine(point)),
   };
 }

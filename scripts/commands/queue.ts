@@ -27,6 +27,8 @@ const STATES: readonly JobState[] = ['queued', 'leased', 'done', 'failed', 'canc
 /** Jobs that have ended, as many as `list` shows unless it is told otherwise. */
 const LAST_ENDED = 10;
 const ALL = 1_000_000;
+/** What a job may have of its own. */
+const SETTINGS = ['rate', 'duration', 'variant', 'against-variant'] as const;
 const ID_HINT =
   'npm run queue -- list --all shows every job; the beginning of an id is enough where it is the only one.';
 
@@ -76,6 +78,12 @@ await commands(
           value: 'NAME',
           help: 'the branch that the commit is for, where that is not the default one',
         },
+        {
+          name: 'variant',
+          value: 'NAME',
+          help: "variant of the benchmark's deployment; of both sides where no other is named",
+        },
+        { name: 'against-variant', value: 'NAME', help: 'variant of the baseline' },
         { name: 'master', help: 'a commit of the default branch, or of --branch: it joins the master set' },
         { name: 'rate', value: 'N', help: 'iterations started per second on each side' },
         { name: 'duration', value: 'TIME', help: 'measured window: 20s, 2m, 1m30s' },
@@ -207,9 +215,9 @@ async function jobOf({ text, has, values }: Given): Promise<NewJob> {
       hint: 'see npm run queue -- add --help',
     });
   const overrides = Object.fromEntries(
-    (['rate', 'duration'] as const).flatMap((name) => (text(name) === undefined ? [] : [[name, text(name)!]])),
+    SETTINGS.flatMap((name) => (text(name) === undefined ? [] : [[name.replace('-', '_'), text(name)!]])),
   );
-  const given = benchFlags(values, ['benchmark', 'commit', 'against', 'branch', 'rate', 'duration']);
+  const given = benchFlags(values, ['benchmark', 'commit', 'against', 'branch', ...SETTINGS]);
   const env = configEnv();
   const config = await loadConfig({ ...given, master }, env);
   return {

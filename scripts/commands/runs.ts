@@ -17,6 +17,11 @@ await command(
         value: 'REF',
         help: 'of this commit only: a hash, its beginning, or the name that was given to bench; of either side',
       },
+      {
+        name: 'variant',
+        value: 'NAME',
+        help: "with the candidate in this variant of the benchmark's deployment only",
+      },
       { name: 'label', value: 'KEY=VALUE', many: true, help: 'with this label only' },
       { name: 'limit', value: 'N', help: 'at most so many; default 20' },
       jsonFlag('mayfly.runs/v1'),
@@ -27,6 +32,7 @@ await command(
     const filter = {
       benchmark: asked === undefined ? undefined : await benchmarkName(asked, configEnv()),
       commit: text('commit'),
+      variant: text('variant'),
       labels: parseLabels(values.label ?? []),
       limit: limitOf(text('limit'), 20),
     };

@@ -12,6 +12,8 @@ export interface Paths {
   bucket: string;
   /** One folder for each run: what is being measured, and snapshots that wait to be shipped. */
   runs: string;
+  /** Logs of runs that no block has taken along, one folder for each run. */
+  logs: string;
   /** What can be fetched or built again. */
   cache: string;
 }
@@ -25,6 +27,7 @@ export function paths(root: string, env: NodeJS.ProcessEnv): Paths {
     db: join(data, 'mayfly.db'),
     bucket: join(data, 'bucket'),
     runs: join(data, 'runs'),
+    logs: join(data, 'logs'),
     cache: join(data, 'cache'),
   };
 }

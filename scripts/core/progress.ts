@@ -14,6 +14,8 @@ export interface Progress {
 export interface ProgressStep {
   /** What is going on now; fraction done, 0 to 1, where it is known. */
   update(text: string, fraction?: number): void;
+  /** Whether an update would be shown now, where it costs something to find out what it says. Absent: always. */
+  isDue?(): boolean;
   done(text?: string): void;
   fail(text?: string): void;
 }

@@ -123,6 +123,14 @@ export interface Job {
      * Measured window.
      */
     duration?: string;
+    /**
+     * Variant of the deployment of the candidate, and of both sides where no other is named.
+     */
+    variant?: string;
+    /**
+     * Variant of the deployment of the baseline.
+     */
+    against_variant?: string;
   };
   /**
    * Who asked for it.

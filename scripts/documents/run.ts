@@ -34,10 +34,16 @@ export type Sample = RoundDocument['samples'][string];
 /** Why a round is INVALID: a code for machines, a sentence for people. */
 export type InvalidReason = RoundDocument['reasons'][number];
 export type InvalidCode = InvalidReason['code'];
+/** What became of the events of a round (docs/events.md). */
+export type EventsDocument = NonNullable<RoundDocument['events']>;
 export type ArchiveDocument = NonNullable<Run['archive']>;
 /** The requests of a run one by one, in its newest block (docs/requests.md). */
 export type RequestsDocument = NonNullable<ArchiveDocument['requests']>;
+/** What the traces of a round say (docs/traces.md). */
+export type TracesDocument = NonNullable<RoundDocument['traces']>;
 /** A file of a profiler (docs/telemetry.md). */
 export type ProfileDocument = NonNullable<Run['profiles']>[number];
+/** What is kept of its logs (docs/logs.md). */
+export type LogsDocument = NonNullable<Run['logs']>;
 /** A function whose share of the CPU differs between the sides. */
 export type ProfileChange = NonNullable<Run['profile_changes']>[number];

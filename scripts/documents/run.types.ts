@@ -49,6 +49,15 @@ export interface RunDocument {
    */
   stack_version: string;
   /**
+   * Of a run with `--target`: the service was deployed already, at this address, and nothing of it was started or seen but its answers. The candidate's commit is a label. Absent: it was built and started.
+   */
+  deployed?: {
+    /**
+     * Scheme, host and port.
+     */
+    url: string;
+  };
+  /**
    * What `--label` gave.
    */
   labels: {
@@ -67,7 +76,7 @@ export interface RunDocument {
      */
     target: string;
     /**
-     * Iterations per second for each side, over the window: of stages and of a file of requests the mean, of a closed model 0.
+     * Iterations per second for each side, over the window: of stages and of a file of requests the mean, of a closed model 0, of scenarios that of the open ones together.
      */
     rate: number;
     /**
@@ -87,9 +96,9 @@ export interface RunDocument {
      */
     vus?: number;
     /**
-     * `open`: iterations start when they are due. `closed`: each user starts its next one when the one before has ended. Absent in runs of before there was a choice: `open`.
+     * `open`: iterations start when they are due. `closed`: each user starts its next one when the one before has ended. `scenarios`: several of these side by side. Absent in runs of before there was a choice: `open`.
      */
-    model?: 'open' | 'closed';
+    model?: 'open' | 'closed' | 'scenarios';
     /**
      * When iterations of an open model are due: evenly spaced, at random and independently of each other, or as a file says. Absent in runs of before there was a choice: `constant`.
      */
@@ -121,6 +130,68 @@ export interface RunDocument {
      * Seconds that a user of a closed model waits between two iterations.
      */
     think_s?: number;
+    /**
+     * Several models side by side in one window, in the order of benchmark.yaml. Absent of a load without any.
+     *
+     * Items: One scenario.
+     */
+    scenarios?: {
+      /**
+       * Its name, that of its function in the script, and of its metrics.
+       */
+      name: string;
+      /**
+       * Its own: `open` or `closed`.
+       */
+      model: 'open' | 'closed';
+      /**
+       * Seconds from the start of the window to its own.
+       */
+      start_s: number;
+      /**
+       * Its iterations of a side that may be under way at once.
+       */
+      max_in_flight?: number;
+      /**
+       * Of an open model: iterations per second for each side, with stages those at its start.
+       */
+      rate?: number;
+      /**
+       * Of an open model: its length in seconds.
+       */
+      duration_s?: number;
+      /**
+       * Of an open model: when its iterations are due.
+       */
+      arrivals?: 'constant' | 'poisson';
+      /**
+       * Of an open model: its stages, as `load/stages`.
+       *
+       * Items: A stage.
+       */
+      stages?: {
+        /**
+         * Iterations per second for each side at its end.
+         */
+        rate: number;
+        /**
+         * Its length in seconds.
+         */
+        duration_s: number;
+      }[];
+      /**
+       * Of a closed model: its users, on each side.
+       */
+      users?: number;
+      /**
+       * Of a closed model: iterations of each user.
+       */
+      iterations?: number;
+      /**
+       * Of a closed model: seconds that a user waits between two iterations.
+       */
+      think_s?: number;
+    }[];
     /**
      * Seconds after which a request has failed.
      */
@@ -173,9 +244,22 @@ export interface RunDocument {
    */
   notes?: string[];
   /**
-   * What was measured, built in, by PromQL or of telemetry.
+   * What was measured: built in, by PromQL, of telemetry, of the CPU time of a service or of traces.
    */
   metrics: Metric[];
+  /**
+   * Of which share of the requests spans were asked for, and how many traces of each side and round are kept at most: the slowest, and as many of a fair sample. Absent where none were.
+   */
+  traces?: {
+    /**
+     * The share, 0 to 1.
+     */
+    sampling: number;
+    /**
+     * So many.
+     */
+    keep: number;
+  };
   /**
    * Names of requests whose answers the benchmark lets differ between the sides (`allow.answers_differ`). Absent where it names none.
    */
@@ -188,6 +272,23 @@ export interface RunDocument {
    * Functions whose share of the CPU differs most between the sides, by their profiles: of each service at most five that grew, the one that grew most first, then at most five that shrank. They never count for the verdict. Absent without profiles of both sides.
    */
   profile_changes?: ProfileChange[];
+  /**
+   * What the containers of the run and Mayfly itself have logged, as far as it is kept: `npm run logs` reads it (docs/logs.md). Absent of a run that goes on, and where nothing was logged.
+   */
+  logs?: {
+    /**
+     * Their names: one for each round, `logs-stack.gz` of the run stack, `logs-harness.gz` of Mayfly.
+     */
+    files: string[];
+    /**
+     * The size of all of them.
+     */
+    bytes: number;
+  };
+  /**
+   * How the memory that services hold grows with the requests, over the rounds that count (docs/resources.md). It never counts for the verdict. Absent where nothing is known of it.
+   */
+  growth?: Growth[];
   /**
    * One entry for each side of each round, in the order in which they were measured, invalid ones too.
    */
@@ -279,6 +380,63 @@ export interface Side {
      */
     source: 'built' | 'cached' | 'pulled';
   }[];
+  /**
+   * The variant of the benchmark's deployment; absent where none was named.
+   */
+  variant?: string;
+  /**
+   * How its services were started, where the benchmark says more than its Compose file.
+   */
+  deployment?: {
+    /**
+     * Service to its number of replicas.
+     */
+    replicas?: {
+      [k: string]: number;
+    };
+    /**
+     * HAProxy in front of a service.
+     */
+    balancer?: {
+      /**
+       * In front of which.
+       */
+      service: string;
+      /**
+       * `cookie`: a session stays at one replica.
+       */
+      sticky: 'cookie' | 'none';
+    };
+    /**
+     * How many replicas a service had while the load went on.
+     */
+    autoscale?: {
+      /**
+       * Of which.
+       */
+      service: string;
+      /**
+       * What its utilisation is of.
+       */
+      metric: 'memory' | 'cpu';
+      /**
+       * Utilisation that is aimed at: use / request.
+       */
+      target: number;
+      /**
+       * Fewest replicas.
+       */
+      min: number;
+      /**
+       * Most replicas.
+       */
+      max: number;
+      /**
+       * Seconds in which the greatest count wanted decides before there may be fewer.
+       */
+      cooldown_s: number;
+    };
+  };
 }
 /**
  * The side of `--against`.
@@ -332,6 +490,63 @@ export interface Side1 {
      */
     source: 'built' | 'cached' | 'pulled';
   }[];
+  /**
+   * The variant of the benchmark's deployment; absent where none was named.
+   */
+  variant?: string;
+  /**
+   * How its services were started, where the benchmark says more than its Compose file.
+   */
+  deployment?: {
+    /**
+     * Service to its number of replicas.
+     */
+    replicas?: {
+      [k: string]: number;
+    };
+    /**
+     * HAProxy in front of a service.
+     */
+    balancer?: {
+      /**
+       * In front of which.
+       */
+      service: string;
+      /**
+       * `cookie`: a session stays at one replica.
+       */
+      sticky: 'cookie' | 'none';
+    };
+    /**
+     * How many replicas a service had while the load went on.
+     */
+    autoscale?: {
+      /**
+       * Of which.
+       */
+      service: string;
+      /**
+       * What its utilisation is of.
+       */
+      metric: 'memory' | 'cpu';
+      /**
+       * Utilisation that is aimed at: use / request.
+       */
+      target: number;
+      /**
+       * Fewest replicas.
+       */
+      min: number;
+      /**
+       * Most replicas.
+       */
+      max: number;
+      /**
+       * Seconds in which the greatest count wanted decides before there may be fewer.
+       */
+      cooldown_s: number;
+    };
+  };
 }
 /**
  * The machine, for telling which runs may be compared.
@@ -416,7 +631,7 @@ export interface Metric {
    */
   margin_from?: 'benchmark' | 'default' | 'calibration';
   /**
-   * The query, with $window and $selector; absent for a metric that is built in or of telemetry.
+   * The query, with $window and $selector; absent for a metric that is built in, of telemetry, of a service's CPU time or of traces.
    */
   promql?: string;
   /**
@@ -439,6 +654,28 @@ export interface Metric {
      * The field of `telemetry/labels` of a round.
      */
     value: 'count' | 'rate' | 'sum' | 'mean' | 'min' | 'p50' | 'p90' | 'p95' | 'p99' | 'max';
+  };
+  /**
+   * Of which service it is the CPU time per request; absent for other metrics.
+   */
+  cpu?: {
+    /**
+     * The service of the Compose file, `broker` or `trigger`.
+     */
+    service: string;
+  };
+  /**
+   * Which hop of the traces it is of, and which value of it; absent for other metrics.
+   */
+  trace?: {
+    /**
+     * The hop.
+     */
+    hop: string;
+    /**
+     * The field of `traces/hops` of a round.
+     */
+    value: 'self_avg' | 'self_p95' | 'path_avg' | 'share';
   };
   /**
    * Why the values of the two sides of this run cannot be compared: no verdict is made of them. Absent where they can.
@@ -535,6 +772,43 @@ export interface ProfileSamples {
   of: number;
 }
 /**
+ * Growth of one service.
+ */
+export interface Growth {
+  /**
+   * Of which service, all of its replicas together.
+   */
+  service: string;
+  /**
+   * `candidate`, `baseline`: of that side. `difference`: how much more the candidate grows, round by round.
+   */
+  of: 'candidate' | 'baseline' | 'difference';
+  /**
+   * `grows`: a leak is likely. `levels-off`: it grew, and hardly any more towards the end. `steady`: no growth that could be told from none. `unknown`: `why` says what was missing.
+   */
+  verdict: 'grows' | 'levels-off' | 'steady' | 'unknown';
+  /**
+   * Bytes that it grows with each request; null where it is not known.
+   */
+  bytes_per_request: number | null;
+  /**
+   * Lower end of its 95 % interval.
+   */
+  low: number | null;
+  /**
+   * Upper end.
+   */
+  high: number | null;
+  /**
+   * Rounds that it rests on.
+   */
+  rounds: number;
+  /**
+   * Why nothing can be said.
+   */
+  why?: string;
+}
+/**
  * One side of one round: one observation.
  */
 export interface Round {
@@ -584,7 +858,13 @@ export interface Round {
       | 'generator-failed'
       | 'no-samples'
       | 'saturated'
-      | 'clock-set';
+      | 'clock-set'
+      | 'not-drained'
+      | 'events-lost'
+      | 'dead-lettered'
+      | 'records-missing'
+      | 'disturbance-failed'
+      | 'autoscale-failed';
     /**
      * A sentence for people.
      */
@@ -804,6 +1084,36 @@ export interface Round {
      */
     notes?: string[];
   };
+  traces?: Traces;
+  events?: Events;
+  /**
+   * CPU time of each service. Absent of one service, and in rounds of before it was kept.
+   *
+   * Items: A service of the side: of the Compose file, `broker` or `trigger`.
+   */
+  services?: {
+    /**
+     * Its name.
+     */
+    service: string;
+    /**
+     * CPU time of all its containers over the window, per request.
+     */
+    cpu_seconds_per_request: number;
+  }[];
+  /**
+   * Memory and CPU of each container of the services over the window. Absent in rounds of before it was kept.
+   */
+  resources?: Resource[];
+  /**
+   * Of services behind a balancer: what each replica did in the window. Absent where there is no balancer.
+   */
+  replicas?: Replica[];
+  /**
+   * What was done to the services in the window, and what came of it. Absent where the benchmark names none.
+   */
+  disturbances?: Disturbed[];
+  autoscale?: Autoscaled;
 }
 /**
  * One value of one metric for one side of one round.
@@ -817,6 +1127,491 @@ export interface Sample {
    * Its unit.
    */
   unit: string;
+}
+/**
+ * Traces that began in the window, as Zipkin had them: where the time of a request went, hop by hop. Absent where the benchmark names no `traces`, and in rounds of before there were any. [traces.md](traces.md)
+ */
+export interface Traces {
+  /**
+   * Share of the requests that were traced.
+   */
+  sampling: number;
+  /**
+   * Traces that began in the window.
+   */
+  traces: number;
+  /**
+   * Those of them without a hole and without an unfinished span: all other figures are of these.
+   */
+  complete: number;
+  /**
+   * Traces that lack a span which another of their spans names as its parent.
+   */
+  holes: number;
+  /**
+   * Traces with a span that has no end.
+   */
+  unfinished: number;
+  /**
+   * Spans of all of them.
+   */
+  spans: number;
+  /**
+   * Mean time from the begin of a trace to the end of its last span, in seconds; null where no trace is complete.
+   */
+  total_avg: number | null;
+  /**
+   * By hop, the greatest `path_avg` first.
+   *
+   * Items: A hop: what the spans carry as `mayfly.hop`, or else their service.
+   */
+  hops: {
+    /**
+     * Its name.
+     */
+    hop: string;
+    /**
+     * Mean number of times that a trace enters it.
+     */
+    calls: number;
+    /**
+     * Mean self time in a trace, in seconds: the time of its spans less that of the spans that they wait for.
+     */
+    self_avg: number;
+    /**
+     * 95th percentile of the same over the traces.
+     */
+    self_p95: number;
+    /**
+     * Mean time on the critical path of a trace, in seconds: all hops together make `total_avg`.
+     */
+    path_avg: number;
+    /**
+     * `path_avg` of `total_avg`.
+     */
+    share: number;
+  }[];
+  /**
+   * What is kept of them whole, for `npm run traces` and the page of the run. Absent where nothing is.
+   */
+  kept?: {
+    /**
+     * Name of the file in `traces/` of the run's folder, and beside the chunks of its newest block: Zipkin v2 JSON, compressed with gzip.
+     */
+    file: string;
+    /**
+     * The slowest traces in it.
+     */
+    slowest: number;
+    /**
+     * Those of a fair sample: each trace was as likely to be in it as any other. A trace may be in both.
+     */
+    sample: number;
+  };
+  /**
+   * What Zipkin used in the window: a part of what tracing costs. Absent where it is not known.
+   */
+  zipkin?: {
+    /**
+     * CPU time in seconds, for all sides of the round.
+     */
+    cpu_seconds: number;
+    /**
+     * Of the CPU time of all containers of the run, the load generator's too.
+     */
+    share: number;
+  };
+  /**
+   * The same of all that measures in the run stack: Prometheus, exporter and Zipkin. Absent where it is not known.
+   */
+  measuring?: {
+    /**
+     * CPU time in seconds, for all sides of the round.
+     */
+    cpu_seconds: number;
+    /**
+     * Of that and the CPU time of the services of all sides: the load generator is not in it.
+     */
+    share: number;
+  };
+  /**
+   * What has to be said of them, one sentence each: that spans may be missing, and why. Absent where there is nothing.
+   */
+  notes?: string[];
+}
+/**
+ * What became of the events that were due in the window, by the records of the services ([events.md](events.md)). Absent where the benchmark names no `broker`, and in rounds of before there were events.
+ */
+export interface Events {
+  /**
+   * Events that the producers had for their sink. `sent + unrouted + refused + rejected + unsent`, but for events that no producer has recorded.
+   */
+  offered: number;
+  /**
+   * Events that the broker has taken, and that a trigger wants.
+   */
+  sent: number;
+  /**
+   * Events that were taken, and that no trigger wants.
+   */
+  unrouted: number;
+  /**
+   * Events that were none of CloudEvents: a required attribute was missing.
+   */
+  refused: number;
+  /**
+   * Other events that the producer has given up, because the sink did not take them.
+   */
+  rejected: number;
+  /**
+   * Events that were offered, and of which nobody says more: the producer ended before its sink had answered.
+   */
+  unsent: number;
+  /**
+   * Deliveries that were due: one for each event and each trigger that wants it. `delivered + dead_lettered + lost + pending`; with one trigger for each event it is `sent`.
+   */
+  deliveries: number;
+  /**
+   * Those of them that a consumer has ended at least once, and that were not dead-lettered.
+   */
+  delivered: number;
+  /**
+   * Those that were given up after all their attempts.
+   */
+  dead_lettered: number;
+  /**
+   * Those that were neither, though the backlog was drained, or though the trigger service says that they were delivered.
+   */
+  lost: number;
+  /**
+   * Those that were neither when the round ended, before the backlog was drained.
+   */
+  pending: number;
+  /**
+   * Consumptions beyond the first of each delivery: at least once is not once.
+   */
+  duplicated: number;
+  /**
+   * Deliveries whose `sequence` is below the greatest that was consumed before of the same source at the same trigger: reordered as in RFC 4737.
+   */
+  out_of_order: number;
+  /**
+   * Whether the backlog was empty within the allowance (`broker/drain`).
+   */
+  drained: boolean;
+  /**
+   * Seconds from the end of the window to the last settled delivery, 0 where that was before; null where the backlog was not drained.
+   */
+  drain_s: number | null;
+  /**
+   * Deliveries that were taken and not settled, those of the warm-up too, from the start of the window on until all were settled.
+   */
+  backlog: {
+    /**
+     * The greatest backlog.
+     */
+    peak: number;
+    /**
+     * At most 60, evenly spaced: the greatest backlog of each slice of time. `at_s`: where it begins, in seconds from the start of the window.
+     *
+     * Items: A slice.
+     */
+    points: {
+      /**
+       * Its begin.
+       */
+      at_s: number;
+      /**
+       * Its greatest backlog.
+       */
+      backlog: number;
+    }[];
+  };
+  /**
+   * Seconds from the scheduled time of an event to the end of its consumer; of an event without a scheduled time from when it was offered. Of the first consumption of each delivered event and trigger. Absent where none was delivered.
+   */
+  delivery?: {
+    /**
+     * Deliveries that it is of.
+     */
+    count: number;
+    /**
+     * Their mean.
+     */
+    avg: number;
+    /**
+     * Their median.
+     */
+    med: number;
+    /**
+     * The 90th percentile.
+     */
+    p90: number;
+    /**
+     * The 95th percentile.
+     */
+    p95: number;
+    /**
+     * The 99th percentile.
+     */
+    p99: number;
+    /**
+     * The greatest.
+     */
+    max: number;
+  };
+  /**
+   * The same time, cut into hops, in their order. Those of one delivery add up to the whole.
+   *
+   * Items: A hop.
+   */
+  hops: {
+    /**
+     * `client`: scheduled to received by the producer; `producer`: to offered to the sink; `ingress`: to stored by the broker; `broker`: to the begin of the first attempt; `trigger`: to the begin of the consumer; `consumer`: to its end.
+     */
+    hop: 'client' | 'producer' | 'ingress' | 'broker' | 'trigger' | 'consumer';
+    /**
+     * Deliveries of which it is known.
+     */
+    count: number;
+    /**
+     * Mean of its seconds.
+     */
+    avg: number;
+    /**
+     * 95th percentile.
+     */
+    p95: number;
+  }[];
+  /**
+   * The same figures for each trigger.
+   *
+   * Items: A trigger.
+   */
+  triggers: {
+    /**
+     * Its name. Empty: deliveries of which nothing says the trigger.
+     */
+    trigger: string;
+    /**
+     * Deliveries that were due: one for each event and each trigger that wants it. `delivered + dead_lettered + lost + pending`; with one trigger for each event it is `sent`.
+     */
+    deliveries: number;
+    /**
+     * Those of them that a consumer has ended at least once, and that were not dead-lettered.
+     */
+    delivered: number;
+    /**
+     * Those that were given up after all their attempts.
+     */
+    dead_lettered: number;
+    /**
+     * Those that were neither, though the backlog was drained, or though the trigger service says that they were delivered.
+     */
+    lost: number;
+    /**
+     * Those that were neither when the round ended, before the backlog was drained.
+     */
+    pending: number;
+    /**
+     * Consumptions beyond the first of each delivery: at least once is not once.
+     */
+    duplicated: number;
+    /**
+     * Deliveries whose `sequence` is below the greatest that was consumed before of the same source at the same trigger: reordered as in RFC 4737.
+     */
+    out_of_order: number;
+    /**
+     * Attempts that the trigger service has made.
+     */
+    attempts: number;
+    /**
+     * Why events were dead-lettered: after how many attempts, and how often for what. Absent where none was.
+     */
+    dead_letters?: string;
+  }[];
+  /**
+   * Records that were read, those of the warm-up too.
+   */
+  records: number;
+  /**
+   * Records that could not be read: where there are any, the figures are not exact, and the round is INVALID.
+   */
+  unreadable: number;
+  /**
+   * What has to be said of them, one sentence each: why events were dead-lettered, and what went wrong in the warm-up. Absent where there is nothing.
+   */
+  notes?: string[];
+}
+/**
+ * What one container of a service used in the window.
+ */
+export interface Resource {
+  /**
+   * Of which service: of the Compose file, or `balancer`, `broker`, `trigger`.
+   */
+  service: string;
+  /**
+   * Its number.
+   */
+  replica: number;
+  /**
+   * Greatest working set, bytes.
+   */
+  memory_peak: number;
+  /**
+   * Greatest CPU use, cores: the rate over 10 seconds, of a shorter window over all of it. 0 where it ran for less.
+   */
+  cpu_peak: number;
+  /**
+   * Least working set in each of up to twelve equal parts of the window, bytes, the first part first. Absent of a container that did not run for the whole window, and of a window under 8 seconds.
+   */
+  memory_floor?: number[];
+}
+/**
+ * A replica over the window, as the balancer saw it.
+ */
+export interface Replica {
+  /**
+   * Of which service.
+   */
+  service: string;
+  /**
+   * Its number; a new one has a number of its own.
+   */
+  replica: number;
+  /**
+   * The commit that it is of, where that is not its side's.
+   */
+  commit?: string;
+  /**
+   * Answers that came through the balancer.
+   */
+  requests: number;
+  /**
+   * Those of them with a status of 500 or above, connections that failed, and answers that were cut off.
+   */
+  failed: number;
+  /**
+   * Requests that were sent to it once more.
+   */
+  retried: number;
+  /**
+   * Requests of its sessions that went to another replica.
+   */
+  redispatched: number;
+  /**
+   * Its share of the requests of all replicas, 0 to 1.
+   */
+  share: number;
+  /**
+   * CPU time that it used in the window.
+   */
+  cpu_seconds: number;
+}
+/**
+ * A disturbance, and what came of it.
+ */
+export interface Disturbed {
+  /**
+   * What was done.
+   */
+  kind: 'rolling-update' | 'kill-replica' | 'restart' | 'pause' | 'memory-pressure' | 'network-delay' | 'network-loss';
+  /**
+   * To which service.
+   */
+  service: string;
+  /**
+   * When it began, seconds from the start of the window.
+   */
+  at_s: number;
+  /**
+   * When it was over, in the same count.
+   */
+  ended_s: number;
+  /**
+   * Requests that were due from its begin until the service had recovered, or to the end of the window.
+   */
+  requests: number;
+  /**
+   * Those of them that failed.
+   */
+  failed_requests: number;
+  /**
+   * Seconds from its begin until latency and failures were as before; null where that did not come in the window.
+   */
+  recovery_s: number | null;
+  /**
+   * 99th percentile of the latency of those requests, seconds.
+   */
+  p99_inside: number | null;
+  /**
+   * The same of all other requests of the window.
+   */
+  p99_outside: number | null;
+  /**
+   * What was done, step by step.
+   *
+   * Items: A step.
+   */
+  actions: {
+    /**
+     * Seconds from the start of the window.
+     */
+    at_s: number;
+    /**
+     * A sentence.
+     */
+    what: string;
+  }[];
+  /**
+   * Why requests failed, where that is known; or why it could not be carried out.
+   */
+  why?: string;
+}
+/**
+ * What the autoscaler decided in the window.
+ */
+export interface Autoscaled {
+  /**
+   * Of which service.
+   */
+  service: string;
+  /**
+   * Evaluations: the first one, each that changed the count, and of the others so many that there are some 120.
+   *
+   * Items: A decision.
+   */
+  decisions: {
+    /**
+     * Seconds from the start of the window.
+     */
+    at_s: number;
+    /**
+     * Replicas that there were.
+     */
+    replicas: number;
+    /**
+     * Sum of use / sum of requests.
+     */
+    utilisation: number;
+    /**
+     * Replicas that there are to be.
+     */
+    desired: number;
+    /**
+     * A sentence: formula, tolerance, window.
+     */
+    why: string;
+  }[];
+  /**
+   * Mean number of replicas over the window.
+   */
+  replicas_avg: number;
+  /**
+   * Seconds after which the count did not change any more; null where it still changed in the last tenth of the window.
+   */
+  settled_s: number | null;
 }
 /**
  * What `npm run capacity` found. Absent for other runs.

@@ -90,6 +90,7 @@ export interface VerdictDocument {
      */
     words: string;
   }[];
+  attribution?: Attribution;
   calibration?: Calibration;
 }
 /**
@@ -108,6 +109,10 @@ export interface Commit {
    * First line of the commit message, where there is one.
    */
   subject?: string;
+  /**
+   * The variant of the benchmark's deployment; absent where none was named.
+   */
+  variant?: string;
 }
 /**
  * The side that it is compared with.
@@ -125,6 +130,10 @@ export interface Commit1 {
    * First line of the commit message, where there is one.
    */
   subject?: string;
+  /**
+   * The variant of the benchmark's deployment; absent where none was named.
+   */
+  variant?: string;
 }
 /**
  * How it was judged.
@@ -292,6 +301,111 @@ export interface Metric {
    * The effect in words: `8.1 % slower, 95 % interval 6.2 to 9.9 %`.
    */
   words: string;
+}
+/**
+ * Where a change is, by hop and by service. It explains, it never decides. Absent where there are no values of both sides.
+ */
+export interface Attribution {
+  /**
+   * Time of a request by hop. Absent without traces.
+   */
+  latency?: {
+    /**
+     * Observations of the verdict that have values of both sides.
+     */
+    observations: number;
+    total: Change;
+    /**
+     * Each hop that either side has, the greatest change first.
+     *
+     * Items: Of its mean time on the critical path (`path_avg`): what it adds to the time of a request.
+     */
+    hops: {
+      /**
+       * The hop.
+       */
+      hop: string;
+      /**
+       * Hodges-Lehmann estimate of candidate less baseline, in seconds.
+       */
+      change_s: number;
+      /**
+       * Lower end of its 95 % interval; null of too few observations.
+       */
+      low: number | null;
+      /**
+       * Upper end.
+       */
+      high: number | null;
+    }[];
+  };
+  /**
+   * CPU time by service. Absent of one service.
+   */
+  cpu?: {
+    /**
+     * Observations of the verdict that have values of both sides.
+     */
+    observations: number;
+    total: Change1;
+    /**
+     * Each service that either side has, the greatest change first.
+     *
+     * Items: Of its CPU time per request.
+     */
+    services: {
+      /**
+       * The service.
+       */
+      service: string;
+      /**
+       * Hodges-Lehmann estimate of candidate less baseline, in seconds.
+       */
+      change_s: number;
+      /**
+       * Lower end of its 95 % interval; null of too few observations.
+       */
+      low: number | null;
+      /**
+       * Upper end.
+       */
+      high: number | null;
+    }[];
+  };
+}
+/**
+ * Of the mean time of a trace (`total_avg` of a round).
+ */
+export interface Change {
+  /**
+   * Hodges-Lehmann estimate of candidate less baseline, in seconds.
+   */
+  change_s: number;
+  /**
+   * Lower end of its 95 % interval; null of too few observations.
+   */
+  low: number | null;
+  /**
+   * Upper end.
+   */
+  high: number | null;
+}
+/**
+ * Of the CPU time per request of all services.
+ */
+export interface Change1 {
+  /**
+   * Hodges-Lehmann estimate of candidate less baseline, in seconds.
+   */
+  change_s: number;
+  /**
+   * Lower end of its 95 % interval; null of too few observations.
+   */
+  low: number | null;
+  /**
+   * Upper end.
+   */
+  high: number | null;
 }
 /**
  * The last calibration of this benchmark on this host, when it was judged.

@@ -74,8 +74,9 @@ const GRID: readonly number[] = [
 /** Observations that a run of one build against itself has for a calibration. */
 export const observationCount = (run: RunDocument): number => observationsOf(run).length;
 
-/** Both sides are one build, so every difference is an error of the measurement. */
-export const isCalibrationRun = ({ sides }: RunDocument): boolean => sides.baseline?.commit === sides.candidate.commit;
+/** Both sides are one build in one deployment, so every difference is an error of the measurement. */
+export const isCalibrationRun = ({ sides: { candidate, baseline } }: RunDocument): boolean =>
+  baseline?.commit === candidate.commit && baseline.variant === candidate.variant;
 
 /**
  * Calibrates on the counted rounds of a run of one build against itself; RangeError of fewer than LEAST_OBSERVATIONS
@@ -183,7 +184,7 @@ export function calibratedMargins(metrics: readonly Metric[], calibration: Calib
 /** With the default margin again: a calibration must not rest on the one before it, or margins would creep up. */
 function uncalibrated(metric: Metric): Metric {
   return metric.margin_from === 'calibration'
-    ? { ...metric, margin: defaultMargin(metric.name), margin_from: 'default' }
+    ? { ...metric, margin: defaultMargin(metric), margin_from: 'default' }
     : metric;
 }
 

@@ -2,6 +2,7 @@
  * What the rounds of one run say together, two runs beside each other, and whether they may be compared. Pure; no
  * verdict.
  */
+import { WAYS } from '../config/metric-defaults.ts';
 import type {
   Better,
   Host,
@@ -98,6 +99,8 @@ export function comparable(a: RunDocument, b: RunDocument): string[] {
   return [
     ...withoutValues(a),
     ...withoutValues(b),
+    ...deployedDifference(a, b),
+    ...variantDifference(a, b),
     ...hostDifferences(a.host, b.host),
     ...(a.stack_version === b.stack_version
       ? []
@@ -111,6 +114,19 @@ export function comparable(a: RunDocument, b: RunDocument): string[] {
 
 function withoutValues(run: RunDocument): string[] {
   return countedRounds(run, 'candidate').length > 0 ? [] : [`run ${run.run_id} has no valid round`];
+}
+
+function deployedDifference(a: RunDocument, b: RunDocument): string[] {
+  if (!a.deployed === !b.deployed) return [];
+  return [
+    `the service of one was started for it, that of the other was deployed at ${(a.deployed ?? b.deployed)!.url}`,
+  ];
+}
+
+/** What two runs measured at different times in different deployments is the deployment, not the commit. */
+function variantDifference(a: RunDocument, b: RunDocument): string[] {
+  const [left, right] = [a, b].map(({ sides }) => sides.candidate.variant ?? 'no variant');
+  return left === right ? [] : [`they are of different variants: ${left} and ${right}`];
 }
 
 function pairingDifference(a: RunDocument, b: RunDocument): string[] {
@@ -151,12 +167,13 @@ const LOAD_WORDS: Record<keyof LoadDocument, string> = {
   users: 'number of users',
   iterations: 'number of iterations of a user',
   think_s: 'think time (seconds)',
+  scenarios: 'set of scenarios',
   timeout_s: 'time-out (seconds)',
   workers: 'number of sending threads',
   workload: 'load script',
 };
 /** Only that they differ is said: the values tell a reader nothing, or are too long. */
-const UNTOLD: readonly (keyof LoadDocument)[] = ['stages', 'workload'];
+const UNTOLD: readonly (keyof LoadDocument)[] = ['stages', 'scenarios', 'workload'];
 
 /** A field that one of the two lacks is not compared: it is of the other model, or was not known yet. */
 function loadDifferences(a: LoadDocument, b: LoadDocument): string[] {
@@ -172,18 +189,18 @@ function loadDifferences(a: LoadDocument, b: LoadDocument): string[] {
 
 /** A load with what goes without saying; a closed model has no rate. */
 const filledIn = (load: LoadDocument): Partial<LoadDocument> =>
-  load.model === 'closed' ? { ...load, rate: undefined } : { model: 'open', arrivals: 'constant', stages: [], ...load };
+  load.model === 'closed' || load.model === 'scenarios'
+    ? { ...load, rate: undefined }
+    : { model: 'open', arrivals: 'constant', stages: [], ...load };
 
 /** A metric of the same name that is read in another way. */
 function metricDifferences(a: Metric[], b: Metric[]): string[] {
   const other = new Map(b.map((metric) => [metric.name, metric]));
   return a
     .filter(
-      ({ name, promql, telemetry, unit }) =>
+      ({ name, unit, ...how }) =>
         other.has(name) &&
-        (other.get(name)!.promql !== promql ||
-          !sameJson(other.get(name)!.telemetry, telemetry) ||
-          other.get(name)!.unit !== unit),
+        (other.get(name)!.unit !== unit || WAYS.some((way) => !sameJson(other.get(name)![way], how[way]))),
     )
     .map(({ name }) => `the metric ${name} is read in another way`);
 }

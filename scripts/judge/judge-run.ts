@@ -9,6 +9,7 @@ import type { Comparison, RunDocument, SideName } from '../documents/run.ts';
 import type { MetricVerdict, Verdict, VerdictDocument } from '../documents/verdict.ts';
 import { compareAnswers } from './answers.ts';
 import { answerNotes, answersFirst, withAnswers } from './answers-verdict.ts';
+import { attributionOf } from './attribution.ts';
 import { summarise as summariseSide } from './compare-runs.ts';
 import { harm, harmsText, percentOf, titleOf } from './effect-text.ts';
 import { type Observation, observationsOf, pairsOf } from './observations.ts';
@@ -44,7 +45,9 @@ export function judgeRun(run: RunDocument, calibration?: CalibrationQuote): Verd
   const { design, min, max } = designOf(run, observations.length);
   const judged = judge(metricPairs(run, observations), { design, min, max }, run.status === 'complete');
   const reasons = judged.decided ? [] : invalidReasons(run, judged.observations);
-  const answers = compareAnswers(observations.slice(0, judged.observations), run.answers_differ);
+  const counted = observations.slice(0, judged.observations);
+  const answers = compareAnswers(counted, run.answers_differ);
+  const attribution = attributionOf(counted);
   const { differences } = answers;
   const verdict: Verdict = reasons.length > 0 ? 'INVALID' : withAnswers(judged.verdict, differences);
   return {
@@ -68,14 +71,21 @@ export function judgeRun(run: RunDocument, calibration?: CalibrationQuote): Verd
     notes: [...notesOf(run, verdict, judged), ...answerNotes(answers)],
     metrics: judged.metrics,
     ...(differences.length > 0 ? { answers: differences } : {}),
+    ...(attribution ? { attribution } : {}),
     ...(calibration ? { calibration } : {}),
   };
 }
 
-export const nameOf = ({ ref, commit, subject }: RunDocument['sides']['candidate']): VerdictDocument['candidate'] => ({
+export const nameOf = ({
+  ref,
+  commit,
+  subject,
+  variant,
+}: RunDocument['sides']['candidate']): VerdictDocument['candidate'] => ({
   ref,
   commit,
   ...(subject === undefined ? {} : { subject }),
+  ...(variant === undefined ? {} : { variant }),
 });
 
 /** Why a run was not measured: too many rounds were INVALID, or it failed before one counted. */
@@ -110,7 +120,8 @@ function notesOf(run: RunDocument, verdict: Verdict, judged: Judgement): string[
       `${titleOf(name)} can be compared in ${observations} of ${judged.observations} ${unitOf(run)}s only: the others have no value, or a 0 on one side alone`,
     );
   }
-  if (run.sides.candidate.commit === run.sides.baseline?.commit)
+  const { candidate, baseline } = run.sides;
+  if (candidate.commit === baseline?.commit && candidate.variant === baseline.variant)
     notes.push('both sides are the same build: whatever is found is an error of the measurement');
   if (verdict === 'INCONCLUSIVE' && (run.status === 'interrupted' || run.status === 'failed'))
     notes.push(`the run ended early: npm run bench -- --resume=${run.run_id} goes on with it`);

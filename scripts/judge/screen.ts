@@ -42,6 +42,8 @@ export interface Screen {
   benchmark: string;
   /** Whose master set it is; absent: that of the default branch. */
   branch?: string;
+  /** And of this variant; absent: of none. */
+  variant?: string;
   /** As --commit takes it, for the comparison that decides. */
   commit: string;
   /** The newest commit of the master set; null of an empty one. */
@@ -59,11 +61,12 @@ export function screenRun(
   changePoints: readonly ChangePoint[],
 ): Screen {
   const others = masterRuns.filter(({ run_id }) => run_id !== run.run_id);
-  const { ref, commit } = run.sides.candidate;
+  const { ref, commit, variant } = run.sides.candidate;
   return {
     run_id: run.run_id,
     benchmark: run.benchmark,
     ...(run.branch === undefined ? {} : { branch: run.branch }),
+    ...(variant === undefined ? {} : { variant }),
     commit: ref === 'worktree' ? ref : commit,
     against: others.findLast(({ sides }) => sides.candidate.commit !== commit)?.sides.candidate.commit ?? null,
     metrics: run.metrics

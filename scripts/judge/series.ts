@@ -83,6 +83,9 @@ export const conditionsOf = (
     load,
     cpusets,
     sides.baseline !== undefined,
+    ...(sides.baseline && sides.baseline.variant !== sides.candidate.variant
+      ? [`against ${sides.baseline.variant ?? 'none'}`]
+      : []),
     unit,
     promql ?? telemetry ?? null,
   ]);

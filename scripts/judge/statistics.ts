@@ -12,7 +12,7 @@ export function median(values: number[]): number | null {
  * Linear between the neighbours (type 7 of Hyndman and Fan, 1996), as the load generator computes percentiles. The
  * values are sorted, and there is one.
  */
-export function quantile(sorted: readonly number[], share: number): number {
+export function quantile(sorted: ArrayLike<number>, share: number): number {
   const place = share * (sorted.length - 1);
   const [low, high] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
   return low + (high - low) * (place - Math.floor(place));

@@ -18,3 +18,15 @@ export function studentTail(t: number, degrees: number): number {
   const within = odd ? (2 / Math.PI) * (angle + Math.sin(angle) * sum) : Math.sin(angle) * sum;
   return (1 - within) / 2;
 }
+
+/** The t above which this share of the distribution lies; shares from 1e-9 to 0.5. */
+export function studentQuantile(share: number, degrees: number): number {
+  let [low, high] = [0, 1];
+  while (studentTail(high, degrees) > share) high *= 2;
+  for (let i = 0; i < 60; i++) {
+    const middle = (low + high) / 2;
+    if (studentTail(middle, degrees) > share) low = middle;
+    else high = middle;
+  }
+  return high;
+}

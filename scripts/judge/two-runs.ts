@@ -52,7 +52,9 @@ interface Samples {
  */
 export function judgeTwoRuns(a: RunDocument, b: RunDocument): VerdictDocument {
   const reasons = comparable(a, b);
-  const kind: Kind = a.sides.baseline && a.sides.baseline.commit === b.sides.baseline?.commit ? 'baseline' : 'levels';
+  const [before, after] = [a, b].map(({ sides: { baseline } }) => baseline);
+  const isShared = before && before.commit === after?.commit && before.variant === after.variant;
+  const kind: Kind = isShared ? 'baseline' : 'levels';
   const metrics = reasons.length > 0 ? [] : judgeMetrics(a, b, kind);
   const found = combine(metrics);
   const answers = reasons.length > 0 ? NOT_COMPARED : compareAnswersOf(a, b);

@@ -54,6 +54,8 @@ export interface HistoryDocument {
   host_id: string;
   /** Absent: the default one. */
   branch?: string;
+  /** Of the benchmark's deployment; absent: none. */
+  variant?: string;
   series: HistorySeries[];
   /** All that were ever suspected, with what became of them. */
   suspected: SuspectedChange[];
@@ -81,16 +83,16 @@ export interface HistoryOptions {
   width: number;
 }
 
-/** Names a branch in a sentence; undefined: the default one. */
-export const branchWords = (branch: string | undefined): string =>
-  branch === undefined ? 'the default branch' : `the branch ${branch}`;
+/** Names a branch in a sentence; undefined: the default one. `variant`: of the deployment, where there is one. */
+export const branchWords = (branch: string | undefined, variant?: string): string =>
+  `${branch === undefined ? 'the default branch' : `the branch ${branch}`}${variant === undefined ? '' : ` (${variant})`}`;
 
 /** A small chart for each series, then what changed. */
 export function historyText(document: HistoryDocument, options: HistoryOptions): string {
-  const { benchmark, host_id, branch, series, suspected } = document;
+  const { benchmark, host_id, branch, variant, series, suspected } = document;
   const open = suspected.filter(({ state }) => state === 'open').length;
   return [
-    styled('bold', `${benchmark}: ${branchWords(branch)} on host ${host_id}`, options.color),
+    styled('bold', `${benchmark}: ${branchWords(branch, variant)} on host ${host_id}`, options.color),
     ...series.flatMap((one) => ['', ...seriesLines(one, document, options)]),
     ...(open > 0
       ? [
@@ -194,19 +196,19 @@ export const ratioWords = (name: string, unit: Unit, better: Better, ratio: numb
 
 /** What the screening of one commit says. It only warns: the last lines name the command that decides. */
 export function screenText(screen: Screen): string {
-  const { benchmark, branch, commit, against, metrics } = screen;
+  const { benchmark, branch, variant, commit, against, metrics } = screen;
   if (metrics.length === 0) return 'against the master set: no primary metric has a value';
   const outside = metrics.filter(({ lies }) => lies === 'worse' || lies === 'better');
   const few = metrics.every(({ fence }) => fence === null);
   const named = commit === 'worktree' ? commit : shortCommit(commit);
-  const decide = `npm run bench -- --benchmark=${benchmark} --commit=${named} --against=${against === null ? 'REF' : shortCommit(against)}`;
+  const decide = `npm run bench -- --benchmark=${benchmark} --commit=${named} --against=${against === null ? 'REF' : shortCommit(against)}${variant === undefined ? '' : ` --variant=${variant}`}`;
   return [
     few
       ? 'against the master set: too few runs to tell'
       : outside.length === 0
         ? 'against the master set: nothing stands out'
         : 'against the master set: worth a comparison',
-    ...metrics.map((metric) => `  ${screenLine(metric, branchWords(branch))}`),
+    ...metrics.map((metric) => `  ${screenLine(metric, branchWords(branch, variant))}`),
     `A run alone cannot decide: it depends on how busy the host was. What decides: ${decide}`,
   ].join('\n');
 }

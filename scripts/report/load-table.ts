@@ -1,9 +1,15 @@
-/** What one load came to, as a table: each name of request, the journeys, what failed. Pure. */
+/**
+ * What one load came to, as a table: each name of request, the journeys, what failed; and the iterations of users and
+ * scenarios, of one load or of a run: average, least, median, greatest, p(90), p(95). Pure.
+ */
 
-import type { Model } from '../../loadgen/plan.ts';
+import type { Model, Scenario, SingleModel } from '../../loadgen/plan.ts';
 import type { LoadResultDocument, SideResult, Times } from '../../loadgen/result.ts';
+import { ITERATION, ITERATION_TIMES } from '../config/metric-defaults.ts';
 import type { Load } from '../config/types.ts';
 import { plainText, plural } from '../core/text.ts';
+import type { RunDocument, SideName } from '../documents/run.ts';
+import { countedRounds, summarise } from '../judge/compare-runs.ts';
 import { RATE_FLOOR } from '../measure/collect/validity.ts';
 import { columns, styled } from './columns.ts';
 import { exampleWords, wayWords } from './failures-text.ts';
@@ -29,6 +35,7 @@ export function loadTable(result: LoadResultDocument, load: Load, { color, scrip
     `${modelWords(load)}, by ${plainText(result.generator)}`,
     `${side!.iterations} of ${plural(side!.due, 'iteration')} made: ${plural(side!.requests, 'request')}, ${plural(side!.failed, 'failure')}, ${formatValue(side!.bytesReceived, 'bytes')} received`,
     '',
+    ...iterationsOfLoad(side!, color),
     timesTable(side!, lengthOf(result), color),
     ...(side!.failed > 0 ? ['Times are of what did not fail.'] : []),
     ...failedTable(side!, color),
@@ -41,8 +48,25 @@ export function shortfalls(
   { sides }: LoadResultDocument,
   { model, maxInFlight }: Pick<Load, 'model' | 'maxInFlight'>,
 ): string[] {
-  const { due, iterations, dropped } = sides[0]!;
-  const tooMany = `as many as may be were under way (--max-in-flight=${maxInFlight}): the service is too slow for this load, or that is too few`;
+  if (model.kind !== 'scenarios') return shortfallsOf(sides[0]!, model, `--max-in-flight=${maxInFlight}`);
+  return model.scenarios.flatMap((scenario, i) => {
+    const found = sides[0]!.scenarios![i]!;
+    const { endedS } = found;
+    const late =
+      endedS !== null && endedS > model.durationS
+        ? [`the last iteration ended ${formatElapsed(endedS - model.durationS)} after the window`]
+        : [];
+    const most = `max_in_flight: ${scenario.maxInFlight}`;
+    return [...shortfallsOf(found, scenario.model, most), ...late].map((text) => `${scenario.name}: ${text}`);
+  });
+}
+
+function shortfallsOf(
+  { due, iterations, dropped }: Pick<SideResult, 'due' | 'iterations' | 'dropped'>,
+  model: SingleModel,
+  most: string,
+): string[] {
+  const tooMany = `as many as may be were under way (${most}): the service is too slow for this load, or that is too few`;
   const tooLate =
     model.kind === 'closed'
       ? `${formatElapsed(model.limitS)} were over before: the service is too slow for this load, or --duration too short`
@@ -57,10 +81,15 @@ export function shortfalls(
 
 /** `open model, 50/s for 5.0s`, `closed model: 30 users × 1` */
 export function modelWords({ model, warmupS }: Pick<Load, 'model' | 'warmupS'>): string {
+  if (model.kind === 'scenarios')
+    return `${plural(model.scenarios.length, 'scenario')} in ${formatElapsed(model.durationS)}: ${model.scenarios.map((one) => scenarioWords(one, warmupS)).join('; ')}`;
   return model.kind === 'closed'
     ? closedWords(model)
     : `open model, ${openWords(model)}${warmupS > 0 ? ` after ${formatElapsed(warmupS)} of warm-up` : ''}`;
 }
+
+const scenarioWords = ({ name, startS, model }: Scenario, warmupS: number): string =>
+  `${name}, ${modelWords({ model, warmupS })}${startS > 0 ? `, from ${formatElapsed(startS)} on` : ''}`;
 
 const closedWords = ({ users, iterations, thinkS }: Extract<Model, { kind: 'closed' }>) =>
   `closed model: ${plural(users, 'user')} × ${iterations}${thinkS > 0 ? ` with ${formatElapsed(thinkS)} between two` : ''}`;
@@ -71,6 +100,85 @@ function openWords(model: Extract<Model, { kind: 'open' }>): string {
   const arrivals = model.arrivals === 'poisson' ? ' as Poisson arrivals' : '';
   if (!model.stages) return `${model.rate}/s${arrivals} for ${formatElapsed(model.durationS)}`;
   return `from ${model.rate}/s: ${model.stages.map(({ rate, durationS }) => `to ${rate}/s in ${formatElapsed(durationS)}`).join(', ')}${arrivals}`;
+}
+
+/** Heads of the table of iterations; the first two are words. */
+export const ITERATION_HEADS = [
+  'iterations',
+  'side',
+  'avg',
+  'min',
+  'med',
+  'max',
+  'p(90)',
+  'p(95)',
+  'done',
+  'failed',
+] as const;
+
+/** What has to be said below it. */
+export const ITERATION_NOTE =
+  'times: the median over rounds, of iterations in which nothing failed; done and failed: of all rounds that count';
+
+const SIDES = ['candidate', 'baseline'] as const;
+
+/** One row for each scenario and side, of the rounds that count. Empty of a load without users and scenarios. */
+export function iterationRows(run: Pick<RunDocument, 'load' | 'rounds' | 'sides'>): string[][] {
+  const { load, sides } = run;
+  const names = load.scenarios?.map(({ name }) => name) ?? (load.model === 'closed' ? [ITERATION] : []);
+  const counts = (side: SideName, metric: string): number | null => {
+    const values = countedRounds(run, side).flatMap(({ samples }) => samples[metric]?.value ?? []);
+    return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0);
+  };
+  return names.flatMap((name) =>
+    SIDES.flatMap((side) => {
+      const done = counts(side, `${name}_done`);
+      if (done === null) return [];
+      const times = ITERATION_TIMES.map((key) => {
+        const found = summarise(run, side, `${name}_${key}`);
+        return found ? formatValue(found.median, 's') : NO_VALUE;
+      });
+      const variant = sides[side]?.variant;
+      const title = load.scenarios ? plainText(name) : 'of users';
+      const who = variant === undefined ? side : `${side} (${plainText(variant)})`;
+      return [
+        [
+          title,
+          who,
+          ...times,
+          ...[done, counts(side, `${name}_failed`) ?? 0].map((count) => count.toLocaleString('en')),
+        ],
+      ];
+    }),
+  );
+}
+
+/** The same as a table for a terminal, and what has to be said of it. */
+export function iterationTable(
+  run: Pick<RunDocument, 'load' | 'rounds' | 'sides'>,
+  { color }: { color: boolean },
+): string[] {
+  const rows = iterationRows(run);
+  return rows.length === 0 ? [] : [columns([...ITERATION_HEADS], rows, { left: 2, color }), ITERATION_NOTE];
+}
+
+/** The same of one load. */
+function iterationsOfLoad({ scenarios, duration, due, dropped }: SideResult, color: boolean): string[] {
+  const row = (name: string, times: Times | null, done: number, failed: number) => [
+    name,
+    ...ITERATION_TIMES.map((key) => (times ? formatValue(times[key], 's') : NO_VALUE)),
+    String(done),
+    String(failed),
+  ];
+  const alone = (times: Times | null) => {
+    const done = times?.count ?? 0;
+    return row('of users', times, done, due - dropped.measure - done);
+  };
+  const rows =
+    scenarios?.map((one) => row(plainText(one.name), one.duration, one.done, one.failed)) ??
+    (duration === undefined ? [] : [alone(duration)]);
+  const [first, , ...heads] = ITERATION_HEADS;
+  return rows.length === 0 ? [] : [columns([first, ...heads], rows, { color }), ''];
 }
 
 /** Seconds of the window. */

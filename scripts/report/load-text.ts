@@ -6,7 +6,29 @@ import { digits, formatElapsed } from './units.ts';
 /** `200 requests/s for each side for 20.0s after 5.0s of warm-up, by mayfly 0.1.0` */
 export function loadWords({ load, sides }: Pick<RunDocument, 'load' | 'sides'>): string {
   const each = sides.baseline ? ' for each side' : '';
-  return `${load.model === 'closed' ? closedWords(load, each) : openWords(load, each)}, by ${load.generator}`;
+  const words =
+    load.model === 'scenarios'
+      ? scenariosWords(load, each)
+      : load.model === 'closed'
+        ? closedWords(load, each)
+        : openWords(load, each);
+  return `${words}, by ${load.generator}`;
+}
+
+/** `migrations (30 users, 1 iteration each) and browse (50/s from 2.0s on for 20.0s) for each side in 30.0s` */
+function scenariosWords({ scenarios = [], duration_s, warmup_s }: LoadDocument, each: string): string {
+  const all = scenarios.map(
+    ({ name, model, start_s, users = 0, iterations = 1, think_s = 0, rate = 0, duration_s: length = 0, stages }) => {
+      const from = start_s > 0 ? ` from ${formatElapsed(start_s)} on` : '';
+      const own =
+        model === 'closed'
+          ? `${plural(users, 'user')}, ${plural(iterations, 'iteration')} each${think_s > 0 ? ` with ${formatElapsed(think_s)} between two` : ''}${from}`
+          : `${stages ? 'stages' : `${rate}/s`}${from} for ${formatElapsed(length)}`;
+      return `${name} (${own})`;
+    },
+  );
+  const warmUp = warmup_s > 0 ? ` after ${formatElapsed(warmup_s)} of warm-up` : '';
+  return `${all.join(' and ')}${each} in ${formatElapsed(duration_s)}${warmUp}`;
 }
 
 function openWords({ rate, duration_s, warmup_s, arrivals, stages }: LoadDocument, each: string): string {

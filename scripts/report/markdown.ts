@@ -2,10 +2,15 @@
 import { plainLines, plainText } from '../core/text.ts';
 import type { RunDocument } from '../documents/run.ts';
 import type { VerdictDocument } from '../documents/verdict.ts';
+import { ATTRIBUTED, attributionLines } from './attribution-text.ts';
+import { DISTURBANCE_HEADS, disturbanceRows, disturbanceWhys } from './disturbances-text.ts';
 import { failuresLines } from './failures-text.ts';
 import { holeLines } from './holes-text.ts';
+import { leakLines } from './leak-text.ts';
 import { loadWords } from './load-text.ts';
 import { GROWN, grownLines } from './profile-text.ts';
+import { SPREAD_HEADS, spreadRows } from './replicas-text.ts';
+import { eventProblems } from './run-events-text.ts';
 import {
   boundWords,
   calibrationLines,
@@ -35,13 +40,16 @@ export function verdictMarkdown(
     `**${why === undefined ? verdict.verdict : 'FAILED'}**: ${escaped(comparisonWords(verdict))}: ${escaped(why ?? verdict.summary)}`,
     said.length > 0 ? fenced(said.join('\n')) : '',
     primaryTable(verdict),
+    attributedPart(verdict),
     grownPart(verdict, run),
     list([
       ...(verdict.observations > 0 ? legend(verdict) : []),
       countedWords(verdict),
       ...(verdict.observations > 0 ? calibrationLines(verdict) : []),
       ...moreLines(verdict),
+      ...leakLines(run),
       ...verdict.notes,
+      ...eventProblems(run),
       ...holeLines(run),
     ]),
     [
@@ -61,6 +69,12 @@ function primaryTable(verdict: VerdictDocument): string {
     : table(['primary metric', 'candidate', 'baseline', 'change', levelText(verdict), 'what is sure', 'verdict'], rows);
 }
 
+/** Which hop and which service has changed. */
+function attributedPart(verdict: VerdictDocument): string {
+  const lines = attributionLines(verdict);
+  return lines.length === 0 ? '' : `${ATTRIBUTED}\n\n${list(lines)}`;
+}
+
 /** Where it became slower: the functions that grew most. */
 function grownPart({ verdict }: VerdictDocument, run: RunDocument): string {
   const grown = verdict === 'REGRESSION' ? grownLines(run) : [];
@@ -72,6 +86,8 @@ function details(verdict: VerdictDocument, run: RunDocument): string {
   const why = verdict.reasons.length > 0 ? verdict.reasons : invalidRounds(run);
   const { design, alpha, beta, looks, min, max } = verdict.method;
   const { host } = run;
+  const spread = spreadRows(run);
+  const disturbed = disturbanceRows(run);
   return [
     '<details>',
     '<summary>Other metrics, validity, method</summary>',
@@ -79,8 +95,11 @@ function details(verdict: VerdictDocument, run: RunDocument): string {
     ...(others.length > 0
       ? [table(['other metric (does not gate)', 'candidate', 'baseline', 'change', levelText(verdict)], others), '']
       : []),
+    ...(spread.length > 0 ? [table([...SPREAD_HEADS], spread), ''] : []),
+    ...(disturbed.length > 0 ? [table([...DISTURBANCE_HEADS], disturbed), ''] : []),
     list([
       ...why,
+      ...disturbanceWhys(run),
       ...failuresLines(run),
       ...commits(verdict),
       `${loadWords(run)}; pairing ${verdict.pairing}`,

@@ -21,6 +21,7 @@ interface Step {
 interface Display {
   began(step: Step): void;
   updated(step: Step): void;
+  isDue(step: Step): boolean;
   ended(step: Step, line: string, ok: boolean): void;
   line(text: string): void;
   close(): void;
@@ -65,6 +66,7 @@ function startStep(title: string, display: Display, now: () => number): Progress
       step.fraction = fraction;
       display.updated(step);
     },
+    isDue: () => open && display.isDue(step),
     done: (text) => end(true, text),
     fail: (text) => end(false, text),
   };
@@ -97,6 +99,7 @@ function liveDisplay(stream: NodeJS.WriteStream, now: () => number): Display {
       redraw();
     },
     updated: () => {},
+    isDue: () => true,
     ended: (step, text) => {
       running.delete(step);
       if (running.size === 0) stop();
@@ -117,16 +120,18 @@ function plainDisplay(stream: NodeJS.WriteStream, now: () => number): Display {
   const line = (text: string): void => {
     stream.write(`${text}\n`);
   };
+  const isDue = (step: Step) => now() - (shownAt.get(step) ?? 0) >= PLAIN_INTERVAL_S * 1000;
   return {
     began: (step) => {
       shownAt.set(step, now());
       line(`begin  ${step.title}`);
     },
     updated: (step) => {
-      if (now() - (shownAt.get(step) ?? 0) < PLAIN_INTERVAL_S * 1000) return;
+      if (!isDue(step)) return;
       shownAt.set(step, now());
       line(`       ${step.title}: ${progressText(step)} (${elapsed(step, now)})`);
     },
+    isDue,
     ended: (step, text) => {
       shownAt.delete(step);
       line(text);
@@ -140,6 +145,7 @@ function quietDisplay(stream: NodeJS.WriteStream): Display {
   return {
     began: () => {},
     updated: () => {},
+    isDue: () => false,
     ended: (_step, text, ok) => {
       if (!ok) stream.write(`${text}\n`);
     },

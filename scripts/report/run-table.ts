@@ -6,15 +6,21 @@
 import { isOwn, sourceOf } from '../config/metric-defaults.ts';
 import { plainText } from '../core/text.ts';
 import type { ArchiveDocument, Metric, RunDocument, SideDocument, SideName } from '../documents/run.ts';
-import { shortCommit } from '../engine/names.ts';
 import { countedRounds, difference, type Summary, sideBySide, summarise } from '../judge/compare-runs.ts';
 import { titleOf } from '../judge/effect-text.ts';
+import { autoscaleNotes } from './autoscale-text.ts';
 import { columns, styled } from './columns.ts';
+import { disturbanceTable } from './disturbances-text.ts';
 import { failuresTable } from './failures-text.ts';
 import { holeLines } from './holes-text.ts';
+import { leakLines } from './leak-text.ts';
+import { iterationTable } from './load-table.ts';
 import { loadWords } from './load-text.ts';
 import { grownLines } from './profile-text.ts';
+import { spreadTable } from './replicas-text.ts';
+import { eventNotes, eventProblems, eventTables } from './run-events-text.ts';
 import { telemetryLines, telemetryTable } from './run-telemetry-text.ts';
+import { hopTable, traceLines } from './traces-text.ts';
 import { formatDifference, formatPercent, formatValue, NO_VALUE } from './units.ts';
 import {
   changeCell,
@@ -37,8 +43,15 @@ export interface TableOptions {
 export function runTable(run: RunDocument, options: TableOptions): string {
   const failed = failuresTable(run, options);
   const failures = failed.length > 0 ? [...failed, ''] : [];
-  const inside = telemetryTable(run, options);
-  const telemetry = inside.length > 0 ? [...inside, ''] : [];
+  const parts = [
+    iterationTable(run, options),
+    spreadTable(run, options),
+    disturbanceTable(run, options),
+    eventTables(run, options),
+    hopTable(run, options),
+    telemetryTable(run, options),
+  ];
+  const inside = parts.flatMap((lines) => (lines.length > 0 ? [...lines, ''] : []));
   const why = failureOf(run);
   const result = run.verdict
     ? [
@@ -49,12 +62,13 @@ export function runTable(run: RunDocument, options: TableOptions): string {
           grown: grownLines(run),
         }),
         '',
-        ...telemetry,
+        ...inside,
         ...failures,
         ...heading(run, options),
         ...withoutValue(run),
+        ...leakLines(run),
         archiveLine(run.archive),
-        ...[...holeLines(run), ...telemetryLines(run)].map((line) => `note: ${line}`),
+        ...notesOf(run).map((line) => `note: ${line}`),
       ]
     : [
         ...(why === undefined ? [] : [failedHeadline(whatWords(run), why, options.color), '']),
@@ -62,15 +76,26 @@ export function runTable(run: RunDocument, options: TableOptions): string {
         '',
         figures(run, options),
         '',
-        ...telemetry,
+        ...inside,
         ...failures,
         ...invalidRounds(run),
         ...withoutValue(run),
+        ...leakLines(run),
         archiveLine(run.archive),
-        ...[...holeLines(run), ...telemetryLines(run)].map((line) => `note: ${line}`),
+        ...notesOf(run).map((line) => `note: ${line}`),
       ];
   return [...result, '', ...whereNext(run, options)].join('\n');
 }
+
+/** What has to be said of what was measured, beside the metrics. */
+const notesOf = (run: RunDocument): string[] => [
+  ...eventProblems(run),
+  ...eventNotes(run),
+  ...autoscaleNotes(run),
+  ...holeLines(run),
+  ...telemetryLines(run),
+  ...traceLines(run),
+];
 
 /** One line for each run, newest first as they come. */
 export function runsTable(runs: RunDocument[], options: TableOptions): string {
@@ -93,7 +118,8 @@ export function runsTable(runs: RunDocument[], options: TableOptions): string {
       run.run_id,
       run.started_at.slice(0, 16).replace('T', ' '),
       run.benchmark,
-      shortCommit(candidate.commit) + (baseline ? ` against ${shortCommit(baseline.commit)}` : ''),
+      (run.deployed ? `${candidate.commit} at ${run.deployed.url}` : commitWords(candidate)) +
+        (baseline ? ` against ${commitWords(baseline)}` : ''),
       run.status,
       run.verdict?.verdict ?? NO_VALUE,
       roundsText(run),
@@ -104,6 +130,10 @@ export function runsTable(runs: RunDocument[], options: TableOptions): string {
   });
   return columns(head, rows, { left: 6, color: options.color });
 }
+
+/** `abc123`, `abc123 (scaled)`. */
+const commitWords = ({ commit, variant }: SideDocument): string =>
+  sideWords({ ref: commit, commit, ...(variant === undefined ? {} : { variant }) });
 
 /** The figures of two runs: each metric of both. */
 export function comparisonTable(a: RunDocument, b: RunDocument, options: TableOptions): string {
@@ -128,8 +158,8 @@ export function comparisonTable(a: RunDocument, b: RunDocument, options: TableOp
 }
 
 /** `shop at my-branch (abc) against main (def)` */
-function whatWords({ benchmark, sides: { candidate, baseline } }: RunDocument): string {
-  return `${benchmark} at ${sideWords(candidate)}${baseline ? ` against ${sideWords(baseline)}` : ''}`;
+function whatWords({ benchmark, deployed, sides: { candidate, baseline } }: RunDocument): string {
+  return `${benchmark} at ${placeWords({ deployed }, candidate)}${baseline ? ` against ${sideWords(baseline)}` : ''}`;
 }
 
 function heading(run: RunDocument, { color }: TableOptions): string[] {
@@ -147,12 +177,18 @@ function heading(run: RunDocument, { color }: TableOptions): string[] {
 }
 
 function sideLine(run: RunDocument, side: SideDocument): string {
-  return `${run.benchmark} at ${sideWords(side)}${side.subject ? `: ${plainText(side.subject)}` : ''}`;
+  return `${run.benchmark} at ${placeWords(run, side)}${side.subject ? `: ${plainText(side.subject)}` : ''}`;
 }
 
+/** The commit; of what was deployed already the address, and what is said to be there. */
+const placeWords = ({ deployed }: Pick<RunDocument, 'deployed'>, side: SideDocument): string =>
+  deployed ? `${plainText(deployed.url)} (${plainText(side.commit)})` : sideWords(side);
+
 /** Valid rounds of those asked for. */
+/** Of the candidate. What is asked for of alternating rounds are blocks of four, in which each side has two. */
 function roundsText(run: RunDocument): string {
-  return `${countedRounds(run, 'candidate').length} of ${run.rounds_asked}`;
+  const asked = run.rounds_asked * (run.pairing === 'alternating' ? 2 : 1);
+  return `${countedRounds(run, 'candidate').length} of ${asked}`;
 }
 
 function figures(run: RunDocument, { color }: TableOptions): string {
@@ -244,6 +280,8 @@ function whereNext(run: RunDocument, { links = [] }: TableOptions): string[] {
     `  npm run compare -- OTHER_RUN ${run.run_id}`,
     ...(run.verdict ? [`  npm run judge -- ${run.run_id}`] : []),
     ...(run.profiles ? [`  npm run profile -- ${run.run_id}`] : []),
+    ...(run.rounds.some(({ traces }) => traces?.kept) ? [`  npm run traces -- ${run.run_id}`] : []),
+    ...(run.logs ? [`  npm run logs -- ${run.run_id}`] : []),
     ...(links.length > 0 ? links.map((link) => `  ${link}`) : ['  npm run archive:up']),
   ];
 }

@@ -2,9 +2,10 @@
 import { plainText } from '../core/text.ts';
 import type { RoundDocument, RunDocument, SideName } from '../documents/run.ts';
 import { countedRounds } from '../judge/compare-runs.ts';
-import { median, relativeChange } from '../judge/statistics.ts';
+import { median } from '../judge/statistics.ts';
 import { columns } from './columns.ts';
 import { digits, formatDifference, formatValue, NO_VALUE } from './units.ts';
+import { changeWithin, roundNotes } from './within-rounds.ts';
 
 type Label = NonNullable<RoundDocument['telemetry']>['labels'][number];
 type Value = 'rate' | 'mean' | 'p95';
@@ -13,8 +14,6 @@ type Value = 'rate' | 'mean' | 'p95';
 const MOST = 20;
 /** Letters of a label. */
 const LABEL = 60;
-/** Rounds that are named. */
-const MOST_ROUNDS = 5;
 
 /** A label over the rounds that count: medians of each side, and the median of the changes within rounds. */
 interface TelemetryRow {
@@ -53,16 +52,8 @@ function rowOf(found: { side: SideName; round: number; label: Label }[]): Teleme
       ? null
       : { rate: middle(side, 'rate')!, mean: middle(side, 'mean')!, p95: middle(side, 'p95')! };
   const change = (value: 'mean' | 'p95') => {
-    const [candidate, baseline] = [of('candidate'), of('baseline')];
-    if (candidate.length === 0 || baseline.length === 0) return null;
-    const within = candidate.flatMap((one) => {
-      const other = baseline.find(({ round }) => round === one.round);
-      return other ? [relativeChange(one.label[value], other.label[value])] : [];
-    });
-    // alternating rounds have one side each
-    const changes =
-      within.length > 0 ? within : [relativeChange(middle('candidate', value)!, middle('baseline', value)!)];
-    return median(changes.filter((one) => one !== null));
+    const inRounds = (side: SideName) => of(side).map(({ round, label }) => ({ round, value: label[value] }));
+    return changeWithin(inRounds('candidate'), inRounds('baseline'));
   };
   return {
     service,
@@ -112,19 +103,6 @@ export function telemetryTable(run: RunDocument, { color }: { color: boolean }):
   ];
 }
 
-/** Two notes that differ in their numbers alone are one. */
-export const telemetryNoteKey = (note: string): string => note.replace(/\d+(\.\d+)?/g, '#');
-
 /** What has to be said of the files, a sentence each, with the rounds in which it was so. */
-export function telemetryLines({ rounds }: Pick<RunDocument, 'rounds'>): string[] {
-  const all = rounds.flatMap(({ side, round, telemetry }) =>
-    (telemetry?.notes ?? []).map((note) => ({ side, round, note, key: `${side} ${telemetryNoteKey(note)}` })),
-  );
-  return [...Map.groupBy(all, ({ key }) => key).values()].map((alike) => {
-    const { side, note } = alike[0]!;
-    const named = [...new Set(alike.map(({ round }) => round))];
-    const more = named.length > MOST_ROUNDS ? ` and ${named.length - MOST_ROUNDS} more` : '';
-    const where = `${named.length === 1 ? 'round' : 'rounds'} ${named.slice(0, MOST_ROUNDS).join(', ')}${more}`;
-    return `telemetry of ${side}, ${where}: ${plainText(note)}`;
-  });
-}
+export const telemetryLines = (run: Pick<RunDocument, 'rounds'>): string[] =>
+  roundNotes(run, 'telemetry', ({ telemetry }) => telemetry?.notes);

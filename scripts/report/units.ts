@@ -93,3 +93,9 @@ export function formatValue(value: number, unit: Unit): string {
   const scale = scaleOf(value, unit);
   return withUnit(digits(value / scale[0]), scale);
 }
+
+/** Several values in the scale of the first; the unit stands at the first alone: `1.20 MB`, `1.00`, `1.40`. */
+export function scaled(values: readonly number[], unit: Unit): string[] {
+  const scale = scaleOf(values[0]!, unit);
+  return values.map((value, i) => (i === 0 ? withUnit(digits(value / scale[0]), scale) : digits(value / scale[0])));
+}

@@ -9,6 +9,7 @@ import type { MetricVerdict, Verdict, VerdictDocument } from '../documents/verdi
 import { shortCommit } from '../engine/names.ts';
 import { undeclared } from '../judge/answers-verdict.ts';
 import { differenceWords, harm, percentOf, TITLES, titleOf } from '../judge/effect-text.ts';
+import { ATTRIBUTED, attributionLines } from './attribution-text.ts';
 import { columns, styled } from './columns.ts';
 import { GROWN } from './profile-text.ts';
 import { formatDifference, formatValue, NO_VALUE } from './units.ts';
@@ -44,11 +45,13 @@ export function verdictText(
 ): string {
   const { observations, reasons } = verdict;
   const why = reasons.length > 0 && failed === undefined ? reasons.map(plainText) : invalid;
+  const attributed = attributionLines(verdict);
   const said = `${inColor(verdict.verdict, color)}  ${failed === undefined ? `${comparisonWords(verdict)}: ` : ''}${plainText(verdict.summary)}`;
   return [
     ...(failed === undefined ? [said] : [failedHeadline(comparisonWords(verdict), failed, color)]),
     ...(failed !== undefined && observations > 0 ? [said] : []),
     ...(observations > 0 ? [...primaryTable(verdict, color), ...otherTable(verdict, color), ...legend(verdict)] : []),
+    ...(attributed.length > 0 ? ['', ATTRIBUTED, ...attributed.map((line) => `  ${line}`)] : []),
     ...(verdict.verdict === 'REGRESSION' && grown.length > 0 ? ['', GROWN, ...grown.map((line) => `  ${line}`)] : []),
     '',
     countedWords(verdict),
@@ -175,9 +178,11 @@ export function comparisonWords({ benchmark, candidate, baseline }: VerdictDocum
   return `${plainText(benchmark)} at ${sideWords(candidate)} against ${sideWords(baseline)}`;
 }
 
-/** A side as the user named it, with its commit. */
-export function sideWords({ ref, commit }: { ref: string; commit: string }): string {
-  return ref === commit ? plainText(shortCommit(commit)) : `${plainText(ref)} (${plainText(shortCommit(commit))})`;
+/** A side as the user named it, with its commit and its variant: `abc (scaled)`, `my-branch (abc, scaled)`. */
+export function sideWords({ ref, commit, variant }: { ref: string; commit: string; variant?: string }): string {
+  const short = plainText(shortCommit(commit));
+  const more = [...(ref === commit ? [] : [short]), ...(variant === undefined ? [] : [plainText(variant)])].join(', ');
+  return `${ref === commit ? short : plainText(ref)}${more && ` (${more})`}`;
 }
 
 /** `12 rounds counted, 2 rounds did not`. */
@@ -196,14 +201,19 @@ export function invalidRounds(run: RunDocument): string[] {
 /** What is known of the judge on this host: of a paired comparison; a calibration says nothing of two runs. */
 export function calibrationLines(verdict: VerdictDocument): string[] {
   if (verdict.kind !== 'paired') return [];
-  const { calibration, benchmark } = verdict;
+  const { calibration, benchmark, candidate, baseline } = verdict;
+  if (calibration)
+    return [
+      calibrationWords(
+        calibration,
+        primaryMetrics(verdict).map(({ name }) => name),
+      ),
+    ];
+  const [own, other] = [candidate.variant, baseline.variant];
+  if (own !== other) return []; // a calibration is of one build in one variant against itself
+  const variant = own === undefined ? '' : ` --variant=${plainText(own)}`;
   return [
-    calibration
-      ? calibrationWords(
-          calibration,
-          primaryMetrics(verdict).map(({ name }) => name),
-        )
-      : `no calibration of this benchmark on this host yet: npm run calibrate -- --benchmark=${plainText(benchmark)} measures this host's false-alarm rate and the smallest slowdown it detects`,
+    `no calibration of this benchmark${own === undefined ? '' : ` in ${plainText(own)}`} on this host yet: npm run calibrate -- --benchmark=${plainText(benchmark)}${variant} measures this host's false-alarm rate and the smallest slowdown it detects`,
   ];
 }
 
@@ -232,7 +242,9 @@ export function moreLines({ kind, more, observations, method, ...of }: VerdictDo
   const flag = method.design === 'fixed' ? 'rounds' : 'max-rounds';
   const named = ({ ref, commit }: VerdictDocument['candidate']) =>
     commit.startsWith('worktree-') ? ref : shortCommit(commit);
-  const command = `npm run bench -- --commit=${named(of.candidate)} --against=${named(of.baseline)}${benchmarkFlag(of.benchmark)}`;
+  const [own, other] = [of.candidate.variant, of.baseline.variant];
+  const variants = `${own === undefined ? '' : ` --variant=${own}`}${other === undefined || other === own ? '' : ` --against-variant=${other}`}`;
+  const command = `npm run bench -- --commit=${named(of.candidate)} --against=${named(of.baseline)}${variants}${benchmarkFlag(of.benchmark)}`;
   return [`about ${more} more probably would decide: ${plainText(command)} --${flag}=${observations + more}`];
 }
 

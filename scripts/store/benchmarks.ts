@@ -7,7 +7,7 @@ export function knownBenchmark(db: Database, name: string): KnownBenchmark | und
   const row = db.get(
     `SELECT repository, path, folder,
        (SELECT commit_id FROM run JOIN run_side side ON side.run_id = run.run_id
-        WHERE run.benchmark = benchmark.name AND side.side = 'candidate' AND commit_id NOT LIKE 'worktree-%'
+        WHERE run.benchmark = benchmark.name AND side.side = 'candidate' AND commit_id NOT LIKE 'worktree-%' AND run.deployed IS NULL
         ORDER BY run.run_id DESC LIMIT 1) AS newest
      FROM benchmark WHERE name = ?`,
     name,

@@ -52,6 +52,9 @@ export interface RunSummary {
   master: boolean;
   /** The branch that its commit is for; absent: the default one. */
   branch?: string;
+  /** Of the candidate's deployment, and of the baseline's; absent: none was named. */
+  variant?: string;
+  against_variant?: string;
   archive: 'none' | 'pending' | 'verified';
 }
 
@@ -62,9 +65,11 @@ export interface RunFilter {
   /** Labels that the run carries. */
   labels?: Record<string, string>;
   host_id?: string;
-  /** Of the master set only: that of `branch`, or of the default branch. */
+  /** Of the master set only: that of `branch`, or of the default branch, and of `variant`, or of none. */
   master?: boolean;
   branch?: string | undefined;
+  /** Of this variant; without `master` all variants where there is none. */
+  variant?: string | undefined;
   limit?: number;
 }
 
@@ -111,6 +116,8 @@ export interface ChangePoint {
   commits?: string[];
   /** Of which branch; absent: the default one. That of its run, only read. */
   branch?: string;
+  /** The same of the variant; absent: none was named. */
+  variant?: string;
   /** Somebody has accepted it; only read. */
   accepted?: Accepted;
 }
@@ -136,6 +143,8 @@ export interface Store {
    * Keeps one side of one round, whole or not at all; the same one again replaces it. `detail`: raw material, any JSON.
    */
   saveRound(runId: string, round: RoundDocument, detail?: unknown): void;
+  /** Keeps of a round that is there already what its containers used: it was read from the archive later. */
+  saveResources(runId: string, round: Pick<RoundDocument, 'side' | 'round' | 'resources'>): void;
   saveArchive(runId: string, archive: ArchiveDocument): void;
   /** Keeps what a comparison decided; again replaces it. */
   saveVerdict(runId: string, verdict: VerdictDocument): void;
@@ -147,7 +156,7 @@ export interface Store {
   /** What is known only after a run has begun: how its sides meet, at what rate it goes on. */
   amendRun(
     runId: string,
-    changes: Partial<Pick<RunDocument, 'pairing' | 'comparison' | 'load' | 'metrics' | 'notes'>>,
+    changes: Partial<Pick<RunDocument, 'pairing' | 'comparison' | 'load' | 'metrics' | 'notes' | 'logs' | 'growth'>>,
   ): void;
   /** Id of the run that has taken over the rounds of this one, if one has. */
   continuedBy(runId: string): string | undefined;
@@ -183,7 +192,8 @@ export interface Store {
   bisections(benchmark?: string): StoredBisection[];
   /**
    * The complete runs of the master set of a benchmark on a host, oldest first, with the samples of `metrics` (absent:
-   * of the primary ones); `after`: only those that come after this run; `branch`: of another one than the default.
+   * of the primary ones); `after`: only those that come after this run; `branch`: of another one than the default;
+   * `variant`: of this one, absent: of none.
    */
   masterRuns(
     benchmark: string,
@@ -191,9 +201,10 @@ export interface Store {
     metrics?: readonly string[],
     after?: Pick<master.MasterRun, 'run_id' | 'started_at'>,
     branch?: string,
+    variant?: string,
   ): master.MasterRun[];
   /** Host of the newest run of the master set. */
-  masterHost(benchmark: string, branch?: string): string | undefined;
+  masterHost(benchmark: string, branch?: string, variant?: string): string | undefined;
   /** What is known of the benchmark of this name; undefined where nothing was measured under it. */
   benchmark(name: string): KnownBenchmark | undefined;
   /** Keeps where a benchmark outside of the checkout is from. */
@@ -244,13 +255,24 @@ export function openStore(file: string, options: { busyMs?: number } = {}): Stor
     transaction: (work) => db.transaction(work),
     addRun: (run) => db.transaction(() => addRun(db, run)),
     saveRound: (runId, round, detail) => db.transaction(() => saveRound(db, runId, round, detail)),
+    saveResources: (runId, { side, round, resources }) =>
+      changed(
+        runId,
+        db.run(
+          'UPDATE round SET resources = ? WHERE run_id = ? AND side = ? AND round = ?',
+          text(resources ?? []),
+          runId,
+          side,
+          round,
+        ),
+      ),
     saveArchive: (runId, archive) => saveArchive(db, runId, archive),
     saveVerdict: (runId, verdict) => judgements.saveVerdict(db, runId, verdict),
     saveCapacity: (runId, capacity) =>
       changed(runId, db.run('UPDATE run SET capacity = ? WHERE run_id = ?', text(capacity), runId)),
     saveProfiles: (runId, profiles) => db.transaction(() => saveProfiles(db, runId, profiles)),
     profileTrees: (runId) => profileTrees(db, runId),
-    amendRun: (runId, { pairing, comparison, load, metrics, notes }) =>
+    amendRun: (runId, { pairing, comparison, load, metrics, notes, logs, growth }) =>
       db.transaction(() => {
         if (pairing) changed(runId, db.run('UPDATE run SET pairing = ? WHERE run_id = ?', pairing, runId));
         if (comparison)
@@ -266,6 +288,8 @@ export function openStore(file: string, options: { busyMs?: number } = {}): Stor
         if (load) changed(runId, db.run('UPDATE run SET load = ? WHERE run_id = ?', text(load), runId));
         if (notes) changed(runId, db.run('UPDATE run SET notes = ? WHERE run_id = ?', text(notes), runId));
         if (metrics) changed(runId, db.run('UPDATE run SET metrics = ? WHERE run_id = ?', text(metrics), runId));
+        if (logs) changed(runId, db.run('UPDATE run SET logs = ? WHERE run_id = ?', text(logs), runId));
+        if (growth) changed(runId, db.run('UPDATE run SET growth = ? WHERE run_id = ?', text(growth), runId));
       }),
     continuedBy: (runId) =>
       db.get('SELECT run_id FROM run WHERE continues = ? ORDER BY run_id LIMIT 1', runId)?.run_id as string | undefined,
@@ -301,9 +325,9 @@ export function openStore(file: string, options: { busyMs?: number } = {}): Stor
         judgements.saveBisection(db, bisection);
       }),
     bisections: (benchmark) => judgements.bisections(db, benchmark),
-    masterRuns: (benchmark, hostId, metrics, after, branch) =>
-      master.masterRuns(db, benchmark, hostId, metrics, after, branch),
-    masterHost: (benchmark, branch) => master.masterHost(db, benchmark, branch),
+    masterRuns: (benchmark, hostId, metrics, after, branch, variant) =>
+      master.masterRuns(db, benchmark, hostId, metrics, after, branch, variant),
+    masterHost: (benchmark, branch, variant) => master.masterHost(db, benchmark, branch, variant),
     benchmark: (name) => knownBenchmark(db, name),
     keepBenchmark: (name, from) => keepBenchmark(db, name, from),
     saveBuild: (build) => db.transaction(() => saveBuild(db, build)),
@@ -354,10 +378,14 @@ const RUN_FIELDS = {
   branch: 'plain',
   continues: 'plain',
   notes: 'json',
+  deployed: 'json',
   metrics: 'json',
+  traces: 'json',
   answers_differ: 'json',
   profiles: 'json',
   profile_changes: 'json',
+  logs: 'json',
+  growth: 'json',
   capacity: 'json',
   stack_images: 'json',
   compose: 'json',
@@ -378,7 +406,23 @@ const ROUND_FIELDS = {
   answers: 'json',
   holes: 'json',
   telemetry: 'json',
+  events: 'json',
+  services: 'json',
+  resources: 'json',
+  replicas: 'json',
+  disturbances: 'json',
+  autoscale: 'json',
+  traces: 'json',
 } as const satisfies Fields<RoundDocument>;
+
+/** The same of a side. */
+const SIDE_FIELDS = {
+  ref: 'plain',
+  subject: 'plain',
+  images: 'json',
+  variant: 'plain',
+  deployment: 'json',
+} as const satisfies Fields<SideDocument>;
 
 function insert(db: Database, table: string, row: ReturnType<typeof toRow>, replace?: readonly string[]): void {
   const { sql, values } = insertInto(table, row, replace);
@@ -401,18 +445,15 @@ function addBenchmark(db: Database, name: string): void {
 
 function addRun(db: Database, run: RunDocument): void {
   addBenchmark(db, run.benchmark);
-  insert(db, 'run', { ...toRow(run, RUN_FIELDS), host_id: run.host.id });
-  for (const [side, { ref, commit, subject, images }] of Object.entries(run.sides)) {
-    db.run(
-      'INSERT INTO run_side (run_id, side, ref, commit_id, subject, images) VALUES (?, ?, ?, ?, ?, ?)',
-      run.run_id,
+  const variant = run.sides.candidate.variant ?? null;
+  insert(db, 'run', { ...toRow(run, RUN_FIELDS), host_id: run.host.id, variant });
+  for (const [side, document] of Object.entries(run.sides))
+    insert(db, 'run_side', {
+      run_id: run.run_id,
       side,
-      ref,
-      commit,
-      subject ?? null,
-      text(images),
-    );
-  }
+      commit_id: document.commit,
+      ...toRow<SideDocument>(document, SIDE_FIELDS),
+    });
   for (const [name, value] of Object.entries(run.labels))
     db.run('INSERT INTO run_label (run_id, name, value) VALUES (?, ?, ?)', run.run_id, name, value);
   for (const round of run.rounds) saveRound(db, run.run_id, round);
@@ -493,10 +534,8 @@ function readRun(db: Database, runId: string): RunDocument {
 function readSides(db: Database, runId: string): RunDocument['sides'] {
   const rows = db.all('SELECT * FROM run_side WHERE run_id = ? ORDER BY side DESC', runId);
   const side = (row: Row): SideDocument => ({
-    ref: row.ref as string,
     commit: row.commit_id as string,
-    ...given('subject', row.subject),
-    images: json(row.images),
+    ...fromRow<SideDocument, typeof SIDE_FIELDS>(row, SIDE_FIELDS),
   });
   return Object.fromEntries(rows.map((row) => [row.side, side(row)])) as unknown as RunDocument['sides'];
 }
@@ -549,12 +588,14 @@ function readDetails(db: Database, runId: string): { side: SideName; round: numb
 
 function listRuns(
   db: Database,
-  { benchmark, commit, labels = {}, host_id, master, branch, limit = 20 }: RunFilter,
+  { benchmark, commit, labels = {}, host_id, master, branch, variant, limit = 20 }: RunFilter,
 ): RunSummary[] {
   const conditions: [sql: string, ...values: (string | null)[]][] = [];
   if (benchmark !== undefined) conditions.push(['run.benchmark = ?', benchmark]);
   if (host_id !== undefined) conditions.push(['run.host_id = ?', host_id]);
-  if (master) conditions.push(['run.master = 1 AND run.branch IS ?', branch ?? null]);
+  if (master)
+    conditions.push(['run.master = 1 AND run.branch IS ? AND run.variant IS ?', branch ?? null, variant ?? null]);
+  else if (variant !== undefined) conditions.push(['run.variant = ?', variant]);
   if (commit !== undefined) {
     conditions.push([
       'EXISTS (SELECT 1 FROM run_side s WHERE s.run_id = run.run_id AND (substr(s.commit_id, 1, length(?)) = ? OR s.ref = ?))',
@@ -572,7 +613,7 @@ function listRuns(
   }
   const where = conditions.length > 0 ? `WHERE ${conditions.map(([sql]) => sql).join(' AND ')}` : '';
   const rows = db.all(
-    `SELECT run.*, c.ref, c.commit_id, c.subject, b.commit_id AS against, v.verdict,
+    `SELECT run.*, c.ref, c.commit_id, c.subject, b.commit_id AS against, b.variant AS against_variant, v.verdict,
             (SELECT count(*) FROM round r WHERE r.run_id = run.run_id) AS observations,
             (SELECT count(*) FROM round r WHERE r.run_id = run.run_id AND r.valid = 1) AS valid_observations
      FROM (SELECT * FROM run ${where} ORDER BY started_at DESC, run_id DESC LIMIT ?) AS run -- beside a join it would sort all runs
@@ -604,6 +645,8 @@ function summary(row: Row): RunSummary {
     ...given('verdict', row.verdict),
     master: row.master === 1,
     ...given('branch', row.branch),
+    ...given('variant', row.variant),
+    ...given('against_variant', row.against_variant),
     archive:
       row.archive_pending === 1
         ? 'pending'
@@ -654,17 +697,24 @@ function addChangePoint(
 
 function listChangePoints(db: Database, benchmark?: string): ChangePoint[] {
   const columns =
-    'SELECT benchmark, host_id, metric, commit_id, before_commit_id, run_id, at, ratio, found_at, commits, (SELECT branch FROM run WHERE run.run_id = change_point.run_id) AS branch FROM change_point';
+    'SELECT benchmark, host_id, metric, commit_id, before_commit_id, run_id, at, ratio, found_at, commits, (SELECT branch FROM run WHERE run.run_id = change_point.run_id) AS branch, (SELECT variant FROM run WHERE run.run_id = change_point.run_id) AS variant FROM change_point';
   const order = 'ORDER BY benchmark, at, run_id, host_id, metric';
   const rows =
     benchmark === undefined
       ? db.all(`${columns} ${order}`)
       : db.all(`${columns} WHERE benchmark = ? ${order}`, benchmark);
   const acceptances = inForce(db, benchmark);
-  return rows.map(({ commit_id: commit, before_commit_id: before, commits: range, branch, ...rest }) => {
+  return rows.map(({ commit_id: commit, before_commit_id: before, commits: range, branch, variant, ...rest }) => {
     const commits = given('commits', range === null ? null : json(range)) as Pick<ChangePoint, 'commits'>;
     const own = acceptances.filter((one) => one.benchmark === rest.benchmark);
-    const point = { ...rest, commit: commit as string, before, ...commits, ...given('branch', branch) };
+    const point = {
+      ...rest,
+      commit: commit as string,
+      before,
+      ...commits,
+      ...given('branch', branch),
+      ...given('variant', variant),
+    };
     return { ...point, ...given('accepted', acceptedIn(point, own)) } as unknown as ChangePoint;
   });
 }

@@ -55,21 +55,27 @@ export function addCalibration(db: Database, document: CalibrationDocument): voi
 }
 
 /** How a comparison is measured: a calibration under other conditions says nothing of it. */
-export type Conditions = Pick<RunDocument, 'benchmark' | 'host' | 'stack_version' | 'pairing' | 'load'>;
+export type Conditions = Pick<RunDocument, 'benchmark' | 'host' | 'stack_version' | 'pairing' | 'load'> & {
+  /** As each side is deployed, so was that of the calibration. */
+  sides: { candidate: { variant?: string }; baseline?: { variant?: string } };
+};
 
 /** The newest one that was measured in the same way. */
 export function lastCalibration(
   db: Database,
-  { benchmark, host, stack_version, pairing, load }: Conditions,
+  { benchmark, host, stack_version, pairing, load, sides }: Conditions,
 ): CalibrationDocument | undefined {
   const row = db.get(
     `SELECT c.document FROM calibration c JOIN run r ON r.run_id = c.run_id
-     WHERE c.benchmark = ? AND c.host_id = ? AND r.stack_version = ? AND r.pairing = ? AND r.load = ? ORDER BY c.at DESC, c.run_id DESC LIMIT 1`,
+     WHERE c.benchmark = ? AND c.host_id = ? AND r.stack_version = ? AND r.pairing = ? AND r.load = ? AND r.variant IS ?
+     AND (SELECT variant FROM run_side s WHERE s.run_id = r.run_id AND s.side = 'baseline') IS ? ORDER BY c.at DESC, c.run_id DESC LIMIT 1`,
     benchmark,
     host.id,
     stack_version,
     pairing,
     JSON.stringify(load),
+    sides.candidate.variant ?? null,
+    sides.baseline?.variant ?? null,
   );
   return row && (JSON.parse(row.document as string) as CalibrationDocument);
 }
@@ -97,18 +103,19 @@ export function addSuspectedChange(db: Database, change: Omit<SuspectedChange, '
 /** In the order of their runs. */
 export function suspectedChanges(db: Database, benchmark: string, hostId?: string): SuspectedChange[] {
   const rows = db.all(
-    'SELECT *, (SELECT branch FROM run WHERE run.run_id = suspected_change.run_id) AS branch FROM suspected_change WHERE benchmark = ? ORDER BY at, run_id, host_id, metric',
+    'SELECT *, (SELECT branch FROM run WHERE run.run_id = suspected_change.run_id) AS branch, (SELECT variant FROM run WHERE run.run_id = suspected_change.run_id) AS variant FROM suspected_change WHERE benchmark = ? ORDER BY at, run_id, host_id, metric',
     benchmark,
   );
   return rows
     .filter((row) => hostId === undefined || row.host_id === hostId)
     .map(
-      ({ commit_id: commit, before_commit_id: before, checked_by, branch, ...rest }) =>
+      ({ commit_id: commit, before_commit_id: before, checked_by, branch, variant, ...rest }) =>
         ({
           ...rest,
           commit,
           before,
           ...(branch === null ? {} : { branch }),
+          ...(variant === null ? {} : { variant }),
           ...(checked_by === null ? {} : { checked_by }),
         }) as SuspectedChange,
     );

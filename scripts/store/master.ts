@@ -12,11 +12,11 @@ export type MasterRun = Pick<
 > & {
   sides: { candidate: MasterSide; baseline?: MasterSide };
 };
-type MasterSide = Pick<RunDocument['sides']['candidate'], 'ref' | 'commit' | 'subject'>;
+type MasterSide = Pick<RunDocument['sides']['candidate'], 'ref' | 'commit' | 'subject' | 'variant'>;
 
 /**
  * The complete runs of the master set of a benchmark on a host, oldest first; of the default branch where there is no
- * `branch`. Their rounds hold the samples of
+ * `branch`, and of no variant where there is no `variant`. Their rounds hold the samples of
  * `metrics` only; absent: of the primary metrics of the newest run. `after`: only those that come after this run.
  */
 export function masterRuns(
@@ -26,11 +26,12 @@ export function masterRuns(
   metrics?: readonly string[],
   after?: Pick<MasterRun, 'run_id' | 'started_at'>,
   branch?: string,
+  variant?: string,
 ): MasterRun[] {
   return db.snapshot(() => {
-    const from = [branch ?? null, ...(after ? [after.started_at, after.run_id] : ['', ''])];
+    const from = [branch ?? null, variant ?? null, ...(after ? [after.started_at, after.run_id] : ['', ''])];
     // Qualified, since rounds have a beginning of their own.
-    const where = `run.benchmark = ? AND run.host_id = ? AND run.master = 1 AND run.branch IS ? AND run.status = 'complete' AND (run.started_at, run.run_id) > (?, ?)`;
+    const where = `run.benchmark = ? AND run.host_id = ? AND run.master = 1 AND run.branch IS ? AND run.variant IS ? AND run.status = 'complete' AND (run.started_at, run.run_id) > (?, ?)`;
     const parse = parser();
     const rows = db.all(
       `SELECT run_id, started_at, pairing, host, stack_version, load, cpusets, metrics FROM run WHERE ${where} ORDER BY started_at, run_id`,
@@ -46,7 +47,7 @@ export function masterRuns(
     const of = (sql: string, ...values: string[]) =>
       Map.groupBy(db.all(sql, benchmark, hostId, ...from, ...values), (row) => row.run_id as string);
     const sides = of(
-      `SELECT s.run_id, s.side, s.ref, s.commit_id, s.subject FROM run_side s JOIN run USING (run_id) WHERE ${where}`,
+      `SELECT s.run_id, s.side, s.ref, s.commit_id, s.subject, s.variant FROM run_side s JOIN run USING (run_id) WHERE ${where}`,
     );
     const rounds = of(
       `SELECT r.run_id, r.side, r.round, r.valid, r.started_at, r.window_s, r.block FROM round r JOIN run USING (run_id) WHERE ${where} ORDER BY r.round, r.side DESC`,
@@ -83,18 +84,20 @@ function parser(): (text: unknown) => unknown {
 }
 
 /** Host of the newest complete run of the master set of a benchmark. */
-export function masterHost(db: Database, benchmark: string, branch?: string): string | undefined {
+export function masterHost(db: Database, benchmark: string, branch?: string, variant?: string): string | undefined {
   return db.get(
-    `SELECT host_id FROM run WHERE benchmark = ? AND master = 1 AND branch IS ? AND status = 'complete' ORDER BY started_at DESC, run_id DESC LIMIT 1`,
+    `SELECT host_id FROM run WHERE benchmark = ? AND master = 1 AND branch IS ? AND variant IS ? AND status = 'complete' ORDER BY started_at DESC, run_id DESC LIMIT 1`,
     benchmark,
     branch ?? null,
+    variant ?? null,
   )?.host_id as string | undefined;
 }
 
-const sideOf = ({ ref, commit_id: commit, subject }: Row) => ({
+const sideOf = ({ ref, commit_id: commit, subject, variant }: Row) => ({
   ref,
   commit,
   ...(subject === null ? {} : { subject }),
+  ...(variant === null ? {} : { variant }),
 });
 
 function roundsOf(rounds: Row[], samples: Row[]): RoundDocument[] {

@@ -12,17 +12,21 @@ export interface RunLine
     RunDocument,
     'run_id' | 'benchmark' | 'status' | 'status_reason' | 'started_at' | 'finished_at' | 'pairing' | 'branch'
   > {
+  /** Of the deployment; absent: none was named. */
+  variant?: string;
   host_id: string;
   master: boolean;
   ref: string;
   commit: string;
   subject?: string;
   /** Of the baseline, for a run of two sides. */
-  against?: { ref: string; commit: string; subject?: string };
+  against?: { ref: string; commit: string; subject?: string; variant?: string };
   rounds_asked: number;
   /** Rounds measured, and those of them in which every side is valid. */
   rounds: number;
   valid_rounds: number;
+  /** Address at which the service was deployed already. */
+  deployed?: string;
   verdict?: Verdict;
   /** The verdict's sentence, without its name. */
   summary?: string;
@@ -34,6 +38,8 @@ export interface RunLineFilter {
   commit?: string | undefined;
   host_id?: string | undefined;
   master?: boolean | undefined;
+  /** Of the candidate. */
+  variant?: string | undefined;
   status?: RunStatus | undefined;
   limit: number;
   /** Only runs that are older than this one. */
@@ -60,19 +66,21 @@ export interface Site {
   runningLines(): (RunLine & { job?: string })[];
   /**
    * The newest run of the master set that has ended, of those that began before this time where one is given. Here and
-   * in what follows: of the default branch where no other one is named.
+   * in what follows: of the default branch where no other one is named, and of no variant.
    */
-  newestMaster(benchmark: string, before?: string, branch?: string): RunLine | undefined;
+  newestMaster(benchmark: string, before?: string, branch?: string, variant?: string): RunLine | undefined;
   /** The newest run of the master set that was judged. */
-  judgedMaster(benchmark: string): string | undefined;
+  judgedMaster(benchmark: string, variant?: string): string | undefined;
   /** The host of the newest run first. */
-  masterHosts(benchmark: string, branch?: string): MasterHost[];
+  masterHosts(benchmark: string, branch?: string, variant?: string): MasterHost[];
   /** Other branches than the default one that have a master set, by name. */
   masterBranches(benchmark: string): string[];
+  /** Variants that have a master set, by name. */
+  masterVariants(benchmark: string): string[];
   /** Another text when store.masterRuns() would give other runs. */
-  masterVersion(benchmark: string, hostId: string, branch?: string): string;
+  masterVersion(benchmark: string, hostId: string, branch?: string, variant?: string): string;
   /** How many store.masterRuns() would give. */
-  masterCount(benchmark: string, hostId: string, branch?: string): number;
+  masterCount(benchmark: string, hostId: string, branch?: string, variant?: string): number;
   /** Of those runs that were judged. */
   verdicts(runIds: readonly string[]): Map<string, { verdict: Verdict; summary: string }>;
   /** Another text when what is stored of an ended run has changed; undefined where it has not ended or is not there. */
@@ -110,6 +118,7 @@ export function openSite(db: Database): Site {
     judgedMaster: on(judgedMaster),
     masterHosts: on(masterHosts),
     masterBranches: on(masterBranches),
+    masterVariants: on(masterVariants),
     masterVersion: on(masterVersion),
     masterCount: on(masterCount),
     verdicts,
@@ -122,7 +131,8 @@ export function openSite(db: Database): Site {
     jobsOfRun: on(jobsOfRun),
     runLines: (filter) => summed(runLines(db, filter)),
     runningLines: () => runningLines(db),
-    newestMaster: (benchmark, before, branch) => summed(newestMaster(db, benchmark, before, branch))[0],
+    newestMaster: (benchmark, before, branch, variant) =>
+      summed(newestMaster(db, benchmark, before, branch, variant))[0],
   };
 }
 
@@ -143,8 +153,8 @@ const benchmarks = (db: Database): { name: string; runs: number }[] =>
  */
 const linesOf = (
   runs: string,
-) => `SELECT run.run_id, run.benchmark, run.status, run.status_reason, run.started_at, run.finished_at, run.host_id, run.rounds_asked, run.pairing, run.master, run.branch,
-    c.ref, c.commit_id, c.subject, b.ref AS b_ref, b.commit_id AS b_commit, b.subject AS b_subject,
+) => `SELECT run.run_id, run.benchmark, run.status, run.status_reason, run.started_at, run.finished_at, run.host_id, run.rounds_asked, run.pairing, run.master, run.branch, run.variant, json_extract(run.deployed, '$.url') AS deployed,
+    c.ref, c.commit_id, c.subject, b.ref AS b_ref, b.commit_id AS b_commit, b.subject AS b_subject, b.variant AS b_variant,
     (SELECT v.verdict FROM verdict v WHERE v.run_id = run.run_id) AS verdict,
     (SELECT count(DISTINCT r.round) FROM round r WHERE r.run_id = run.run_id) AS rounds,
     (SELECT count(DISTINCT r.round) FROM round r WHERE r.run_id = run.run_id AND r.valid = 0) AS invalid_rounds
@@ -155,11 +165,12 @@ const NEWEST_FIRST = 'ORDER BY run.started_at DESC, run.run_id DESC';
 
 function runLines(
   db: Database,
-  { benchmark, commit, host_id, master, status, limit, after }: RunLineFilter,
+  { benchmark, commit, host_id, master, variant, status, limit, after }: RunLineFilter,
 ): RunLine[] {
   const wanted: [sql: string, value: string | undefined][] = [
     ['run.benchmark = ?', benchmark],
     ['run.host_id = ?', host_id],
+    ['run.variant = ?', variant],
     ['run.status = ?', status],
     ['run.run_id IN (SELECT run_id FROM run_side WHERE commit_id = ?)', commit],
     ['(run.started_at, run.run_id) < (SELECT o.started_at, o.run_id FROM run o WHERE o.run_id = ?)', after],
@@ -187,36 +198,39 @@ function runningLines(db: Database): (RunLine & { job?: string })[] {
   });
 }
 
-function newestMaster(db: Database, benchmark: string, before?: string, branch?: string): RunLine[] {
+function newestMaster(db: Database, benchmark: string, before?: string, branch?: string, variant?: string): RunLine[] {
   const earlier = before === undefined ? '' : 'AND started_at < ?';
   return db
     .all(
       linesOf(
-        `(SELECT * FROM run WHERE benchmark = ? AND master = 1 AND branch IS ? AND status IN ('complete', 'invalid') ${earlier} ${NEWEST_FIRST} LIMIT 1)`,
+        `(SELECT * FROM run WHERE benchmark = ? AND master = 1 AND branch IS ? AND variant IS ? AND status IN ('complete', 'invalid') ${earlier} ${NEWEST_FIRST} LIMIT 1)`,
       ),
       benchmark,
       branch ?? null,
+      variant ?? null,
       ...(before === undefined ? [] : [before]),
     )
     .map(line);
 }
 
-function judgedMaster(db: Database, benchmark: string): string | undefined {
+function judgedMaster(db: Database, benchmark: string, variant?: string): string | undefined {
   const judged = 'EXISTS (SELECT 1 FROM verdict v WHERE v.run_id = run.run_id)';
   return db.get(
-    `SELECT run_id FROM run WHERE benchmark = ? AND master = 1 AND branch IS NULL AND status IN ('complete', 'invalid') AND ${judged} ORDER BY started_at DESC, run_id DESC LIMIT 1`,
+    `SELECT run_id FROM run WHERE benchmark = ? AND master = 1 AND branch IS NULL AND variant IS ? AND status IN ('complete', 'invalid') AND ${judged} ORDER BY started_at DESC, run_id DESC LIMIT 1`,
     benchmark,
+    variant ?? null,
   )?.run_id as string | undefined;
 }
 
 function line(row: Row): RunLine {
-  const side = (ref: unknown, commit: unknown, subject: unknown) => ({
+  const side = (ref: unknown, commit: unknown, subject: unknown, variant: unknown) => ({
     ref: ref as string,
     commit: commit as string,
     ...(subject === null ? {} : { subject: subject as string }),
+    ...(variant === null ? {} : { variant: variant as string }),
   });
   const optional = Object.fromEntries(
-    ['status_reason', 'finished_at', 'verdict', 'branch']
+    ['status_reason', 'finished_at', 'verdict', 'branch', 'deployed']
       .filter((key) => row[key] !== null)
       .map((key) => [key, row[key]]),
   );
@@ -231,14 +245,14 @@ function line(row: Row): RunLine {
     rounds_asked,
     ...optional,
     master: row.master === 1,
-    ...side(row.ref, row.commit_id, row.subject),
-    ...(row.b_commit === null ? {} : { against: side(row.b_ref, row.b_commit, row.b_subject) }),
+    ...side(row.ref, row.commit_id, row.subject, row.variant),
+    ...(row.b_commit === null ? {} : { against: side(row.b_ref, row.b_commit, row.b_subject, row.b_variant) }),
     rounds: Number(row.rounds),
     valid_rounds: Number(row.rounds) - Number(row.invalid_rounds),
   };
 }
 
-const COMPLETE = `benchmark = ? AND master = 1 AND branch IS ? AND status = 'complete'`;
+const COMPLETE = `benchmark = ? AND master = 1 AND branch IS ? AND variant IS ? AND status = 'complete'`;
 
 const masterBranches = (db: Database, benchmark: string): string[] =>
   db
@@ -248,11 +262,20 @@ const masterBranches = (db: Database, benchmark: string): string[] =>
     )
     .map(({ branch }) => branch as string);
 
-function masterHosts(db: Database, benchmark: string, branch?: string): MasterHost[] {
+const masterVariants = (db: Database, benchmark: string): string[] =>
+  db
+    .all(
+      `SELECT DISTINCT variant FROM run WHERE benchmark = ? AND master = 1 AND variant IS NOT NULL AND status = 'complete' ORDER BY variant`,
+      benchmark,
+    )
+    .map(({ variant }) => variant as string);
+
+function masterHosts(db: Database, benchmark: string, branch?: string, variant?: string): MasterHost[] {
   const rows = db.all(
     `SELECT host_id, count(*) AS runs FROM run WHERE ${COMPLETE} GROUP BY host_id`,
     benchmark,
     branch ?? null,
+    variant ?? null,
   );
   return rows
     .map(({ host_id, runs }): MasterHost => {
@@ -260,6 +283,7 @@ function masterHosts(db: Database, benchmark: string, branch?: string): MasterHo
         `SELECT run_id, started_at, host, metrics FROM run WHERE ${COMPLETE} AND host_id = ? ORDER BY started_at DESC, run_id DESC LIMIT 1`,
         benchmark,
         branch ?? null,
+        variant ?? null,
         host_id as string,
       )!;
       return {
@@ -276,19 +300,26 @@ function masterHosts(db: Database, benchmark: string, branch?: string): MasterHo
     .sort((a, b) => (a.newest.started_at + a.newest.run_id > b.newest.started_at + b.newest.run_id ? -1 : 1));
 }
 
-function masterVersion(db: Database, benchmark: string, hostId: string, branch?: string): string {
+function masterVersion(db: Database, benchmark: string, hostId: string, branch?: string, variant?: string): string {
   const { n, newest } = db.get(
     `SELECT count(*) AS n, max(run_id) AS newest FROM run WHERE ${COMPLETE} AND host_id = ?`,
     benchmark,
     branch ?? null,
+    variant ?? null,
     hostId,
   )!;
   return `${n} ${newest}`;
 }
 
-const masterCount = (db: Database, benchmark: string, hostId: string, branch?: string): number =>
+const masterCount = (db: Database, benchmark: string, hostId: string, branch?: string, variant?: string): number =>
   Number(
-    db.get(`SELECT count(*) AS n FROM run WHERE ${COMPLETE} AND host_id = ?`, benchmark, branch ?? null, hostId)!.n,
+    db.get(
+      `SELECT count(*) AS n FROM run WHERE ${COMPLETE} AND host_id = ?`,
+      benchmark,
+      branch ?? null,
+      variant ?? null,
+      hostId,
+    )!.n,
   );
 
 /** Verdicts that are kept in memory: their documents are long, and a sentence of each is all that lists need. */
@@ -379,7 +410,7 @@ function runWithBoth(db: Database, candidate: string, baseline: string, benchmar
 function runOfCommit(db: Database, commit: string, benchmark?: string): string | undefined {
   const of = benchmark === undefined ? '' : 'AND run.benchmark = ?';
   return db.get(
-    `SELECT run.run_id FROM run_side c JOIN run ON run.run_id = c.run_id WHERE c.side = 'candidate' AND c.commit_id = ? ${of} ${BEST_FIRST}`,
+    `SELECT run.run_id FROM run_side c JOIN run ON run.run_id = c.run_id WHERE c.side = 'candidate' AND c.commit_id = ? AND run.deployed IS NULL ${of} ${BEST_FIRST}`,
     commit,
     ...(benchmark === undefined ? [] : [benchmark]),
   )?.run_id as string | undefined;

@@ -141,7 +141,7 @@ for (const [name, dashboard] of Object.entries(dashboards)) {
       for (const { expr, refId } of panel.targets!) {
         const ofOneRun = /run_id=~?"\$run/.test(expr);
         const bounded =
-          ofOneRun || /topk\(\d+, /.test(expr) || /^quantile by \(host, branch, metric, unit\)/.test(expr);
+          ofOneRun || /topk\(\d+, /.test(expr) || /^quantile by \(host, branch, variant, metric, unit\)/.test(expr);
         t.ok(bounded, `${panel.title} ${refId} is of chosen runs, of the newest, or one series a host and branch`);
         const trend = expr.match(/\bmayfly_\w+\{/g);
         if (trend)

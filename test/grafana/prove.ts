@@ -107,13 +107,13 @@ function provePanel(t: Test, panel: Panel, answers: Asked[], absent: string[]): 
 const nameOf = (legend: string, labels: Record<string, string>): string =>
   legend.replace(/\{\{(\w+)\}\}/g, (_, label) => labels[label] ?? '');
 
-/** Labels that only series of release lines have: that of the default branch is empty, which is none. */
-const OF_RELEASE_LINES = ['branch'];
+/** Labels that only series of release lines, or of variants, have: that of all others is empty, which is none. */
+const OF_SOME = ['branch', 'variant'];
 
 function proveLabels(t: Test, { panel, series }: Asked, format: string): void {
   for (const [, label] of format.matchAll(/\{\{(\w+)\}\}/g))
     t.ok(
-      OF_RELEASE_LINES.includes(label!) || series.every(({ metric }) => metric[label!]),
+      OF_SOME.includes(label!) || series.every(({ metric }) => metric[label!]),
       `${panel}: every series has the label ${label}`,
     );
 }
@@ -138,7 +138,7 @@ function proveTable(t: Test, panel: Panel, answers: Asked[], absent: string[]): 
     t.ok(keys.every(Boolean), `${title} ${ref}: every row has ${by}`);
     t.equal(new Set(keys).size, keys.length, `${title} ${ref}: one row for each ${by}`);
   }
-  const fields = new Set([...fieldsOf(answers), ...absent, ...OF_RELEASE_LINES]);
+  const fields = new Set([...fieldsOf(answers), ...absent, ...OF_SOME]);
   const kept: string[] = panel.transformations!.find(({ id }) => id === 'filterFieldsByName')!.options.include.names;
   for (const field of kept) t.ok(fields.has(field), `${panel.title}: there is a field ${field}`);
   for (const { id, options } of panel.transformations!) {

@@ -22,6 +22,16 @@ t.test('statistics', async (t) => {
   t.equal(relativeChange(1, 0), null);
 });
 
+t.test('what was deployed already is not compared with what was started', async (t) => {
+  const started = makeRun();
+  const deployed = { ...makeRun(), deployed: { url: 'https://staging.example.org' } };
+  t.strictSame(comparable(started, deployed), [
+    'the service of one was started for it, that of the other was deployed at https://staging.example.org',
+  ]);
+  t.strictSame(comparable(deployed, started), comparable(started, deployed));
+  t.strictSame(comparable(deployed, deployed), []);
+});
+
 t.test('one side over its rounds', async (t) => {
   const summary = summarise(makeRun(), 'candidate', 'latency_med')!;
   t.match(summary, { median: 0.0012, min: 0.0011, max: 0.0013, rounds: 3 });
@@ -161,6 +171,15 @@ t.test('why two runs cannot be compared', async (t) => {
       ['their services had different CPU sets'],
     ],
     ['no valid round', { run_id: '01B', rounds: [] }, ['run 01B has no valid round']],
+    [
+      'another way to read it',
+      {
+        metrics: a.metrics.map(({ promql, ...metric }) =>
+          promql ? { ...metric, cpu: { service: 'search' } } : metric,
+        ),
+      },
+      ['the metric search_p95 is read in another way'],
+    ],
     [
       'another query',
       { metrics: a.metrics.map((metric) => (metric.promql ? { ...metric, promql: 'y{$selector}' } : metric)) },

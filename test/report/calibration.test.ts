@@ -59,6 +59,9 @@ t.test('calibrate --run: the rounds of a stored run, no engine', async (t) => {
   store.addRun({ ...calibrationRun({ latency_med: { noise: 0.003 } }, 9), run_id: '01BBB' });
   store.addRun({ ...makeComparison(1.1), run_id: '01CCC' });
   store.addRun(makeRun({ run_id: '01DDD' }));
+  const { candidate, baseline } = calibrationRun({ latency_med: { noise: 0.003 } }, 12).sides;
+  const inTwo = { candidate: { ...candidate, variant: 'scaled' }, baseline: { ...baseline!, variant: 'single' } };
+  store.addRun({ ...makeComparison(1.1), run_id: '01EEE', sides: inTwo });
   const command = (...args: string[]) => {
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
@@ -91,6 +94,10 @@ t.test('calibrate --run: the rounds of a stored run, no engine', async (t) => {
     status: 2,
     stderr:
       'mayfly: run 01CCC compares two commits (HEAD and main): only a run of one commit against itself can calibrate\nnpm run calibrate',
+  });
+  t.match(command('--run=01EEE'), {
+    status: 2,
+    stderr: 'mayfly: run 01EEE compares two variants (scaled and single): only a run of one commit against itself',
   });
   t.match(command('--run=01DDD'), { status: 2, stderr: 'mayfly: run 01DDD has one side' });
   t.match(command('--run=01ZZZ'), { status: 2, stderr: 'mayfly: there is no run "01ZZZ"' });

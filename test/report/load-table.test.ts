@@ -3,8 +3,11 @@ import t from 'tap';
 import type { Model } from '../../loadgen/plan.ts';
 import type { LoadResultDocument, Times } from '../../loadgen/result.ts';
 import type { Load } from '../../scripts/config/types.ts';
-import { loadTable, modelWords, shortfalls } from '../../scripts/report/load-table.ts';
-import { sideResult } from '../run-document.ts';
+import { iterationRows, iterationTable, loadTable, modelWords, shortfalls } from '../../scripts/report/load-table.ts';
+import { loadWords } from '../../scripts/report/load-text.ts';
+import { runTable } from '../../scripts/report/run-table.ts';
+import { iterationsSection } from '../../scripts/service/server/pages/iterations-parts.ts';
+import { makeRound, makeRun, sideResult } from '../run-document.ts';
 
 const times = (count: number, s: number): Times => ({
   count,
@@ -187,4 +190,171 @@ t.test('texts of the script and of the service cannot steer the terminal, and st
   t.notMatch(text, /[\u001b\u202e\r]/);
   t.ok(text.split('\n').every((line) => line.length < 250));
   t.match(text, '\nand 20 more names; --json has them\n');
+});
+
+const MIXED: Model = {
+  kind: 'scenarios',
+  durationS: 30,
+  scenarios: [
+    {
+      name: 'uploads',
+      startS: 0,
+      maxInFlight: 10,
+      model: { kind: 'closed', users: 10, iterations: 1, thinkS: 0, limitS: 30 },
+    },
+    {
+      name: 'browse',
+      startS: 2,
+      maxInFlight: 13,
+      model: { kind: 'open', arrivals: 'constant', rate: 50, durationS: 20 },
+    },
+  ],
+};
+const scenario = (name: string, of: object) => ({
+  name,
+  model: 'closed' as const,
+  due: 10,
+  iterations: 10,
+  dropped: { warmup: 0, measure: 0 },
+  done: 8,
+  failed: 2,
+  requests: 10,
+  bytesSent: 1e9,
+  duration: times(8, 0.4),
+  startLag: null,
+  endedS: 12,
+  ...of,
+});
+
+t.test('scenarios of one load, as users of k6 know them', async (t) => {
+  const sides = {
+    scenarios: [scenario('uploads', {}), scenario('browse', { model: 'open', done: 0, duration: null, endedS: null })],
+  };
+  const text = loadTable(
+    { ...result(sides), model: 'scenarios' },
+    { ...load, model: MIXED, durationS: 30 },
+    { color: false, script: 'load.ts' },
+  );
+  t.match(
+    text,
+    /\n2 scenarios in 30\.0s: uploads, closed model: 10 users × 1; browse, open model, 50\/s for 20\.0s, from 2\.0s on, by mayfly/,
+  );
+  t.match(
+    text,
+    [
+      /\niterations +avg +min +med +max +p\(90\) +p\(95\) +done +failed\n/,
+      /\nuploads +480 ms +80\.0 ms +400 ms +8\.00 s +800 ms +1\.20 s +8 +2\n/,
+      /\nbrowse +- +- +- +- +- +- +0 +2\n/,
+    ].reduce((all, one) => new RegExp(`${all.source}[^]*${one.source.replace('\\n', '')}`)),
+  );
+  const closed = { kind: 'closed', users: 2, iterations: 5, thinkS: 0, limitS: 5 } as const;
+  t.match(
+    loadTable(
+      result({ due: 10, duration: times(9, 0.4), response: null, startLag: null }),
+      { ...load, model: closed },
+      { color: false, script: 'load.ts' },
+    ),
+    /\nof users +480 ms +80\.0 ms +400 ms +8\.00 s +800 ms +1\.20 s +9 +1\n/,
+    'users alone have a row too',
+  );
+  t.notMatch(shown(result()), /p\(90\)/, 'a rate has not');
+});
+
+t.test('what a load of scenarios lacks', async (t) => {
+  const of = (uploads: object, browse: object) =>
+    shortfalls(
+      result({
+        scenarios: [
+          scenario('uploads', uploads),
+          scenario('browse', { due: 1000, iterations: 1000, endedS: null, ...browse }),
+        ],
+      }),
+      { model: MIXED, maxInFlight: 23 },
+    );
+  t.strictSame(of({}, {}), []);
+  t.strictSame(
+    of(
+      { endedS: 31.2, dropped: { warmup: 0, measure: 1 }, iterations: 9 },
+      { dropped: { warmup: 0, measure: 4 }, iterations: 996 },
+    ),
+    [
+      'uploads: 1 iteration dropped, since 30.0s were over before: the service is too slow for this load, or --duration too short',
+      'uploads: the last iteration ended 1.2s after the window',
+      'browse: 4 iterations dropped, since as many as may be were under way (max_in_flight: 13): the service is too slow for this load, or that is too few',
+    ],
+  );
+});
+
+t.test('the iterations of a run: candidate and baseline beside each other', async (t) => {
+  const round = (number: number, side: 'candidate' | 'baseline', seconds: number, done: number, valid = true) =>
+    makeRound(
+      side,
+      number,
+      {
+        ...Object.fromEntries(['avg', 'min', 'med', 'max', 'p90', 'p95'].map((key) => [`uploads_${key}`, seconds])),
+        uploads_done: done,
+        uploads_failed: 10 - done,
+      },
+      valid ? [] : [{ code: 'start-lag', message: 'late' }],
+    );
+  const { sides } = makeRun();
+  const run = makeRun({
+    pairing: 'interleaved',
+    sides: {
+      candidate: { ...sides.candidate, variant: 'scaled' },
+      baseline: { ...sides.candidate, variant: 'single' },
+    },
+    load: {
+      ...makeRun().load,
+      model: 'scenarios',
+      rate: 0,
+      warmup_s: 0,
+      duration_s: 30,
+      scenarios: [
+        { name: 'uploads', model: 'closed', start_s: 0, max_in_flight: 10, users: 10, iterations: 1, think_s: 0 },
+        {
+          name: 'browse',
+          model: 'open',
+          start_s: 2,
+          max_in_flight: 13,
+          rate: 50,
+          duration_s: 20,
+          arrivals: 'constant',
+        },
+      ],
+    },
+    rounds: [
+      round(1, 'candidate', 0.4, 10),
+      round(1, 'baseline', 2.2, 5),
+      round(2, 'candidate', 0.6, 9),
+      round(2, 'baseline', 2.4, 6),
+      round(3, 'candidate', 9, 0, false),
+      round(3, 'baseline', 9, 0),
+    ],
+  });
+  t.strictSame(iterationRows(run), [
+    ['uploads', 'candidate (scaled)', ...Array.from({ length: 6 }, () => '500 ms'), '19', '1'],
+    ['uploads', 'baseline (single)', ...Array.from({ length: 6 }, () => '2.30 s'), '11', '9'],
+  ]);
+  const [table, note] = iterationTable(run, { color: false });
+  t.match(table, /^iterations +side +avg +min +med +max +p\(90\) +p\(95\) +done +failed\n/);
+  t.equal(
+    note,
+    'times: the median over rounds, of iterations in which nothing failed; done and failed: of all rounds that count',
+  );
+  t.match(runTable(run, { color: false }), table!, 'bench and show have it');
+  const page = String(iterationsSection(run));
+  t.match(page, '<th scope="row">uploads</th><td>candidate (scaled)</td><td class="num">500 ms</td>');
+  t.match(page, 'p(95)</th>');
+  t.equal(iterationsSection(makeRun()), false);
+  t.match(
+    loadWords(run),
+    /^uploads \(10 users, 1 iteration each\) and browse \(50\/s from 2\.0s on for 20\.0s\) for each side in 30\.0s, by /,
+  );
+  t.strictSame(iterationTable(makeRun(), { color: false }), [], 'nothing of a load without users and scenarios');
+  const users = makeRun({
+    load: { ...makeRun().load, model: 'closed', users: 2, iterations: 5 },
+    rounds: [makeRound('candidate', 1, { iteration_avg: 0.4, iteration_done: 10 })],
+  });
+  t.strictSame(iterationRows(users), [['of users', 'candidate', '400 ms', '-', '-', '-', '-', '-', '10', '0']]);
 });

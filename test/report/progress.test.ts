@@ -16,8 +16,10 @@ t.test('elsewhere than on a terminal: begin, an update at most every 10 s, end w
   const progress = createProgress({ stream, quiet: false, now: () => ms });
   const step = progress.step('round 1 of 3');
   ms = 9_000;
+  t.equal(step.isDue!(), false, 'an update would not be shown');
   step.update('warm-up', 0.1);
   ms = 10_000;
+  t.equal(step.isDue!(), true);
   step.update('200 /s', 0.5);
   ms = 12_000;
   step.update('199 /s', 0.9);
@@ -44,7 +46,9 @@ t.test('quiet: warnings and failures only', async (t) => {
   const { stream, text } = capture(false);
   const progress = createProgress({ stream, quiet: true, now: () => 0 });
   progress.info('noted');
-  progress.step('build').done();
+  const build = progress.step('build');
+  t.equal(build.isDue!(), false, 'nothing is shown of it');
+  build.done();
   progress.step('stack').fail('no engine');
   progress.warn('odd');
   progress.close();

@@ -1,7 +1,7 @@
 /** The table of percentiles of single requests. */
 import t from 'tap';
 import { type RequestsReport, requestsText } from '../../scripts/report/requests-text.ts';
-import { quantilesOf } from '../../scripts/requests/tasks.ts';
+import { quantilesOf } from '../../scripts/requests/quantiles.ts';
 
 t.test('a name all of whose requests have failed has no percentile', async (t) => {
   t.strictSame(quantilesOf(new Float32Array(), [0.5]), []);

@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import t from 'tap';
 import { compile } from '../../scripts/config/schema.ts';
 import type { RunDocument } from '../../scripts/documents/run.ts';
+import { accountFor } from '../../scripts/events/account.ts';
 import { calibrate, quoteOf } from '../../scripts/judge/calibration.ts';
 import { judgeRun } from '../../scripts/judge/judge-run.ts';
 import { judgeTwoRuns } from '../../scripts/judge/two-runs.ts';
+import { aWorld, live, WINDOW } from '../events/history.ts';
 import { K6_LOAD, makeComparison, makeJudged, makeRound, makeRun } from '../run-document.ts';
 
 const schemaOf = (name: string) =>
@@ -43,6 +46,17 @@ t.test('every run document fits its schema', async (t) => {
       }),
     ),
     [],
+  );
+});
+
+t.test('what became of the events of any round fits it', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(aWorld, async (world) => {
+      const events = await accountFor(live(world).records, { ...WINDOW, drained: world.drained });
+      const services = ['mail', 'stock'].map((service) => ({ service, cpu_seconds_per_request: 0.001 }));
+      t.strictSame(faults(makeRun({ rounds: [{ ...makeRound('candidate', 1, {}), events, services }] })), []);
+    }),
+    { numRuns: 50 },
   );
 });
 

@@ -8,6 +8,15 @@ const PLAIN = { color: false };
 /** The text between two marks, as a list of lines. */
 const text = (block: string) => block.replace(/^\n/, '').replace(/\n$/, '');
 
+t.test('what was deployed already is named by its address', async (t) => {
+  const run = makeRun({ deployed: { url: 'https://staging.example.org' }, notes: ['left out: memory_peak'] });
+  run.sides.candidate = { ref: 'v41', commit: 'v41', images: [] };
+  const lines = runTable(run, PLAIN).split('\n');
+  t.equal(lines[0], 'shop at https://staging.example.org (v41)');
+  t.ok(lines.includes('note: left out: memory_peak'));
+  t.match(runsTable([run], PLAIN), / shop +v41 at https:\/\/staging\.example\.org +complete /);
+});
+
 t.test('one side', async (t) => {
   t.equal(
     runTable(makeRun(), PLAIN),
@@ -105,6 +114,14 @@ t.test('a run without a valid round, and one of a single round', async (t) => {
     runTable(makeRun({ rounds: [makeRun().rounds[0]!] }), PLAIN),
     /latency avg +2\.00 ms +2\.00 ms +2\.00 ms +-\n/,
     'one round has no coefficient of variation',
+  );
+});
+
+t.test('of alternating rounds blocks are asked for, in which each side has two', async (t) => {
+  const { rounds } = makeJudged({ count: 2 });
+  t.match(
+    runTable(makeJudged({ count: 2, rounds, pairing: 'alternating', rounds_asked: 1 }), PLAIN),
+    ', 2 of 2 rounds valid',
   );
 });
 

@@ -59,6 +59,18 @@ t.test('every other verdict', async (t) => {
     verdictText(open, PLAIN),
     /^INCONCLUSIVE {2}.*: Not decided after 8 rounds; about \d+ more probably would\. So far: [^]* INCONCLUSIVE\n[^]*about \d+ more probably would decide: npm run bench -- --commit=\w+ --against=\w+ --max-rounds=\d+/,
   );
+  const deployments = {
+    ...open,
+    candidate: { ...open.candidate, variant: 'scaled' },
+    baseline: { ...open.baseline, variant: 'single' },
+  };
+  t.match(verdictText(deployments, PLAIN), / --against=\w+ --variant=scaled --against-variant=single --max-rounds=\d+/);
+  t.notMatch(verdictText(deployments, PLAIN), 'calibration', 'one is of one variant against itself');
+  const scaled = { ...deployments, baseline: { ...open.baseline, variant: 'scaled' } };
+  t.match(
+    verdictText(scaled, PLAIN),
+    /no calibration of this benchmark in scaled on this host yet: npm run calibrate -- --benchmark=\w+ --variant=scaled measures/,
+  );
   t.notMatch(verdictText({ ...open, more: null }, PLAIN), 'max-rounds');
   const spoilt = makeJudged({ count: 2, status: 'invalid' });
   const run: RunDocument = {

@@ -6,11 +6,13 @@ import { DatabaseSync } from 'node:sqlite';
 import t from 'tap';
 import { compile } from '../../scripts/config/schema.ts';
 import { InfrastructureError, UsageError } from '../../scripts/core/errors.ts';
+import type { RunDocument } from '../../scripts/documents/run.ts';
 import { judgeRun } from '../../scripts/judge/judge-run.ts';
 import { runTable } from '../../scripts/report/run-table.ts';
 import { latencyViews } from '../../scripts/service/server/data/metric-values.ts';
 import { openStore } from '../../scripts/store/db.ts';
 import { explained, openDatabase } from '../../scripts/store/sqlite.ts';
+import { makeEvents } from '../events/document.ts';
 import { K6_LOAD, makeComparison, makeRound, makeRun } from '../run-document.ts';
 
 const WRITER = join(import.meta.dirname, 'writer.ts');
@@ -50,6 +52,35 @@ t.test('a run comes back as it was kept, sample values to the last bit', async (
     ],
   };
   run.rounds[1]!.holes = [{ service: 'shop', instance: 'shop-1', scraped: 4, of: 9, error: 'too slow' }];
+  run.rounds[0]!.traces = {
+    sampling: 0.1,
+    traces: 90,
+    complete: 88,
+    holes: 2,
+    unfinished: 0,
+    spans: 360,
+    total_avg: 0.0043,
+    hops: [{ hop: 'consumer', calls: 1, self_avg: 0.004, self_p95: 0.005, path_avg: 0.0041, share: 0.95 }],
+    kept: { file: 'traces-candidate-1.json.gz', slowest: 20, sample: 20 },
+  };
+  run.rounds[0]!.events = makeEvents({ notes: ['mail: 1 event lost: a of b'] });
+  run.rounds[0]!.resources = [
+    { service: 'mail', replica: 1, memory_peak: 5e7, cpu_peak: 0.25, memory_floor: [4e7, 4e7, 4.1e7, 4e7] },
+    { service: 'mail', replica: 2, memory_peak: 5e7, cpu_peak: 0 },
+  ];
+  run.growth = [
+    {
+      service: 'mail',
+      of: 'candidate',
+      verdict: 'unknown',
+      bytes_per_request: null,
+      low: null,
+      high: null,
+      rounds: 2,
+      why: 'it was short',
+    },
+  ];
+  run.rounds[0]!.services = ['mail', 'producer'].map((service) => ({ service, cpu_seconds_per_request: 0.001 }));
   store.addRun(run);
   t.strictSame(store.run(run.run_id), run);
 });
@@ -128,6 +159,30 @@ t.test('the same round again replaces the first', async (t) => {
   t.strictSame(store.run(run.run_id).rounds, [makeRound('candidate', 1, { latency_med: 3 })]);
 });
 
+t.test('what was deployed already is no run of a commit', async (t) => {
+  const store = openStore(join(t.testdir(), 'mayfly.db'));
+  t.teardown(() => store.close());
+  const built = makeRun({ run_id: '01JZZZZZZZZZZZZZZZZZZZZZZA' });
+  const deployed = makeRun({
+    run_id: '01JZZZZZZZZZZZZZZZZZZZZZZB',
+    started_at: '2026-01-03T03:04:00.000Z',
+    deployed: { url: 'https://staging.example.org' },
+  });
+  store.addRun(deployed);
+  const { commit } = built.sides.candidate;
+  t.equal(store.site.runOfCommit(commit), undefined, 'though it has the same name');
+  t.equal(store.benchmark('shop')!.newest, null);
+  store.addRun(built);
+  t.equal(store.site.runOfCommit(commit), built.run_id, 'though it is older');
+  t.equal(store.benchmark('shop')!.newest, commit);
+  t.strictSame(store.run(deployed.run_id).deployed, { url: 'https://staging.example.org' });
+  t.notOk('deployed' in store.run(built.run_id));
+  t.strictSame(
+    store.masterRuns('shop', built.host.id).map(({ run_id }) => run_id),
+    [],
+  );
+});
+
 t.test('a round with a sample that is no number is not kept at all', async (t) => {
   const store = openStore(join(t.testdir(), 'mayfly.db'));
   t.teardown(() => store.close());
@@ -139,6 +194,28 @@ t.test('a round with a sample that is no number is not kept at all', async (t) =
     /latency_med of round 1 is no number/,
   );
   t.strictSame(store.run(run.run_id).rounds, []);
+});
+
+t.test('what containers used is laid to a round that is kept already, and growth to a run', async (t) => {
+  const store = openStore(join(t.testdir(), 'mayfly.db'));
+  t.teardown(() => store.close());
+  const run = makeRun();
+  store.addRun(run);
+  const resources = [{ service: 'shop', replica: 1, memory_peak: 5e7, cpu_peak: 0.25 }];
+  store.saveResources(run.run_id, { side: 'candidate', round: 2, resources });
+  t.strictSame(
+    store.run(run.run_id).rounds.map((round) => round.resources),
+    [undefined, resources, undefined],
+  );
+  t.throws(
+    () => store.saveResources(run.run_id, { side: 'candidate', round: 9, resources }),
+    /there is no run .* in the store/,
+  );
+  const growth: RunDocument['growth'] = [
+    { service: 'shop', of: 'candidate', verdict: 'grows', bytes_per_request: 3, low: 1, high: 5, rounds: 1 },
+  ];
+  store.amendRun(run.run_id, { growth });
+  t.strictSame(store.run(run.run_id).growth, growth);
 });
 
 t.test('finding a run', async (t) => {

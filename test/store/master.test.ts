@@ -1,6 +1,7 @@
 /** The query for the master set. */
 import { join } from 'node:path';
 import t from 'tap';
+import { seriesOf } from '../../scripts/judge/series.ts';
 import { openStore } from '../../scripts/store/db.ts';
 import { masterHost, masterRuns } from '../../scripts/store/master.ts';
 import { openDatabase } from '../../scripts/store/sqlite.ts';
@@ -139,3 +140,64 @@ t.test('each branch has a master set of its own; runs that name none are of the 
     'a change is of the branch of its run',
   );
 });
+
+t.test('so has each variant, which is that of the candidate; runs that name none are of none', async (t) => {
+  const store = openStore(join(t.testdir(), 'store.db'));
+  t.teardown(() => store.close());
+  const inVariant = (i: number, candidate?: string, baseline?: string) => {
+    const run = masterRun(i, i, { against: 1 });
+    const variant = (name?: string) => (name === undefined ? {} : { variant: name });
+    const deployment = { replicas: { api: 3 }, balancer: { service: 'api', sticky: 'cookie' as const } };
+    run.sides.candidate = { ...run.sides.candidate, ...variant(candidate), ...(candidate ? { deployment } : {}) };
+    run.sides.baseline = { ...run.sides.baseline!, ...variant(baseline) };
+    return run;
+  };
+  const runs = [inVariant(2), inVariant(3, 'scaled', 'scaled'), inVariant(4, 'scaled', 'single')];
+  for (const run of runs) store.addRun(run);
+  const ids = (all: readonly { run_id: string }[]) => all.map(({ run_id }) => Number(run_id.slice(-4)));
+  const own = (variant?: string) => [
+    ids(store.masterRuns('shop', 'h0st', undefined, undefined, undefined, variant)),
+    store.masterHost('shop', undefined, variant),
+    ids(store.runs({ benchmark: 'shop', master: true, variant })),
+    store.site.masterHosts('shop', undefined, variant).map(({ runs }) => runs),
+    store.site.masterCount('shop', 'h0st', undefined, variant),
+    store.site.newestMaster('shop', undefined, undefined, variant)?.run_id.slice(-1),
+  ];
+  t.strictSame(own(), [[2], 'h0st', [2], [1], 1, '2']);
+  t.strictSame(own('scaled'), [[3, 4], 'h0st', [4, 3], [2], 2, '4']);
+  t.strictSame(own('single'), [[], undefined, [], [], 0, undefined], 'that of a baseline makes no line');
+  t.strictSame(store.site.masterVariants('shop'), ['scaled']);
+  t.strictSame(ids(store.runs({ benchmark: 'shop' })), [4, 3, 2], 'a list of all has all');
+  t.strictSame(ids(store.runs({ benchmark: 'shop', variant: 'scaled' })), [4, 3]);
+  t.strictSame(ids(store.site.runLines({ variant: 'scaled', limit: 9 })), [4, 3]);
+  t.strictSame(store.run(runs[2]!.run_id).sides, runs[2]!.sides, 'a run is kept as it was given');
+  t.match(store.runs()[0], { variant: 'scaled', against_variant: 'single' });
+  t.match(store.site.runLines({ limit: 1 })[0], { variant: 'scaled', against: { variant: 'single' } });
+
+  const { candidate } = runs[1]!.sides;
+  const where = { benchmark: 'shop', host_id: 'h0st', metric: 'latency_med', run_id: runs[1]!.run_id };
+  const change = { ...where, at: runs[1]!.started_at, commit: candidate.commit, before: candidate.commit, ratio: 1.1 };
+  store.addChangePoint({ ...change, found_at: change.at });
+  store.addSuspectedChange({ ...change, found_at: change.at });
+  t.match(store.changePoints('shop'), [{ variant: 'scaled' }], 'a change is of the variant of its run');
+  t.match(store.suspectedChanges('shop'), [{ variant: 'scaled' }]);
+
+  const series = (variant?: string) =>
+    seriesOf(store.masterRuns('shop', 'h0st', undefined, undefined, undefined, variant), 'latency_med');
+  t.equal(series('scaled').length, 2, 'a ratio to another variant is on another line');
+
+  const conditions = (candidateVariant?: string, baselineVariant?: string) => ({
+    ...runs[1]!,
+    sides: {
+      candidate: { ...(candidateVariant ? { variant: candidateVariant } : {}) },
+      baseline: { ...(baselineVariant ? { variant: baselineVariant } : {}) },
+    },
+  });
+  store.addCalibration({ ...CALIBRATION, run_id: runs[1]!.run_id, host_id: 'h0st', benchmark: 'shop' });
+  t.ok(store.calibration(conditions('scaled', 'scaled')), 'of the same deployment');
+  t.notOk(store.calibration(conditions()), 'of no other');
+  t.notOk(store.calibration(conditions('scaled', 'single')));
+});
+
+/** What the store reads of one. */
+const CALIBRATION = { at: '2026-01-01T00:00:00.000Z' } as Parameters<ReturnType<typeof openStore>['addCalibration']>[0];
