@@ -11,9 +11,11 @@ import { join } from 'node:path';
 import type { ServiceState, SidecarPlan, SidecarState } from './sidecar-state.ts';
 
 /** Names that are taken. Whatever they are joined to, they lead nowhere else. */
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}\.(?:csv|cpuprofile|heapprofile)$/;
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}\.(?:csv|jsonl|cpuprofile|heapprofile)$/;
 /** As the libraries name what they rotate: a file with a higher number says that this one is finished. */
 const ROTATED = /^(?<base>(?:duration|runtime|profiler)-\d+-\d+-\d+)-(?<n>\d+)\.csv$/;
+/** Written line by line, while others are read: what has no newline yet is no line. */
+const isText = (name: string) => /\.(?:csv|jsonl)$/.test(name);
 /** Entries of a folder that are looked at in one go. */
 const MOST_ENTRIES = 10_000;
 /** Files that were not taken which are named. */
@@ -91,13 +93,12 @@ async function namesIn(service: Service): Promise<string[]> {
       break;
     }
     if (NAME.test(name)) names.push(name);
-    else if (name.endsWith('.csv'))
-      refuse(service, name, 'has a name that is too long or holds other than A-Z a-z 0-9 . _ -');
+    else if (isText(name)) refuse(service, name, 'has a name that is too long or holds other than A-Z a-z 0-9 . _ -');
   }
   return names.sort();
 }
 
-/** Files that nobody writes any more: rotated ones, and profiles, which get their names when they are whole. */
+/** Files that nobody writes any more: rotated ones (records of events never are), and profiles, which get their names when they are whole. */
 function finishedOf(names: readonly string[]): string[] {
   const last = new Map<string, number>();
   const rotated = names.flatMap((name) => {
@@ -108,7 +109,7 @@ function finishedOf(names: readonly string[]): string[] {
   });
   return [
     ...rotated.filter(({ base, n }) => n < last.get(base)!).map(({ name }) => name),
-    ...names.filter((name) => !name.endsWith('.csv')),
+    ...names.filter((name) => !isText(name)),
   ];
 }
 
@@ -174,7 +175,7 @@ async function keep(service: Service, name: string, from: FileHandle, size: numb
       if (newline >= 0) lines = copied + newline + 1;
       copied += bytesRead;
     }
-    if (!name.endsWith('.csv')) return copied;
+    if (!isText(name)) return copied;
     await to.truncate(lines);
     return lines;
   } catch (error) {

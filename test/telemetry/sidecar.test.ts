@@ -102,6 +102,23 @@ t.test('a finished file is moved while its service goes on; at the end the rest,
   t.notOk(names(sidecar).some((name) => name.endsWith('.tmp')));
 });
 
+t.test('records of events are taken at the end, up to their last line', async (t) => {
+  const sidecar = start(t);
+  await sidecar.until(() => true);
+  const { folder } = sidecar;
+  const line = '{"e":"accepted","t":1,"id":"1","source":"/a","tries":1}\n';
+  writeFileSync(join(folder, 'events-7-1700.jsonl'), line);
+  writeFileSync(join(folder, 'profiler-7-0-1700-0.cpuprofile'), '{}');
+  await sidecar.until(({ services }) => services.shop!.files === 1);
+  t.same(names(sidecar), ['profiler-7-0-1700-0.cpuprofile'], 'they are written to as long as the service lives');
+  appendFileSync(join(folder, 'events-7-1700.jsonl'), `${line}{"e":"acc`);
+  writeFileSync(join(folder, '.evil.jsonl'), line);
+  t.match(await sidecar.end(), {
+    services: { shop: { files: 2, refused: [{ name: '.evil.jsonl', why: /^has a name that is too long or holds/ }] } },
+  });
+  t.equal(taken(sidecar, 'events-7-1700.jsonl'), line + line);
+});
+
 t.test('links, pipes, folders, huge files, names that lead elsewhere: not taken, and told', async (t) => {
   const sidecar = start(t);
   const { folder, out } = sidecar;

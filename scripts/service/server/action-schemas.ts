@@ -4,6 +4,8 @@ import { failure, fields, jobDocument, PARAMS, paused, type Schema } from './api
 export { failure, PARAMS, type Schema };
 
 const REF: Schema = { type: 'string', pattern: '^(?!-)[\\w./@^~{}-]{1,200}$' };
+/** Of a variant; as benchmark.schema.json has it. */
+const VARIANT: Schema = { type: 'string', pattern: '^[a-z][a-z0-9-]{0,39}$' };
 const body = (properties: Record<string, Schema>, required: readonly string[] = []): Schema => ({
   type: 'object',
   properties,
@@ -23,6 +25,11 @@ export const ADD = body(
     master: { type: 'boolean', description: 'A commit of its branch: it joins the master set' },
     rate: { type: 'string', pattern: '^\\d{1,6}(\\.\\d{1,3})?$', description: 'Requests per second' },
     duration: { type: 'string', pattern: '^(\\d{1,4}(ms|s|m|h)){1,3}$', description: 'Measured window: 20s, 2m' },
+    variant: {
+      ...VARIANT,
+      description: "Variant of the benchmark's deployment, of both sides where no other is named",
+    },
+    against_variant: { ...VARIANT, description: 'Variant of the baseline' },
     repository: {
       type: 'string',
       pattern: '^[\\w.-]{1,100}/[\\w.-]{1,100}$',

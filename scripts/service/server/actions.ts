@@ -144,7 +144,7 @@ interface Add extends JobOverrides {
 
 /** A job as `npm run queue -- add` makes it, but that no commit is looked up: the worker does. */
 function newJob(
-  { benchmark, commit, against, branch, master = false, repository, pull_request, rate, duration }: Add,
+  { benchmark, commit, against, branch, master = false, repository, pull_request, ...settings }: Add,
   { config, store }: ServeContext,
 ): NewJob {
   const rules = config.rules.get(benchmark);
@@ -157,6 +157,11 @@ function newJob(
     throw new HttpError(
       400,
       'master goes neither with against nor with pull_request: a commit of the default branch is compared with the anchor of its history',
+    );
+  if (master && settings.against_variant !== undefined)
+    throw new HttpError(
+      400,
+      'master does not go with against_variant: the history of the default branch is kept for each variant by itself',
     );
   if (branch !== undefined && !isBranch(branch))
     throw new HttpError(400, `branch must be the name of a branch, such as release-1.4, got ${JSON.stringify(branch)}`);
@@ -176,7 +181,7 @@ function newJob(
     ...(against === undefined ? { branch: branch ?? (pull && branchOf(pull)) } : { against, branch }),
     ...(watched ? { repository: watched.name } : {}),
     ...(pull_request === undefined ? {} : { pull_request }),
-    overrides: { ...(rate === undefined ? {} : { rate }), ...(duration === undefined ? {} : { duration }) },
+    overrides: settings,
     requested_by: ASKER,
     priority: PRIORITY.by_hand,
     deadline_s: rules.deadlineS,

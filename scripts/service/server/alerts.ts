@@ -37,8 +37,8 @@ export function wantAlerts(ctx: ServeContext): void {
   }
 }
 
-const changeName = ({ benchmark, host_id, branch, before, commit }: ChangePoint): string =>
-  `${benchmark} ${host_id} ${before}..${commit}${branch === undefined ? '' : ` ${branch}`}`;
+const changeName = ({ benchmark, host_id, branch, variant, before, commit }: ChangePoint): string =>
+  `${benchmark} ${host_id} ${before}..${commit}${branch === undefined ? '' : ` ${branch}`}${variant === undefined ? '' : ` (${variant})`}`;
 
 /**
  * When the server first saw this channel (ISO 8601): it does not tell what was found before. For issues: this channel

@@ -58,6 +58,8 @@ const side = oneOf('candidate', 'baseline');
 const better = oneOf('lower', 'higher', 'neither');
 const interval = orNull(fields({ level: number, low: number, high: number }));
 const commit = { ref: text, commit: text, 'subject?': text };
+/** Of a run: with how it was deployed. */
+const deployed = { ...commit, 'variant?': text };
 
 const runLine = fields(
   {
@@ -71,8 +73,9 @@ const runLine = fields(
     host_id: text,
     master: flag,
     'branch?': text,
-    ...commit,
-    'against?': fields(commit),
+    ...deployed,
+    'against?': fields(deployed),
+    'deployed?': described(text, 'Address at which the service was deployed already'),
     rounds_asked: count,
     rounds: count,
     valid_rounds: count,
@@ -180,6 +183,8 @@ export const history = fields({
   metrics: list(fields(metricLine)),
   'branch?': text,
   branches: list(text),
+  'variant?': text,
+  variants: list(text),
   hosts: list(fields({ host_id: text, cpu_model: text, cores: count, runs: count })),
   points: list(
     fields({
@@ -344,6 +349,7 @@ const point = {
   ratio: number,
   found_at: time,
   'branch?': text,
+  'variant?': text,
 };
 export const changes = fields({
   schema: oneOf('mayfly.site-changes/v1'),
@@ -375,6 +381,7 @@ const id = (description: string): Schema => ({ type: 'string', pattern: '^[0-9A-
 export const ASKED = {
   history: {
     branch: bounded('Default: the default one'),
+    variant: bounded("Of the benchmark's deployment; default: none"),
     metric: bounded('Default: the first primary one'),
     host: bounded('Default: the host of the newest run'),
     from: bounded('A date, a time, or a commit'),
@@ -385,6 +392,7 @@ export const ASKED = {
     benchmark: bounded('Of this benchmark'),
     commit: bounded('Of either side: a hash, the beginning (7 digits or more) of one, or a ref'),
     host: bounded('Of this host'),
+    variant: bounded('Whose candidate was deployed as this variant; default: any, and none'),
     master: { type: 'boolean', description: 'Of the master set, or not' },
     status: oneOf(...STATUS),
     limit: within(MOST_LISTED, 50),

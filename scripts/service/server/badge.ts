@@ -29,17 +29,14 @@ const COLOUR_OF: Record<Verdict, Badge['colour']> = {
   INVALID: 'none',
 };
 
-/** GET /badge/BENCHMARK.svg?metric=NAME */
+/** GET /badge/BENCHMARK.svg?metric=NAME&variant=NAME */
 export function badgeRoutes(http: Http, ctx: ServeContext): void {
   http.get('/badge/:file', { schema: { hide: true } }, async (request, reply) => {
     const file = (request.params as { file: string }).file;
-    const { metric } = request.query as { metric?: unknown };
+    const { metric, variant } = request.query as { metric?: unknown; variant?: unknown };
+    const given = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
     if (!file.endsWith('.svg')) throw new HttpError(404, 'there is nothing at this address');
-    const { badge, status } = badgeOf(
-      file.slice(0, -'.svg'.length),
-      typeof metric === 'string' && metric !== '' ? metric : undefined,
-      ctx,
-    );
+    const { badge, status } = badgeOf(file.slice(0, -'.svg'.length), given(metric), given(variant), ctx);
     return reply
       .code(status)
       .type('image/svg+xml; charset=utf-8')
@@ -48,7 +45,13 @@ export function badgeRoutes(http: Http, ctx: ServeContext): void {
   });
 }
 
-function badgeOf(benchmark: string, metric: string | undefined, ctx: ServeContext): { badge: Badge; status: number } {
+function badgeOf(
+  benchmark: string,
+  metric: string | undefined,
+  variant: string | undefined,
+  ctx: ServeContext,
+): { badge: Badge; status: number } {
+  const title = variant === undefined ? benchmark : `${benchmark} (${variant})`;
   const unknown = (label: string, message: string) => ({
     status: 404,
     badge: { label, message, colour: 'none' as const },
@@ -58,18 +61,18 @@ function badgeOf(benchmark: string, metric: string | undefined, ctx: ServeContex
   } catch {
     return unknown('mayfly', 'no such benchmark');
   }
-  const id = ctx.store.site.judgedMaster(benchmark);
+  const id = ctx.store.site.judgedMaster(benchmark, variant);
   const verdict = id === undefined ? undefined : readRun(ctx.store, id).run.verdict;
   if (metric === undefined)
     return {
       status: 200,
       badge: verdict
-        ? { label: benchmark, message: verdict.verdict, colour: COLOUR_OF[verdict.verdict] }
-        : noVerdict(benchmark),
+        ? { label: title, message: verdict.verdict, colour: COLOUR_OF[verdict.verdict] }
+        : noVerdict(title),
     };
   const found = verdict?.metrics.find(({ name }) => name === metric);
-  if (found) return { status: 200, badge: ofMetric(benchmark, found) };
-  return verdict ? unknown(benchmark, 'no such metric') : { status: 200, badge: noVerdict(benchmark) };
+  if (found) return { status: 200, badge: ofMetric(title, found) };
+  return verdict ? unknown(title, 'no such metric') : { status: 200, badge: noVerdict(title) };
 }
 
 const noVerdict = (label: string): Badge => ({ label, message: 'no verdict yet', colour: 'none' });

@@ -60,6 +60,9 @@ interface Key {
   set(command: Run, value: string): void;
 }
 
+/** Which of them there are the worker knows. */
+const isVariant = (value: string) => /^[a-z][a-z0-9-]{0,39}$/.test(value);
+
 const KEYS: Record<string, Key> = {
   rate: {
     fits: (value) => /^\d{1,7}(\.\d{1,6})?$/.test(value) && Number(value) > 0 && Number(value) <= 1_000_000,
@@ -72,6 +75,18 @@ const KEYS: Record<string, Key> = {
     form: 'a time such as duration=2m or duration=1m30s',
     get: ({ overrides }) => overrides.duration,
     set: ({ overrides }, value) => (overrides.duration = value),
+  },
+  variant: {
+    fits: isVariant,
+    form: 'a variant of the benchmark such as variant=scaled',
+    get: ({ overrides }) => overrides.variant,
+    set: ({ overrides }, value) => (overrides.variant = value),
+  },
+  'against-variant': {
+    fits: isVariant,
+    form: 'a variant of the benchmark such as against-variant=single',
+    get: ({ overrides }) => overrides.against_variant,
+    set: ({ overrides }, value) => (overrides.against_variant = value),
   },
   against: {
     // What git takes as the name of a commit, nothing that a flag could be mistaken for, and no head of a pull request,
@@ -91,7 +106,7 @@ const KEYS: Record<string, Key> = {
 
 /** Adds one word to the command; gives what is wrong with it. */
 function take(word: string, command: Run, benchmarks: readonly string[]): string | undefined {
-  const [, name, value] = /^([a-z]+)=(.*)$/is.exec(word) ?? [];
+  const [, name, value] = /^([a-z-]+)=(.*)$/is.exec(word) ?? [];
   if (name === undefined) return takeBenchmark(word, command, benchmarks);
   const key = Object.hasOwn(KEYS, name) ? KEYS[name]! : undefined;
   if (!key)
@@ -120,6 +135,7 @@ export function slashHelp(benchmarks: readonly string[]): string {
     '| `/bench` | every benchmark of this repository measures the head of this pull request against where it left its base |',
     `| \`/bench ${benchmarks[0] ?? 'NAME'}\` | one benchmark (${benchmarks.join(', ')}) |`,
     '| `/bench rate=500 duration=2m against=v1.2` | with another load, or against another commit |',
+    '| `/bench variant=scaled against-variant=single` | two deployments of the benchmark: one commit in both, or with `against` |',
     '| `/bench commit=1f2e3d4` | another commit of this pull request; for a fork, the whole hash of the one that was read |',
     '| `/bench accept REASON` | what fails by its verdict at the head of this pull request is wanted: its check becomes a success that says who and why |',
     '| `/bench unaccept` | takes that back |',

@@ -22,6 +22,8 @@ export interface AlertDocument {
   host_id: string;
   /** The branch; absent: the default one. */
   branch?: string;
+  /** Of the benchmark's deployment; absent: none. */
+  variant?: string;
   /** The last commit before the change for sure, and the first one after it. */
   before: string;
   commit: string;
@@ -74,7 +76,7 @@ export function alertOf(
   points: readonly ChangePoint[],
   { run, bisections, repository, site, github }: AlertSurroundings,
 ): AlertDocument {
-  const { benchmark, host_id, branch, before, commit, run_id, accepted } = points[0]!;
+  const { benchmark, host_id, branch, variant, before, commit, run_id, accepted } = points[0]!;
   // an unknown name (-1) comes last
   const place = ({ metric }: AlertChange) => run.metrics.findIndex(({ name }) => name === metric) >>> 0;
   const changes = points
@@ -82,13 +84,14 @@ export function alertOf(
     .sort((a, b) => rank(a) - rank(b) || place(a) - place(b));
   const culprit = culpritOf(points[0]!, bisections);
   // a command that is copied into a shell
-  const searched = [benchmark, before, commit].every((one) => /^[\w./@+][\w./@+-]*$/.test(one));
+  const searched = [benchmark, before, commit, variant ?? benchmark].every((one) => /^[\w./@+][\w./@+-]*$/.test(one));
   return {
     schema: 'mayfly.alert/v1',
     id: createHash('sha256').update(subject).digest('hex').slice(0, 16),
     benchmark,
     host_id,
     ...(branch === undefined ? {} : { branch }),
+    ...(variant === undefined ? {} : { variant }),
     before,
     commit,
     ...(run.sides.candidate.commit === commit && run.sides.candidate.subject !== undefined
@@ -100,18 +103,26 @@ export function alertOf(
       ? { culprit }
       : searched && changes.some(({ worse }) => worse)
         ? {
-            bisect: `npm run bisect -- --benchmark=${benchmark} --good=${shortCommit(before)} --bad=${shortCommit(commit)}`,
+            bisect: `npm run bisect -- --benchmark=${benchmark} --good=${shortCommit(before)} --bad=${shortCommit(commit)}${variant === undefined ? '' : ` --variant=${variant}`}`,
           }
         : {}),
     ...(repository === undefined ? {} : { repository }),
     links: {
       run: `${site}/runs/${encodeURIComponent(run_id)}`,
-      benchmark: `${site}/benchmarks/${encodeURIComponent(benchmark)}${branch === undefined ? '' : `?branch=${encodeURIComponent(branch)}`}`,
+      benchmark: `${site}/benchmarks/${encodeURIComponent(benchmark)}${lineQuery({ branch, variant })}`,
       ...(repository === undefined
         ? {}
         : { compare: `${github}/${repository}/compare/${encodeURIComponent(before)}...${encodeURIComponent(commit)}` }),
     },
   };
+}
+
+/** Which history of the benchmark. */
+function lineQuery(line: { branch: string | undefined; variant: string | undefined }): string {
+  const given = Object.entries(line).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`],
+  );
+  return given.length === 0 ? '' : `?${given.join('&')}`;
 }
 
 function changeOf({ metric, ratio, run_id }: ChangePoint, metrics: readonly Metric[]): AlertChange {
@@ -177,7 +188,7 @@ export const rangeOf = ({ before, commit }: AlertDocument): string => `${shortCo
 export const alertTitle = (alert: AlertDocument): string =>
   plainText(
     cut(
-      `${headWord(alert)} of ${alert.benchmark}${alert.branch === undefined ? '' : ` on ${alert.branch}`}: ${alert.changes.map(({ words }) => words).join(', ')}`,
+      `${headWord(alert)} of ${alert.benchmark}${alert.variant === undefined ? '' : ` (${alert.variant})`}${alert.branch === undefined ? '' : ` on ${alert.branch}`}: ${alert.changes.map(({ words }) => words).join(', ')}`,
     ),
   );
 

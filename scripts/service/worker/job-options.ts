@@ -11,7 +11,7 @@ export function optionsOf({
   branch,
   against,
   paths,
-  overrides,
+  overrides: { against_variant: againstVariant, ...overrides },
   repository,
   pull_request,
 }: Job): BenchOptions {
@@ -22,6 +22,7 @@ export function optionsOf({
     ...(branch === undefined ? {} : { branch }),
     ...(paths === undefined ? {} : { paths }),
     ...overrides,
+    ...(againstVariant === undefined ? {} : { againstVariant }),
     labels: {
       job: job_id,
       ...(repository ? { repository } : {}),

@@ -105,7 +105,15 @@ t.test('every answer of every GET route is as the description of the API says', 
     }),
   );
   store.addRun(alone(31, { status: 'running', finished_at: undefined, rounds: [], archive: undefined }));
-  const failed = keep(store, alone(32, { status: 'failed', status_reason: 'no memory', rounds: [] }));
+  const failed = keep(
+    store,
+    alone(32, {
+      status: 'failed',
+      status_reason: 'no memory',
+      rounds: [],
+      deployed: { url: 'http://api.example.org:8080' },
+    }),
+  );
   const http = await served(t, ctx, apiRoutes, actionRoutes);
 
   const routes: Record<string, string[]> = {
@@ -125,6 +133,7 @@ t.test('every answer of every GET route is as the description of the API says', 
       '/api/runs',
       '/api/runs?limit=2&benchmark=shop&master=true&status=complete',
       `/api/runs?commit=${commitOf(1)}`,
+      '/api/runs?variant=scaled',
       '/api/runs?limit=201',
       '/api/runs?limt=2',
       '/api/runs?after=x',

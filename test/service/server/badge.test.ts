@@ -22,6 +22,7 @@ t.test(
       'shop latency med',
       /^no slowdown above \d/,
     ]);
+    t.same(texts((await badge('/badge/shop.svg?variant=scaled')).body), ['shop (scaled)', 'no verdict yet']);
     keep(store, compared(41, 0, { master: true, factors: { latency_med: 1.1 } }));
     t.same(texts((await badge('/badge/shop.svg')).body), ['shop', 'REGRESSION']);
     t.match(texts((await badge('/badge/shop.svg?metric=latency_med')).body)[1], /slower, 95 % interval/);

@@ -165,6 +165,36 @@ t.test('each branch has a history of its own; the default one is shown where non
   t.equal(overview(ctx).benchmarks.find(({ name }) => name === 'shop')!.last_master!.run_id, runs.at(-1)!.run_id);
 });
 
+t.test('a variant has a history of its own, which no other page mixes with others', async (t) => {
+  const { ctx, store } = openSite(t);
+  const runs = keepMaster(store, 3);
+  const { candidate, baseline } = runs[2]!.sides;
+  const scaled = {
+    ...runs[2]!,
+    run_id: runs[2]!.run_id.replace(/.$/, 'Z'),
+    sides: {
+      candidate: { ...candidate, variant: 'scaled' },
+      ...(baseline ? { baseline: { ...baseline, variant: 'scaled' } } : {}),
+    },
+  };
+  const { verdict } = scaled;
+  store.addRun({
+    ...scaled,
+    archive: undefined,
+    ...(verdict ? { verdict: { ...verdict, run_id: scaled.run_id } } : {}),
+  });
+  const view = (variant?: string) => history(ctx, { benchmark: 'shop', variant });
+  t.match(view(), { variants: ['scaled'], points: { length: 3 } });
+  t.notOk('variant' in view());
+  t.match(view('scaled'), { variant: 'scaled', points: [{ run_id: scaled.run_id }] });
+  t.equal(view('scaled').points.length, 1);
+  t.throws(() => view('single'), new UsageError('there is no run of a variant "single" of shop'));
+  const page = historyBody(view('scaled'), { benchmark: 'shop', variant: 'scaled' }).toString();
+  t.match(page, /<h1>shop <small>on the default branch \(scaled\)<\/small>/);
+  t.match(page, /<select name="variant"><option value="">none<\/option><option value="scaled" selected>/);
+  t.equal(overview(ctx).benchmarks.find(({ name }) => name === 'shop')!.last_master!.run_id, runs[2]!.run_id);
+});
+
 t.test('the history has the levels of npm run history, one point a commit with its interval', async (t) => {
   const { ctx, store } = openSite(t);
   const runs = keepMaster(store, 12, 7);
@@ -411,6 +441,15 @@ t.test('runs: pages without a gap or a double, filters, the sentence of the verd
   ]);
   t.equal(runsView(ctx, { commit: commitOf(0) }).runs.length, 7, 'as the baseline too');
   t.equal(runsView(ctx, { master: false }).runs.length, 1);
+  const scaled = compared(30, 29);
+  scaled.sides.candidate.variant = 'scaled & "odd"';
+  scaled.sides.baseline!.variant = 'single';
+  keep(store, scaled);
+  const { variant } = scaled.sides.candidate;
+  t.match(runsView(ctx, { variant }).runs, [{ run_id: scaled.run_id, variant, against: { variant: 'single' } }]);
+  t.equal(runsView(ctx, { variant }).runs.length, 1);
+  t.same(runsView(ctx, { variant: 'single' }).runs, [], 'a run is of the variant of its candidate');
+  t.equal(runsView(ctx, {}).runs.length, 9, 'no variant: all runs');
   t.throws(() => runsView(ctx, { after: '../x' }), /there is no run/);
   t.throws(() => runsView(ctx, { commit: 'nothing' }), /there is no run of a commit/);
 });
@@ -531,6 +570,19 @@ t.test(
     t.match(await seriesView(ctx, run.run_id, ['memory']), { source: 'store', reason: /answered 503/ });
   },
 );
+
+t.test('memory that grows stands on the page of a run, and nothing where none does', async (t) => {
+  const { ctx, store } = openSite(t);
+  const grows = { service: 'api', of: 'candidate', bytes_per_request: 1200, low: 1000, high: 1400, rounds: 1 } as const;
+  let day = 0;
+  const pageOf = async (laid: Partial<RunDocument>) =>
+    String(runBody(await runView(ctx, keep(store, compared(++day, 1, laid)).run_id)));
+  t.match(
+    await pageOf({ growth: [{ ...grows, verdict: 'grows' }] }),
+    /<section id="leaks"[^]*<li>leak hint: api of the candidate grows 1\.20 MB per 1,000 requests, 95 % 1\.00 to 1\.40<\/li>[^]*It never changes the verdict/,
+  );
+  t.notMatch(await pageOf({}), 'id="leaks"');
+});
 
 t.test('a run that failed says so first, and why, on its page and in lists', async (t) => {
   const { ctx, store } = openSite(t);

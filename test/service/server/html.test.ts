@@ -4,6 +4,7 @@ import { html, jsonBlock, lines } from '../../../scripts/service/server/html.ts'
 import { whatText } from '../../../scripts/service/server/pages/job-parts.ts';
 import { errorPage } from '../../../scripts/service/server/pages/layout.ts';
 import { compareUrl, runsTable, sideText, withQuery } from '../../../scripts/service/server/pages/parts.ts';
+import { runsBody } from '../../../scripts/service/server/pages/runs-page.ts';
 import { changeScale } from '../../../scripts/service/server/pages/svg/change.ts';
 import { extent, logTicks, ticks } from '../../../scripts/service/server/pages/svg/scale.ts';
 import { roundsStrip } from '../../../scripts/service/server/pages/svg/strip.ts';
@@ -110,6 +111,19 @@ t.test('hostile texts wherever they come in', async (t) => {
     '/runs?benchmark=odd+%22name%22+%3Ci%3E%26',
   );
   t.equal(compareUrl('a&b=c', '"'), '/compare?a=a%26b%3Dc&b=%22');
+});
+
+t.test('the list of runs keeps what it was asked for: in its form, and on the pages that follow', async (t) => {
+  const asked = { benchmark: 'shop', variant: `scaled"><i>`, status: 'complete' as const };
+  const next = '01JZZZZZZZZZZZZZZZZZZZZZZA';
+  const { text } = runsBody({ schema: 'mayfly.site-runs/v1', runs: [], next }, asked, ['shop']);
+  t.match(text, /<label>Variant <input name="variant" value="scaled&quot;&gt;&lt;i&gt;"/);
+  t.match(
+    text,
+    `<a href="/runs?benchmark=shop&amp;variant=scaled%22%3E%3Ci%3E&amp;status=complete&amp;after=${next}">Older</a>`,
+  );
+  t.match(text, '<a href="/runs">Clear</a>');
+  t.notMatch(runsBody({ schema: 'mayfly.site-runs/v1', runs: [] }, {}, []).text, />Clear<|>Older</);
 });
 
 t.test('scales of drawings', async (t) => {

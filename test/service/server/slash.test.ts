@@ -9,6 +9,10 @@ const UNDERSTOOD: [comment: string, command: object | undefined][] = [
   ['  /bench  ', run()],
   ['\n\r\n\t\n/bench\nThanks!', run()],
   ['/bench shop', run({ benchmark: 'shop' })],
+  [
+    '/bench variant=scaled against-variant=single',
+    run({ overrides: { variant: 'scaled', against_variant: 'single' } }),
+  ],
   ['/bench rate=500 duration=2m against=v1.2', run({ against: 'v1.2', overrides: { rate: '500', duration: '2m' } })],
   ['/bench\tcaddy\tduration=1m30s', run({ benchmark: 'caddy', overrides: { duration: '1m30s' } })],
   ['/bench rate=0.5', run({ overrides: { rate: '0.5' } })],
@@ -44,8 +48,17 @@ const WRONG: [comment: string, words: RegExp][] = [
   ['/bench accept', /accept needs a reason, such as \/bench accept the new check is worth 3 %/],
   ['/bench unaccept shop', /unaccept stands alone/],
   ['/bench acept', /did you mean accept\?/],
-  ['/bench rats=5', /"rats" is not known \(did you mean rate\?\); allowed here: rate, duration, against, commit/],
+  [
+    '/bench rats=5',
+    /"rats" is not known \(did you mean rate\?\); allowed here: rate, duration, variant, against-variant, against, commit/,
+  ],
   ['/bench constructor=5', /"constructor" is not known/],
+  ['/bench target=https://example.org i-own-this-target', /"target" is not known/], // no comment sends a load outside
+  ['/bench variant=-x', /variant must be a variant of the benchmark such as variant=scaled, got "-x"/],
+  [
+    '/bench against-variant=A',
+    /against-variant must be a variant of the benchmark such as against-variant=single, got "A"/,
+  ],
   ['/bench rate=', /rate must be .* such as rate=500, got ""/],
   ['/bench rate=0', /rate must be/],
   ['/bench rate=-1', /rate must be/],

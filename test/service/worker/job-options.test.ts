@@ -16,6 +16,13 @@ t.test('a job is measured as its branch and its baseline say', async (t) => {
     rate: '7',
     labels,
   });
+  t.strictSame(job({ overrides: { variant: 'scaled', against_variant: 'single' } }), {
+    benchmark: 'shop',
+    commit: 'c',
+    variant: 'scaled',
+    againstVariant: 'single',
+    labels,
+  });
   t.strictSame(job({ paths: ['src/**'] }), { benchmark: 'shop', commit: 'c', paths: ['src/**'], labels });
   const master = { benchmark: 'shop', commit: 'c', master: true, against: 'anchor', labels };
   t.strictSame(job({ kind: 'new-master' }), master);

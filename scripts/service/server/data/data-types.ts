@@ -108,6 +108,8 @@ export interface HistoryOptions {
   benchmark: string;
   /** Default: the default branch. */
   branch?: string | undefined;
+  /** Default: none. */
+  variant?: string | undefined;
   /** Default: the first primary metric. */
   metric?: string | undefined;
   /** Default: host of the newest run of the branch. */
@@ -127,6 +129,10 @@ export interface HistoryView {
   branch?: string;
   /** Others than the default one that have a history. */
   branches: string[];
+  /** Of the benchmark's deployment; absent: none. */
+  variant?: string;
+  /** Those that have a history. */
+  variants: string[];
   /** null: there is no run of the branch yet; everything else is empty then. */
   metric: { name: string; title: string; unit: Unit; better: Better; primary: boolean; margin: number } | null;
   host_id: string | null;
@@ -345,6 +351,8 @@ export interface RunsOptions {
   /** Of either side: the beginning (7 digits or more) of a commit, or a ref. */
   commit?: string | undefined;
   host?: string | undefined;
+  /** That the candidate was deployed as. Absent: any, and none. */
+  variant?: string | undefined;
   master?: boolean | undefined;
   status?: RunStatus | undefined;
   /** Default 50, at most 200. */

@@ -15,23 +15,30 @@ export const MOST_POINTS = 2000;
 export function history(ctx: ViewContext, options: HistoryOptions): HistoryView {
   const { benchmark } = options;
   const branch = options.branch || undefined; // of a form that was left empty
+  const variant = options.variant || undefined;
   const branches = ctx.store.site.masterBranches(benchmark);
-  const hosts = ctx.store.site.masterHosts(benchmark, branch);
+  const variants = ctx.store.site.masterVariants(benchmark);
+  const hosts = ctx.store.site.masterHosts(benchmark, branch, variant);
   if (branch !== undefined && !branches.includes(branch))
     throw new UsageError(`there is no run of a branch ${JSON.stringify(branch)} of ${benchmark}`);
+  if (variant !== undefined && !variants.includes(variant))
+    throw new UsageError(`there is no run of a variant ${JSON.stringify(variant)} of ${benchmark}`);
   if (hosts.length === 0) needBenchmark(ctx, benchmark);
   const host = options.host === undefined ? hosts[0] : hosts.find(({ host_id }) => host_id === options.host);
   if (!host && options.host !== undefined)
     throw new UsageError(
-      `there is no run of ${branchWords(branch)} of ${benchmark} on a host ${JSON.stringify(options.host)}`,
+      `there is no run of ${branchWords(branch, variant)} of ${benchmark} on a host ${JSON.stringify(options.host)}`,
     );
   const metric = host && chosenMetric(host, benchmark, options.metric);
-  const levels = metric && levelsOf(ctx.store, benchmark, host.host_id, [metric.name], branch).get(metric.name);
+  const levels =
+    metric && levelsOf(ctx.store, benchmark, host.host_id, [metric.name], branch, variant).get(metric.name);
   const choice = {
     schema: 'mayfly.site-history/v1' as const,
     benchmark,
     ...(branch === undefined ? {} : { branch }),
     branches,
+    ...(variant === undefined ? {} : { variant }),
+    variants,
     metric: metric ? { ...metricLine(metric), better: metric.better, margin: metric.margin } : null,
     host_id: host?.host_id ?? null,
     metrics: (host?.newest.metrics ?? []).toSorted((a, b) => Number(b.primary) - Number(a.primary)).map(metricLine),
@@ -109,14 +116,18 @@ function pointViews({ store }: ViewContext, points: readonly LevelPoint[]): Hist
 /** All changes of the metric, oldest first; a confirmed one is told with the ratio that the comparison found. */
 function changesOf(
   { store }: ViewContext,
-  { benchmark, branch }: HistoryOptions,
+  { benchmark, branch, variant }: HistoryOptions,
   hostId: string,
   metric: Metric,
   points: readonly LevelPoint[],
 ): ChangeView[] {
-  const ours = <C extends { metric: string; host_id: string; branch?: string }>(changes: C[]) =>
+  const ours = <C extends { metric: string; host_id: string; branch?: string; variant?: string }>(changes: C[]) =>
     changes.filter(
-      (change) => change.metric === metric.name && change.host_id === hostId && change.branch === (branch || undefined),
+      (change) =>
+        change.metric === metric.name &&
+        change.host_id === hostId &&
+        change.branch === (branch || undefined) &&
+        change.variant === (variant || undefined),
     );
   const known = ours(store.suspectedChanges(benchmark));
   const confirmed = ours(store.changePoints(benchmark)).map((point) => ({

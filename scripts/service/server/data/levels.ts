@@ -51,18 +51,20 @@ export function levelsOf(
   hostId: string,
   names: readonly string[],
   branch?: string,
+  variant?: string,
 ): Map<string, Levels> {
   const kept = keptOf(store);
-  const version = store.site.masterVersion(benchmark, hostId, branch);
-  const key = (name: string) => JSON.stringify([benchmark, hostId, name, branch]);
+  const version = store.site.masterVersion(benchmark, hostId, branch, variant);
+  const key = (name: string) => JSON.stringify([benchmark, hostId, name, branch, variant]);
   const stale = names.filter((name) => kept.get(key(name))?.version !== version);
   const byState = Map.groupBy(stale, (name) => kept.get(key(name))?.newest?.run_id);
   for (const together of byState.values()) {
     const before = kept.get(key(together[0]!));
-    const fresh = before?.newest && store.masterRuns(benchmark, hostId, together, before.newest, branch);
+    const fresh = before?.newest && store.masterRuns(benchmark, hostId, together, before.newest, branch, variant);
     const appended =
-      fresh !== undefined && before!.count + fresh.length === store.site.masterCount(benchmark, hostId, branch);
-    const runs = appended ? fresh : store.masterRuns(benchmark, hostId, together, undefined, branch);
+      fresh !== undefined &&
+      before!.count + fresh.length === store.site.masterCount(benchmark, hostId, branch, variant);
+    const runs = appended ? fresh : store.masterRuns(benchmark, hostId, together, undefined, branch, variant);
     const last = runs.at(-1);
     for (const name of together) {
       const old = appended ? kept.get(key(name))! : undefined;

@@ -64,7 +64,7 @@ function benchmarkOf({ store, config }: ViewContext, name: string, runs: number)
   const changed = new Map(
     store
       .changePoints(name)
-      .filter((point) => point.host_id === host?.host_id && point.branch === undefined)
+      .filter((point) => point.host_id === host?.host_id && point.branch === undefined && point.variant === undefined)
       .map(({ metric, commit }) => [metric, commit]),
   ); // the last of each metric
   return {

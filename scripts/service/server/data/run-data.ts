@@ -42,7 +42,12 @@ export function readRun(store: Store, id: string): ReadRun {
 /** `id`: a whole run id. UsageError `there is no run ...` (404). */
 export async function runView(ctx: ViewContext, id: string): Promise<RunView> {
   const { run, latency, version } = readRun(ctx.store, id);
-  const before = ctx.store.site.newestMaster(run.benchmark, run.started_at, run.master ? run.branch : undefined);
+  const before = ctx.store.site.newestMaster(
+    run.benchmark,
+    run.started_at,
+    run.master ? run.branch : undefined,
+    run.sides.candidate.variant,
+  );
   return {
     schema: 'mayfly.site-run/v1',
     run,

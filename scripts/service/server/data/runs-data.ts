@@ -9,7 +9,7 @@ export const MOST_LISTED = 200;
 /** Newest first, page by page. UsageError for a commit that was never measured, and for an `after` that is no run. */
 export function runsView(
   { store }: ViewContext,
-  { benchmark, commit, host, master, status, limit = 50, after }: RunsOptions,
+  { benchmark, commit, host, variant, master, status, limit = 50, after }: RunsOptions,
 ): RunsView {
   if (after !== undefined && (!RUN_ID.test(after) || !store.site.runsByPrefix(after).includes(after)))
     throw new UsageError(`there is no run ${JSON.stringify(after)} to go on after`);
@@ -17,6 +17,7 @@ export function runsView(
   const runs = store.site.runLines({
     benchmark,
     host_id: host,
+    variant,
     master,
     status,
     limit: most + 1,

@@ -7,24 +7,24 @@ import { acceptedWords, branchWords } from '../../../report/history-text.ts';
 import { formatDifference, formatValue, NO_VALUE } from '../../../report/units.ts';
 import type { ChangeView, HistoryOptions, HistoryPointView, HistoryView, Interval } from '../data/data-types.ts';
 import { type Html, html, jsonBlock } from '../html.ts';
-import { commitText, heads, numberCells, option, runUrl, table, time, verdictBadge } from './parts.ts';
+import { benchmarkUrl, commitText, heads, numberCells, option, runUrl, table, time, verdictBadge } from './parts.ts';
 
 export function historyBody(view: HistoryView, options: HistoryOptions): Html {
-  const { benchmark, branch, metric, points } = view;
-  return html`<h1>${benchmark} <small>on ${branchWords(branch)}</small></h1>
+  const { benchmark, branch, variant, variants, metric, points } = view;
+  return html`<h1>${benchmark} <small>on ${branchWords(branch, variant)}</small></h1>
 ${
   metric === null
-    ? html`<p>No commit of the default branch is measured yet: <code>npm run bench -- --benchmark=${benchmark} --master</code> measures one. <a href="/runs?benchmark=${encodeURIComponent(benchmark)}">All runs of this benchmark</a></p>`
+    ? html`<p>No commit of the default branch is measured yet: <code>npm run bench -- --benchmark=${benchmark} --master</code> measures one. <a href="/runs?benchmark=${encodeURIComponent(benchmark)}">All runs of this benchmark</a></p>${variants.length > 0 && html`<p>Measured are the variants ${variants.map((name, i) => html`${i > 0 && ', '}<a href="${benchmarkUrl(benchmark, { variant: name })}">${name}</a>`)}.</p>`}`
     : html`${chooser(view, options)}
 <h2>${metric.title}</h2>
-${points.length === 0 ? html`<p class="muted">No run of ${branchWords(branch)} lies in this range; ${plural(view.outside, 'point')} outside of it.</p>` : drawn(view)}
+${points.length === 0 ? html`<p class="muted">No run of ${branchWords(branch, variant)} lies in this range; ${plural(view.outside, 'point')} outside of it.</p>` : drawn(view)}
 ${changes(view)}
 ${points.length > 0 && pointsTable(view)}`
 }`;
 }
 
 function chooser(
-  { benchmark, branch, branches, metric, metrics, hosts, host_id }: HistoryView,
+  { benchmark, branch, branches, variant, variants, metric, metrics, hosts, host_id }: HistoryView,
   options: HistoryOptions,
 ): Html {
   return html`<form method="get" class="filter" role="search" aria-label="What is shown">
@@ -32,11 +32,15 @@ ${
   branches.length > 0 &&
   html`<label>Branch <select name="branch">${option('', 'the default one', branch ?? '')}${branches.map((name) => option(name, name, branch))}</select></label>
 `
+}${
+  variants.length > 0 &&
+  html`<label>Variant <select name="variant">${option('', 'none', variant ?? '')}${variants.map((name) => option(name, name, variant))}</select></label>
+`
 }<label>Metric <select name="metric">${metrics.map(({ name, title, primary }) => option(name, primary ? `${title} (primary)` : title, metric?.name))}</select></label>
 <label>Host <select name="host">${hosts.map((host) => option(host.host_id, `${host.cpu_model}, ${host.cores} cores (${plural(host.runs, 'run')})`, host_id ?? undefined))}</select></label>
 <label>From <input name="from" value="${options.from}" size="12" maxlength="60" placeholder="date or commit" spellcheck="false" autocomplete="off"></label>
 <label>To <input name="to" value="${options.to}" size="12" maxlength="60" placeholder="date or commit" spellcheck="false" autocomplete="off"></label>
-<button>Show</button> ${(options.from || options.to) && html`<a href="/benchmarks/${encodeURIComponent(benchmark)}${branch !== undefined && `?branch=${encodeURIComponent(branch)}`}">Whole history</a>`}
+<button>Show</button> ${(options.from || options.to) && html`<a href="${benchmarkUrl(benchmark, { branch, variant })}">Whole history</a>`}
 </form>`;
 }
 

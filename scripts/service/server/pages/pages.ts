@@ -9,19 +9,23 @@ import { jobsView, jobView } from '../data/jobs-data.ts';
 import { overview } from '../data/overview-data.ts';
 import { runView } from '../data/run-data.ts';
 import { runsView } from '../data/runs-data.ts';
+import { tracesView } from '../data/traces-data.ts';
 import type { Html } from '../html.ts';
 import { type Http, HttpError, type HttpReply, type HttpRequest } from '../http.ts';
+import { logsView } from '../log-lines.ts';
 import type { ServeContext } from '../serve-context.ts';
 import { chooserBody, compareBody } from './compare-page.ts';
 import { flameBody } from './flame-parts.ts';
 import { historyBody } from './history-page.ts';
 import { jobBody, jobsBody } from './jobs-page.ts';
 import { type PageOptions, page, sentence } from './layout.ts';
+import { logsBody } from './logs-page.ts';
 import { overviewBody } from './overview-page.ts';
 import { withQuery } from './parts.ts';
 import { runBody } from './run-page.ts';
 import { runsBody } from './runs-page.ts';
 import { signInBody } from './sign-in-page.ts';
+import { tracesBody } from './trace-parts.ts';
 
 export { errorPage } from './layout.ts';
 
@@ -65,6 +69,7 @@ export function pageRoutes(http: Http, ctx: ServeContext): void {
     const options = {
       benchmark: parameter(request, 'name'),
       branch: text(request, 'branch'),
+      variant: text(request, 'variant'),
       metric: text(request, 'metric'),
       host: text(request, 'host'),
       from: text(request, 'from'),
@@ -78,6 +83,7 @@ export function pageRoutes(http: Http, ctx: ServeContext): void {
       benchmark: text(request, 'benchmark'),
       commit: text(request, 'commit'),
       host: text(request, 'host'),
+      variant: text(request, 'variant'),
       master: text(request, 'master') === '1' ? true : undefined,
       status: text(request, 'status') as RunStatus | undefined,
       after: text(request, 'after'),
@@ -92,7 +98,11 @@ export function pageRoutes(http: Http, ctx: ServeContext): void {
       place: 'runs',
       charts: true,
       live: view.ended ? undefined : LIVE_S,
-      body: runBody(view, flameView(ctx.store, view.run.run_id, {}, LEAST_SMALL)),
+      body: runBody(
+        view,
+        flameView(ctx.store, view.run.run_id, {}, LEAST_SMALL),
+        await tracesView(ctx, view.run.run_id),
+      ),
     };
   });
   get('/runs/:id/flame', (request) => {
@@ -106,6 +116,22 @@ export function pageRoutes(http: Http, ctx: ServeContext): void {
     const view = flameView(ctx.store, id, asked, LEAST);
     if (!view) throw new UsageError(`there is no profile of run ${id}`);
     return { title: `Where the CPU time of ${view.run.benchmark} went`, place: 'runs', body: flameBody(view) };
+  });
+  get('/runs/:id/traces', async (request) => {
+    const id = parameter(request, 'id');
+    const view = await tracesView(ctx, id, text(request, 'trace'));
+    if (!view) throw new UsageError(`there is no trace of run ${id}`);
+    return { title: `Traces of ${view.run.benchmark}`, place: 'runs', body: tracesBody(view) };
+  });
+  get('/runs/:id/logs', async (request) => {
+    const view = await logsView(ctx, parameter(request, 'id'), {
+      service: text(request, 'service'),
+      side: text(request, 'side'),
+      round: number(request, 'round'),
+      level: text(request, 'level'),
+      trace: text(request, 'trace'),
+    });
+    return { title: `Logs of ${view.run.benchmark}`, place: 'runs', body: logsBody(view) };
   });
   get('/compare', (request, reply) => {
     const ticked = list(request, 'run').sort();

@@ -59,17 +59,19 @@ export const compareUrl = (a: string, b: string): string => withQuery('/compare'
 /** A short commit; the whole one on hover. */
 export const commitText = (commit: string): Html => html`<code title="${commit}">${shortCommit(commit)}</code>`;
 
-/** `my-branch abc123 Make it faster`: what was measured. */
+/** `my-branch abc123 (scaled) Make it faster`: what was measured. */
 export function sideText({
   ref,
   commit,
   subject,
+  variant,
 }: {
   ref: string;
   commit: string;
   subject?: string | undefined;
+  variant?: string | undefined;
 }): Html {
-  return html`${ref !== commit && html`<span class="ref">${ref}</span> `}${commitText(commit)}${subject && html` <span class="subject">${subject}</span>`}`;
+  return html`${ref !== commit && html`<span class="ref">${ref}</span> `}${commitText(commit)}${variant && html` <span class="tag">${variant}</span>`}${subject && html` <span class="subject">${subject}</span>`}`;
 }
 
 export const valueText = (value: number | null | undefined, unit: Unit): string =>
@@ -119,7 +121,7 @@ export function runsTable(name: string, runs: readonly RunLine[], { ticks = fals
 ${ticks && html`<td class="tick"><input type="checkbox" name="run" value="${run.run_id}" aria-label="Compare run ${run.run_id}"></td>`}
 <td class="nowrap"><a href="${runUrl(run.run_id)}">${time(run.started_at)}</a></td>
 <td><a href="${benchmarkUrl(run.benchmark)}">${run.benchmark}</a></td>
-<td class="wide">${sideText(run)}${run.master && html` <span class="tag">master</span>`}${run.against && html`<br><span class="muted">against ${sideText({ ref: run.against.ref, commit: run.against.commit })}</span>`}</td>
+<td class="wide">${sideText(run)}${run.master && html` <span class="tag">master</span>`}${run.deployed && html` <span class="tag">deployed</span><br><span class="muted">at ${run.deployed}</span>`}${run.against && html`<br><span class="muted">against ${sideText({ ...run.against, subject: undefined })}</span>`}</td>
 <td>${outcomeBadge(run)}</td>
 <td class="wide">${isUndecidedFailure(run.status, run.verdict) ? run.status_reason : (run.summary ?? run.status_reason)}</td>
 <td class="num">${run.valid_rounds} of ${run.rounds_asked}</td>

@@ -3,13 +3,19 @@
 import { plural } from '../../../core/text.ts';
 import type { RunDocument } from '../../../documents/run.ts';
 import { branchWords } from '../../../report/history-text.ts';
+import { leakLines } from '../../../report/leak-text.ts';
 import { loadWords } from '../../../report/load-text.ts';
 import { formatValue } from '../../../report/units.ts';
 import { failureOf, isShown, sideWords } from '../../../report/verdict-text.ts';
 import type { RunView } from '../data/data-types.ts';
 import type { FlameView } from '../data/flame-data.ts';
+import type { TracesView } from '../data/traces-data.ts';
 import { type Html, html, lines } from '../html.ts';
+import { autoscaleSection } from './autoscale-parts.ts';
+import { disturbancesSection } from './disturbances-parts.ts';
+import { eventsSection } from './events-parts.ts';
 import { flameSection } from './flame-parts.ts';
+import { iterationsSection } from './iterations-parts.ts';
 import {
   benchmarkUrl,
   between,
@@ -22,14 +28,17 @@ import {
   statusBadge,
   time,
 } from './parts.ts';
+import { replicasSection } from './replicas-parts.ts';
 import { requestsSection } from './requests-parts.ts';
 import { latencySection, metricsTable, roundsSection, validitySection } from './run-parts.ts';
 import { seriesChart } from './series-parts.ts';
+import { disturbanceMarks, disturbedRounds } from './svg/disturbances.ts';
 import { telemetrySection } from './telemetry-parts.ts';
-import { changesTable, grounds, verdictLead } from './verdict-parts.ts';
+import { tracesSection } from './trace-parts.ts';
+import { attributedPart, changesTable, grounds, verdictLead } from './verdict-parts.ts';
 
-/** `flame`: where its CPU time went; undefined of a run without a profile. */
-export function runBody(view: RunView, flame?: FlameView): Html {
+/** `flame`: where its CPU time went; undefined of a run without a profile. `traces`: the same of a run without any. */
+export function runBody(view: RunView, flame?: FlameView, traces?: TracesView): Html {
   const { run, metrics, before } = view;
   const { candidate, baseline } = run.sides;
   const { verdict } = run;
@@ -52,7 +61,7 @@ ${
         counted,
         counted.metrics.filter((metric) => metric.primary),
         { candidate: 'Candidate', baseline: 'Baseline' },
-      )}${grounds(counted)}`
+      )}${attributedPart(counted)}${grounds(counted)}`
     : verdict
       ? grounds(verdict)
       : metricsTable('Primary metrics', primary)
@@ -68,15 +77,33 @@ ${
       )
     : metricsTable('Other metrics', others)
 }</details></section>
+${iterationsSection(run)}
+${leakSection(run)}
+${replicasSection(run)}
+${disturbancesSection(run)}
+${autoscaleSection(run)}
+${eventsSection(run)}
+${traces && tracesSection(traces)}
 ${telemetrySection(run)}
 ${flame && flameSection(flame)}
 ${roundsSection(view, primary)}
 ${validitySection(view)}
 ${latencySection(view)}
 ${requestsSection(run)}
-${seriesChart('CPU, memory and latency over time', [{ id: run.run_id, name: '' }])}
+${seriesChart('CPU, memory and latency over time', [{ id: run.run_id, name: '' }], disturbanceMarks(disturbedRounds(run.rounds)))}
 ${configuration(run)}
 ${before && html`<p><a href="${compareUrl(before.run_id, run.run_id)}">Compare with ${branchWords(run.master ? run.branch : undefined)} before it</a> (${commitText(before.commit)})</p>`}`;
+}
+
+/** Services that seem to leak memory; nothing where none does. */
+function leakSection(run: RunDocument): Html | false {
+  const found = leakLines(run);
+  return (
+    found.length > 0 &&
+    html`<section id="leaks" data-part aria-labelledby="leaks-title"><h2 id="leaks-title">Memory that grows</h2>
+<ul class="grounds">${found.map((line) => html`<li>${line}</li>`)}</ul>
+<p class="muted">It never changes the verdict.</p></section>`
+  );
 }
 
 /** What came of it, in one sentence: of a run that failed that, and why. */
@@ -106,6 +133,7 @@ function heading({ run, rounds, jobs }: RunView): Html {
       html`${time(run.started_at)}${run.finished_at && `, took ${between(run.started_at, run.finished_at)}`}`,
     ],
     // of a comparison its verdict says them
+    ['Deployed at', run.deployed?.url],
     ['Notes', run.verdict ? undefined : run.notes?.join(' ')],
     ['Rounds', `${valid} valid of ${rounds.length} measured, ${run.rounds_asked} asked for, ${run.pairing}`],
     ['Load', loadWords(run)],
@@ -127,7 +155,7 @@ function where({ run, links, before }: RunView): Html {
   return html`<nav class="links" aria-label="This run elsewhere"><ul>
 ${archives.map(({ name, kind, url }) => html`<li><a href="${url}" rel="noreferrer">${kind === 'grafana' ? 'Grafana' : 'Query'}, archive ${name}</a></li>`)}
 ${github && html`<li><a href="${github.commit_url}" rel="noreferrer">Commit on GitHub</a></li>`}${github?.pull_request_url && html`<li><a href="${github.pull_request_url}" rel="noreferrer">Pull request #${github.pull_request}</a></li>`}
-<li><a href="/api/runs/${run.run_id}">JSON</a></li><li><a href="/compare?b=${run.run_id}${before && html`&amp;a=${before.run_id}`}">Compare</a></li></ul>
+${run.logs && html`<li><a href="${runUrl(run.run_id)}/logs">Logs</a></li>`}<li><a href="/api/runs/${run.run_id}">JSON</a></li><li><a href="/compare?b=${run.run_id}${before && html`&amp;a=${before.run_id}`}">Compare</a></li></ul>
 ${archives.length === 0 && none && html`<p class="muted">No link into Grafana: ${none}</p>`}</nav>`;
 }
 

@@ -1,6 +1,7 @@
 /** What was decided and on what grounds, metric by metric. Pure. */
 
 import type { MetricVerdict, VerdictDocument } from '../../../documents/verdict.ts';
+import { ATTRIBUTED, attributionLines } from '../../../report/attribution-text.ts';
 import { NO_VALUE } from '../../../report/units.ts';
 import {
   boundWords,
@@ -39,6 +40,15 @@ export function grounds(verdict: VerdictDocument): Html {
     ...verdict.notes,
   ];
   return html`<ul class="grounds">${lines.map((line) => line && html`<li>${line}</li>`)}</ul>`;
+}
+
+/** Which hop and which service has changed, where it is worse or better. */
+export function attributedPart(verdict: VerdictDocument): Html | false {
+  const lines = attributionLines(verdict);
+  return (
+    lines.length > 0 &&
+    html`<p>${ATTRIBUTED}</p><ul class="grounds">${lines.map((line) => html`<li>${line}</li>`)}</ul>`
+  );
 }
 
 /** One row for each metric, with its interval and threshold drawn. `sides`: what before and after are called. */
