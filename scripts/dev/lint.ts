@@ -15,6 +15,7 @@ export const CHECKS: Record<string, [string, ...string[]]> = {
     'scripts',
     'loadgen',
     'telemetry/src',
+    'functions/src',
   ],
   'nothing is exported, kept or installed that nobody uses': ['knip', '--no-progress'],
   'nothing of the product is used by its tests alone': [

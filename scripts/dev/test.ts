@@ -13,7 +13,16 @@ import { run } from '../core/exec.ts';
 import { interruptible } from '../core/interrupt.ts';
 import type { Progress } from '../core/progress.ts';
 import { inStep } from '../core/step.ts';
-import { FLEET_NAMES, IMAGE_NAMES, PROFILE_NAMES, SERVICE_NAMES, TEST_NAMES } from '../images/images.ts';
+import {
+  BALANCER_NAMES,
+  BROKER_NAMES,
+  FLEET_NAMES,
+  IMAGE_NAMES,
+  PROFILE_NAMES,
+  SERVICE_NAMES,
+  TEST_NAMES,
+  TRACES_NAMES,
+} from '../images/images.ts';
 import { createProgress } from '../report/progress.ts';
 import { setUp } from '../setup/machine.ts';
 
@@ -35,7 +44,16 @@ await main(async (io) => {
   const wanted = process.argv.slice(2);
   const progress = createProgress({ stream: process.stderr, quiet: false });
   await setUp({
-    images: [...IMAGE_NAMES, ...FLEET_NAMES, ...SERVICE_NAMES, ...PROFILE_NAMES, ...TEST_NAMES],
+    images: [
+      ...IMAGE_NAMES,
+      ...FLEET_NAMES,
+      ...SERVICE_NAMES,
+      ...PROFILE_NAMES,
+      ...BROKER_NAMES,
+      ...TRACES_NAMES,
+      ...BALANCER_NAMES,
+      ...TEST_NAMES,
+    ],
     progress,
   });
 

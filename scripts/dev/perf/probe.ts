@@ -216,7 +216,12 @@ export async function driveOwn(stack: Stack, sides: Sides, plan: Plan, ctx: Cont
   const ended = new AbortController();
   const reading = readCpu(id, pid, ended.signal);
   const load = await generator
-    .drive({ ...sides, plan }, silent, { warmUp: () => {}, window: async () => {}, measured: () => {} })
+    .drive({ ...sides, plan }, silent, {
+      warmUp: () => {},
+      window: async () => {},
+      measuring: () => {},
+      measured: () => {},
+    })
     .finally(() => ended.abort());
   if (!load.result)
     throw new InfrastructureError(`the load generator failed: ${load.failure}`, {
