@@ -43,12 +43,12 @@ const HEALTH = {
     'CMD',
     'bash',
     '-c',
-    `if [ -e /tmp/healthy ]; then exec sleep infinity; fi
+    `if [ -e /dev/shm/healthy ]; then exec sleep infinity; fi
 trap '' PIPE
 until { exec 3<>/dev/tcp/127.0.0.1/8080 && printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3 && read -r _ status _ <&3 && [ "$$status" = 200 ]; } 2>&-; do
   [ $$SECONDS -lt 60 ] && sleep 0.05 || exit 1
 done
-: > /tmp/healthy`,
+: > /dev/shm/healthy`,
   ],
   interval: '100ms',
   timeout: '24h',

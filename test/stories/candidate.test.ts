@@ -85,6 +85,18 @@ t.test(
       t.equal(judged.code, 3, judged.stderr);
       t.match(judged.stdout, /^FAILED {2}probe at .* against .*: this commit does not start; the baseline does: /);
       await nothingLeft(t, data);
+      t.match(stderr, /what it has logged: npm run logs -- [0-9A-Z]{26}\n/);
+      const said = await mayfly('logs', ['last', '--round=1'], data).done;
+      t.match(
+        said.stdout,
+        /^ts=\S{30} side=candidate round=1 service=probe msg="no such table: orders"$/m,
+        said.stderr,
+      );
+      t.match(said.stdout, /^ts=\S{30} side=baseline round=1 service=probe msg="answers 200"$/m);
+      t.match(
+        (await mayfly('logs', ['last', '--service=harness', '--level=error'], data).done).stdout,
+        /^ts=\S{30} level=error service=harness msg="FAILED round 1[^]*level=error service=harness msg="this commit does not start/,
+      );
       const other = await compare(benchmark(), good!, crashes!, data);
       t.equal(other.code, 4, other.stderr);
       t.match(other.stderr, /mayfly: the baseline does not start; this commit does, and is not to blame: baseline \(/);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { parse, stringify } from 'yaml';
-import { bench, dataFolder, engine, nothingLeft, ROOT } from '../e2e/helpers.ts';
+import { bench, dataFolder, engine, mayfly, nothingLeft, ROOT } from '../e2e/helpers.ts';
 
 t.teardown(() => engine.close());
 
@@ -18,13 +18,14 @@ t.test('the hops of a synchronous chain, each a part of the one before it', asyn
   // Other work on a test machine must not make this fail.
   benchmark.allow = { ...benchmark.allow, start_lag: '2s', outside_load: 1, steal: 1, throttled: 1, saturation: 1 };
   benchmark.load = { ...benchmark.load, rate: 50, duration: '4s', warmup: '1s' };
+  benchmark.traces.sampling = '100%';
   writeFileSync(file, stringify(benchmark));
 
   const data = dataFolder(t);
   const { code, stderr, run } = await bench(folder, data, ['--commit=HEAD', '--rounds=1']);
   t.equal(code, 0, stderr);
   t.match(run.sides.candidate.images, [{ name: 'producer' }, { name: 'consumer' }], 'an image for each function');
-  const { samples } = run.rounds.find(({ valid }) => valid)!;
+  const { samples, traces } = run.rounds.find(({ valid }) => valid)!;
   const value = (name: string) => samples[name]?.value ?? Number.NaN;
   const hops = ['latency_avg', 'client_to_producer_avg', 'producer_to_consumer_avg', 'consumer_avg'].map(value);
   for (const [i, part] of hops.slice(1).entries()) t.ok(part > 0 && part < hops[i]!, `${part} is a part of ${hops[i]}`);
@@ -38,5 +39,36 @@ t.test('the hops of a synchronous chain, each a part of the one before it', asyn
   ))
     t.equal(value(name), 0, name);
   t.equal(value('failed_requests'), 0);
+
+  // every call is a trace of three spans: both ends of the hop between the functions, and the producer's own
+  t.match(traces, { sampling: 1, holes: 0, unfinished: 0 });
+  t.ok(
+    traces!.traces > 100 && traces!.spans === 3 * traces!.traces,
+    `${traces!.spans} spans of ${traces!.traces} traces`,
+  );
+  t.same(traces!.hops.map(({ hop }) => hop).sort(), ['consumer', 'producer']);
+  for (const { hop, self_avg, path_avg } of traces!.hops) {
+    t.ok(self_avg > 0 && self_avg <= path_avg * 1.001, `${hop}: ${self_avg} of ${path_avg}`);
+    t.equal(value(`${hop}_self`), self_avg);
+  }
+  const logged = await mayfly('logs', ['last', '--side=candidate', '--json'], data).done;
+  const lines: Record<string, unknown>[] = logged.stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  for (const service of ['producer', 'consumer'])
+    t.match(
+      lines.find((line) => line.service === service),
+      {
+        ts: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/,
+        level: 'info',
+        side: 'candidate',
+        round: 1,
+        msg: /^serves|listens$/,
+      },
+      `${service} ${logged.stderr}`,
+    );
+  const stack = await mayfly('logs', ['last', '--service=zipkin'], data).done;
+  t.match(stack.stdout, /^ts=\S+ .*service=zipkin/m, `what the run stack had to say ${stack.stderr}`);
   await nothingLeft(t, data);
 });

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { freePort } from '../../scripts/archive/archives.ts';
+import type { RunDocument } from '../../scripts/documents/run.ts';
 import { dataFolder, engine, ROOT, run } from '../e2e/helpers.ts';
 import { type Place, queue, SECRET, start, until } from './service-place.ts';
 
@@ -45,6 +46,12 @@ t.test('as containers: both are ready, the worker hands its job back when they e
       (await queue(place)).find(({ state, progress }) => state === 'leased' && progress?.run_id !== undefined)?.progress
         ?.run_id,
   );
+  const counted = await until('it has a round', async () => {
+    const { stdout } = await start(place, 'show', runId, '--json').done;
+    const [round] = (JSON.parse(stdout) as RunDocument).rounds;
+    return round?.samples.cpu_seconds_per_request?.value;
+  });
+  t.ok(counted > 0, 'in the container it reads the counters of the kernel');
   const down = await start(place, 'service-down').done;
   t.equal(down.code, 0, down.stderr);
   t.match(down.stdout, /removed 2 containers/);

@@ -100,6 +100,18 @@ t.test('Ctrl-C through npm, twice, in the second round: the first is kept and sh
   t.equal(pushed.code, 0, pushed.stderr);
   t.match(pushed.stdout, /shipped/);
   await nothingLeft(t, data);
+  const logged = await mayfly('logs', ['last', '--json'], data).done;
+  t.equal(logged.code, 0, logged.stderr);
+  const lines: Record<string, unknown>[] = logged.stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  t.match(
+    lines.filter(({ service, level }) => service === 'harness' && level === 'error').map(({ msg }) => msg),
+    [/^FAILED round 2/, /^interrupted by SIGINT/],
+    'why it has ended',
+  );
+  t.ok(kept.logs.files.includes('logs-harness.gz'));
 });
 
 t.test('SIGTERM through npm', async (t) => {

@@ -1,11 +1,15 @@
 /** A store as a service of a few weeks leaves it, with texts in it that would harm a careless page. */
 import { createHash } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { ulid } from 'ulid';
 import type { RunDocument } from '../../scripts/documents/run.ts';
 import { judgeRun } from '../../scripts/judge/judge-run.ts';
 import type { Store } from '../../scripts/store/db.ts';
+import { tracesName, writeKept } from '../../scripts/traces/kept.ts';
 import { makeJudged, makeRun, sideResult } from '../run-document.ts';
 import { keptProfiles, treeOf } from '../telemetry/stacks.ts';
+import { made } from '../traces/made.ts';
 
 /**
  * What each would do, it must not: end the script or the attribute that it stands in, load, run, or turn the text
@@ -39,6 +43,49 @@ export interface FilledStore {
   alive(now: number, text: string, roundsDone: number): void;
 }
 
+/** The run with traces in every round, those of the first of which are kept. */
+function traced(run: RunDocument): RunDocument {
+  const hop = (hop: string, path: number) => ({
+    hop,
+    calls: 1,
+    self_avg: path,
+    self_p95: path,
+    path_avg: path,
+    share: 0.5,
+  });
+  for (const round of run.rounds)
+    round.traces = {
+      sampling: 0.1,
+      traces: 90,
+      complete: 88,
+      holes: 2,
+      unfinished: 0,
+      spans: 264,
+      total_avg: 0.004,
+      hops: [hop('shop', 0.002), hop(EVIL, 0.002)],
+      ...(round.round === 1 ? { kept: { file: tracesName(round.side, 1), slowest: 3, sample: 0 } } : {}),
+    };
+  return run;
+}
+
+/** Writes the traces that the run says it has kept. `runs`: the folder of all runs' folders. */
+export async function writeTraces(runs: string, runId: string): Promise<void> {
+  const folder = join(runs, runId, 'traces');
+  mkdirSync(folder, { recursive: true });
+  for (const [i, side] of (['candidate', 'baseline'] as const).entries())
+    await writeKept(
+      join(folder, tracesName(side, 1)),
+      [4000, 3000, 2000].map((took) => {
+        const more = { traceId: `${i}${took}`.padStart(32, '0') };
+        return [
+          made('shop', null, 0, took + 1000, { ...more, kind: 'SERVER' }),
+          made(EVIL, 'shop', 500, took, { ...more, kind: 'CLIENT', name: EVIL }),
+          made('store', EVIL, 900, took - 200, { ...more, kind: 'SERVER' }),
+        ];
+      }),
+    );
+}
+
 /** Fills an empty store. `now`: milliseconds since the epoch; `commits` of the default branch. */
 export function fillStore(store: Store, now: number, commits = 24): FilledStore {
   const first = now - commits * DAY_MS;
@@ -66,12 +113,14 @@ export function fillStore(store: Store, now: number, commits = 24): FilledStore 
   });
   const slower = add(
     store,
-    makeJudged({
-      ...times(now - 5 * 3600_000),
-      seed: 91,
-      factors: { latency_med: 1.045, cpu_seconds_per_request: 1.02 },
-      sides: { candidate: side(1001, 'faster-search', 'Make search faster'), baseline: side(commits) },
-    }),
+    traced(
+      makeJudged({
+        ...times(now - 5 * 3600_000),
+        seed: 91,
+        factors: { latency_med: 1.045, cpu_seconds_per_request: 1.02 },
+        sides: { candidate: side(1001, 'faster-search', 'Make search faster'), baseline: side(commits) },
+      }),
+    ),
     true,
   );
   store.saveProfiles(
@@ -150,12 +199,47 @@ function addHostile(store: Store, at: number, commits: number): string {
     compose: { run: { services: { shop: { image: HOSTILE.label } } } },
     sides: { candidate: side(1004, HOSTILE.ref, HOSTILE.subject), baseline: side(commits, 'main', HOSTILE.subject) },
   });
-  const rounds = run.rounds.map((round) =>
-    round.round === 4 && round.side === 'candidate'
-      ? { ...round, valid: false, reasons: [{ code: 'host-load' as const, message: HOSTILE.reason }] }
-      : round,
-  );
+  const rounds = run.rounds
+    .map(disturbed)
+    .map((round) =>
+      round.round === 4 && round.side === 'candidate'
+        ? { ...round, valid: false, reasons: [{ code: 'host-load' as const, message: HOSTILE.reason }] }
+        : round,
+    );
   return add(store, { ...run, rounds, verdict: judgeRun({ ...run, rounds }) }, true);
+}
+
+/** The round with disturbances that overlap, one of a hostile service, and with an autoscaler. */
+function disturbed(round: RunDocument['rounds'][number]): RunDocument['rounds'][number] {
+  const one = { requests: 900, failed_requests: 4, p99_inside: 0.4, p99_outside: 0.02, why: HOSTILE.reason };
+  const decision = (at_s: number, replicas: number, desired: number) => ({
+    at_s,
+    replicas,
+    desired,
+    utilisation: 0.3 * desired,
+    why: HOSTILE.reason,
+  });
+  return {
+    ...round,
+    disturbances: [
+      {
+        ...one,
+        kind: 'rolling-update',
+        service: 'shop',
+        at_s: 2,
+        ended_s: 9,
+        recovery_s: 7.5,
+        actions: [{ at_s: 4, what: HOSTILE.reason }],
+      },
+      { ...one, kind: 'pause', service: HOSTILE.requester, at_s: 6, ended_s: 8, recovery_s: null, actions: [] },
+    ],
+    autoscale: {
+      service: HOSTILE.requester,
+      decisions: [decision(0, 2, 2), decision(6, 2, 4), decision(8, 4, 4)],
+      replicas_avg: 3.4,
+      settled_s: 6,
+    },
+  };
 }
 
 /** `latency`: the rounds carry the load generator's exact result. */

@@ -12,7 +12,7 @@ import t, { type Test } from 'tap';
 import { openStore } from '../../scripts/store/db.ts';
 import { dataFolder, ROOT } from '../e2e/helpers.ts';
 import { startBrowser } from './browser.ts';
-import { fillStore, HOSTILE } from './site-runs.ts';
+import { fillStore, HOSTILE, writeTraces } from './site-runs.ts';
 
 const TOKEN = 'a token of the test';
 const AXE = readFileSync(join(ROOT, 'node_modules', 'axe-core', 'axe.min.js'), 'utf8');
@@ -22,6 +22,7 @@ const data = dataFolder(t);
 const store = openStore(join(data, 'mayfly.db'));
 t.teardown(() => store.close());
 const filled = fillStore(store, Date.now());
+await writeTraces(join(data, 'runs'), filled.slower);
 // The server takes back the job of a worker that is silent for a minute.
 let said: [text: string, roundsDone: number] = ['round 4 of 12', 3];
 const beat = setInterval(() => filled.alive(Date.now(), ...said), 15_000);
@@ -97,6 +98,7 @@ const PAGES: [name: string, path: string, shows: string, canvases: number][] = [
   ['the runs', '/runs', 'faster-search', 0],
   ['a run', `/runs/${filled.slower}`, 'latency med: 4.6 % slower', 4],
   ['its flame graph', `/runs/${filled.slower}/flame?find=answer`, 'What has “answer” in its name or file', 0],
+  ['its traces', `/runs/${filled.slower}/traces`, 'Hops over all rounds', 0],
   ['one side of it', `/runs/${filled.slower}/flame?side=baseline&node=0`, 'What it calls', 0],
   ['a run with hostile texts', `/runs/${filled.hostile}`, HOSTILE.ref, 4],
   ['a run that goes on', `/runs/${filled.running}`, 'It is being measured', 4],
