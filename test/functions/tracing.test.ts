@@ -159,22 +159,25 @@ t.test('streams of both kinds, and health checks, which are none', async (t) => 
 t.test('errors, deadlines and calls that are taken back: as without tracing, and the spans say so', async (t) => {
   const code = `${GRPC}
     tracing.start();
+    let asked = 0;
     let cancelled = 0;
     const { address } = await serve({ Do: (call, done) => {
+      asked++;
       if (call.request === 'bad') return done({ code: grpc.status.INVALID_ARGUMENT, details: 'no key' });
       if (call.request === 'fault') return done({ code: grpc.status.INTERNAL, details: 'it failed' });
       call.on('cancelled', () => (cancelled++, console.log('cancelled', Number.isFinite(Number(call.getDeadline())))));
     } });
     const to = client(address);
     console.log(await call(to, 'Do', 'bad'), await call(to, 'Do', 'fault'));
-    const asked = Date.now();
-    console.log(await call(to, 'Do', 'slow', { deadline: asked + 300 }));
+    console.log(await call(to, 'Do', 'slow', { deadline: Date.now() + 1500 }));
     while (cancelled < 1) await sleep(5);
-    const taken = await new Promise((done) => {
-      const call = to.Do('slow', new grpc.Metadata(), {}, (error) => done(error.code));
-      setTimeout(() => call.cancel(), 50);
+    let back;
+    const taken = new Promise((done) => {
+      back = to.Do('slow', new grpc.Metadata(), {}, (error) => done(error.code));
     });
-    console.log(taken);
+    while (asked < 4) await sleep(5);
+    back.cancel();
+    console.log(await taken);
     while (cancelled < 2) await sleep(5);
     console.log(await call(client('127.0.0.1:1'), 'Do', 'x'));
     await tracing.stop();

@@ -126,7 +126,7 @@ for (const kind of BROKER_KINDS)
       });
       const service = await startService(t, {
         broker: broker.url,
-        triggers: [{ name, subscriber: subscriber.url, backoffS: 0.2, timeoutS: 0.4 }],
+        triggers: [{ name, subscriber: subscriber.url, backoffS: 0.2, timeoutS: 1.5 }],
       });
       await service.ready();
       for (const id of ['again', 'slow', 'moved']) await service.send(id);
@@ -145,9 +145,9 @@ for (const kind of BROKER_KINDS)
       }
       t.ok(
         service.recordsOf('slow').find(({ n }) => n === 1).end >=
-          service.recordsOf('slow').find(({ n }) => n === 1).t + 395,
+          service.recordsOf('slow').find(({ n }) => n === 1).t + 1495,
       );
-      t.match(service.log(), /not delivered, another attempt follows" .*event=slow .*why="no answer within 0\.4 s"/);
+      t.match(service.log(), /not delivered, another attempt follows" .*event=slow .*why="no answer within 1\.5 s"/);
       t.equal(await service.metric(`mayfly_events_total{trigger="${name}",outcome="failed"}`), 6);
       t.ok(
         subscriber.requests.every(({ headers }) => headers['mayfly-trigger'] === name),
@@ -237,10 +237,10 @@ for (const kind of BROKER_KINDS)
       await service.ready();
       for (const id of ['bad', 'stuck', 'under-way']) await service.send(id);
       await until('all are under way', () => subscriber.requests.length === 3);
-      setTimeout(() => resolve(204), 300);
+      setTimeout(() => resolve(204), 50);
       const begin = performance.now();
       t.equal(await service.end('SIGTERM'), 0);
-      t.ok(performance.now() - begin < 2000, `ended in ${performance.now() - begin} ms`);
+      t.ok(performance.now() - begin < 15_000, `it waits for none of 20 s: ended in ${performance.now() - begin} ms`);
       t.match(service.recordsOf('under-way').at(-1), { e: 'settled', as: 'delivered' }, 'what could be done was done');
       service.start();
       for (const id of ['bad', 'stuck']) {
@@ -297,7 +297,7 @@ for (const kind of BROKER_KINDS)
       })();
       await until('some are taken', () => taken.length > 10);
       await service.send('bad');
-      await until('one attempt was made', () => subscriber.of('bad').length === 1);
+      await until('one attempt was made', () => subscriber.of('bad').length > 0);
       await broker.stop();
       await until('some are not taken', () => refused.length > 0);
       await until('it says so', async () => (await service.health()).status === 503);
