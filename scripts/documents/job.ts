@@ -42,3 +42,17 @@ export interface NewJob
 
 /** The higher one goes first. */
 export const PRIORITY = { by_hand: 30, merge_queue: 25, master: 20, pull_request: 10 } as const;
+
+/** The deployment that a job measures, and against which: `scaled against single`; undefined: the benchmark's own. */
+export function variantsText({ overrides: { variant, against_variant } }: Pick<Job, 'overrides'>): string | undefined {
+  const words = [...(variant ? [variant] : []), ...(against_variant ? [`against ${against_variant}`] : [])];
+  return words.length === 0 ? undefined : words.join(' ');
+}
+
+/** A benchmark in a deployment: `uploads (scaled)`. */
+export const withVariant = (benchmark: string, variant: string | undefined): string =>
+  variant === undefined ? benchmark : `${benchmark} (${variant})`;
+
+/** What a job gives a verdict on, as its check is named. */
+export const subjectText = (job: Pick<Job, 'benchmark' | 'overrides'>): string =>
+  withVariant(job.benchmark, variantsText(job));

@@ -36,7 +36,7 @@ function possibleAnchors({ benchmark, branch, variant, host_id }: Line, store: C
   const points = store.changePoints(benchmark).filter((point) => point.branch === branch && point.variant === variant);
   const accepted = new Set(
     store.acceptances
-      .ofBenchmark(benchmark)
+      .ofBenchmark(benchmark, variant)
       .filter(({ verdict }) => verdict === 'REGRESSION')
       .map(({ commit, landed }) => landed ?? commit),
   );

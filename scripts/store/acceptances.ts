@@ -7,6 +7,8 @@ export interface Acceptance {
   acceptance_id: string;
   repository: string;
   benchmark: string;
+  /** Of the deployment, as variantsText() has it; absent: the benchmark's own. */
+  variant?: string;
   /** Full hash of the head that was accepted. */
   commit: string;
   pull_request: number;
@@ -26,9 +28,12 @@ export interface Acceptances {
   /** Takes back those of a pull request; gives what was in force. */
   undo(repository: string, pullRequest: number, by: string, now: number): Acceptance[];
   /** What is in force for a commit, as a head or as what it has become; the newest. */
-  of(repository: string, benchmark: string, commit: string): Acceptance | undefined;
-  /** What is in force of a benchmark, the oldest first. */
-  ofBenchmark(benchmark: string): Acceptance[];
+  of(
+    repository: string,
+    of: { benchmark: string; variant: string | undefined; commit: string },
+  ): Acceptance | undefined;
+  /** What is in force of a benchmark in a variant, the oldest first. */
+  ofBenchmark(benchmark: string, variant: string | undefined): Acceptance[];
 }
 
 const IN_FORCE = `SELECT a.*, p.merged_as FROM acceptance a
@@ -37,13 +42,14 @@ const IN_FORCE = `SELECT a.*, p.merged_as FROM acceptance a
 
 export function openAcceptances(db: Database): Acceptances {
   return {
-    add({ acceptance_id, repository, benchmark, commit, pull_request, verdict, accepted_by, reason }, now) {
+    add({ acceptance_id, repository, benchmark, variant, commit, pull_request, verdict, accepted_by, reason }, now) {
       db.run(
-        `INSERT INTO acceptance (acceptance_id, repository, benchmark, commit_id, pull_request, verdict, accepted_by, reason, accepted_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        `INSERT INTO acceptance (acceptance_id, repository, benchmark, variant, commit_id, pull_request, verdict, accepted_by, reason, accepted_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (acceptance_id) DO NOTHING`,
         acceptance_id,
         repository,
         benchmark,
+        variant ?? null,
         commit,
         pull_request,
         verdict,
@@ -68,17 +74,18 @@ export function openAcceptances(db: Database): Acceptances {
         );
         return before.map(readAcceptance);
       }),
-    of(repository, benchmark, commit) {
+    of(repository, { benchmark, variant, commit }) {
       const row = db.get(
-        `${IN_FORCE} AND a.repository = ? AND a.benchmark = ? AND (a.commit_id = ? OR p.merged_as = ?) ORDER BY a.acceptance_id DESC LIMIT 1`,
+        `${IN_FORCE} AND a.repository = ? AND a.benchmark = ? AND a.variant IS ? AND (a.commit_id = ? OR p.merged_as = ?) ORDER BY a.acceptance_id DESC LIMIT 1`,
         repository,
         benchmark,
+        variant ?? null,
         commit,
         commit,
       );
       return row && readAcceptance(row);
     },
-    ofBenchmark: (benchmark) => inForce(db, benchmark),
+    ofBenchmark: (benchmark, variant) => inForce(db, benchmark).filter((one) => one.variant === variant),
   };
 }
 
@@ -123,6 +130,7 @@ const readAcceptance = ({
   acceptance_id,
   repository,
   benchmark,
+  variant,
   commit_id: commit,
   pull_request,
   verdict,
@@ -135,6 +143,7 @@ const readAcceptance = ({
     acceptance_id,
     repository,
     benchmark,
+    ...(variant === null ? {} : { variant }),
     commit,
     pull_request,
     verdict,

@@ -706,7 +706,7 @@ function listChangePoints(db: Database, benchmark?: string): ChangePoint[] {
   const acceptances = inForce(db, benchmark);
   return rows.map(({ commit_id: commit, before_commit_id: before, commits: range, branch, variant, ...rest }) => {
     const commits = given('commits', range === null ? null : json(range)) as Pick<ChangePoint, 'commits'>;
-    const own = acceptances.filter((one) => one.benchmark === rest.benchmark);
+    const own = acceptances.filter((one) => one.benchmark === rest.benchmark && (one.variant ?? null) === variant);
     const point = {
       ...rest,
       commit: commit as string,

@@ -4,7 +4,7 @@ import { decodeTime } from 'ulid';
 import { type WatchedRepository, watchedRepository } from '../../config/service.ts';
 import { backoffMs } from '../../core/backoff.ts';
 import { firstLine } from '../../core/errors.ts';
-import type { Job } from '../../documents/job.ts';
+import { type Job, subjectText, variantsText, withVariant } from '../../documents/job.ts';
 import { escaped } from '../../report/markdown.ts';
 import type { Request } from '../../store/inbox.ts';
 import type { Enqueued } from '../../store/jobs.ts';
@@ -129,13 +129,18 @@ async function accept(reason: string, { request, repository, github }: Given, ct
     const jobs = store.queue.jobs({ repository: name, commit: head });
     const failing = jobs.filter((job) => failsByVerdict(job, repository.conclusions));
     if (failing.length === 0)
-      return `Nothing was accepted: no check of \`${head.slice(0, 12)}\` fails by its verdict. ${jobs.length === 0 ? 'It is not measured yet.' : `There is ${jobs.map((job) => `${escaped(job.benchmark)}: ${job.verdict ?? job.state}`).join(', ')}.`}`;
-    const lines = [...Map.groupBy(failing, ({ benchmark }) => benchmark)].map(([benchmark, own]) => {
+      return `Nothing was accepted: no check of \`${head.slice(0, 12)}\` fails by its verdict. ${jobs.length === 0 ? 'It is not measured yet.' : `There is ${jobs.map((job) => `${escaped(subjectText(job))}: ${job.verdict ?? job.state}`).join(', ')}.`}`;
+    const lines = [...Map.groupBy(failing, subjectText)].map(([subject, own]) => {
       const verdict = own.find((job) => job.verdict === 'REGRESSION')?.verdict ?? own[0]!.verdict!;
-      const acceptance_id = `${request.request_id} ${benchmark}`;
+      const acceptance_id = `${request.request_id} ${subject}`;
+      const variant = variantsText(own[0]!);
+      const { benchmark } = own[0]!;
       const of = { repository: name, benchmark, commit: head, pull_request: request.pull_request };
-      store.acceptances.add({ acceptance_id, ...of, verdict, accepted_by: request.author, reason }, ctx.now());
-      return `- ${escaped(benchmark)}: ${verdict}`;
+      store.acceptances.add(
+        { acceptance_id, ...of, ...(variant ? { variant } : {}), verdict, accepted_by: request.author, reason },
+        ctx.now(),
+      );
+      return `- ${escaped(subject)}: ${verdict}`;
     });
     reportAgain(jobsAt(name, [head, remote.merged_as], ctx), ctx);
     return [
@@ -161,8 +166,8 @@ function unaccept({ repository, pull_request, author }: Request, ctx: ServeConte
     ctx,
   );
   const lines = undone.map(
-    ({ benchmark, commit, accepted_by, reason }) =>
-      `- ${escaped(benchmark)} at \`${commit.slice(0, 12)}\`, which ${escaped(`@${accepted_by}`)} had accepted: ${escaped(reason)}`,
+    ({ benchmark, variant, commit, accepted_by, reason }) =>
+      `- ${escaped(withVariant(benchmark, variant))} at \`${commit.slice(0, 12)}\`, which ${escaped(`@${accepted_by}`)} had accepted: ${escaped(reason)}`,
   );
   return ['Not accepted any more:', '', ...lines].join('\n');
 }

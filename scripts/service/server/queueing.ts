@@ -7,6 +7,7 @@ import { type Job, type JobOverrides, type NewJob, PRIORITY } from '../../docume
 import { branchOf } from '../../documents/pull-request.ts';
 import type { PullRequest, Request } from '../../store/inbox.ts';
 import { type Enqueued, type EnqueueOptions, retryOf } from '../../store/jobs.ts';
+import { checkName } from '../tell/checks.ts';
 import type { ServeContext } from './serve-context.ts';
 
 export type QueueContext = Pick<ServeContext, 'store' | 'config' | 'now'>;
@@ -154,15 +155,18 @@ export function queueAgain(repository: WatchedRepository, again: Rerequest, ctx:
   const wanted = benchmark === undefined ? repository.benchmarks : [benchmark];
   const jobs = store.queue.jobs({ repository: repository.name, commit });
   const newest = jobs.reduce(
-    (found, one) => (one.job_id > (found.get(one.benchmark)?.job_id ?? '') ? found.set(one.benchmark, one) : found),
+    (found, one) => (one.job_id > (found.get(checkName(one))?.job_id ?? '') ? found.set(checkName(one), one) : found),
     new Map<string, Job>(),
   );
+  const measured = new Set(jobs.map((one) => one.benchmark));
   const known = jobs.find(({ job_id }) => job_id === job);
-  const before = known ? [known] : wanted.flatMap((one) => newest.get(one) ?? []);
+  const before = known
+    ? [known]
+    : wanted.flatMap((one) => [...newest.values()].filter(({ benchmark }) => benchmark === one));
   const pull = store.inbox
     .openPullRequests(repository.name)
     .find(({ head, from_fork }) => head === commit && !from_fork);
-  const first = pull ? repository.benchmarks.filter((one) => wanted.includes(one) && !newest.has(one)) : [];
+  const first = pull ? repository.benchmarks.filter((one) => wanted.includes(one) && !measured.has(one)) : [];
   return [
     ...before.map((one) => store.queue.enqueue(retryOf(one, `@${by}`), { now: now(), ...options })),
     ...first.map((one) =>

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { type ServiceConfig, watchedRepository } from '../../config/service.ts';
-import type { Job } from '../../documents/job.ts';
+import { type Job, variantsText } from '../../documents/job.ts';
 import { branchOf } from '../../documents/pull-request.ts';
 import type { RunDocument } from '../../documents/run.ts';
 import { isFullHash } from '../../engine/names.ts';
@@ -73,7 +73,11 @@ function aboutCheck(job: Job, ctx: ReportContext): CheckContext {
 function acceptanceOf(job: Job, { store, config }: ReportContext): Acceptance | undefined {
   const repository = watchedRepository(config, job.repository!)!;
   if (!failsByVerdict(job, repository.conclusions)) return undefined;
-  const found = store.acceptances.of(repository.name, job.benchmark, job.commit);
+  const found = store.acceptances.of(repository.name, {
+    benchmark: job.benchmark,
+    variant: variantsText(job),
+    commit: job.commit,
+  });
   return found && covers(found, job) ? found : undefined;
 }
 

@@ -1,7 +1,7 @@
 /** What a check run on GitHub says of a job. Pure. */
 import type { Conclusions } from '../../config/service.ts';
 import { plainText, plural } from '../../core/text.ts';
-import type { Job } from '../../documents/job.ts';
+import { type Job, subjectText } from '../../documents/job.ts';
 import type { RunDocument } from '../../documents/run.ts';
 import { escaped, fenced, verdictMarkdown } from '../../report/markdown.ts';
 import type { Acceptance } from '../../store/acceptances.ts';
@@ -25,10 +25,11 @@ const SUMMARY = 65_535;
 const TITLE = 200;
 
 const CHECK = 'mayfly: ';
-export const checkName = (benchmark: string): string => `${CHECK}${benchmark}`;
+/** Each deployment of a benchmark that is measured has a check of its own: its verdict is no other's. */
+export const checkName = (job: Pick<Job, 'benchmark' | 'overrides'>): string => `${CHECK}${subjectText(job)}`;
 /** The benchmark of a check run of this name; undefined: it is none of ours. */
 export const benchmarkOf = (name: string): string | undefined =>
-  name.startsWith(CHECK) ? name.slice(CHECK.length) : undefined;
+  name.startsWith(CHECK) ? name.slice(CHECK.length).replace(/ \(.*\)$/, '') : undefined;
 
 /** The check run of a job on its commit. `run`: the one it ended with, where there is one. */
 export function checkRunOf(job: Job, run: RunDocument | undefined, context: CheckContext): CheckRun {
@@ -36,7 +37,7 @@ export function checkRunOf(job: Job, run: RunDocument | undefined, context: Chec
     ? ended(job, run, context)
     : { ...underWay(job, context), conclusion: undefined };
   return {
-    name: checkName(job.benchmark),
+    name: checkName(job),
     commit: job.commit,
     external_id: job.job_id,
     status: conclusion !== undefined ? 'completed' : job.state === 'leased' ? 'in_progress' : 'queued',
@@ -94,7 +95,7 @@ export const skippedCheckOf = (
   { head, updated_ms }: { head: string; updated_ms: number },
   { id, label, site }: { id: string; label: string; site: string },
 ): CheckRun => ({
-  name: checkName(benchmark),
+  name: checkName({ benchmark, overrides: {} }),
   commit: head,
   external_id: id,
   status: 'completed',

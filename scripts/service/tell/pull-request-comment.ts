@@ -3,7 +3,16 @@ import type { Job } from '../../documents/job.ts';
 import type { RunDocument } from '../../documents/run.ts';
 import { escaped, verdictMarkdown } from '../../report/markdown.ts';
 import type { Acceptance } from '../../store/acceptances.ts';
-import { acceptedMarkdown, cut, endOf, firstOf, jobLink, reasonMarkdown, settingsAndBranch } from './checks.ts';
+import {
+  acceptedMarkdown,
+  checkName,
+  cut,
+  endOf,
+  firstOf,
+  jobLink,
+  reasonMarkdown,
+  settingsAndBranch,
+} from './checks.ts';
 
 export interface PullRequestState {
   repository: string;
@@ -43,7 +52,7 @@ const SECTIONS = 100;
 export const commentMarker = (repository: string, number: number): string => `<!-- mayfly:${repository}#${number} -->`;
 
 /**
- * The comment: the newest job of each benchmark for the head, then older ones, folded. `jobs`: those of the pull
+ * The comment: the newest job of each check of the head, then older ones, folded. `jobs`: those of the pull
  * request in any order. Undefined where there is nothing to say.
  */
 export function pullRequestComment(
@@ -58,9 +67,9 @@ export function pullRequestComment(
         .filter(({ commit }) => commit === state.head)
         .filter(({ branch, against }) => against !== undefined || branch === state.branch)
         .toReversed()
-        .map((job) => [job.benchmark, job]),
+        .map((job) => [checkName(job), job]),
     ).values(),
-  ].toSorted((a, b) => (a.benchmark < b.benchmark ? -1 : 1));
+  ].toSorted((a, b) => (checkName(a) < checkName(b) ? -1 : 1));
   if (current.length === 0 && newestFirst.length === 0 && !state.from_fork) return undefined;
   const older = newestFirst.filter((job) => !current.includes(job));
   const sections = current.map((job, index) =>

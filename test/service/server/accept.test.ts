@@ -73,9 +73,17 @@ async function setUp(t: Test, { conclusions = CONCLUSIONS, fork = false } = {}) 
       return answers().length > before ? answers().at(-1)!.body : undefined;
     },
     /** A worker measures it. */
-    measure: (verdict: Verdict, commit = A, kind: 'new-test' | 'new-master' = 'new-test') => {
+    measure: (verdict: Verdict, commit = A, kind: 'new-test' | 'new-master' = 'new-test', variant?: string) => {
       const { queue } = ctx.store;
-      const of = { repository: NAME, benchmark: 'shop', commit, deadline_s: 3600, priority: PRIORITY.by_hand };
+      const overrides = variant === undefined ? {} : { variant };
+      const of = {
+        repository: NAME,
+        benchmark: 'shop',
+        commit,
+        overrides,
+        deadline_s: 3600,
+        priority: PRIORITY.by_hand,
+      };
       queue.enqueue(
         { kind, ...of, requested_by: 'a test', ...(kind === 'new-test' ? { pull_request: 2 } : {}) },
         { now: ctx.now(), again: true },
@@ -244,6 +252,37 @@ t.test('on the default branch: its check, the change point and no alert; taken b
   t.match(alerts(), [{ commit: LANDED, accepted: undefined }]);
   t.match(await say('/bench accept after all'), /^Accepted/, 'also after it was merged');
   t.match(ctx.store.changePoints('shop'), [{ accepted: { reason: 'after all', others: 0 } }]);
+});
+
+t.test('each deployment has a check of its own, which is accepted by itself', async (t) => {
+  const { say, measure, turn, merge, changed, repository, ctx } = await setUp(t);
+  const checks = (commit = A) =>
+    Object.fromEntries(
+      repository.checkRuns
+        .filter(({ head_sha }) => head_sha === commit)
+        .map(({ name, conclusion }) => [name, conclusion]),
+    );
+  measure('PASS');
+  measure('REGRESSION', A, 'new-test', 'scaled');
+  await turn();
+  t.match(checks(), { 'mayfly: shop': 'success', 'mayfly: shop (scaled)': 'failure' });
+  t.match(await say('/bench accept it scales worse'), /\n- shop \(scaled\): REGRESSION\n/);
+  t.match(checks(), { 'mayfly: shop': 'success', 'mayfly: shop (scaled)': 'success' });
+  measure('REGRESSION');
+  await turn();
+  t.match(checks(), { 'mayfly: shop': 'failure', 'mayfly: shop (scaled)': 'success' });
+
+  await merge();
+  const run = measure('REGRESSION', LANDED, 'new-master');
+  measure('REGRESSION', LANDED, 'new-master', 'scaled');
+  await turn();
+  t.match(checks(LANDED), { 'mayfly: shop': 'failure', 'mayfly: shop (scaled)': 'success' });
+  changed(run, [LANDED]);
+  t.equal(ctx.store.changePoints('shop')[0]!.accepted, undefined, 'a change of the other line is told');
+  t.match(ctx.store.acceptances.ofBenchmark('shop', 'scaled'), [{ variant: 'scaled', landed: LANDED }]);
+  t.same(ctx.store.acceptances.ofBenchmark('shop', undefined), []);
+  t.match(await say('/bench unaccept'), /\n- shop \(scaled\) at `a1a1a1a1a1a1`, which /);
+  t.match(checks(LANDED), { 'mayfly: shop (scaled)': 'failure' });
 });
 
 t.test('a range that holds other commits too is told, with the accepted one', async (t) => {

@@ -185,6 +185,26 @@ t.test('Re-run all checks measures every benchmark of the commit again, the newe
   ]);
 });
 
+t.test('each variant is run again by its own check, and all of them by Re-run all checks', async (t) => {
+  const { queue, told, end, pull, checks } = await setUp(t);
+  await pull('opened', { head: HEAD });
+  const { repository } = end();
+  const overrides = { variant: 'scaled' };
+  const of = { repository, benchmark: 'shop', commit: HEAD, pull_request: 2, deadline_s: 60 };
+  queue.enqueue(
+    { ...of, kind: 'new-test', overrides, requested_by: '@a', priority: PRIORITY.by_hand },
+    { now: Date.now() },
+  );
+  const scaled = end();
+  t.same(await checks(HEAD), ['mayfly: shop: success: The same', 'mayfly: shop (scaled): success: The same']);
+  const check = { name: 'mayfly: shop (scaled)', head: HEAD, externalId: scaled.job_id };
+  const [again] = (await told('check_run', rerun(check))).queued;
+  t.match(queue.job(again), { overrides, retry_of: scaled.job_id });
+  end();
+  const all = (await told('check_suite', rerunAll(HEAD))).queued;
+  t.same(all.map((id: string) => queue.job(id)!.overrides.variant ?? 'none').sort(), ['none', 'scaled']);
+});
+
 t.test('a pull request of a fork is not run by Re-run where nobody has asked for its commit', async (t) => {
   const { told, jobs, pull } = await setUp(t, { labels: { skip: 'no-bench' } });
   await pull('opened', { head: HEAD, fork: true, labels: ['no-bench'] });

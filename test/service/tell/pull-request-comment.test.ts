@@ -91,6 +91,20 @@ t.test('every state of a job has its words', async (t) => {
   for (const [laid, words] of states) t.match(comment([job(laid)], {}, laid.verdict ? judged : makeRun()), words);
 });
 
+t.test('a variant of the deployment stands beside the benchmark, and replaces nothing of it', async (t) => {
+  const text = comment([
+    job({ state: 'done', verdict: 'PASS' }),
+    job({ overrides: { variant: 'scaled', against_variant: 'single' } }),
+    job({ overrides: { variant: 'scaled' } }),
+  ])!;
+  t.same(text.match(/^#### .*$/gm), [
+    '#### shop',
+    '#### shop (variant scaled, against\\_variant single)',
+    '#### shop (variant scaled)',
+  ]);
+  t.equal(folded(text), '');
+});
+
 t.test('the newest job of each benchmark for the head is shown, everything else is folded', async (t) => {
   const text = comment([
     job({ commit: OLD, state: 'done', verdict: 'PASS', run_id: '01JZZZZZZZZZZZZZZZZZZZZZZA' }),
