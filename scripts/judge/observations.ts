@@ -26,6 +26,10 @@ export function sideInBlock(block: number, place: number): 'candidate' | 'baseli
   return inner === (block % 2 === 1) ? 'baseline' : 'candidate';
 }
 
+/** Rounds that were asked for, of all sides: of alternating ones the record counts blocks. */
+export const roundsAsked = ({ rounds_asked, pairing }: Pick<RunDocument, 'rounds_asked' | 'pairing'>): number =>
+  rounds_asked * (pairing === 'alternating' ? BLOCK : 1);
+
 /** The observations of a comparison in the order in which they were measured; what is not whole is left out. */
 export function observationsOf(run: Pick<RunDocument, 'pairing' | 'rounds'>): Observation[] {
   const key =

@@ -8,6 +8,7 @@ import { plainText } from '../core/text.ts';
 import type { ArchiveDocument, Metric, RunDocument, SideDocument, SideName } from '../documents/run.ts';
 import { countedRounds, difference, type Summary, sideBySide, summarise } from '../judge/compare-runs.ts';
 import { titleOf } from '../judge/effect-text.ts';
+import { roundsAsked } from '../judge/observations.ts';
 import { autoscaleNotes } from './autoscale-text.ts';
 import { columns, styled } from './columns.ts';
 import { disturbanceTable } from './disturbances-text.ts';
@@ -184,10 +185,9 @@ function sideLine(run: RunDocument, side: SideDocument): string {
 const placeWords = ({ deployed }: Pick<RunDocument, 'deployed'>, side: SideDocument): string =>
   deployed ? `${plainText(deployed.url)} (${plainText(side.commit)})` : sideWords(side);
 
-/** Valid rounds of those asked for. */
-/** Of the candidate. What is asked for of alternating rounds are blocks of four, in which each side has two. */
+/** Valid rounds of those asked for, of the candidate: every second one where the sides alternate. */
 function roundsText(run: RunDocument): string {
-  const asked = run.rounds_asked * (run.pairing === 'alternating' ? 2 : 1);
+  const asked = roundsAsked(run) / (run.pairing === 'alternating' ? 2 : 1);
   return `${countedRounds(run, 'candidate').length} of ${asked}`;
 }
 

@@ -43,6 +43,24 @@ t.test('data in a page cannot end its block', async (t) => {
   );
 });
 
+t.test('of alternating rounds the record counts blocks, and the list of runs rounds', async (t) => {
+  const line = {
+    run_id: '01JZZZZZZZZZZZZZZZZZZZZZZA',
+    benchmark: 'shop',
+    status: 'complete' as const,
+    started_at: '2026-01-02T03:04:05.678Z',
+    pairing: 'alternating' as const,
+    host_id: 'host-1',
+    master: false,
+    ref: 'main',
+    commit: 'a'.repeat(40),
+    rounds_asked: 2,
+    rounds: 9,
+    valid_rounds: 8,
+  };
+  t.match(runsTable('runs', [line]).text, '<td class="num">8 of 8</td>');
+});
+
 /** What a browser would make elements or attributes of. */
 const harm = /<(script|img|iframe|svg\/|b>|i>)|[\u0000-\u0008\u001b\u202a-\u202e\u2066-\u2069]|\son\w+=[^&]*"/i;
 

@@ -2,6 +2,7 @@
 
 import { plural } from '../../../core/text.ts';
 import { shortCommit } from '../../../engine/names.ts';
+import { roundsAsked } from '../../../judge/observations.ts';
 import type { BenchmarkOverview, Overview, SparkMetric } from '../data/data-types.ts';
 import { type Html, html } from '../html.ts';
 import { jobCard, waitingTable } from './job-parts.ts';
@@ -49,7 +50,7 @@ ${paused && html`<p class="notice">The queue is paused by ${paused.by} since ${t
 ${present.length === 0 && queued_total > 0 && html`<p class="notice">Jobs wait and no worker is there: <code>npm run work</code> on the benchmark host takes them.</p>`}
 ${missing.length > 0 && html`<p class="notice">Not heard of for longer than a lease: ${missing.map(({ host, pid, seen_at }, i) => html`${i > 0 && ', '}worker ${host} (process ${pid}, last ${time(seen_at)})`)}.</p>`}
 ${running.map((job) => jobCard(job))}
-${runs_by_hand.map((run) => html`<article class="card job"><h3><a href="${runUrl(run.run_id)}">${run.benchmark} at ${run.ref === run.commit ? shortCommit(run.commit) : run.ref}</a></h3><p>By hand, since ${time(run.started_at)}: ${run.rounds} of ${run.rounds_asked} rounds measured</p>${bar(run.rounds, run.rounds_asked, `Rounds of run ${run.run_id}`)}</article>`)}
+${runs_by_hand.map((run) => html`<article class="card job"><h3><a href="${runUrl(run.run_id)}">${run.benchmark} at ${run.ref === run.commit ? shortCommit(run.commit) : run.ref}</a></h3><p>By hand, since ${time(run.started_at)}: ${run.rounds} of ${roundsAsked(run)} rounds measured</p>${bar(run.rounds, roundsAsked(run), `Rounds of run ${run.run_id}`)}</article>`)}
 ${queued.length > 0 && waitingTable(queued.slice(0, 5))}
 ${queued_total > 5 && html`<p><a href="/jobs">${queued_total - 5} more</a></p>`}`;
 }

@@ -5,6 +5,7 @@ import type { Better, RunStatus, Unit } from '../../../documents/run.ts';
 import type { Verdict } from '../../../documents/verdict.ts';
 import { shortCommit } from '../../../engine/names.ts';
 import { isWorse, percentOf } from '../../../judge/effect-text.ts';
+import { roundsAsked } from '../../../judge/observations.ts';
 import { formatDifference, formatElapsed, formatValue, NO_VALUE } from '../../../report/units.ts';
 import { isUndecidedFailure } from '../../../report/verdict-text.ts';
 import type { RunLine } from '../data/data-types.ts';
@@ -124,7 +125,7 @@ ${ticks && html`<td class="tick"><input type="checkbox" name="run" value="${run.
 <td class="wide">${sideText(run)}${run.master && html` <span class="tag">master</span>`}${run.deployed && html` <span class="tag">deployed</span><br><span class="muted">at ${run.deployed}</span>`}${run.against && html`<br><span class="muted">against ${sideText({ ...run.against, subject: undefined })}</span>`}</td>
 <td>${outcomeBadge(run)}</td>
 <td class="wide">${isUndecidedFailure(run.status, run.verdict) ? run.status_reason : (run.summary ?? run.status_reason)}</td>
-<td class="num">${run.valid_rounds} of ${run.rounds_asked}</td>
+<td class="num">${run.valid_rounds} of ${roundsAsked(run)}</td>
 <td class="num nowrap">${run.finished_at && between(run.started_at, run.finished_at)}</td>
 </tr>`,
   );

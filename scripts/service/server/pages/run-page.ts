@@ -2,6 +2,7 @@
 
 import { plural } from '../../../core/text.ts';
 import type { RunDocument } from '../../../documents/run.ts';
+import { roundsAsked } from '../../../judge/observations.ts';
 import { branchWords } from '../../../report/history-text.ts';
 import { leakLines } from '../../../report/leak-text.ts';
 import { loadWords } from '../../../report/load-text.ts';
@@ -135,7 +136,7 @@ function heading({ run, rounds, jobs }: RunView): Html {
     // of a comparison its verdict says them
     ['Deployed at', run.deployed?.url],
     ['Notes', run.verdict ? undefined : run.notes?.join(' ')],
-    ['Rounds', `${valid} valid of ${rounds.length} measured, ${run.rounds_asked} asked for, ${run.pairing}`],
+    ['Rounds', `${valid} valid of ${rounds.length} measured, ${roundsAsked(run)} asked for, ${run.pairing}`],
     ['Load', loadWords(run)],
     ['Host', `${host.cpu_model}, ${host.cores} cores, ${formatValue(host.memory_bytes, 'bytes')}, ${host.os}`],
     [
