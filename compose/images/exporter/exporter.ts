@@ -164,14 +164,16 @@ async function expose(): Promise<string> {
   const filters = encodeURIComponent(JSON.stringify({ label: [`dev.mayfly.run=${run}`], status: ['running'] }));
   const containers: Container[] = await get(`/containers/json?filters=${filters}`);
   for (const { Id } of containers) if (!latest.has(Id)) follow(Id);
+  const known = containers.flatMap((container) => {
+    const stats = latest.get(container.Id);
+    return stats ? [{ stats, labels: labelsOf(container) }] : [];
+  });
   const lines: string[] = [];
   for (const [name, type, help, value] of METRICS) {
     lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
-    for (const container of containers) {
-      const stats = latest.get(container.Id);
-      const number = stats ? value(stats) : undefined;
-      if (typeof number === 'number' && Number.isFinite(number))
-        lines.push(`${name}{${labelsOf(container)}} ${number}`);
+    for (const { stats, labels } of known) {
+      const number = value(stats);
+      if (typeof number === 'number' && Number.isFinite(number)) lines.push(`${name}{${labels}} ${number}`);
     }
   }
   return `${lines.join('\n')}\n`;

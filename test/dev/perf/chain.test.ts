@@ -7,6 +7,8 @@ import type { Context } from '../../../scripts/app/context.ts';
 import { ROOT } from '../../../scripts/app/open.ts';
 import { loadConfig } from '../../../scripts/config/config.ts';
 import { makeChain } from '../../../scripts/dev/perf/chain/commits.ts';
+import { validUpTo } from '../../../scripts/dev/perf/chain/parts.ts';
+import type { RoundDocument } from '../../../scripts/documents/run.ts';
 
 t.test('commits differ in the one thing, and the benchmark is one', async (t) => {
   const folder = t.testdir();
@@ -50,4 +52,14 @@ t.test('commits differ in the one thing, and the benchmark is one', async (t) =>
     { root: ROOT, cwd: ROOT },
   );
   t.match(config, { load: { rate: 40 }, traces: { sampling: 1 }, retries: 10 });
+});
+
+t.test('a rate is held up to the lowest one at which a round was INVALID', async (t) => {
+  const rounds = (...tried: [rate: number | undefined, valid: boolean][]) => ({
+    rounds: tried.map(([rate, valid]) => ({ ...(rate === undefined ? {} : { rate }), valid }) as RoundDocument),
+  });
+  t.equal(validUpTo(rounds([50, true], [100, true], [400, false], [200, true], [283, false], [undefined, true])), 200);
+  t.equal(validUpTo(rounds([50, true], [100, true], [100, false])), 50, 'one of two is not enough');
+  t.equal(validUpTo(rounds([50, false], [100, true])), null);
+  t.equal(validUpTo(rounds([50, true], [100, true])), 100);
 });
