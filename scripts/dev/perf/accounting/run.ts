@@ -113,6 +113,8 @@ async function disturbedRun(drawn: Drawn, broker: TestBroker, place: Place) {
   };
   await Promise.all([...drawn.disturbances.map(disturb), mustEnd('the producer', producer)]);
   await drained(scraped, drawn.triggers.length, place);
+  // One that was started last of all has no handler of SIGTERM yet.
+  await Promise.all(consumers.map((port) => serves(port)));
   await end(place.services.get('trigger')!);
   const deadLetters = new Map<string, Awaited<ReturnType<TestBroker['deadLetters']>>>();
   for (const { name } of drawn.triggers) deadLetters.set(name, await broker.deadLetters(name));
@@ -153,6 +155,19 @@ async function end(service: Service): Promise<void> {
   const late = sleep(END_MS, 'late' as const, { ref: false });
   const code = await Promise.race([service.ended, late]);
   if (code !== 0) throw new Error(`${service.child.spawnargs.at(-1)} ended with ${code} at SIGTERM`);
+}
+
+async function serves(port: number): Promise<void> {
+  const untilMs = Date.now() + DRAIN_MS;
+  const isThere = () =>
+    fetch(`http://127.0.0.1:${port}/healthz`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  while (!(await isThere())) {
+    if (Date.now() > untilMs) throw new Error(`no consumer serves on port ${port} after ${DRAIN_MS / 1000} s`);
+    await sleep(POLL_MS);
+  }
 }
 
 /** The broker says so itself, by the trigger service's metrics. */
