@@ -1,6 +1,7 @@
 /** A badge for other pages: what the last verdict on the default branch said. */
 
 import { plainText } from '../../core/text.ts';
+import { withVariant } from '../../documents/job.ts';
 import type { MetricVerdict, Verdict } from '../../documents/verdict.ts';
 import { titleOf } from '../../judge/effect-text.ts';
 import { needBenchmark } from './data/history-data.ts';
@@ -51,7 +52,7 @@ function badgeOf(
   variant: string | undefined,
   ctx: ServeContext,
 ): { badge: Badge; status: number } {
-  const title = variant === undefined ? benchmark : `${benchmark} (${variant})`;
+  const title = withVariant(benchmark, variant);
   const unknown = (label: string, message: string) => ({
     status: 404,
     badge: { label, message, colour: 'none' as const },

@@ -3,11 +3,10 @@
  * queue, for a command. Each is part of a transaction of whoever calls it.
  */
 import type { WatchedRepository } from '../../config/service.ts';
-import { type Job, type JobOverrides, type NewJob, PRIORITY } from '../../documents/job.ts';
+import { type Job, type JobOverrides, type NewJob, PRIORITY, subjectText } from '../../documents/job.ts';
 import { branchOf } from '../../documents/pull-request.ts';
 import type { PullRequest, Request } from '../../store/inbox.ts';
 import { type Enqueued, type EnqueueOptions, retryOf } from '../../store/jobs.ts';
-import { checkName } from '../tell/checks.ts';
 import type { ServeContext } from './serve-context.ts';
 
 export type QueueContext = Pick<ServeContext, 'store' | 'config' | 'now'>;
@@ -155,7 +154,8 @@ export function queueAgain(repository: WatchedRepository, again: Rerequest, ctx:
   const wanted = benchmark === undefined ? repository.benchmarks : [benchmark];
   const jobs = store.queue.jobs({ repository: repository.name, commit });
   const newest = jobs.reduce(
-    (found, one) => (one.job_id > (found.get(checkName(one))?.job_id ?? '') ? found.set(checkName(one), one) : found),
+    (found, one) =>
+      one.job_id > (found.get(subjectText(one))?.job_id ?? '') ? found.set(subjectText(one), one) : found,
     new Map<string, Job>(),
   );
   const measured = new Set(jobs.map((one) => one.benchmark));

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { plainText } from '../../core/text.ts';
+import { withVariant } from '../../documents/job.ts';
 import type { Metric, RunDocument } from '../../documents/run.ts';
 import { shortCommit } from '../../engine/names.ts';
 import { isWorse, kindOf, titleOf } from '../../judge/effect-text.ts';
@@ -188,7 +189,7 @@ export const rangeOf = ({ before, commit }: AlertDocument): string => `${shortCo
 export const alertTitle = (alert: AlertDocument): string =>
   plainText(
     cut(
-      `${headWord(alert)} of ${alert.benchmark}${alert.variant === undefined ? '' : ` (${alert.variant})`}${alert.branch === undefined ? '' : ` on ${alert.branch}`}: ${alert.changes.map(({ words }) => words).join(', ')}`,
+      `${headWord(alert)} of ${withVariant(alert.benchmark, alert.variant)}${alert.branch === undefined ? '' : ` on ${alert.branch}`}: ${alert.changes.map(({ words }) => words).join(', ')}`,
     ),
   );
 

@@ -26,7 +26,7 @@ const TITLE = 200;
 
 const CHECK = 'mayfly: ';
 /** Each deployment of a benchmark that is measured has a check of its own: its verdict is no other's. */
-export const checkName = (job: Pick<Job, 'benchmark' | 'overrides'>): string => `${CHECK}${subjectText(job)}`;
+const checkName = (job: Pick<Job, 'benchmark' | 'overrides'>): string => `${CHECK}${subjectText(job)}`;
 /** The benchmark of a check run of this name; undefined: it is none of ours. */
 export const benchmarkOf = (name: string): string | undefined =>
   name.startsWith(CHECK) ? name.slice(CHECK.length).replace(/ \(.*\)$/, '') : undefined;

@@ -1,18 +1,9 @@
 /** The one comment that Mayfly keeps in a pull request. Pure. */
-import type { Job } from '../../documents/job.ts';
+import { type Job, subjectText } from '../../documents/job.ts';
 import type { RunDocument } from '../../documents/run.ts';
 import { escaped, verdictMarkdown } from '../../report/markdown.ts';
 import type { Acceptance } from '../../store/acceptances.ts';
-import {
-  acceptedMarkdown,
-  checkName,
-  cut,
-  endOf,
-  firstOf,
-  jobLink,
-  reasonMarkdown,
-  settingsAndBranch,
-} from './checks.ts';
+import { acceptedMarkdown, cut, endOf, firstOf, jobLink, reasonMarkdown, settingsAndBranch } from './checks.ts';
 
 export interface PullRequestState {
   repository: string;
@@ -67,9 +58,9 @@ export function pullRequestComment(
         .filter(({ commit }) => commit === state.head)
         .filter(({ branch, against }) => against !== undefined || branch === state.branch)
         .toReversed()
-        .map((job) => [checkName(job), job]),
+        .map((job) => [subjectText(job), job]),
     ).values(),
-  ].toSorted((a, b) => (checkName(a) < checkName(b) ? -1 : 1));
+  ].toSorted((a, b) => (subjectText(a) < subjectText(b) ? -1 : 1));
   if (current.length === 0 && newestFirst.length === 0 && !state.from_fork) return undefined;
   const older = newestFirst.filter((job) => !current.includes(job));
   const sections = current.map((job, index) =>
